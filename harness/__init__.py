@@ -1,0 +1,1 @@
+"""Espalier's harness: compress a convolutional network, run it on a device, record what was measured."""

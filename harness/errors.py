@@ -1,0 +1,101 @@
+"""Every way in which a request can fail, as an exception whose message ends with what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """A request could not be met; ``str(error)`` is one line for a person, ending with what to do."""
+
+    exit_code = 2
+
+
+class UsageError(HarnessError):
+    """An option, a name or an input file is not usable as given."""
+
+
+class UnknownName(UsageError):
+    """A name is in none of the tables where it was looked up.
+
+    kind: what was looked up, in the user's word ("network", "device"). known: the names that exist.
+    hint: how to add one, appended to the message.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        choices = sorted(known)
+        close = difflib.get_close_matches(name, choices, n=1)
+        guess = f" (did you mean {close[0]!r}?)" if close else ""
+        advice = f"; {hint}" if hint else ""
+        super().__init__(f"unknown {kind} {name!r}{guess}: choose one of {', '.join(choices) or '(none)'}{advice}")
+        self.kind, self.name, self.known = kind, name, tuple(choices)
+
+
+class RecordError(HarnessError):
+    """A stored record is truncated, foreign, contradictory or from a newer schema."""
+
+
+class ConditionsDiffer(RecordError):
+    """Two records were taken under conditions that must agree before they are compared.
+
+    keys: the names of the conditions that differ, with both values in the message.
+    """
+
+    def __init__(self, differences: Iterable[tuple[str, str, str]]) -> None:
+        found = tuple(differences)
+        told = ", ".join(f"{key} ({ours} against {theirs})" for key, ours, theirs in found)
+        super().__init__(f"measured under different conditions: {told}; measure both under the same conditions")
+        self.keys = tuple(key for key, _, _ in found)
+
+
+class LatencyUnknown(HarnessError):
+    """The stored measurements do not say what a configuration costs; the message holds the command to run."""
+
+
+class PruningError(HarnessError):
+    """A pruning configuration does not fit the network, or its removal would be wrong."""
+
+
+class DatasetError(HarnessError):
+    """A dataset is absent, incomplete or holds a file that is not an image."""
+
+
+class TrainingError(HarnessError):
+    """Training or evaluation produced something unusable, for example a loss that is not a number."""
+
+
+class CampaignError(HarnessError):
+    """A campaign cannot start, resume or be shown."""
+
+
+class DeviceError(HarnessError):
+    """Something went wrong on, or on the way to, a device."""
+
+
+class DeviceUnavailable(DeviceError):
+    """The device, its interpreter or its runtime cannot be reached or started."""
+
+
+class DeviceBusy(DeviceError):
+    """Another process holds the device's lock."""
+
+
+class DeviceTimeout(DeviceError):
+    """A request did not end by its deadline; the agent was stopped."""
+
+
+class DeviceCrashed(DeviceError):
+    """The agent process ended, or answered something that is not a frame."""
+
+
+class DeviceQuarantined(DeviceError):
+    """The device failed earlier in this run and is not used again before the next one."""
+
+
+class ModelRefused(DeviceError):
+    """The runtime could not read, compile or run this model."""
+
+
+class NoisyMeasurement(DeviceError):
+    """The samples are too noisy for the limit that the user set with ``--max-noise``."""

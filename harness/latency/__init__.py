@@ -1,0 +1,1 @@
+"""What the numbers mean: verdicts, ledgers, staircases and predictions from recorded samples."""

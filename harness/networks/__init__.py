@@ -1,0 +1,1 @@
+"""What runs: networks, datasets, their coupled channel groups, and their export to ONNX."""

@@ -1,0 +1,1 @@
+"""How a network gets smaller: criteria, schedules and physical channel removal."""

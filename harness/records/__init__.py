@@ -1,0 +1,1 @@
+"""What was measured: frozen dataclasses on the standard library alone."""

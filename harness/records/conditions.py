@@ -1,0 +1,101 @@
+"""Conditions: everything about a device and a moment that must be known before two measurements are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Conditions that must agree before two measurements are compared; the rest is told, not enforced.
+COMPARED = (
+    "device",
+    "model",
+    "runtime",
+    "runtime_version",
+    "effective_precision",
+    "threads",
+    "streams",
+    "batch_size",
+    "power_mode",
+    "simulated",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a device says about itself.
+
+    name: as in ``--device``. runtime: the agent's runtime, e.g. ``openvino``. model: the chip, as its maker calls it.
+    details: further ``(key, text)`` pairs that this kind of device knows (firmware, USB speed, compute capability).
+    """
+
+    name: str
+    runtime: str
+    runtime_version: str
+    model: str
+    host: str
+    python: str
+    simulated: bool = False
+    details: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A device's state at one moment; None and empty mean that the device does not tell.
+
+    clocks_mhz and temperatures_c are ``(name, value)`` pairs; power_w likewise, per rail; throttle_events counts since boot.
+    """
+
+    taken_at: str  # ISO 8601, UTC
+    clocks_mhz: tuple[tuple[str, float], ...] = ()
+    temperatures_c: tuple[tuple[str, float], ...] = ()
+    power_w: tuple[tuple[str, float], ...] = ()
+    governor: str | None = None
+    power_mode: str | None = None
+    load_average: float | None = None
+    throttle_events: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The circumstances of one measurement.
+
+    precision is what was asked for, effective_precision what the runtime says it used. versions are ``(package,
+    version)`` pairs of the host. git_commit is the product's, with ``+`` when the tree was changed.
+    """
+
+    device: DeviceInfo
+    precision: str
+    effective_precision: str
+    threads: int
+    streams: int
+    batch_size: int
+    before: Snapshot
+    after: Snapshot
+    versions: tuple[tuple[str, str], ...]
+    git_commit: str
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the device counted throttle events between the two snapshots."""
+        before, after = self.before.throttle_events, self.after.throttle_events
+        return before is not None and after is not None and after > before
+
+    def fingerprint(self) -> tuple[tuple[str, str], ...]:
+        """The ``(key, value)`` pairs, named in ``COMPARED``, that must agree between compared measurements."""
+        known = {
+            "device": self.device.name,
+            "model": self.device.model,
+            "runtime": self.device.runtime,
+            "runtime_version": self.device.runtime_version,
+            "effective_precision": self.effective_precision,
+            "threads": str(self.threads),
+            "streams": str(self.streams),
+            "batch_size": str(self.batch_size),
+            "power_mode": str(self.before.power_mode),
+            "simulated": str(self.device.simulated),
+        }
+        return tuple((key, known[key]) for key in COMPARED)
+
+    def differences(self, other: Conditions) -> tuple[tuple[str, str, str], ...]:
+        """``(key, ours, theirs)`` for every compared condition that is not equal."""
+        pairs = zip(self.fingerprint(), other.fingerprint(), strict=True)
+        return tuple((key, ours, theirs) for (key, ours), (_, theirs) in pairs if ours != theirs)

@@ -1,0 +1,219 @@
+"""Measurement: raw latency samples of one network on one device, with the conditions under which they were taken."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from harness.errors import RecordError
+from harness.records.conditions import Conditions
+from harness.records.pruning_config import PruningConfig
+
+P99_MIN_SAMPLES = 1000  # fewer: the 99th percentile rests on under ten samples
+NOISY_BLOCK_SPREAD = 0.05  # above: the blocks of one measurement disagree, it is marked "noisy"
+NOISY_PREEMPTED = 0.05  # above: the scheduler took the processor away too often
+NOISY_WALL_OVER_CPU = 1.05  # above: the calling thread waited for something else than its own work
+
+# Two-sided 95 % quantiles of Student's t by degrees of freedom, for intervals over few blocks.
+_T_975 = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+    2.120,
+    2.110,
+    2.101,
+    2.093,
+)
+_Z_975 = 1.960
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Durations of single inferences, in the order in which they ran, in blocks.
+
+    samples_s: seconds, all positive and finite. block_sizes: samples per block, adding up to all samples; blocks of
+    one measurement lie apart in time. preempted: indices of samples during which the operating system took the
+    processor away. cpu_samples_s: processor time of the calling thread per sample, where the device can tell.
+    Raises RecordError for anything else.
+    """
+
+    samples_s: tuple[float, ...]
+    block_sizes: tuple[int, ...]
+    preempted: tuple[int, ...] = ()
+    cpu_samples_s: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.samples_s:
+            raise RecordError("a latency has no samples; measure again")
+        for index, sample in enumerate(self.samples_s):
+            if not (math.isfinite(sample) and sample > 0):
+                raise RecordError(
+                    f"latency sample {index} is {sample} s, not a positive duration; measure again, the clock cannot be trusted"
+                )
+        if sum(self.block_sizes) != len(self.samples_s) or min(self.block_sizes, default=0) < 1:
+            raise RecordError(
+                f"blocks of {list(self.block_sizes)} do not add up to {len(self.samples_s)} samples; measure again"
+            )
+        if self.cpu_samples_s and len(self.cpu_samples_s) != len(self.samples_s):
+            raise RecordError(
+                f"{len(self.cpu_samples_s)} processor times for {len(self.samples_s)} samples; measure again"
+            )
+        if any(not 0 <= index < len(self.samples_s) for index in self.preempted):
+            raise RecordError("a preempted sample's index lies outside the samples; measure again")
+
+    @cached_property
+    def median_s(self) -> float:
+        """Median of all samples, in seconds: the figure to quote."""
+        return statistics.median(self.samples_s)
+
+    def quantile_s(self, share: float) -> float:
+        """Nearest-rank quantile, in seconds; ``share`` in (0, 1]."""
+        ordered = self._ordered
+        return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+    @property
+    def p90_s(self) -> float:
+        """90th percentile, in seconds."""
+        return self.quantile_s(0.90)
+
+    @property
+    def p99_s(self) -> float | None:
+        """99th percentile, in seconds; None below ``P99_MIN_SAMPLES`` samples."""
+        return self.quantile_s(0.99) if len(self.samples_s) >= P99_MIN_SAMPLES else None
+
+    @cached_property
+    def block_medians_s(self) -> tuple[float, ...]:
+        """Median of each block, in seconds."""
+        medians, start = [], 0
+        for size in self.block_sizes:
+            medians.append(statistics.median(self.samples_s[start : start + size]))
+            start += size
+        return tuple(medians)
+
+    @property
+    def block_spread_ratio(self) -> float:
+        """(largest - smallest block median) / median."""
+        return (max(self.block_medians_s) - min(self.block_medians_s)) / self.median_s
+
+    @property
+    def preempted_ratio(self) -> float:
+        """Share of samples during which the processor was taken away."""
+        return len(self.preempted) / len(self.samples_s)
+
+    @property
+    def wall_over_cpu(self) -> float | None:
+        """Median duration / median processor time; None where the device does not tell processor time."""
+        return self.median_s / statistics.median(self.cpu_samples_s) if self.cpu_samples_s else None
+
+    @cached_property
+    def interval_s(self) -> tuple[float, float]:
+        """95 % interval of the median, in seconds.
+
+        The wider, on each side, of the distribution-free interval of order statistics over all samples and Student's
+        interval over the block medians: neighbouring samples are correlated, blocks much less.
+        """
+        ordered, count = self._ordered, len(self.samples_s)
+        half = _Z_975 * math.sqrt(count) / 2
+        low = ordered[max(0, math.floor(count / 2 - half))]
+        high = ordered[min(count - 1, math.ceil(count / 2 + half))]
+        blocks = self.block_medians_s
+        if len(blocks) >= 3:
+            t = _T_975[len(blocks) - 2] if len(blocks) - 2 < len(_T_975) else _Z_975
+            margin = t * statistics.stdev(blocks) / math.sqrt(len(blocks))
+            low, high = min(low, self.median_s - margin), max(high, self.median_s + margin)
+        return max(low, 0.0), high
+
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """Why the samples are noisy, in words; empty when they are not."""
+        reasons = []
+        if len(self.block_sizes) > 1 and self.block_spread_ratio > NOISY_BLOCK_SPREAD:
+            reasons.append(f"blocks differ by {self.block_spread_ratio:.1%}")
+        if self.preempted_ratio > NOISY_PREEMPTED:
+            reasons.append(f"{self.preempted_ratio:.1%} of the samples were preempted")
+        wall = self.wall_over_cpu
+        if wall is not None and wall > NOISY_WALL_OVER_CPU:
+            reasons.append(f"the clock ran {wall:.2f} times as long as the processor worked")
+        return tuple(reasons)
+
+    @cached_property
+    def _ordered(self) -> list[float]:
+        return sorted(self.samples_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLatency:
+    """Time of one executed node of the compiled network.
+
+    node: the runtime's name of it. source_layers: the network's own layers that were fused into it, in network order;
+    empty when it cannot be attributed (a reorder, a copy). kind: the runtime's word for its type. runs_s: seconds per
+    inference, one value per profiled compilation. channels: output channels where known, else 0.
+    """
+
+    node: str
+    source_layers: tuple[str, ...]
+    kind: str
+    runs_s: tuple[float, ...]
+    channels: int = 0
+
+    @property
+    def median_s(self) -> float:
+        """Median over the profiled compilations, in seconds."""
+        return statistics.median(self.runs_s)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one network cost on one device. Simulated ones are told by ``provenance`` and never mix with measured ones.
+
+    config: None for a network that was not pruned by configuration (a foreign ONNX file). artefact_digest: SHA-256 of
+    the ONNX bytes. load_s: read and compile; first_inference_s: the first one after it. layers: per-node times of
+    profiled runs (never added up into ``latency``); profiled: the whole-network latency while profiling was on.
+    """
+
+    network: str
+    architecture_digest: str
+    config: PruningConfig | None
+    artefact_digest: str
+    artefact_bytes: int
+    latency: Latency
+    conditions: Conditions
+    load_s: float
+    first_inference_s: float
+    peak_memory_bytes: int | None = None
+    layers: tuple[LayerLatency, ...] = ()
+    profiled: Latency | None = None
+    role: str = "network"  # "network", "design" or "held-out": what it was measured for
+    notes: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def provenance(self) -> str:
+        """``measured`` or ``SIMULATED``."""
+        return "SIMULATED" if self.conditions.device.simulated else "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A latency that was computed from stored measurements, never to be shown as measured.
+
+    seconds: the estimate; low_s, high_s: its conformal interval of ``confidence``.
+    """
+
+    seconds: float
+    low_s: float
+    high_s: float
+    confidence: float = 0.90

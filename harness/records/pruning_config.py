@@ -1,0 +1,80 @@
+"""PruningConfig: how many channels every group of coupled channels keeps, in one canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.errors import UsageError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PruningConfig:
+    """Channels kept per group; 0 on a residual block's interior removes the branch.
+
+    network: the network's name, e.g. ``resnet20``. channels: ``(group, kept)`` pairs sorted by group name, one for
+    every group of the network, so that equal configurations have equal digests.
+    """
+
+    network: str
+    channels: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.channels]
+        if names != sorted(set(names)):
+            raise UsageError("channels must be sorted by group and name each group once; use PruningConfig.of")
+        for name, kept in self.channels:
+            if isinstance(kept, bool) or not isinstance(kept, int) or kept < 0:
+                raise UsageError(f"group {name} keeps {kept!r} channels; give a whole number of at least 0")
+
+    @classmethod
+    def of(cls, network: str, channels: Mapping[str, int] | Iterable[tuple[str, int]]) -> PruningConfig:
+        """A configuration from any mapping of group to channels kept."""
+        pairs = channels.items() if isinstance(channels, Mapping) else channels
+        return cls(network, tuple(sorted(pairs)))
+
+    def kept(self, group: str) -> int:
+        """Channels that ``group`` keeps; UsageError when the configuration does not name it."""
+        for name, count in self.channels:
+            if name == group:
+                return count
+        raise UsageError(
+            f"the configuration names no group {group!r}; it names {', '.join(name for name, _ in self.channels)}"
+        )
+
+    def with_channels(self, group: str, kept: int) -> PruningConfig:
+        """The same configuration with ``group`` at ``kept`` channels."""
+        self.kept(group)
+        return PruningConfig.of(self.network, {**dict(self.channels), group: kept})
+
+    @property
+    def canonical(self) -> str:
+        """JSON with sorted keys and no spaces: equal text for equal configurations."""
+        document = {"channels": dict(self.channels), "network": self.network, "schema": SCHEMA}
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the canonical form's SHA-256."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_json(cls, text: str) -> PruningConfig:
+        """Read what ``canonical`` (or a person) wrote; UsageError when it is something else."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"a pruning configuration is not valid JSON ({error}); write it again") from error
+        if not isinstance(document, dict) or not isinstance(document.get("channels"), dict):
+            raise UsageError(
+                'a pruning configuration looks like {"network": "resnet20", "channels": {"conv1": 16, ...}}'
+            )
+        if document.get("schema", SCHEMA) != SCHEMA:
+            raise UsageError(
+                f"a pruning configuration of schema {document['schema']} is newer than this program; update Espalier"
+            )
+        return cls.of(str(document.get("network", "")), document["channels"])

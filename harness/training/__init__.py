@@ -1,0 +1,1 @@
+"""How accuracy is obtained, kept and judged: training, fine-tuning, evaluation."""

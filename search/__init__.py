@@ -1,0 +1,1 @@
+"""Choosing pruning configurations by optimisation on known latency."""
