@@ -79,9 +79,7 @@ class Architecture:
         for group in self.groups:
             if group.name == name:
                 return group
-        raise UnknownName(
-            "channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups"
-        )
+        raise UnknownName("channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups")
 
     def dense(self) -> PruningConfig:
         """The configuration that removes nothing."""
@@ -103,17 +101,13 @@ class Architecture:
     def check(self, config: PruningConfig) -> None:
         """Refuse a configuration that does not fit: PruningError or UnknownName, naming the group."""
         if config.network != self.network:
-            raise PruningError(
-                f"the configuration is for {config.network}, the network is {self.network}; use one made for it"
-            )
+            raise PruningError(f"the configuration is for {config.network}, the network is {self.network}; use one made for it")
         kept = dict(config.channels)
         for name in kept:
             self.group(name)
         for group in self.groups:
             if group.name not in kept:
-                raise PruningError(
-                    f"the configuration says nothing of group {group.name}; give it 1 to {group.channels} channels"
-                )
+                raise PruningError(f"the configuration says nothing of group {group.name}; give it 1 to {group.channels} channels")
             count = kept[group.name]
             if count > group.channels:
                 raise PruningError(
@@ -124,16 +118,12 @@ class Architecture:
                     f"group {group.name} is no residual branch, removing all of it would cut the network; keep at least {group.step}"
                 )
             if count % group.step:
-                raise PruningError(
-                    f"group {group.name} feeds a grouped convolution; keep a multiple of {group.step}, not {count}"
-                )
+                raise PruningError(f"group {group.name} feeds a grouped convolution; keep a multiple of {group.step}, not {count}")
 
     def shapes(self, config: PruningConfig) -> dict[str, LayerShape]:
         """Layer name to its shape under ``config``, without the layers of removed branches."""
         kept = dict(config.channels)
-        return {
-            site.name: self._shape(site, kept) for site in self.layers if not (site.branch and kept[site.branch] == 0)
-        }
+        return {site.name: self._shape(site, kept) for site in self.layers if not (site.branch and kept[site.branch] == 0)}
 
     def macs(self, config: PruningConfig) -> int:
         """Multiply-accumulates of all convolutions and linear layers for one image."""
@@ -147,9 +137,7 @@ class Architecture:
         if site.kind == "linear":
             return LinearShape(inputs, outputs)
         groups = inputs if site.depthwise else site.conv_groups
-        return ConvShape(
-            inputs, outputs, site.kernel_size, site.stride, site.padding, site.dilation, groups, site.input_size
-        )
+        return ConvShape(inputs, outputs, site.kernel_size, site.stride, site.padding, site.dilation, groups, site.input_size)
 
     def with_network(self, name: str) -> Architecture:
         """The same architecture under another network name."""

@@ -69,9 +69,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
     """Turn a parsed document into records; ``origin`` names it in errors."""
     try:
         if not isinstance(document, dict) or KEY not in document:
-            raise RecordError(
-                f"{origin} was not written by Espalier's plugin; give a file of pytest bench/ --benchmark-json=FILE"
-            )
+            raise RecordError(f"{origin} was not written by Espalier's plugin; give a file of pytest bench/ --benchmark-json=FILE")
         schema = document[KEY].get("schema")
         if not isinstance(schema, int) or schema < 1:
             raise RecordError(f"{origin} has no schema number; measure again")
@@ -84,9 +82,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
             if KEY in entry.get("extra_info", {})
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RecordError(
-            f"{origin} lacks or garbles a part of a record ({type(error).__name__}: {error}); measure again"
-        ) from error
+        raise RecordError(f"{origin} lacks or garbles a part of a record ({type(error).__name__}: {error}); measure again") from error
     return BenchmarkFile(measurements, architectures)
 
 
@@ -102,9 +98,7 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
                 measurement.conditions.before.taken_at,
             )
             if seen.setdefault(key, path) != path:
-                raise RecordError(
-                    f"{path} and {seen[key]} hold the same measurement of {measurement.network}; remove one of the files"
-                )
+                raise RecordError(f"{path} and {seen[key]} hold the same measurement of {measurement.network}; remove one of the files")
     architectures = {a.digest: a for _, file in files for a in file.architectures}
     return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()))
 
@@ -155,9 +149,7 @@ def _latency(entry: Mapping[str, Any], samples: Sequence[float]) -> Latency:
 
 def _layer(entry: Mapping[str, Any]) -> LayerLatency:
     runs = tuple(float(run) for run in entry["runs_s"])
-    return LayerLatency(
-        str(entry["node"]), tuple(entry["source_layers"]), str(entry["kind"]), runs, int(entry["channels"])
-    )
+    return LayerLatency(str(entry["node"]), tuple(entry["source_layers"]), str(entry["kind"]), runs, int(entry["channels"]))
 
 
 def _measurement(entry: Mapping[str, Any], samples: Sequence[float]) -> Measurement:

@@ -49,11 +49,7 @@ class ConvShape:
     def traffic_bytes(self, precision: str = "f32") -> int:
         """Bytes of weights, input and output, each moved once."""
         height, width = self.output_size
-        values = (
-            self.weight_count
-            + self.in_channels * self.input_size[0] * self.input_size[1]
-            + self.out_channels * height * width
-        )
+        values = self.weight_count + self.in_channels * self.input_size[0] * self.input_size[1] + self.out_channels * height * width
         return values * BYTES_PER_VALUE[precision]
 
     @property

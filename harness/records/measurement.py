@@ -65,13 +65,9 @@ class Latency:
                     f"latency sample {index} is {sample} s, not a positive duration; measure again, the clock cannot be trusted"
                 )
         if sum(self.block_sizes) != len(self.samples_s) or min(self.block_sizes, default=0) < 1:
-            raise RecordError(
-                f"blocks of {list(self.block_sizes)} do not add up to {len(self.samples_s)} samples; measure again"
-            )
+            raise RecordError(f"blocks of {list(self.block_sizes)} do not add up to {len(self.samples_s)} samples; measure again")
         if self.cpu_samples_s and len(self.cpu_samples_s) != len(self.samples_s):
-            raise RecordError(
-                f"{len(self.cpu_samples_s)} processor times for {len(self.samples_s)} samples; measure again"
-            )
+            raise RecordError(f"{len(self.cpu_samples_s)} processor times for {len(self.samples_s)} samples; measure again")
         if any(not 0 <= index < len(self.samples_s) for index in self.preempted):
             raise RecordError("a preempted sample's index lies outside the samples; measure again")
 

@@ -42,9 +42,7 @@ class PruningConfig:
         for name, count in self.channels:
             if name == group:
                 return count
-        raise UsageError(
-            f"the configuration names no group {group!r}; it names {', '.join(name for name, _ in self.channels)}"
-        )
+        raise UsageError(f"the configuration names no group {group!r}; it names {', '.join(name for name, _ in self.channels)}")
 
     def with_channels(self, group: str, kept: int) -> PruningConfig:
         """The same configuration with ``group`` at ``kept`` channels."""
@@ -70,11 +68,7 @@ class PruningConfig:
         except ValueError as error:
             raise UsageError(f"a pruning configuration is not valid JSON ({error}); write it again") from error
         if not isinstance(document, dict) or not isinstance(document.get("channels"), dict):
-            raise UsageError(
-                'a pruning configuration looks like {"network": "resnet20", "channels": {"conv1": 16, ...}}'
-            )
+            raise UsageError('a pruning configuration looks like {"network": "resnet20", "channels": {"conv1": 16, ...}}')
         if document.get("schema", SCHEMA) != SCHEMA:
-            raise UsageError(
-                f"a pruning configuration of schema {document['schema']} is newer than this program; update Espalier"
-            )
+            raise UsageError(f"a pruning configuration of schema {document['schema']} is newer than this program; update Espalier")
         return cls.of(str(document.get("network", "")), document["channels"])
