@@ -1,0 +1,53 @@
+# Two commands: `make search` makes a network faster on this machine and proves it, `make test` runs the whole suite.
+# Each creates .venv and installs what it needs first; nothing else has to be typed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+
+ARGS ?=
+
+.PHONY: help search test bench install lint types suite clean
+
+help:
+	@echo "make search   install, then run the default campaign (ARGS='--network resnet56 ...' to change it)"
+	@echo "make test     install, then lint, type-check and run the whole test suite"
+	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
+
+search: $(STAMP)
+	$(BIN)/python -m search $(ARGS)
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest bench/ $(ARGS)
+
+test: $(STAMP)-test lint types suite
+
+lint: $(STAMP)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)-test
+	$(BIN)/mypy
+
+suite: $(STAMP)-test
+	$(BIN)/python -m pytest tests --cov --cov-report=term:skip-covered $(ARGS)
+
+install: $(STAMP)
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "no python3 found: install Python 3.11 or newer, or give one with PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: give a newer one with PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot create environments: apt-get install python3-venv"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@rm -f $(VENV)/.installed-* && touch $@
+
+$(STAMP)-test: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,distributed]'
+	@rm -f $(VENV)/.installed-* && touch $(STAMP) $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

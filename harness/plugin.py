@@ -1,0 +1,1 @@
+"""pytest options, fixtures and hooks of the harness."""
