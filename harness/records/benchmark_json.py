@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import RecordError
+from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.measurement import Latency, LayerLatency, Measurement
@@ -26,10 +27,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BenchmarkFile:
-    """Everything of ours in one or several benchmark files: measurements, and the architectures they are about."""
+    """Everything of ours in one or several benchmark files: measurements, the architectures they are about, accuracies."""
 
     measurements: tuple[Measurement, ...]
     architectures: tuple[Architecture, ...]
+    accuracies: tuple[DeviceAccuracy, ...] = ()
 
     def architecture(self, digest: str) -> Architecture:
         """The architecture with this digest; RecordError when the files do not hold it."""
@@ -48,10 +50,16 @@ def extra_info(measurement: Measurement) -> dict[str, Any]:
     return {KEY: document}
 
 
-def top_level(architectures: Iterable[Architecture]) -> dict[str, Any]:
+def top_level(architectures: Iterable[Architecture], accuracies: Iterable[DeviceAccuracy] = ()) -> dict[str, Any]:
     """What goes to the top level of the file."""
     distinct = {architecture.digest: architecture for architecture in architectures}
-    return {KEY: {"schema": SCHEMA, "architectures": [asdict(architecture) for architecture in distinct.values()]}}
+    return {
+        KEY: {
+            "schema": SCHEMA,
+            "architectures": [asdict(architecture) for architecture in distinct.values()],
+            "accuracies": [asdict(accuracy) for accuracy in accuracies],
+        }
+    }
 
 
 def read(path: Path) -> BenchmarkFile:
@@ -76,6 +84,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
         if schema > SCHEMA:
             raise RecordError(f"{origin} has schema {schema}, this program knows up to {SCHEMA}; update Espalier")
         architectures = tuple(_architecture(entry) for entry in document[KEY]["architectures"])
+        accuracies = tuple(_accuracy(entry) for entry in document[KEY]["accuracies"])
         measurements = tuple(
             _measurement(entry["extra_info"][KEY], entry["stats"]["data"])
             for entry in document["benchmarks"]
@@ -83,7 +92,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise RecordError(f"{origin} lacks or garbles a part of a record ({type(error).__name__}: {error}); measure again") from error
-    return BenchmarkFile(measurements, architectures)
+    return BenchmarkFile(measurements, architectures, accuracies)
 
 
 def read_all(paths: Sequence[Path]) -> BenchmarkFile:
@@ -100,13 +109,18 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
             if seen.setdefault(key, path) != path:
                 raise RecordError(f"{path} and {seen[key]} hold the same measurement of {measurement.network}; remove one of the files")
     architectures = {a.digest: a for _, file in files for a in file.architectures}
-    return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()))
+    accuracies = tuple(dict.fromkeys(accuracy for _, file in files for accuracy in file.accuracies))
+    return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()), accuracies)
 
 
 def _architecture(entry: Mapping[str, Any]) -> Architecture:
     groups = tuple(ChannelGroup(**{**group, "members": tuple(group["members"])}) for group in entry["groups"])
     layers = tuple(_frozen(LayerSite, site) for site in entry["layers"])
     return Architecture(entry["network"], _triple(entry["input_shape"]), int(entry["classes"]), groups, layers)
+
+
+def _accuracy(entry: Mapping[str, Any]) -> DeviceAccuracy:
+    return DeviceAccuracy(**{**entry, "on_device": Accuracy(**entry["on_device"]), "on_host": Accuracy(**entry["on_host"])})
 
 
 def _frozen(kind: type[T], entry: Mapping[str, Any]) -> T:
