@@ -43,7 +43,7 @@ HEAVY = {
     "onnx": {"harness/networks/export.py"},
     "openvino": set(),
     "torch_pruning": {"harness/networks/groups.py", "harness/pruning/surgery.py"},
-    "torchvision": {"harness/networks/torchvision_import.py"},
+    "torchvision": {"harness/networks/torchvision_door.py"},
 }
 
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "manager", "handler", "factory", "core", "base"}

@@ -1,0 +1,1 @@
+"""What is measured on a device: pytest-benchmark suites, run as ``pytest bench/ --device=NAME``."""

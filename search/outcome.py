@@ -1,0 +1,107 @@
+"""What a finished campaign leaves on disk beside its journal: the contenders of the proof, and how they were obtained."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CampaignError
+from harness.records.accuracy import Accuracy
+from harness.records.pruning_config import PruningConfig
+
+SCHEMA = 1
+CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
+ROLES = ("dense", "off-the-shelf", "uniform", "optimised", "candidate")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One network of the final comparison, tuned with the same budget as all the others.
+
+    role: one of ``ROLES``; "candidate" was tuned and judged on validation but not chosen, so its test accuracy is
+    never read (None). macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder.
+    test: top-1 on the test split, read once.
+    """
+
+    name: str
+    role: str
+    config: PruningConfig
+    macs: int
+    parameters: int
+    validation: Accuracy
+    test: Accuracy | None
+    artefact_digest: str
+    onnx: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything about a finished campaign that is in neither the journal nor a benchmark file.
+
+    command: repeats the campaign. settings: what it ran with, as printed at its start. split_sizes: images for
+    training, validation and test. seconds: where the time went, by step. versions: of the host's packages.
+    """
+
+    name: str
+    command: str
+    network: str
+    dataset: str
+    device: str
+    precision: str
+    max_drop_points: float | None
+    max_latency_s: float | None
+    settings: tuple[tuple[str, str], ...]
+    split_sizes: tuple[int, int, int]
+    proof_recipe: str
+    contenders: tuple[Contender, ...]
+    seconds: tuple[tuple[str, float], ...]
+    finished_at: str
+
+    def contender(self, role: str) -> Contender:
+        """The first contender of a role; CampaignError when there is none."""
+        for contender in self.contenders:
+            if contender.role == role:
+                return contender
+        raise CampaignError(f"campaign {self.name} has no {role} network; run it again to the end")
+
+
+def write(folder: Path, outcome: Outcome) -> Path:
+    """Write ``contenders.json`` whole: a temporary file, flushed, then renamed."""
+    document = {"schema": SCHEMA, **asdict(outcome)}
+    for entry, contender in zip(document["contenders"], outcome.contenders, strict=True):
+        entry["config"] = dict(contender.config.channels)
+    path, part = folder / CONTENDERS, folder / f".{CONTENDERS}.part"
+    with part.open("w") as stream:
+        json.dump(document, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+    return path
+
+
+def read(folder: Path) -> Outcome:
+    """Read it back; CampaignError, one line, when the campaign is unfinished or the file is broken or newer."""
+    path = folder / CONTENDERS
+    if not path.is_file():
+        raise CampaignError(f"campaign {folder.name} has no finished comparison; run: python -m search resume {folder.name}")
+    try:
+        document = json.loads(path.read_bytes())
+        if document.pop("schema") != SCHEMA:
+            raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
+        document["contenders"] = tuple(_contender(document["network"], entry) for entry in document["contenders"])
+        for key in ("settings", "seconds", "split_sizes"):
+            document[key] = tuple(tuple(part) if isinstance(part, list) else part for part in document[key])
+        return Outcome(**document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CampaignError(f"{path} is not a whole comparison ({error}); run: python -m search resume {folder.name}") from error
+
+
+def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
+    test = entry["test"]
+    accuracies = {"validation": Accuracy(**entry["validation"]), "test": None if test is None else Accuracy(**test)}
+    return Contender(**{**entry, **accuracies, "config": PruningConfig.of(network, entry["config"])})
