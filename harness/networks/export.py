@@ -1,0 +1,99 @@
+"""A module as ONNX bytes, named by their content, with the way back from each node to the layer that it came from.
+
+torch's legacy exporter at opset 13: the newest form that every runtime of ours reads, from the old one for the neural
+compute stick to today's OpenVINO and TensorRT. It folds batch normalisation into the convolutions.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import onnx
+import torch
+from torch import nn
+
+from harness.errors import UsageError
+from harness.networks.layers import RunLayer, run_once
+
+OPSET = 13
+_LAYER_OPERATORS = {"Conv": nn.Conv2d, "Gemm": nn.Linear, "MatMul": nn.Linear}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What is sent to a device.
+
+    digest: SHA-256 of ``onnx`` in hexadecimal. input_shape: batch x channels x height x width, fixed in the file.
+    node_layers: ``(ONNX node, module path)`` of each convolution and linear layer, in the order in which they run.
+    """
+
+    name: str
+    onnx: bytes
+    digest: str
+    input_shape: tuple[int, int, int, int]
+    node_layers: tuple[tuple[str, str], ...]
+
+
+def export(model: nn.Module, input_shape: tuple[int, int, int], name: str, batch_size: int = 1) -> Artefact:
+    """``model`` in evaluation mode as a checked ONNX file for batches of exactly ``batch_size`` images.
+
+    input_shape: channels x height x width. Equal models give equal bytes. Raises UsageError when the network uses
+    operations that opset 13 does not have.
+    """
+    shape = (batch_size, *input_shape)
+    images = torch.zeros(shape)
+    still = copy.deepcopy(model).eval()
+    still.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing from torch's stubs
+    content = io.BytesIO()
+    try:
+        with _quiet():
+            torch.onnx.export(
+                still, (images,), cast(str, content), opset_version=OPSET, dynamo=False, input_names=["images"], output_names=["logits"]
+            )
+        graph = onnx.load_model_from_string(content.getvalue())
+        onnx.checker.check_model(graph, full_check=True)
+    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{name} cannot be written as ONNX opset {OPSET} ({first}); use operations that it has") from error
+    data = content.getvalue()
+    return Artefact(name, data, hashlib.sha256(data).hexdigest(), shape, _node_layers(graph.graph, run_once(still, images)))
+
+
+def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tuple[str, str], ...]:
+    """Pair nodes and layers by the order in which they run, which holds for any nesting of modules.
+
+    A node whose weights have another shape than the next layer's comes from a functional call and stays unpaired.
+    """
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    waiting = list(ran)
+    pairs = []
+    for node in graph.node:
+        kind = _LAYER_OPERATORS.get(node.op_type)
+        if kind is None or len(node.input) < 2 or not waiting or not isinstance(waiting[0].module, kind):
+            continue
+        shape, expected = sizes.get(node.input[1]), tuple(waiting[0].module.weight.shape)
+        if shape in (expected, expected[::-1] if kind is nn.Linear else expected):
+            pairs.append((node.name, waiting.pop(0).name))
+    return tuple(pairs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's deprecation notices, which tell a person nothing to do."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
