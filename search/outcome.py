@@ -22,9 +22,9 @@ ROLES = ("dense", "off-the-shelf", "uniform", "optimised", "candidate")
 class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
-    role: one of ``ROLES``; "candidate" was tuned and judged on validation but not chosen, so its test accuracy is
-    never read (None). macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder.
-    test: top-1 on the test split, read once.
+    role: one of ``ROLES``; "candidate" is a found network that the validation split did not choose. macs, parameters: of
+    the network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once,
+    after the choice.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Contender:
     macs: int
     parameters: int
     validation: Accuracy
-    test: Accuracy | None
+    test: Accuracy
     artefact_digest: str
     onnx: str
     source: str = ""
@@ -102,6 +102,5 @@ def read(folder: Path) -> Outcome:
 
 
 def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
-    test = entry["test"]
-    accuracies = {"validation": Accuracy(**entry["validation"]), "test": None if test is None else Accuracy(**test)}
+    accuracies = {split: Accuracy(**entry[split]) for split in ("validation", "test")}
     return Contender(**{**entry, **accuracies, "config": PruningConfig.of(network, entry["config"])})

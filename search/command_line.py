@@ -1,0 +1,151 @@
+"""The words of ``python -m search``: parser, defaults, and the checks that need nothing but the words."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from harness.errors import UsageError
+
+VERBS = ("run", "resume", "show", "report")
+MAX_DROP_POINTS = 100.0
+DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
+
+
+@dataclass(frozen=True)
+class Request:
+    """A campaign as it was asked for; every field is an option of ``python -m search run``."""
+
+    device: str = "cpu"
+    network: str = "resnet20"
+    dataset: str = "digits"
+    data: Path | None = None
+    weights: Path | None = None
+    precision: str = "f32"
+    trials: int = 30
+    budget: float = 2.0
+    proof_budget: float = 12.0
+    max_drop: float | None = None
+    max_latency_ms: float | None = None
+    space: str = "layer"
+    designs: int = 150
+    seed: int = 0
+    name: str | None = None
+    reports: Path = Path("reports")
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for the same, without what equals the default."""
+        words = ["python", "-m", "search", "run"]
+        for field in fields(self):
+            chosen = getattr(self, field.name)
+            if chosen != field.default and chosen is not None:
+                words += [f"--{field.name.replace('_', '-')}", str(chosen)]
+        return shlex.join(words)
+
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """Every option with its setting, for the campaign's first lines and its report."""
+        return tuple((f"--{field.name.replace('_', '-')}", str(getattr(self, field.name))) for field in fields(self))
+
+    @property
+    def drop_limit_points(self) -> float | None:
+        """Points of top-1 that may be lost; None where only a latency was asked for."""
+        return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
+
+    @property
+    def campaigns(self) -> Path:
+        """The folder of all campaigns."""
+        return self.reports / "campaigns"
+
+
+HELP = {
+    "device": "where latency counts: a table [tool.espalier.devices.NAME] of pyproject.toml",
+    "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
+    "dataset": "digits, fashion-mnist, cifar10, or imagefolder:PATH",
+    "data": "where the dataset lies, for those that are not installed",
+    "weights": "trained dense network (safetensors, or a state dict); without it, the network is trained once and cached",
+    "precision": "what the device computes in: f32, bf16, f16; the effective one is recorded",
+    "trials": "configurations to try",
+    "budget": "epochs of fine-tuning in a trial; 0 only recalibrates batch norm",
+    "proof_budget": "epochs of fine-tuning for every network of the final comparison",
+    "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
+    "max_latency_ms": "latency that must be reached, in milliseconds",
+    "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
+    "designs": "designed networks to measure for the latency predictor, when none are stored",
+    "seed": "of the optimiser, the splits' order and the training",
+    "name": "of the campaign's folder (default: network-dataset-device, numbered)",
+    "reports": "where campaigns and measurements are stored",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar, with help that shows every default."""
+    top = argparse.ArgumentParser(
+        prog="python -m search",
+        description="Choose how many channels every part of a network keeps, so that it is faster on a device and still accurate.",
+        epilog="Without a verb, run is meant: python -m search --network=resnet56",
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="{" + ",".join(VERBS) + "}")
+    run = verbs.add_parser(
+        "run", help="a new campaign, from the dense network to the report", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for field in fields(Request):
+        kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)
+        run.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name])
+    for verb, text in (
+        ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
+        ("show", "print a finished campaign's comparison from disk"),
+        ("report", "write a finished campaign's report.html and report.md again"),
+    ):
+        after = verbs.add_parser(verb, help=text)
+        after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
+        after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
+    return top
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words, with ``run`` where no verb stands; argparse itself exits with 2 on grammar."""
+    given = list(words)
+    if not given or (given[0] not in VERBS and given[0] not in ("-h", "--help")):
+        given.insert(0, "run")
+    return parser().parse_args(given)
+
+
+def request(arguments: argparse.Namespace) -> Request:
+    """A checked request; UsageError for a number or a name that makes no sense, before anything is loaded."""
+    asked = Request(**{field.name: getattr(arguments, field.name) for field in fields(Request)})
+    checks = (
+        (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
+        (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
+        (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
+        (
+            asked.max_drop is not None and not 0 <= asked.max_drop <= MAX_DROP_POINTS,
+            f"--max-drop={asked.max_drop}: give points of top-1 between 0 and {MAX_DROP_POINTS:g}",
+        ),
+        (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
+        (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
+        (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
+        (
+            asked.weights is not None and not asked.weights.is_file(),
+            f"--weights={asked.weights}: no such file; give a safetensors file or a state dict",
+        ),
+    )
+    for wrong, message in checks:
+        if wrong:
+            raise UsageError(message)
+    if asked.name is not None:
+        folder_name(asked.name)
+    return asked
+
+
+def folder_name(name: str) -> str:
+    """A campaign's name that is one plain folder name; UsageError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
+        raise UsageError(f"campaign name {name!r}: give letters, digits, '.', '_', '+' and '-' only, without a path separator")
+    return name

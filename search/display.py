@@ -1,0 +1,55 @@
+"""What a person sees while a campaign runs: one bar with the time left for every step, lines that stay above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@dataclass
+class Display:
+    """Draws steps on a console and keeps how long each took, in seconds."""
+
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def step(self, name: str, total: float = 1.0) -> Iterator[Bar]:
+        """A step of the campaign with its own bar; ``total`` in any unit."""
+        started = perf_counter()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            yield Bar(progress, progress.add_task(name, total=total, note=""))
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
+        self.say(f"{name}: {self.seconds[name]:.1f} s")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One step's bar."""
+
+    _progress: Progress
+    _task: TaskID
+
+    def at(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """Move the bar; ``note`` stands behind it."""
+        fields = {} if note is None else {"note": note}
+        self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""The stored measurements that a campaign needs: found on disk, or made by running the bench suite, which it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.devices import spec
+from harness.devices.session import Device
+from harness.errors import CampaignError, RecordError
+from harness.latency.predictor import LatencyPredictor
+from harness.records import benchmark_json
+from harness.records.architecture import Architecture
+from harness.records.benchmark_json import BenchmarkFile
+from harness.records.conditions import DeviceInfo
+
+BENCH = Path(__file__).parent.parent / "bench"
+SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The options that a bench run shares with the campaign that needs it."""
+
+    device: str
+    network: str
+    dataset: str
+    data: Path | None
+    precision: str
+    reports: Path
+
+    def options(self) -> list[str]:
+        """As words of a command line."""
+        words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
+        return words + ([f"--data={self.data}"] if self.data else [])
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A benchmark file with its contents and the predictor fitted on it."""
+
+    path: Path
+    file: BenchmarkFile
+    predictor: LatencyPredictor
+
+
+def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
+    """The newest stored measurements of this architecture on this device, or new ones.
+
+    Stored ones are taken only when they are about the same architecture and were taken on this very device with this
+    runtime and precision; what is passed over is said. DeviceError or CampaignError when they cannot be made.
+    """
+    with Device(spec.find(bench.device)).open() as session:
+        present = session.info
+    folder = bench.reports / "benchmarks" / bench.device
+    for path in sorted(folder.glob("*.json"), key=lambda found: found.stat().st_mtime, reverse=True):
+        stored, reason = _usable(path, architecture, bench.precision, present)
+        if stored is not None:
+            say(f"latencies: {path} ({len(stored.file.measurements)} measured networks)")
+            return stored
+        say(f"latencies: passing over {path}: {reason}")
+    path = _free(folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
+    run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
+    stored, reason = _usable(path, architecture, bench.precision, present)
+    if stored is None:
+        raise CampaignError(f"the measurements just made in {path} cannot be used: {reason}")
+    return stored
+
+
+def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Say) -> None:
+    """Run suites of ``bench/`` and leave their JSON at ``path``, whole or not at all; CampaignError when they fail."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    words = [sys.executable, "-m", "pytest", *(str(BENCH / suite) for suite in suites), *options]
+    words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
+    shown = " ".join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
+    say(f"measuring: {shown}")
+    ended = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
+        part.unlink(missing_ok=True)
+        last = [line for line in ended.stdout.splitlines() if line.strip()][-12:]
+        raise CampaignError(
+            "\n".join([*last, f"measuring failed (pytest ended with {ended.returncode}); mend what it says and run: {shown}"])
+        )
+    part.replace(path)
+
+
+def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo) -> tuple[Stored | None, str]:
+    try:
+        file = benchmark_json.read(path)
+    except RecordError as error:
+        return None, str(error)
+    ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
+    designed = [m for m in ours if m.role == "design"]
+    if not designed:
+        return None, f"no designed {precision} networks of this architecture in it"
+    taken = designed[0].conditions.device
+    for key in ("model", "runtime", "runtime_version"):
+        if getattr(taken, key) != getattr(present, key):
+            return None, f"taken with {key} {getattr(taken, key)}, this is {getattr(present, key)}"
+    return Stored(path, file, LatencyPredictor.fit(architecture, ours)), ""
+
+
+def _free(folder: Path, stem: str) -> Path:
+    names = [f"{stem}.json", *(f"{stem}-{number}.json" for number in range(2, 1000))]
+    return next(folder / name for name in names if not (folder / name).exists())

@@ -1,0 +1,101 @@
+"""The words of ``python -m search``: defaults, checks, and that a user's mistake costs one line and nothing else."""
+
+import shlex
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from search import command_line
+from search.command_line import HELP, Request
+
+
+def request(*words: str) -> Request:
+    return command_line.request(command_line.parse(words))
+
+
+def test_no_words_ask_for_the_default_campaign() -> None:
+    assert request() == Request()
+
+
+def test_options_without_a_verb_mean_run() -> None:
+    assert request("--network=resnet56") == replace(Request(), network="resnet56")
+
+
+def test_every_option_has_a_help_text() -> None:
+    assert set(HELP) == {field.name for field in fields(Request)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--max-drop=-1",),
+        ("--max-drop=101",),
+        ("--max-drop=nan",),
+        ("--max-latency-ms=0",),
+        ("--max-latency-ms=nan",),
+        ("--trials=0",),
+        ("--budget=-1",),
+        ("--budget=nan",),
+        ("--proof-budget=-0.5",),
+        ("--designs=0",),
+        ("--seed=-1",),
+        ("--space=cube",),
+        ("--weights=/nowhere/weights.safetensors",),
+        ("--name=a/b",),
+        ("--name=..",),
+        ("--name=",),
+        ("--name=a\nb",),
+    ],
+    ids=" ".join,
+)
+def test_a_setting_that_makes_no_sense_is_refused_in_one_line(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as refusal:
+        request(*words)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@given(st.text(min_size=1, max_size=8))
+def test_a_campaign_name_is_always_one_plain_folder(name: str) -> None:
+    try:
+        accepted = command_line.folder_name(name)
+    except UsageError:
+        return
+    assert (Path("reports") / accepted).parent == Path("reports")
+    assert not accepted.startswith(".")
+
+
+@given(
+    st.builds(
+        Request,
+        trials=st.integers(1, 500),
+        budget=st.floats(0, 50),
+        max_drop=st.none() | st.floats(0, 100),
+        max_latency_ms=st.none() | st.floats(0.001, 1e4),
+        seed=st.integers(0, 2**31),
+        network=st.sampled_from(["resnet20", "torchvision:resnet18", "my net.py:factory"]),
+        name=st.none() | st.sampled_from(["a", "b-2"]),
+    )
+)
+def test_the_command_that_is_printed_asks_for_the_same_campaign(asked: Request) -> None:
+    words = shlex.split(asked.command)
+    assert words[:4] == ["python", "-m", "search", "run"]
+    assert request(*words[4:]) == asked
+
+
+def test_a_drop_of_one_point_is_meant_when_nothing_is_asked_for() -> None:
+    assert request().drop_limit_points == 1.0
+    assert request("--max-drop=0.5").drop_limit_points == 0.5
+    assert request("--max-latency-ms=2").drop_limit_points is None
+
+
+def test_help_shows_every_option_with_its_default() -> None:
+    shown = subprocess.run([sys.executable, "-m", "search", "run", "--help"], capture_output=True, text=True, check=True).stdout
+    for field in fields(Request):
+        assert f"--{field.name.replace('_', '-')}" in shown
+    assert "(default: resnet20)" in shown
