@@ -9,21 +9,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from torch import nn
 
 from harness.errors import UsageError
 from harness.networks.layers import RunLayer, run_once
 
 OPSET = 13
+NODE_LAYERS = "espalier.node_layers"  # key of the file's metadata that holds ``node_layers``
 _LAYER_OPERATORS = {"Conv": nn.Conv2d, "Gemm": nn.Linear, "MatMul": nn.Linear}
 
 
@@ -63,8 +67,27 @@ def export(model: nn.Module, input_shape: tuple[int, int, int], name: str, batch
     except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{name} cannot be written as ONNX opset {OPSET} ({first}); use operations that it has") from error
-    data = content.getvalue()
-    return Artefact(name, data, hashlib.sha256(data).hexdigest(), shape, _node_layers(graph.graph, run_once(still, images)))
+    pairs = _node_layers(graph.graph, run_once(still, images))
+    graph.metadata_props.add(key=NODE_LAYERS, value=json.dumps(pairs))
+    data = graph.SerializeToString(deterministic=True)
+    return Artefact(name, data, hashlib.sha256(data).hexdigest(), shape, pairs)
+
+
+def read(path: Path, name: str) -> Artefact:
+    """An artefact from a file; of a foreign one the layers are unknown. UsageError when it is no ONNX file of one fixed input."""
+    try:
+        data = path.read_bytes()
+        graph = onnx.load_model_from_string(data)
+        onnx.checker.check_model(graph)
+        batch, channels, height, width = (side.dim_value for side in graph.graph.input[0].type.tensor_type.shape.dim)
+        told = next((prop.value for prop in graph.metadata_props if prop.key == NODE_LAYERS), "[]")
+        pairs = tuple((str(node), str(layer)) for node, layer in json.loads(told))
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
+    except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{path} is no ONNX network with one image input ({first}); export it again") from error
+    return Artefact(name, data, hashlib.sha256(data).hexdigest(), (batch, channels, height, width), pairs)
 
 
 def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tuple[str, str], ...]:
