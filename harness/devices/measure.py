@@ -72,7 +72,10 @@ DESIGNED_SET = Protocol(warmup_s=0.005, warmup_rounds=15, rounds=300, min_time_s
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A network to measure: its ONNX bytes and what they are. config is None for a network that was not pruned by one."""
+    """A network to measure: its ONNX bytes and what they are.
+
+    config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note.
+    """
 
     network: str
     architecture_digest: str
@@ -81,6 +84,7 @@ class Subject:
     artefact_digest: str
     node_layers: tuple[tuple[str, str], ...] = ()
     role: str = "network"
+    label: str = ""
 
 
 def measure(
@@ -291,7 +295,7 @@ def _record(
         layers=layers,
         profiled=profiled,
         role=subject.role,
-        notes=(*loaded.facts.notes, *notes),
+        notes=(*((("contender", subject.label),) if subject.label else ()), *loaded.facts.notes, *notes),
     )
 
 
