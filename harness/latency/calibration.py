@@ -1,0 +1,117 @@
+"""How often the verdict errs: planted differences on a simulated noisy clock, or on a real device through a function.
+
+``python -m harness.latency.calibration`` prints it for three kinds of weather and fails when a limit is missed. All its
+figures are SIMULATED; a benchmark gives ``calibrate`` a function that measures instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.latency import simulated_clock
+from harness.latency.simulated_clock import Weather
+from harness.latency.verdict import SAME_WITHIN, Outcome, verdict
+from harness.records.measurement import Latency
+
+FALSE_LIMIT = 0.01  # false verdicts between equal networks, at most
+FOUND_LIMIT = 0.95  # planted slowdowns found, at least
+PLANTED = 1.03
+BLOCKS = 20
+SAMPLES = 30
+
+Measure = Callable[[float, int], tuple[Latency, Latency]]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What became of ``trials`` comparisons each of two equal networks and of one that is slower by ``planted``.
+
+    false: equal networks called faster or slower. found: slower ones called slower. reversed_: slower ones called faster.
+    undecided_equal, undecided_slower: "cannot tell". seconds: what one comparison cost.
+    """
+
+    trials: int
+    planted: float
+    false: int
+    found: int
+    reversed_: int
+    undecided_equal: int
+    undecided_slower: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both limits hold and nothing was reversed."""
+        return self.false <= FALSE_LIMIT * self.trials and self.found >= FOUND_LIMIT * self.trials and self.reversed_ == 0
+
+    def sentence(self) -> str:
+        """The figures in one line."""
+        return (
+            f"{self.false} of {self.trials} equal pairs judged different ({self.undecided_equal} cannot tell), "
+            f"{self.found} of {self.trials} slowdowns of {self.planted - 1:.1%} found ({self.undecided_slower} cannot tell, "
+            f"{self.reversed_} reversed), {self.seconds:.3g} s a comparison"
+        )
+
+
+def calibrate(measure: Measure, trials: int, planted: float = PLANTED, same_within: float = SAME_WITHIN) -> Calibration:
+    """Judge ``trials`` equal and ``trials`` planted pairs.
+
+    measure: given the true ratio to plant (1.0 or ``planted``) and the trial's number, answers (ours, baseline) measured
+    interleaved. On a real device the planted network is one that does that much more work.
+    """
+    started = time.perf_counter()
+    equal = [verdict(*measure(1.0, trial), same_within).outcome for trial in range(trials)]
+    slower = [verdict(*measure(planted, trials + trial), same_within).outcome for trial in range(trials)]
+    return Calibration(
+        trials=trials,
+        planted=planted,
+        false=sum(outcome in (Outcome.FASTER, Outcome.SLOWER) for outcome in equal),
+        found=slower.count(Outcome.SLOWER),
+        reversed_=slower.count(Outcome.FASTER),
+        undecided_equal=equal.count(Outcome.CANNOT_TELL),
+        undecided_slower=slower.count(Outcome.CANNOT_TELL),
+        seconds=(time.perf_counter() - started) / (2 * trials),
+    )
+
+
+def simulated(weather: Weather, seed: int, blocks: int = BLOCKS, samples: int = SAMPLES, interleaved: bool = True) -> Measure:
+    """A measure function on the simulated clock; without interleaving it shows why interleaving is there."""
+    schedule = simulated_clock.a_b_b_a if interleaved else simulated_clock.one_after_the_other
+
+    def measure(ratio: float, trial: int) -> tuple[Latency, Latency]:
+        rng = np.random.default_rng([seed, trial])
+        ours, baseline = simulated_clock.run([ratio * 1e-3, 1e-3], schedule(2, blocks), samples, weather, rng)
+        return ours, baseline
+
+    return measure
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the calibration on quiet, shared and stormy simulated machines; 1 when a limit is missed on the first two."""
+    parser = argparse.ArgumentParser(prog="python -m harness.latency.calibration", description=main.__doc__)
+    parser.add_argument("--trials", type=int, default=300, help="comparisons of each kind (default %(default)s)")
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="blocks of each network (default %(default)s)")
+    parser.add_argument("--planted", type=float, default=PLANTED, help="true ratio of the slower network (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    print(f"SIMULATED clock, seed {options.seed}, {options.blocks} blocks of {SAMPLES} samples for each of two networks")
+    missed = False
+    for name, weather, must_pass in (
+        ("quiet", simulated_clock.QUIET, True),
+        ("shared", simulated_clock.SHARED, True),
+        ("stormy", simulated_clock.STORMY, False),
+    ):
+        found = calibrate(simulated(weather, options.seed, options.blocks), options.trials, options.planted)
+        print(f"{name:7s} {found.sentence()}")
+        missed |= (must_pass and not found.passed) or found.false > FALSE_LIMIT * found.trials
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

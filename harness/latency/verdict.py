@@ -1,0 +1,132 @@
+"""Is one network faster than another: faster | slower | same | cannot tell, from interleaved blocks of samples.
+
+The two are measured in one process in A-B-B-A blocks, so block k of one and block k of the other lie next to each other in
+time. Only the ratio inside such a pair counts: drift, and bursts that outlast a block, cancel. "faster" and "slower" need both
+size (an estimate beyond ``same_within``) and significance (signed ranks, at most 1 in 100 wrong); "same" needs a 95 %
+interval inside of ``same_within``. Many comparisons at once are corrected [Holm1979]_.
+
+.. [Holm1979] S. Holm. A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6(2), 1979.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from harness.errors import ConditionsDiffer, UsageError
+from harness.latency.signed_ranks import FloatArray, location, two_sided_p
+from harness.latency.undisturbed import block_medians_s
+from harness.records.measurement import Latency, Measurement
+
+SAME_WITHIN = 0.01  # smaller differences are of no use to anybody
+CONFIDENCE = 0.95  # of the interval that is shown
+FALSE_VERDICTS = 0.01  # chance of "faster" or "slower" for two equal networks, for any number compared at once
+FEWEST_PAIRS = 8  # below, no signed-rank test reaches 1 in 100
+_Z_95, _Z_975, _Z_995 = 1.645, 1.960, 2.576
+
+
+class Outcome(StrEnum):
+    """What can be said of one network against another."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One network's latency over another's.
+
+    ratio: ours / baseline. low, high: its 95 % interval. smallest_detectable: the relative difference that this many pairs
+    of this spread find 95 times in 100 (infinite: none). pairs: block pairs behind it. same_within: what counts as none.
+    p_value: chance of such ratios between equal networks, corrected when many were compared.
+    """
+
+    outcome: Outcome
+    ratio: float
+    low: float
+    high: float
+    smallest_detectable: float
+    pairs: int
+    p_value: float
+    same_within: float = SAME_WITHIN
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Low and high end of the ratio."""
+        return self.low, self.high
+
+    def sentence(self) -> str:
+        """The verdict in one line, with what to do where it is open."""
+        told = f"{self.outcome}: {self.ratio:.4f} of the baseline's latency"
+        if self.pairs < FEWEST_PAIRS:
+            return f"{told}; {self.pairs} block pairs cannot decide, measure at least {FEWEST_PAIRS} blocks of each"
+        told += f" (95 % interval {self.low:.4f} to {self.high:.4f}, {self.pairs} block pairs"
+        told += f", differences from {self.smallest_detectable:.1%} are found)"
+        return told + ("; measure more blocks to decide" if self.outcome is Outcome.CANNOT_TELL else "")
+
+
+def verdict(ours: Latency, baseline: Latency, same_within: float = SAME_WITHIN) -> Verdict:
+    """Compare two latencies whose blocks were measured alternately; block k of one pairs with block k of the other.
+
+    Raises UsageError when the numbers of blocks differ or ``same_within`` is no ratio in [0, 1).
+    """
+    return verdicts([(ours, baseline)], same_within)[0]
+
+
+def compare(ours: Measurement, baseline: Measurement, same_within: float = SAME_WITHIN) -> Verdict:
+    """The same for two measurements; ConditionsDiffer when they were taken under different conditions."""
+    if differences := ours.conditions.differences(baseline.conditions):
+        raise ConditionsDiffer(differences)
+    return verdict(ours.latency, baseline.latency, same_within)
+
+
+def verdicts(pairs: Sequence[tuple[Latency, Latency]], same_within: float = SAME_WITHIN) -> tuple[Verdict, ...]:
+    """Many comparisons, each ours against its baseline; the chance that *any* of them is false stays at 1 in 100."""
+    if not 0.0 <= same_within < 1.0:
+        raise UsageError(f"same within {same_within}; give a ratio of at least 0 and below 1, e.g. 0.01")
+    logs = [_log_ratios(ours, baseline) for ours, baseline in pairs]
+    corrected = holm([two_sided_p(one) for one in logs])
+    return tuple(_read(one, p_value, same_within) for one, p_value in zip(logs, corrected, strict=True))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Probabilities of error corrected for having looked ``len(p_values)`` times [Holm1979]_, in the order given."""
+    corrected = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return tuple(corrected)
+
+
+def _log_ratios(ours: Latency, baseline: Latency) -> FloatArray:
+    if len(ours.block_sizes) != len(baseline.block_sizes):
+        raise UsageError(
+            f"{len(ours.block_sizes)} blocks against {len(baseline.block_sizes)} do not pair; measure both interleaved in one run"
+        )
+    return np.log(block_medians_s(ours)) - np.log(block_medians_s(baseline))
+
+
+def _read(logs: FloatArray, p_value: float, same_within: float) -> Verdict:
+    centre = location(logs, CONFIDENCE)
+    floor, ceiling = math.log1p(-same_within), math.log1p(same_within)
+    significant = p_value <= FALSE_VERDICTS
+    if significant and centre.estimate < floor:
+        outcome = Outcome.FASTER
+    elif significant and centre.estimate > ceiling:
+        outcome = Outcome.SLOWER
+    elif floor <= centre.low and centre.high <= ceiling:
+        outcome = Outcome.SAME
+    else:
+        outcome = Outcome.CANNOT_TELL
+    sd = (centre.high - centre.low) / (2 * _Z_975)
+    found = max(_Z_995 * sd, ceiling) + _Z_95 * sd
+    detectable = math.expm1(found) if len(logs) >= FEWEST_PAIRS else math.inf
+    high = math.exp(centre.high) if math.isfinite(centre.high) else math.inf
+    return Verdict(outcome, math.exp(centre.estimate), math.exp(centre.low), high, detectable, len(logs), p_value, same_within)
