@@ -25,7 +25,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """serve: the source that the interpreter starts with. modules: what it imports, each after those that it needs."""
+    """serve: the source that the interpreter starts with. modules: what it imports."""
 
     serve: bytes
     modules: tuple[Module, ...]

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from harness.devices import replies
 from harness.devices.attribution import source_layers
-from harness.devices.bundle import ALWAYS, Bundle, Module, bundle
+from harness.devices.bundle import Bundle, Module, bundle
 from harness.devices.frames import Frame
 from harness.devices.link import Hello, Link
 from harness.devices.replies import Block, Facts, NodeTime
 from harness.devices.spec import DeviceSpec
-from harness.errors import DeviceBusy, DeviceCrashed, DeviceQuarantined, DeviceTimeout, DeviceUnavailable
+from harness.errors import DeviceBusy, DeviceError, DeviceQuarantined, ModelRefused, UsageError
 from harness.records.conditions import DeviceInfo, Snapshot
 
 START_DEADLINE_S = 60.0  # importing a runtime from a slow disk
@@ -74,7 +74,9 @@ class Device:
         agent = bundle(self.spec.runtime, self.spec.directory)
         try:
             return _open(self.spec, agent, self.spec.lock_wait_s if wait_s is None else wait_s, self._quarantine)
-        except (DeviceUnavailable, DeviceTimeout, DeviceCrashed) as error:
+        except DeviceBusy:
+            raise
+        except DeviceError as error:
             self._quarantine.add(self.spec.identity, str(error))
             raise
 
@@ -106,12 +108,14 @@ class Session:
     ) -> T:
         """One request to the agent, by name, and its parsed reply; the errors it answers are raised by their kind.
 
-        DeviceTimeout and DeviceCrashed (also of ``parse``) end the session and quarantine the device.
+        Every DeviceError but ModelRefused ends the session and quarantines the device, also one that ``parse`` raises.
         """
         self._quarantine.check(self.spec.identity)
         try:
             return _ask(self._link, self.spec, do, parse, fields or {}, blobs, deadline_s)
-        except (DeviceTimeout, DeviceCrashed) as failure:
+        except ModelRefused:
+            raise
+        except DeviceError as failure:
             self._link.kill()
             self._quarantine.add(self.spec.identity, str(failure))
             raise
@@ -146,7 +150,7 @@ class Loaded:
 
     def __init__(self, session: Session, name: str, facts: Facts, node_layers: tuple[tuple[str, str], ...]) -> None:
         self._session, self._node_layers = session, node_layers
-        self._inference_s = facts.first_inference_s
+        self._inference_s, self._unloaded = facts.first_inference_s, False
         self.name = name
         self.facts = facts
         self.load_s, self.first_inference_s = facts.load_s, facts.first_inference_s
@@ -193,6 +197,7 @@ class Loaded:
     def unload(self) -> None:
         """Free the network on the device."""
         self._ask("unload", replies.nothing, {})
+        self._unloaded = True
 
     def _ask(
         self,
@@ -202,6 +207,8 @@ class Loaded:
         blobs: tuple[bytes, ...] = (),
         deadline_s: float = CALL_DEADLINE_S,
     ) -> T:
+        if self._unloaded:
+            raise UsageError(f"{self.name} was unloaded, it cannot {do}; load it again")
         return self._session.call(do, parse, {**fields, "model": self.facts.model}, blobs, deadline_s)
 
 
@@ -209,10 +216,8 @@ def _open(spec: DeviceSpec, agent: Bundle, wait_s: float, quarantine: Quarantine
     link = Link(spec)
     try:
         hello = link.boot(agent.serve)
-        first = len(ALWAYS)  # the lock is taken before the runtime's own file runs
-        _install(link, spec, agent.modules[:first])
-        _take(link, spec, hello, wait_s)
-        _install(link, spec, agent.modules[first:])
+        _install(link, spec, agent.modules)
+        _take(link, spec, hello, wait_s)  # before the runtime's own file runs and touches the hardware
         fields = {"runtime": agent.runtime, "options": dict(spec.options)}
         info = _ask(
             link, spec, "start", lambda reply: replies.device_info(reply, spec, hello, agent.digest), fields, deadline_s=START_DEADLINE_S

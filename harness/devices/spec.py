@@ -92,7 +92,7 @@ def parse(name: str, table: object, origin: Path) -> DeviceSpec:
         host=host,
         ssh_config=_text(table, "ssh_config", place),
         options=options,
-        resource=_text(table, "resource", place) or "-".join([Path(runtime).stem, *[str(v) for k, v in options if k == "device"]]),
+        resource=_text(table, "resource", place) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
         lock_wait_s=_seconds(table, "lock_wait_s", LOCK_WAIT_S, place),
         load_deadline_s=_seconds(table, "load_deadline_s", LOAD_DEADLINE_S, place),
         directory=origin.parent,

@@ -1,6 +1,7 @@
 """OpenVINO 2022 and newer (API 2) on a processor of the agent's machine."""
 
 import faults
+import onnx_reader
 import timed_loop
 
 try:
@@ -54,14 +55,14 @@ class Runtime:
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])
-        return Model(compiled, self.threads)
+        return Model(compiled, self.threads, onnx_reader.read(onnx))
 
 
 class Model:
     """A compiled network with one infer request whose input tensor was set once."""
 
-    def __init__(self, compiled, threads):
-        self.compiled, self.threads = compiled, threads
+    def __init__(self, compiled, threads, graph):
+        self.compiled, self.threads, self.graph = compiled, threads, graph
         self.request = compiled.create_infer_request()
         self.shape = tuple(int(side) for side in compiled.input(0).shape)
         values = numpy.random.default_rng(0).standard_normal(self.shape).astype(numpy.float32)
@@ -111,7 +112,8 @@ class Model:
         origins = {}
         for op in self.compiled.get_runtime_model().get_ordered_ops():
             names = _text(op.get_rt_info(), "originalLayersNames")
-            origins[op.get_friendly_name()] = [_strip(name) for name in names.split(",") if name]
+            sources = [_strip(name) for name in names.split(",") if name]
+            origins[op.get_friendly_name()] = onnx_reader.node_names(sources, self.graph)
         return [
             {"node": one.node_name, "kind": one.node_type, "seconds": one.real_time.total_seconds(), "sources": origins[one.node_name]}
             for one in self.request.get_profiling_info()

@@ -6,6 +6,8 @@ A frame is an 8-byte big-endian length, a JSON header of that length, then the b
 
 import faulthandler
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -15,7 +17,6 @@ import sys
 import threading
 import time
 import traceback
-import types
 
 PREAMBLE = b"espalier agent 1\n"  # what stands before it on stdout (a login banner) is not ours
 MAX_HEADER_BYTES = 64 << 20
@@ -36,8 +37,27 @@ def read_frame(read):
     return header, [read(size) for size in header.pop("blobs")]
 
 
+class Shipped:
+    """Imports modules from sources that came over the link."""
+
+    def __init__(self):
+        self.sources = {}
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, self) if name in self.sources else None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        exec(compile(self.sources[module.__name__], "<agent %s>" % module.__name__, "exec"), module.__dict__)
+
+
+SHIPPED = Shipped()
+
+
 class Desk:
-    """Answers requests by name; holds the shipped modules, the runtime and the models that are loaded."""
+    """Answers requests by name; holds the runtime and the models that are loaded."""
 
     def __init__(self):
         self.runtime = None
@@ -53,15 +73,11 @@ class Desk:
         return method(header, blobs)
 
     def do_install(self, header, blobs):
-        """Make the shipped sources importable, in the given order; a source whose digest differs is refused."""
+        """Make the shipped sources importable; one whose digest differs is refused."""
         for number, (name, digest) in enumerate(header["modules"]):
-            source = blobs[number]
-            if hashlib.sha256(source).hexdigest() != digest:
+            if hashlib.sha256(blobs[number]).hexdigest() != digest:
                 raise ValueError("the source of %s arrived damaged" % name)
-            module = types.ModuleType(name)
-            module.__file__ = "<agent %s>" % name
-            sys.modules[name] = module
-            exec(compile(source, module.__file__, "exec"), module.__dict__)
+            SHIPPED.sources[name] = blobs[number]
         return {}, ()
 
     def do_lock(self, header, blobs):
@@ -73,7 +89,7 @@ class Desk:
 
     def do_start(self, header, blobs):
         """Start the runtime and describe the device."""
-        self.runtime = sys.modules[header["runtime"]].Runtime(header["options"])
+        self.runtime = importlib.import_module(header["runtime"]).Runtime(header["options"])
         return {"device": self.runtime.describe()}, ()
 
     def do_snapshot(self, header, blobs):
@@ -176,6 +192,7 @@ def hello():
 
 def main():
     """Serve the host at the other end of stdin and stdout."""
+    sys.meta_path.insert(0, SHIPPED)
     incoming = os.fdopen(os.dup(0), "rb", 1 << 20)
     outgoing = os.fdopen(os.dup(1), "wb", 1 << 20)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a child of the runtime cannot eat frames

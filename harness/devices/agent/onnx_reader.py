@@ -1,0 +1,199 @@
+"""An ONNX file's nodes and shapes, read by a walk over its protocol buffer, without the onnx package.
+
+Field numbers: onnx.proto3 of ONNX 1.x, which may add fields but never renumber them.
+"""
+
+import struct
+
+
+class NotOnnx(Exception):
+    """The bytes are no ONNX model; the text says where they stop making sense."""
+
+
+class Node:
+    """One operation: name, op (``Conv``), inputs and outputs (tensor names), attributes (name to number, text or list of numbers)."""
+
+    def __init__(self):
+        self.name, self.op, self.inputs, self.outputs, self.attributes = "", "", [], [], {}
+
+
+class Graph:
+    """nodes in execution order; initializers: tensor name to ``(dims, integers or None)``; inputs, outputs: ``[(name, dims)]``."""
+
+    def __init__(self):
+        self.nodes, self.initializers, self.inputs, self.outputs = [], {}, [], []
+
+    def producers(self):
+        """Output tensor name to the name of the node that makes it, for runtimes that call nodes by their outputs."""
+        return {tensor: node.name for node in self.nodes for tensor in node.outputs}
+
+
+def read(model):
+    """The Graph of an ONNX model's bytes; NotOnnx when they are something else."""
+    try:
+        graph = None
+        for field, entry in _fields(memoryview(model)):
+            if field == 7:
+                graph = _graph(entry)
+    except (IndexError, ValueError, TypeError, struct.error) as error:
+        raise NotOnnx("not an ONNX model (%s)" % error)
+    if graph is None or not graph.nodes or not graph.outputs:
+        raise NotOnnx("not an ONNX model (it has no graph of nodes)")
+    return graph
+
+
+def node_names(sources, graph):
+    """The ONNX nodes behind runtime's names, each once: names of nodes stay, names of output tensors become their nodes."""
+    known, producers, found = {node.name for node in graph.nodes}, graph.producers(), []
+    for source in sources:
+        name = source if source in known else producers.get(source)
+        if name and name not in found:
+            found.append(name)
+    return found
+
+
+def _fields(view):
+    """``(field number, integer or memoryview)`` one by one."""
+    at = 0
+    while at < len(view):
+        key, at = _varint(view, at)
+        kind = key & 7
+        if kind == 0:
+            entry, at = _varint(view, at)
+        elif kind == 2:
+            size, at = _varint(view, at)
+            if at + size > len(view):
+                raise ValueError("a field of %d bytes runs over the end" % size)
+            entry, at = view[at : at + size], at + size
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+            (entry,) = struct.unpack("<d" if kind == 1 else "<f", view[at : at + size])
+            at += size
+        else:
+            raise ValueError("wire type %d" % kind)
+        yield key >> 3, entry
+
+
+def _varint(view, at):
+    number, shift = 0, 0
+    while True:
+        byte = view[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _text(entry):
+    return bytes(entry).decode("utf-8")
+
+
+def _signed(number):
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _integers(entry):
+    """A repeated integer field, packed or single."""
+    if isinstance(entry, int):
+        return [_signed(entry)]
+    numbers, at = [], 0
+    while at < len(entry):
+        number, at = _varint(entry, at)
+        numbers.append(_signed(number))
+    return numbers
+
+
+def _graph(view):
+    graph = Graph()
+    for field, entry in _fields(view):
+        if field == 1:
+            graph.nodes.append(_node(entry))
+        elif field == 5:
+            name, dims, integers = _tensor(entry)
+            graph.initializers[name] = (dims, integers)
+        elif field == 11:
+            graph.inputs.append(_tensor_type(entry))
+        elif field == 12:
+            graph.outputs.append(_tensor_type(entry))
+    graph.inputs = [(name, dims) for name, dims in graph.inputs if name not in graph.initializers]
+    return graph
+
+
+def _node(view):
+    node = Node()
+    for field, entry in _fields(view):
+        if field == 1:
+            node.inputs.append(_text(entry))
+        elif field == 2:
+            node.outputs.append(_text(entry))
+        elif field == 3:
+            node.name = _text(entry)
+        elif field == 4:
+            node.op = _text(entry)
+        elif field == 5:
+            name, setting = _attribute(entry)
+            node.attributes[name] = setting
+    return node
+
+
+def _attribute(view):
+    name, setting = "", None
+    for field, entry in _fields(view):
+        if field == 1:
+            name = _text(entry)
+        elif field == 2:
+            setting = entry
+        elif field == 3:
+            setting = _signed(entry)
+        elif field == 4:
+            setting = bytes(entry).decode("utf-8", "replace")
+        elif field == 5:
+            setting = _tensor(entry)[1:]
+        elif field == 8:
+            setting = (setting or []) + _integers(entry)
+    return name, setting
+
+
+def _tensor(view):
+    name, dims, kind, raw, integers = "", [], 0, None, []
+    for field, entry in _fields(view):
+        if field == 1:
+            dims += _integers(entry)
+        elif field == 2:
+            kind = entry
+        elif field == 7:
+            integers += _integers(entry)
+        elif field == 8:
+            name = _text(entry)
+        elif field == 9:
+            raw = entry
+    if kind == 7 and raw is not None:  # INT64: shapes and axes, which shape inference needs
+        integers = list(struct.unpack("<%dq" % (len(raw) // 8), raw))
+    return name, dims, integers if kind == 7 else None
+
+
+def _tensor_type(view):
+    name, dims = "", []
+    for field, entry in _fields(view):
+        if field == 1:
+            name = _text(entry)
+        elif field == 2:
+            dims = _dims(entry)
+    return name, dims
+
+
+def _dims(view):
+    """Sizes of a TypeProto's tensor shape; 1 for a size that is only named."""
+    sizes = []
+    for kind, tensor_type in _fields(view):
+        if kind != 1:
+            continue
+        for part, shape in _fields(tensor_type):
+            if part == 2:
+                for number, dim in _fields(shape):
+                    if number == 1:
+                        sizes.append(next((size for field, size in _fields(dim) if field == 1), 1))
+    return sizes

@@ -1,0 +1,144 @@
+"""A measurement holds raw samples in blocks, stops when it is precise, and takes networks in balanced turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.devices.measure import DESIGNED_SET, Protocol, Subject, measure, measure_interleaved, merge_runs, turn_orders
+from harness.devices.probe import Probe
+from harness.devices.provenance import HostFacts, host_facts
+from harness.devices.replies import NodeTime
+from harness.devices.session import Device
+from harness.errors import UsageError
+
+Simulated = Callable[..., Device]
+HOST = HostFacts((("torch", "2.13.0"),), "0123456789ab+")
+LONG = Protocol(rounds=500, min_time_s=0.0, blocks=10, precision_target=0.01, profile_compiles=0)
+
+
+@pytest.fixture
+def subject(network: Probe) -> Subject:
+    return Subject("probe", "a" * 16, None, network.onnx, "d" * 64, network.node_layers)
+
+
+def test_the_default_protocol_measures_long_enough(simulated: Simulated, subject: Subject) -> None:
+    with simulated(noise=0.0).open() as session:
+        found = measure(session, subject, Protocol(precision_target=None), host=HOST)
+    assert len(found.latency.samples_s) >= 500
+    assert sum(found.latency.samples_s) >= 1.0 - 0.01
+    assert len(found.latency.block_sizes) == 5
+
+
+def test_a_precise_measurement_stops_after_three_blocks_never_before(simulated: Simulated, subject: Subject) -> None:
+    with simulated(noise=0.001).open() as session:
+        assert len(measure(session, subject, LONG, host=HOST).latency.block_sizes) == 3
+    with simulated(noise=0.5).open() as session:
+        assert len(measure(session, subject, LONG, host=HOST).latency.block_sizes) == 10
+
+
+def test_the_record_says_what_was_measured_where_and_when(simulated: Simulated, subject: Subject) -> None:
+    steps: list[tuple[int, int]] = []
+    with simulated().open() as session:
+        found = measure(session, subject, Protocol(min_time_s=0.0), batch_size=4, host=HOST, progress=lambda *step: steps.append(step))
+    assert found.provenance == "SIMULATED"
+    assert found.conditions.batch_size == 4
+    assert found.conditions.effective_precision == "f16"
+    assert found.conditions.git_commit == HOST.git_commit
+    assert found.artefact_bytes == len(subject.onnx)
+    assert found.conditions.before.taken_at <= found.conditions.after.taken_at
+    assert steps[-1][0] == steps[-1][1]
+    assert ("warm-up", "0.200 s") not in found.notes
+
+
+def test_nodes_come_from_fresh_compilations_and_the_total_does_not(simulated: Simulated, subject: Subject) -> None:
+    with simulated(noise=0.0).open() as session:
+        found = measure(session, subject, Protocol(min_time_s=0.0, profile_compiles=3), host=HOST)
+    assert {len(layer.runs_s) for layer in found.layers} == {3}
+    assert found.profiled is not None
+    assert len(found.profiled.samples_s) >= 3 * 200
+    assert found.latency.median_s == pytest.approx(sum(layer.median_s for layer in found.layers), rel=0.01)
+
+
+def test_drift_falls_on_all_networks_alike_only_when_they_take_turns(simulated: Simulated, subject: Subject) -> None:
+    protocol = Protocol(rounds=400, min_time_s=0.0, blocks=4, precision_target=None, profile_compiles=0, warmup_s=0.0, warmup_rounds=0)
+    with simulated(drift_per_s=1.0, noise=0.0).open() as session:
+        turns = [statistics.mean(one.latency.block_medians_s) for one in measure_interleaved(session, [subject] * 4, protocol, host=HOST)]
+    with simulated(drift_per_s=1.0, noise=0.0).open() as session:
+        alone = [statistics.mean(measure(session, subject, protocol, host=HOST).latency.block_medians_s) for _ in range(4)]
+    assert max(turns) / min(turns) < 1.005
+    assert max(alone) / min(alone) > 1.1
+
+
+def test_turns_stop_early_only_when_every_network_is_precise(simulated: Simulated, subject: Subject) -> None:
+    with simulated(noise=0.001).open() as session:
+        found = measure_interleaved(session, [subject] * 2, LONG, host=HOST)
+    assert [len(one.latency.block_sizes) for one in found] == [4, 4]  # three are enough, four are balanced
+
+
+def test_no_networks_take_no_turns(simulated: Simulated) -> None:
+    with simulated().open() as session:
+        assert measure_interleaved(session, [], DESIGNED_SET) == ()
+
+
+@given(st.integers(1, 20), st.integers(1, 12), st.integers(0, 5))
+def test_every_block_has_every_network_and_the_next_goes_backwards(count: int, blocks: int, seed: int) -> None:
+    orders = turn_orders(count, Protocol(blocks=blocks, seed=seed))
+    assert len(orders) == blocks
+    assert all(sorted(order) == list(range(count)) for order in orders)
+    assert all(later == first[::-1] for first, later in zip(orders[::2], orders[1::2], strict=False))
+    assert orders == turn_orders(count, Protocol(blocks=blocks, seed=seed))
+
+
+def test_a_pace_and_a_long_load_are_told(simulated: Simulated, subject: Subject) -> None:
+    protocol = Protocol(sustained_s=3.0, pace_hz=200.0, profile_compiles=0)
+    with simulated(throttle_after_s=0.05, throttle_factor=0.5).open() as session:
+        found = measure(session, subject, protocol, host=HOST)
+    assert len(found.latency.block_sizes) == 3
+    assert found.conditions.throttled
+    heat = dict(found.notes)
+    assert heat["pace"] == "200 Hz"
+    assert heat["after 3 s"] == "350 MHz, " + heat["after 3 s"].split(", ")[1]
+    first, *_, last = found.latency.block_medians_s
+    assert last > 1.5 * first
+
+
+def test_a_node_that_one_compilation_lacks_took_no_time_there() -> None:
+    runs = [
+        [NodeTime("a", "Conv", 3.0, ("x",), ("layer",)), NodeTime("copy", "Reorder", 1.0, ())],
+        [NodeTime("a", "Conv", 5.0, ("x",), ("layer",)), NodeTime("a", "Conv", 7.0, ())],
+    ]
+    rows = merge_runs(runs)
+    assert [(row.node, row.source_layers, row.runs_s) for row in rows] == [
+        ("a", ("layer",), (3.0, 5.0)),
+        ("copy", (), (1.0, 0.0)),
+        ("a", (), (0.0, 7.0)),
+    ]
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=5), min_size=1, max_size=4))
+def test_merging_loses_no_time(runs: list[list[float]]) -> None:
+    rows = merge_runs([[NodeTime(str(i), "Conv", seconds, ()) for i, seconds in enumerate(run)] for run in runs])
+    for number, run in enumerate(runs):
+        assert sum(row.runs_s[number] for row in rows) == pytest.approx(sum(run))
+    assert all(row.median_s == statistics.median(row.runs_s) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rounds": 0}, {"blocks": 0}, {"min_time_s": -1.0}, {"precision_target": 0.0}, {"precision_target": 2.0}, {"pace_hz": 0.0}],
+    ids=str,
+)
+def test_a_protocol_that_measures_nothing_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Protocol(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_host_tells_its_versions_and_commit() -> None:
+    facts = host_facts()
+    assert "numpy" in dict(facts.versions)
+    assert facts.git_commit
