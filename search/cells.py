@@ -1,0 +1,45 @@
+"""Tables as plain cells, so that the page, the Markdown file and the terminal show the same figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure, its spread, and a note. tone: "good", "bad", "quiet", "noisy", "total" or a role's name, for colour.
+
+    bars: lengths to draw under the text, in [0, 1], each with its tone.
+    """
+
+    text: str
+    spread: str = ""
+    note: str = ""
+    tone: str = ""
+    bars: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading. numeric: its cells are aligned to the right. brief: it is shown in the terminal too. drawn: it holds bars only."""
+
+    heading: str
+    numeric: bool = True
+    brief: bool = True
+    drawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of as many cells as there are columns. caption: what the small figures mean."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+
+    def undrawn(self) -> Table:
+        """The same without the columns that hold bars only, for places where nothing can be drawn."""
+        kept = [place for place, column in enumerate(self.columns) if not column.drawn]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return Table(self.name, tuple(self.columns[place] for place in kept), rows, self.caption)

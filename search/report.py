@@ -1,0 +1,199 @@
+"""Tells a finished campaign: one self-contained page, a Markdown file and the terminal's table, all with the same figures."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from harness.errors import CampaignError
+from search import circumstances, layer_view, plots, tables, wording
+from search.cells import Cell, Table
+from search.summary import Summary
+from search.threats import threats
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGE, TEXT = "report.html", "report.md"
+LONG = 30  # rows from which the page folds a table away
+_TONES = {"good": "green", "bad": "red", "quiet": "dim", "noisy": "yellow", "optimised": "bold"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the report: a heading, sentences, a figure or a table, or several.
+
+    folded: the page shows it on demand only, for it is long.
+    """
+
+    name: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    figure: plots.Figure | None = None
+    tables: tuple[Table, ...] = ()
+    folded: bool = False
+
+
+def write(summary: Summary) -> tuple[Path, Path]:
+    """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["cell"] = _markdown_cell
+    environment.filters["tight"] = _tight
+    given = {
+        "summary": summary,
+        "words": wording,
+        "unit": wording.unit_for(summary),
+        "compared": tables.compared(summary),
+        "sections": sections(summary),
+        "threats": threats(summary),
+        "redraw": f"python -m search report {summary.outcome.name}",
+        "style": Markup((TEMPLATES / "report.css").read_text()),
+        "roles": wording.ROLE_WORDS,
+    }
+    text = environment.get_template("report.md.j2").render(given)
+    page = environment.overlay(autoescape=True).get_template("report.html.j2").render(given)
+    return _write_whole(summary.folder / PAGE, page), _write_whole(summary.folder / TEXT, text)
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """The answer, the compared networks and the paths, on the terminal."""
+    console.print(Text(wording.headline(summary), style="bold"))
+    console.print(Text(wording.rival_sentence(summary)))
+    console.print(_rich(tables.compared(summary)))
+    console.print(Text(f"Limits: {wording.limit_sentence(summary)}."))
+    console.print(Text(wording.error_sentence(summary)))
+    for path in (summary.folder / PAGE, summary.folder / TEXT):
+        if path.is_file():
+            console.print(Text(str(path), style="dim"), soft_wrap=True)
+
+
+def sections(summary: Summary) -> tuple[Section, ...]:
+    """Everything below the answer, in the order in which a reader asks for it."""
+    found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),))]
+    found += [_prediction(summary), *_layers(summary), _widths(summary)]
+    found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
+    found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
+    found.append(Section("settings", "Settings", tables=(circumstances.settings(summary),)))
+    found.append(Section("conditions", "Conditions of the comparison", tables=(circumstances.conditions(summary),)))
+    if summary.trials:
+        found.append(Section("trials", "All trials", (_trials_sentence(summary),), tables=(tables.trials(summary),), folded=True))
+    return tuple(found)
+
+
+def _front(summary: Summary) -> Section:
+    said = [
+        "Left, what the search saw: latency predicted from stored measurements, accuracy on the validation split after a short "
+        "fine-tuning. Right, what the proof found: latency measured on the device in interleaved rounds, accuracy on the test split "
+        "after a longer one. The two are different kinds of numbers and share no axis."
+    ]
+    if not summary.trials:
+        said.append("This campaign has no finished trial.")
+    return Section("front", "Accuracy against latency", tuple(said), plots.pareto(summary))
+
+
+def _prediction(summary: Summary) -> Section:
+    title = f"Predicted against {summary.provenance}"
+    if not summary.forecasts and all(entry.predicted is None for entry in summary.compared):
+        return Section("prediction", title, (wording.error_sentence(summary), *summary.notes))
+    judged = "Held-out networks are judged on samples that nothing disturbed; the figure shows quoted medians, disturbances included."
+    said = (wording.error_sentence(summary), judged) if summary.held_out else (wording.error_sentence(summary),)
+    return Section("prediction", title, said, plots.predictions(summary))
+
+
+def _layers(summary: Summary) -> list[Section]:
+    title = "Latency by layer, before and after"
+    if summary.layers is None:
+        reason = f"The {summary.outcome.device} device gave no times per layer for this comparison."
+        return [Section("layers", title, (reason,))]
+    table, unit = summary.layers, wording.unit_for(summary)
+    gone = [row for row in table.rows if row.removed]
+    saved = sum(row.before.median_s for row in gone if row.before is not None)
+    told = (
+        f"{wording.count_words(len(gone), 'layer')} of {len(table.rows)} went with their residual branches, which alone saves "
+        f"{unit.told(saved)} of {unit.told(table.whole_before_s)}."
+        if gone
+        else "No branch was removed: every layer is still there, some of them narrower."
+    )
+    simulated = "All times are SIMULATED. " if summary.provenance == "SIMULATED" else ""
+    return [
+        Section("stages", "Latency by stage", (simulated + told,), tables=(layer_view.stages(table, unit),)),
+        Section("layers", title, tables=(layer_view.layers(table, unit),), folded=len(table.rows) > LONG),
+    ]
+
+
+def _widths(summary: Summary) -> Section:
+    best = summary.optimised.contender
+    removed = sum(kept == 0 for _, kept in best.config.channels)
+    whole = sum(kept == summary.architecture.group(name).channels for name, kept in best.config.channels)
+    many = len(best.config.channels)
+    said = (
+        f"Of {many} groups of coupled channels the optimised network leaves {whole} whole, narrows {many - whole - removed} and "
+        f"removes {removed} with their branch."
+    )
+    return Section("widths", "Channels kept", (said,), tables=(tables.widths(summary),), folded=many > LONG)
+
+
+def _search_sentence(summary: Summary) -> str:
+    whole = sum(spent for _, spent in summary.outcome.seconds)
+    trials, imported = wording.count_words(len(summary.trials), "trial"), summary.imported
+    taken = f", {imported} of another campaign taken over" if imported else ""
+    why = f"; the search ended because: {summary.stopped}" if summary.stopped else ""
+    return f"{wording.duration(whole)} for {trials}{taken}{why}."
+
+
+def _trials_sentence(summary: Summary) -> str:
+    return (
+        "Latencies here are predicted, accuracies are of the validation split with 95 % intervals; the drop is counted from the dense "
+        f"network. {wording.count_words(len(summary.front), 'trial')} on the front of the longest budget."
+    )
+
+
+def _markdown_cell(cell: Cell) -> str:
+    """Text and note in one line that cannot break a Markdown table."""
+    small = "; ".join(part for part in (cell.spread, cell.note) if part)
+    told = cell.text + (f" ({small})" if small and cell.text else small)
+    return " ".join(told.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _tight(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=(?:%|µs|ms|s|min|h|points?|samples?|[kMG]|[KM]iB)\b|%)", "\u00a0", text)
+
+
+def _rich(table: Table) -> RichTable:
+    drawn = RichTable(show_lines=False, header_style="bold", pad_edge=False, padding=(0, 1))
+    chosen = [place for place, column in enumerate(table.columns) if column.brief]
+    for place in chosen:
+        column = table.columns[place]
+        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(_rich_cell(row[place], place == 0) for place in chosen))
+    return drawn
+
+
+def _rich_cell(cell: Cell, first: bool) -> Text:
+    told = Text(cell.text, style=_TONES.get(cell.tone, ""))
+    if cell.spread and not first:
+        told.append(f"\n{cell.spread}", style="dim")
+    return told
+
+
+def _write_whole(path: Path, content: str) -> Path:
+    """A temporary file beside it, flushed, then renamed; CampaignError when the folder does not take it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CampaignError(f"cannot write {path} ({error.strerror}); make room or give the folder back its permissions") from error
+    return path

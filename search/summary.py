@@ -1,0 +1,294 @@
+"""A finished campaign as figures: what was predicted, what was measured, what was lost, read from the campaign's folder.
+
+Intervals of a difference of two accuracies are [Newcombe1998]_'s hybrid score intervals for independent samples. All
+networks answer the same images, which makes the true interval narrower: the one given errs on the safe side.
+
+.. [Newcombe1998] R. G. Newcombe, Interval estimation for the difference between independent proportions, method 10,
+   Statistics in Medicine 17, 1998.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import CampaignError, ConditionsDiffer, HarnessError, LatencyUnknown, RecordError
+from harness.latency.held_out import HeldOutError
+from harness.latency.predictor import LatencyPredictor
+from harness.latency.verdict import verdict
+from harness.records import benchmark_json
+from harness.records.accuracy import Accuracy, DeviceAccuracy
+from harness.records.architecture import Architecture
+from harness.records.benchmark_json import BenchmarkFile
+from harness.records.conditions import Conditions
+from harness.records.measurement import Latency, Measurement, Prediction
+from harness.records.pruning_config import PruningConfig
+from search import journal, outcome
+from search.layer_table import LayerTable, layer_table
+from search.outcome import Contender, Outcome
+from search.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedUp:
+    """How many times as fast one network is as another, from interleaved measurements.
+
+    times, low, high: baseline's latency over ours, with its 95 % interval; above 1 is faster. outcome: the verdict,
+    "faster", "slower", "same" or "cannot tell". smallest_detectable_ratio: the relative difference that would have shown.
+    """
+
+    baseline: str
+    times: float
+    low: float
+    high: float
+    outcome: str
+    smallest_detectable_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Top-1 lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
+
+    points: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One network of the final comparison with everything known about it.
+
+    predicted: None where the stored measurements do not say. against_*: None for the baseline itself and where there is
+    no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked.
+    """
+
+    contender: Contender
+    measurement: Measurement
+    predicted: Prediction | None
+    against_dense: SpeedUp | None
+    against_off_the_shelf: SpeedUp | None
+    validation_drop: Drop | None
+    test_drop: Drop | None
+    on_device: DeviceAccuracy | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A network that the predictor was not fitted on: what it said, and what was then measured."""
+
+    config: PruningConfig
+    measured: Latency
+    predicted: Prediction
+
+    @property
+    def error_ratio(self) -> float:
+        """(predicted - measured median) / measured median."""
+        return self.predicted.seconds / self.measured.median_s - 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished campaign, whole.
+
+    compared: in the order of the comparison. trials: in the order in which they ran. front: numbers of the trials that no
+    other of the same length beats in both predicted latency and validation top-1, fastest first. designs: measured networks
+    that the latency predictor was fitted on. held_out: its error on others, None where there are none; forecasts: these
+    others. layers: None where the device gave no times per layer. stopped: why the search ended, in the journal's words.
+    imported: trials taken over from other campaigns. notes: what is missing from the figures and why, one sentence each.
+    """
+
+    folder: Path
+    outcome: Outcome
+    architecture: Architecture
+    compared: tuple[Compared, ...]
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]
+    designs: int
+    held_out: HeldOutError | None
+    forecasts: tuple[Forecast, ...]
+    layers: LayerTable | None
+    stopped: str
+    imported: int
+    notes: tuple[str, ...]
+
+    def of_role(self, role: str) -> Compared | None:
+        """The first compared network of a role, or None."""
+        return next((entry for entry in self.compared if entry.contender.role == role), None)
+
+    @cached_property
+    def dense(self) -> Compared:
+        """The unpruned network."""
+        return next(entry for entry in self.compared if entry.contender.role == "dense")
+
+    @cached_property
+    def optimised(self) -> Compared:
+        """The campaign's answer."""
+        return next(entry for entry in self.compared if entry.contender.role == "optimised")
+
+    @cached_property
+    def off_the_shelf(self) -> Compared | None:
+        """The fastest of the published configurations, the hardest to beat; None where the network has none."""
+        published = [entry for entry in self.compared if entry.contender.role == "off-the-shelf"]
+        return min(published, key=lambda entry: entry.measurement.latency.median_s, default=None)
+
+    @property
+    def provenance(self) -> str:
+        """``measured``, or ``SIMULATED`` as soon as a single measurement was."""
+        return "SIMULATED" if any(entry.measurement.provenance == "SIMULATED" for entry in self.compared) else "measured"
+
+    @property
+    def conditions(self) -> Conditions:
+        """Of the final comparison: those of the optimised network, which all others must share."""
+        return self.optimised.measurement.conditions
+
+
+def load(folder: Path) -> Summary:
+    """Read a finished campaign; CampaignError, one line, when a part is missing, broken or belongs to something else."""
+    told = outcome.read(folder)
+    proof, stored = _file(folder, outcome.PROOF), _file(folder, outcome.MEASUREMENTS)
+    tried = journal.read(folder)
+    measured = {contender.name: _measurement(proof, contender, folder) for contender in told.contenders}
+    dense, optimised = (measured[told.contender(role).name] for role in ("dense", "optimised"))
+    _check_conditions(folder, measured, dense)
+    try:
+        architecture = BenchmarkFile((), (*proof.architectures, *stored.architectures)).architecture(optimised.architecture_digest)
+    except RecordError as error:
+        raise CampaignError(f"{folder / outcome.PROOF}: {error}") from error
+    ours = [m for m in stored.measurements if m.architecture_digest == architecture.digest and m.config is not None]
+    predictor, notes = _predictor(architecture, ours, dense)
+    return Summary(
+        folder=folder,
+        outcome=told,
+        architecture=architecture,
+        compared=_compare(told, measured, predictor, proof.accuracies),
+        trials=tried.finished,
+        front=front(tried.finished),
+        designs=sum(m.role != "held-out" for m in ours),
+        held_out=predictor.held_out if predictor and predictor.held_out and predictor.held_out.judged else None,
+        forecasts=_forecasts(predictor, ours),
+        layers=layer_table(architecture, told.contender("optimised").config, dense, optimised),
+        stopped=tried.stopped,
+        imported=len(tried.imported),
+        notes=notes,
+    )
+
+
+def front(trials: Sequence[Trial]) -> tuple[int, ...]:
+    """Numbers of the trials at the longest budget that no other one beats in latency and top-1 together, fastest first."""
+    longest = max((trial.request.budget_epochs for trial in trials if trial.outcome.ok), default=0.0)
+    full = [trial for trial in trials if trial.outcome.ok and trial.request.budget_epochs == longest]
+    found: list[Trial] = []
+    for trial in sorted(full, key=lambda t: (t.latency_s, -t.outcome.top1_ratio, t.number)):
+        if not found or trial.outcome.top1_ratio > found[-1].outcome.top1_ratio:
+            found.append(trial)
+    return tuple(trial.number for trial in found)
+
+
+def drop(ours: Accuracy, dense: Accuracy) -> Drop:
+    """Points of top-1 that ``ours`` loses against ``dense``, with [Newcombe1998]_'s 95 % interval."""
+    lost = dense.top1_ratio - ours.top1_ratio
+    (dense_low, dense_high), (our_low, our_high) = dense.interval_ratio, ours.interval_ratio
+    below = math.hypot(dense.top1_ratio - dense_low, our_high - ours.top1_ratio)
+    above = math.hypot(dense_high - dense.top1_ratio, ours.top1_ratio - our_low)
+    return Drop(100 * lost, 100 * (lost - below), 100 * (lost + above))
+
+
+def _file(folder: Path, name: str) -> BenchmarkFile:
+    path = folder / name
+    if not path.is_file():
+        raise CampaignError(f"{path} is missing, the campaign is unfinished; run: python -m search resume {folder.name}")
+    try:
+        return benchmark_json.read(path)
+    except RecordError as error:
+        raise CampaignError(f"{error}; then run: python -m search resume {folder.name}") from error
+
+
+def _measurement(proof: BenchmarkFile, contender: Contender, folder: Path) -> Measurement:
+    """The contender's measurement: by artefact, and by name where two contenders are the same network."""
+    found = [m for m in proof.measurements if m.artefact_digest == contender.artefact_digest]
+    found = [m for m in found if dict(m.notes).get("contender") == contender.name] or found
+    if not found:
+        raise CampaignError(
+            f"{folder / outcome.PROOF} holds no measurement of {contender.name} ({contender.artefact_digest[:12]}); "
+            f"run: python -m search resume {folder.name}"
+        )
+    return found[-1]
+
+
+def _check_conditions(folder: Path, measured: Mapping[str, Measurement], dense: Measurement) -> None:
+    for name, measurement in measured.items():
+        differences = dense.conditions.differences(measurement.conditions)
+        if differences:
+            raise CampaignError(f"{folder / outcome.PROOF}: dense and {name} were {ConditionsDiffer(differences)}")
+
+
+def _predictor(
+    architecture: Architecture, ours: Sequence[Measurement], dense: Measurement
+) -> tuple[LatencyPredictor | None, tuple[str, ...]]:
+    """The predictor that the campaign used, or None, and what the reader must be told about it."""
+    if not any(m.role == "design" for m in ours):
+        return None, ("No designed networks are stored with the campaign, so nothing is predicted here.",)
+    try:
+        predictor = LatencyPredictor.fit(architecture, ours)
+    except HarnessError as error:
+        return None, (f"Nothing is predicted here: {error}.",)
+    differences = ours[0].conditions.differences(dense.conditions)
+    if not differences:
+        return predictor, ()
+    told = ", ".join(f"{key} ({then} then, {now} now)" for key, then, now in differences)
+    return predictor, (f"Predictions rest on measurements taken under other conditions than the comparison: {told}.",)
+
+
+def _predict(predictor: LatencyPredictor | None, config: PruningConfig | None) -> Prediction | None:
+    if predictor is None or config is None:
+        return None
+    try:
+        return predictor.predict(config)
+    except LatencyUnknown:
+        return None
+
+
+def _forecasts(predictor: LatencyPredictor | None, ours: Sequence[Measurement]) -> tuple[Forecast, ...]:
+    if predictor is None or predictor.held_out is None:
+        return ()
+    measured = {m.config: m.latency for m in ours if m.role == "held-out"}
+    return tuple(Forecast(judged.config, measured[judged.config], judged.predicted) for judged in predictor.held_out.judged)
+
+
+def _compare(
+    told: Outcome, measured: Mapping[str, Measurement], predictor: LatencyPredictor | None, answered: Iterable[DeviceAccuracy]
+) -> tuple[Compared, ...]:
+    dense = told.contender("dense")
+    published = [contender for contender in told.contenders if contender.role == "off-the-shelf"]
+    rival = min(published, key=lambda contender: measured[contender.name].latency.median_s, default=None)
+    on_device = {accuracy.artefact_digest: accuracy for accuracy in answered}
+    compared = []
+    for contender in told.contenders:
+        pruned = contender is not dense
+        compared.append(
+            Compared(
+                contender=contender,
+                measurement=measured[contender.name],
+                predicted=_predict(predictor, contender.config),
+                against_dense=_speed_up(measured, contender, dense),
+                against_off_the_shelf=_speed_up(measured, contender, rival),
+                validation_drop=drop(contender.validation, dense.validation) if pruned else None,
+                test_drop=drop(contender.test, dense.test) if pruned else None,
+                on_device=on_device.get(contender.artefact_digest),
+            )
+        )
+    return tuple(compared)
+
+
+def _speed_up(measured: Mapping[str, Measurement], contender: Contender, baseline: Contender | None) -> SpeedUp | None:
+    if baseline is None or contender is baseline:
+        return None
+    try:
+        judged = verdict(measured[contender.name].latency, measured[baseline.name].latency)
+    except HarnessError as error:
+        raise CampaignError(f"{contender.name} against {baseline.name}: {error}") from error
+    low, high = sorted((1 / judged.interval[0], 1 / judged.interval[1]))
+    return SpeedUp(baseline.name, 1 / judged.ratio, low, high, judged.outcome, judged.smallest_detectable)

@@ -1,0 +1,182 @@
+"""The report's tables of networks and trials: what was compared, how accurate, how wide, at what cost."""
+
+from __future__ import annotations
+
+from search.cells import Cell, Column, Table
+from search.summary import Compared, Drop, SpeedUp, Summary
+from search.trial import Trial
+from search.wording import (
+    MISSING,
+    ROLE_WORDS,
+    Unit,
+    duration,
+    interval_percent,
+    noise_words,
+    percent,
+    points,
+    points_interval,
+    share_correct,
+    size,
+    unit_for,
+    verdict_interval,
+    verdict_words,
+)
+
+
+def compared(summary: Summary) -> Table:
+    """The networks of the final comparison; measured, predicted and counted figures each in their own column."""
+    rival = summary.off_the_shelf
+    columns = [
+        Column("network", numeric=False),
+        Column(f"{summary.provenance} latency, median"),
+        Column("against dense"),
+        *([Column(f"against {rival.contender.name}", brief=False)] if rival else []),
+        Column("test top-1"),
+        Column("test drop, points"),
+        Column("predicted latency"),
+        Column("MACs", brief=False),
+    ]
+    caption = (
+        "Small figures are 95 % intervals, of predictions 90 %; n counts single inferences. Speed-ups come from neighbouring blocks of "
+        "interleaved measurements."
+    )
+    return Table("compared", tuple(columns), tuple(_compared_row(summary, entry) for entry in summary.compared), caption)
+
+
+def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
+    contender, unit, dense = entry.contender, unit_for(summary), summary.dense
+    latency, test = entry.measurement.latency, contender.test
+    slowest = max(other.measurement.latency.median_s for other in summary.compared)
+    noise = noise_words(entry)
+    count = f"n = {len(latency.samples_s)}" + (f"; noisy: {noise}" if noise else "")
+    bars = ((contender.role, latency.median_s / slowest),)
+    against = [_speed_cell(entry.against_dense)] + ([_speed_cell(entry.against_off_the_shelf)] if summary.off_the_shelf else [])
+    return (
+        Cell(contender.name, "", contender.source or ROLE_WORDS.get(contender.role, contender.role), contender.role),
+        Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s), count, "noisy" if noise else "", bars),
+        *against,
+        Cell(percent(test.top1_ratio), interval_percent(test.interval_ratio), share_correct(test)),
+        _drop_cell(entry.test_drop),
+        _predicted_cell(entry, unit),
+        Cell(size(contender.macs), "", f"{percent(contender.macs / dense.contender.macs, 0)} of dense"),
+    )
+
+
+def _speed_cell(judged: SpeedUp | None) -> Cell:
+    if judged is None:
+        return Cell(MISSING, tone="quiet")
+    tone = {"faster": "good", "slower": "bad"}.get(judged.outcome, "quiet")
+    return Cell(verdict_words(judged), verdict_interval(judged), "", tone)
+
+
+def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:
+    if lost is None:
+        return Cell(MISSING, tone="quiet")
+    over = limit is not None and lost.points > limit
+    return Cell(points(lost.points), points_interval(lost), f"over the limit of {limit:g}" if over else "", "bad" if over else "")
+
+
+def _predicted_cell(entry: Compared, unit: Unit) -> Cell:
+    if entry.predicted is None:
+        return Cell("unknown", "", "outside of what was measured", "quiet")
+    told, measured = entry.predicted, entry.measurement.latency.median_s
+    return Cell(unit.told(told.seconds), unit.interval(told.low_s, told.high_s), f"off by {percent(told.seconds / measured - 1)}")
+
+
+def accuracies(summary: Summary) -> Table:
+    """What the choice was made by, what was read afterwards, and what the exported file answers on the device itself."""
+    heads = ("validation top-1", "validation drop, points", "test top-1", "test drop, points", "test top-1 on the device", "same answer")
+    columns = (Column("network", numeric=False), *(Column(head) for head in heads))
+    limit = summary.outcome.max_drop_points
+    rows = []
+    for entry in summary.compared:
+        splits = [
+            Cell(percent(found.top1_ratio), interval_percent(found.interval_ratio), share_correct(found))
+            for found in (entry.contender.validation, entry.contender.test)
+        ]
+        drops = _drop_cell(entry.validation_drop, limit), _drop_cell(entry.test_drop, limit)
+        name = Cell(entry.contender.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
+        rows.append((name, splits[0], drops[0], splits[1], drops[1], *_device_cells(entry)))
+    return Table("accuracies", columns, tuple(rows), "Chosen on validation; the test split was read once, afterwards. 95 % intervals.")
+
+
+def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
+    if entry.on_device is None:
+        return Cell("not asked", tone="quiet"), Cell(MISSING, tone="quiet")
+    told = entry.on_device
+    answered = Cell(percent(told.on_device.top1_ratio), interval_percent(told.on_device.interval_ratio), share_correct(told.on_device))
+    return answered, Cell(percent(told.agreement_ratio), "", f"logits differ by at most {told.largest_difference:.1e}")
+
+
+def widths(summary: Summary) -> Table:
+    """Channels kept in every group, for every compared network."""
+    groups = summary.architecture.groups
+    columns = (Column("group", numeric=False), *(Column(entry.contender.name) for entry in summary.compared))
+    rows = []
+    for group in groups:
+        cells = [Cell(group.name, "", f"{group.stage}, {group.channels} channels")]
+        for entry in summary.compared:
+            kept = entry.contender.config.kept(group.name)
+            bars = ((entry.contender.role, kept / group.channels),)
+            cells.append(Cell(str(kept) if kept else "removed", tone="" if kept else "good", bars=bars))
+        rows.append(tuple(cells))
+    return Table("widths", columns, tuple(rows))
+
+
+def trials(summary: Summary) -> Table:
+    """Every trial of the search: predicted latency, validation accuracy at the trial's short budget."""
+    heads = ("trial", "origin", "predicted latency", "validation top-1", "drop, points", "epochs", "took", "front")
+    columns = tuple(Column(head, numeric=head not in ("trial", "origin", "front")) for head in heads)
+    return Table("trials", columns, tuple(_trial_row(trial, summary) for trial in summary.trials))
+
+
+def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
+    unit, told, asked = unit_for(summary), trial.outcome, trial.request
+    if told.ok:
+        accuracy = Cell(percent(told.top1_ratio), interval_percent((told.top1_low, told.top1_high))), Cell(points(told.drop_points))
+    else:
+        accuracy = Cell("crashed", "", told.reason, "bad"), Cell(MISSING, tone="quiet")
+    on_front = trial.number in summary.front
+    return (
+        Cell(str(trial.number)),
+        Cell(asked.origin),
+        Cell(unit.told(trial.latency_s)),
+        *accuracy,
+        Cell(f"{asked.budget_epochs:g}"),
+        Cell(duration(told.seconds)),
+        Cell("●" if on_front else "", tone="good" if on_front else ""),
+    )
+
+
+def seconds(summary: Summary) -> Table:
+    """Where the campaign's own time went."""
+    whole = sum(spent for _, spent in summary.outcome.seconds) or 1.0
+    rows: list[tuple[Cell, ...]] = [
+        (Cell(step, bars=(("front", spent / whole),)), Cell(duration(spent)), Cell(percent(spent / whole, 0)))
+        for step, spent in summary.outcome.seconds
+    ]
+    rows.append((Cell("in all", tone="total"), Cell(duration(whole)), Cell("100 %")))
+    return Table("seconds", (Column("step", numeric=False), Column("took"), Column("share")), tuple(rows))
+
+
+def costs(summary: Summary) -> Table:
+    """What else a network costs: to load, to run first, in memory and on disk."""
+    heads = ("network", "parameters", "file", "load", "first inference", "90th percentile", "99th percentile", "peak memory")
+    unit, parameters = unit_for(summary), summary.dense.contender.parameters
+    rows = []
+    for entry in summary.compared:
+        taken = entry.measurement
+        p99, memory = taken.latency.p99_s, taken.peak_memory_bytes
+        rows.append(
+            (
+                Cell(entry.contender.name, tone=entry.contender.role),
+                Cell(size(entry.contender.parameters), "", f"{percent(entry.contender.parameters / parameters, 0)} of dense"),
+                Cell(f"{taken.artefact_bytes / 1024:.0f} KiB"),
+                Cell(duration(taken.load_s) if taken.load_s >= 1 else f"{1e3 * taken.load_s:.0f} ms"),
+                Cell(unit.told(taken.first_inference_s)),
+                Cell(unit.told(taken.latency.p90_s)),
+                Cell(MISSING, "", "under 1000 samples", "quiet") if p99 is None else Cell(unit.told(p99)),
+                Cell(MISSING, tone="quiet") if memory is None else Cell(f"{memory / 2**20:.0f} MiB"),
+            )
+        )
+    return Table("costs", tuple(Column(head, numeric=place > 0) for place, head in enumerate(heads)), tuple(rows))

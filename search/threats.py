@@ -1,0 +1,88 @@
+"""What could make a campaign's figures wrong, or not carry over: said beside them, in sentences with numbers."""
+
+from __future__ import annotations
+
+from search.summary import Summary
+from search.wording import count_words, noise_words, percent, points
+
+FEW_IMAGES = 2000  # fewer: one wrong answer is worth more than a twentieth of a point
+LOADED = 1.5  # load average above which other programs competed for the processor
+
+
+def threats(summary: Summary) -> tuple[str, ...]:
+    """Sentences, the gravest first; never empty, for no experiment is beyond doubt."""
+    return (*_simulated(summary), *summary.notes, *_noise(summary), *_accuracy(summary), *_choice(summary), *_reach(summary))
+
+
+def _simulated(summary: Summary) -> tuple[str, ...]:
+    if summary.provenance != "SIMULATED":
+        return ()
+    return ("Every latency is SIMULATED: no figure here says anything about a real device.",)
+
+
+def _noise(summary: Summary) -> tuple[str, ...]:
+    said = [
+        f"The measurement of {entry.contender.name} is noisy ({noise}): read its interval, not its median."
+        for entry in summary.compared
+        if (noise := noise_words(entry))
+    ]
+    loads = [load for s in (summary.conditions.before, summary.conditions.after) if (load := s.load_average) is not None]
+    if loads and max(loads) > LOADED:
+        said.append(f"Other programs ran on the host (load average up to {max(loads):.1f}); interleaving spreads their harm evenly.")
+    if summary.conditions.throttled:
+        said.append("The device throttled while it was measured.")
+    if summary.conditions.effective_precision != summary.conditions.precision:
+        said.append(
+            f"The device computed in {summary.conditions.effective_precision}, although {summary.conditions.precision} was asked for."
+        )
+    return tuple(said)
+
+
+def _accuracy(summary: Summary) -> tuple[str, ...]:
+    best, (_, validation, test) = summary.optimised, summary.outcome.split_sizes
+    said = []
+    if min(validation, test) < FEW_IMAGES:
+        said.append(
+            f"Accuracies rest on {validation} validation and {test} test images: one image is {points(100 / validation)} and "
+            f"{points(100 / test)} points."
+        )
+    lost = best.test_drop
+    if lost is not None:
+        said.append(
+            f"The interval of the test drop ({points(lost.low)} to {points(lost.high)} points) takes the two networks' answers as "
+            "independent; they answered the same images, so it is wider than it need be."
+        )
+        limit = summary.outcome.max_drop_points
+        if limit is not None and lost.points <= limit < lost.high:
+            said.append(f"The test drop keeps the limit of {limit:g} points, but its interval does not exclude a larger drop.")
+    said.append("Every network was fine-tuned once, with one seed; another seed moves each accuracy by its own noise.")
+    return tuple(said)
+
+
+def _choice(summary: Summary) -> tuple[str, ...]:
+    tried = sum(trial.outcome.ok for trial in summary.trials)
+    crashed = len(summary.trials) - tried
+    said = []
+    if tried:
+        said.append(
+            f"The answer is the best of {count_words(tried, 'trial')} on validation, which flatters its validation accuracy; the test "
+            "split was read once, after the choice."
+        )
+    if crashed:
+        said.append(f"{count_words(crashed, 'trial')} crashed and told nothing about accuracy.")
+    return tuple(said)
+
+
+def _reach(summary: Summary) -> tuple[str, ...]:
+    said = [
+        f"One machine, one runtime ({summary.conditions.device.runtime} {summary.conditions.device.runtime_version}), "
+        f"{count_words(summary.conditions.threads, 'thread')}: on another, another configuration may win."
+    ]
+    table = summary.layers
+    if table is not None:
+        share = table.remainder_after_s / table.whole_after_s
+        said.append(
+            f"Times per layer come from profiled runs, the whole from unprofiled ones; {percent(share, 1)} of the optimised network's time "
+            "belongs to no row."
+        )
+    return tuple(said)
