@@ -1,0 +1,74 @@
+"""The acquisition: improvement in exactly known latency, weighed by the probability of keeping the accuracy.
+
+The constrained expected improvement of [Gardner2014]_, with the objective known: only the constraint is uncertain.
+
+.. [Gardner2014] Gardner et al. Bayesian Optimization with Inequality Constraints. ICML 2014.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from search.trial import Bools, Floats
+
+LEAST_IMPROVEMENT = 1e-6  # of the dense latency; less counts as none
+_NOT_IMPROVING = -50.0  # below the value of any improving candidate that has a chance
+
+
+def feasibility(mean: Floats, deviation: Floats, limit: float) -> Floats:
+    """Log probability that the drop is at most ``limit``; all drops in the same unit."""
+    log_probability: Floats = log_ndtr((limit - mean) / (deviation + 1e-9))
+    return log_probability
+
+
+def known_improvement(mean: Floats, deviation: Floats, latency: Floats, limit: float, best: float | None) -> Floats:
+    """Log of (latency saved x probability that the drop stays within ``limit``), per candidate.
+
+    mean, deviation: posterior of the drop. latency: of the candidates, as ratios to the dense network. best: the lowest
+    latency among evaluated configurations whose posterior mean is within the limit; None: first find something feasible.
+    Candidates that save nothing are ordered below those that do.
+    """
+    chance = feasibility(mean, deviation, limit)
+    if best is None:
+        return chance
+    saved = best - latency
+    improving = saved > LEAST_IMPROVEMENT
+    gain: Floats = np.where(
+        improving,
+        np.log(np.maximum(saved, LEAST_IMPROVEMENT)) + chance,
+        _NOT_IMPROVING + 5 * np.minimum(saved, 0.0) + np.minimum(0.0, chance),
+    )
+    return gain
+
+
+def known_cost_improvement(mean: Floats, deviation: Floats, latency: Floats, limit: float, best: float | None) -> Floats:
+    """Log expected improvement of the drop below ``best`` within a latency ``limit`` (a ratio), per candidate.
+
+    best: the lowest posterior mean among evaluated configurations within the limit; None: none is, the fastest come first.
+    """
+    excess = np.maximum(latency - limit, 0.0)
+    if best is None:
+        return np.where(excess > 0, -5 * excess, 100.0 - mean)
+    scale = deviation + 1e-9
+    standard = (best - mean) / scale
+    density = np.exp(-0.5 * standard**2) / np.sqrt(2 * np.pi)
+    improvement = scale * (density + standard * np.exp(log_ndtr(standard)))
+    # far below any hope the closed form cancels to nothing: fall back on the logarithm of its leading term
+    logarithm = np.where(
+        standard > -6, np.log(np.maximum(improvement, 1e-300)), np.log(scale) - 0.5 * standard**2 - 3 * np.log(np.abs(standard) + 1)
+    )
+    allowed: Floats = np.where(excess > 0, -1e3 - 5 * excess, logarithm)
+    return allowed
+
+
+def incumbent_latency(mean: Floats, latency: Floats, limit: float) -> float | None:
+    """Lowest latency among evaluated configurations whose posterior mean is within the limit; None when none is."""
+    feasible: Bools = mean <= limit
+    return float(latency[feasible].min()) if feasible.any() else None
+
+
+def incumbent_drop(mean: Floats, latency: Floats, limit: float) -> float | None:
+    """Lowest posterior mean among evaluated configurations within a latency limit; None when none is."""
+    allowed: Bools = latency <= limit
+    return float(mean[allowed].min()) if allowed.any() else None

@@ -1,0 +1,125 @@
+"""The choice: which configuration a campaign recommends, by posterior mean and not by the luckiest observation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from harness.records.pruning_config import PruningConfig
+from search.goals import Goal
+from search.space import SearchSpace
+from search.surrogate import DropModel
+from search.trial import Floats, Trial, TuningChoice
+
+CHOSEN_CHANCE = 0.8  # least probability of keeping the limit that the recommended configuration must have
+HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known about one configuration with its recipe after all trials.
+
+    trial: number of its first full-length trial. observed_points: mean of the observed drops. mean_points,
+    deviation_points: posterior of the true drop. observations: evaluations at full length. chance: posterior
+    probability that the drop is within the goal's limit.
+    """
+
+    trial: int
+    config: PruningConfig
+    recipe: TuningChoice
+    latency_s: float
+    observed_points: float
+    mean_points: float
+    deviation_points: float
+    observations: int
+    chance: float
+
+    @property
+    def interval_points(self) -> tuple[float, float]:
+        """95 % posterior interval of the drop, in points."""
+        margin = 1.96 * self.deviation_points
+        return self.mean_points - margin, self.mean_points + margin
+
+    @property
+    def curse_points(self) -> float:
+        """How much better the observation looks than the posterior mean: the winner's curse."""
+        return self.mean_points - self.observed_points
+
+
+def standings(space: SearchSpace, trials: Sequence[Trial], goal: Goal) -> tuple[Standing, ...]:
+    """Every configuration that was evaluated at full length, fastest first; empty when none was."""
+    usable = [trial for trial in trials if trial.outcome.ok and space.fits(trial.request.config)]
+    if not usable:
+        return ()
+    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
+    drops = np.asarray([trial.outcome.drop_points for trial in usable])
+    members: dict[bytes, list[int]] = {}
+    for index, key in enumerate(space.keys(rows)):
+        members.setdefault(key, []).append(index)
+    firsts = np.asarray([indices[0] for indices in members.values()])
+    mean, deviation = posterior(space, rows, drops, rows[firsts])
+    chances = ndtr((goal.drop_limit - mean) / deviation)
+    found = []
+    for indices, m, s, chance in zip(members.values(), mean, deviation, chances, strict=True):
+        first = usable[indices[0]]
+        observed = float(drops[indices].mean())
+        found.append(
+            Standing(
+                first.number,
+                first.request.config,
+                first.request.recipe,
+                first.latency_s,
+                observed,
+                float(m),
+                float(s),
+                len(indices),
+                float(chance),
+            )
+        )
+    return tuple(sorted(found, key=lambda standing: (standing.latency_s, standing.trial)))
+
+
+def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the true drop at rows ``at``, given ``drops`` observed at ``rows``."""
+    return DropModel().update(space.features(rows), drops).predict(space.features(at))
+
+
+def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
+    """The recommended one: the fastest that keeps the limit with ``CHOSEN_CHANCE``; None when there is nothing.
+
+    When nothing is that certain, the fastest whose posterior mean keeps the limit, else the one of least drop. For a
+    latency limit: the least posterior mean among those that are fast enough.
+    """
+    if goal.kind == "max-latency":
+        limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
+        fast = [standing for standing in found if standing.latency_s <= limit_s]
+        return min(fast, key=lambda standing: standing.mean_points, default=None)
+    certain = [standing for standing in found if standing.chance >= CHOSEN_CHANCE]
+    likely = [standing for standing in found if standing.mean_points <= goal.drop_limit]
+    for some in (certain, likely):
+        if some:
+            return min(some, key=lambda standing: standing.latency_s)
+    return min(found, key=lambda standing: standing.mean_points, default=None)
+
+
+def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standing, ...]:
+    """The ``count`` configurations worth repeating: those that might be chosen, best first."""
+    if goal.kind == "max-latency":
+        limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
+        fast = [standing for standing in found if standing.latency_s <= limit_s]
+        return tuple(sorted(fast, key=lambda standing: standing.mean_points)[:count])
+    hopeful = [standing for standing in found if standing.chance >= HOPEFUL_CHANCE]
+    return tuple(sorted(hopeful, key=lambda standing: standing.latency_s)[:count])
+
+
+def front(found: Sequence[Standing]) -> tuple[Standing, ...]:
+    """Those that no other beats in both latency and posterior mean drop, fastest first."""
+    kept: list[Standing] = []
+    for standing in sorted(found, key=lambda one: (one.latency_s, one.mean_points)):
+        if not kept or standing.mean_points < kept[-1].mean_points:
+            kept.append(standing)
+    return tuple(kept)

@@ -1,0 +1,97 @@
+"""Goals: what the user wants of a campaign, and whether any legal configuration can be that fast."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import CampaignError, UsageError
+from search.space import SearchSpace
+from search.trial import Floats, KnownLatency
+
+PARETO_LIMIT_POINTS = 1.0  # the limit at which a front's one recommended configuration is read off, unless the user gives one
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The lowest latency within a drop, the lowest drop within a latency, or the whole front between them.
+
+    max_drop_points: percentage points of validation top-1. max_latency_s: seconds. With both, the lowest latency within
+    the drop is sought, and the result says whether it meets the latency. pareto: the whole front.
+    """
+
+    max_drop_points: float | None = 0.5
+    max_latency_s: float | None = None
+    pareto: bool = False
+
+    def __post_init__(self) -> None:
+        drop, latency_s = self.max_drop_points, self.max_latency_s
+        if drop is not None and not 0 <= drop <= 100:
+            raise UsageError(f"a drop of at most {drop} points makes no sense; give percentage points from 0 to 100")
+        if latency_s is not None and not (math.isfinite(latency_s) and latency_s > 0):
+            raise UsageError(f"a latency of at most {latency_s} s makes no sense; give more than 0")
+        if drop is None and latency_s is None and not self.pareto:
+            raise UsageError("nothing is asked for; give a largest drop, a largest latency, or ask for the Pareto front")
+
+    @property
+    def kind(self) -> str:
+        """``pareto``, ``max-latency`` (lowest drop within a latency) or ``max-drop`` (lowest latency within a drop)."""
+        if self.pareto:
+            return "pareto"
+        return "max-drop" if self.max_drop_points is not None else "max-latency"
+
+    @property
+    def drop_limit(self) -> float:
+        """The drop that separates good from bad, in points, also where the user gave none."""
+        return PARETO_LIMIT_POINTS if self.max_drop_points is None else self.max_drop_points
+
+    @property
+    def text(self) -> str:
+        """The goal in one clause."""
+        drop = "" if self.max_drop_points is None else f"a drop of at most {self.max_drop_points:g} points"
+        latency = "" if self.max_latency_s is None else f"at most {self.max_latency_s * 1e3:g} ms"
+        if self.pareto:
+            return "the front of latency and drop" + (f", read at {drop}" if drop else "")
+        if drop:
+            return f"the lowest latency within {drop}" + (f", and {latency}" if latency else "")
+        return f"the lowest drop within {latency}"
+
+
+def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
+    """The fastest legal row found from both ends, and its seconds.
+
+    Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
+    the steps of the staircase.
+    """
+    dense = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+    narrow = dense.copy()
+    narrow[: space.groups] = space.snap(np.zeros((1, space.groups)))[0]
+    best_row, best_s = dense, float(latency.seconds(space.widths(dense[None]))[0])
+    for start in (narrow, dense):
+        row, seconds, moved = start.copy(), float(latency.seconds(space.widths(start[None]))[0]), True
+        while moved:
+            moved = False
+            for column in range(space.groups):
+                children = np.repeat(row[None], int(space.sizes[column]), axis=0)
+                children[:, column] = np.arange(space.sizes[column])
+                children = children[space.legal(children)]
+                costs = latency.seconds(space.widths(children))
+                if len(costs) and costs.min() < seconds - 1e-12:
+                    row, seconds, moved = children[int(costs.argmin())], float(costs.min()), True
+        if seconds < best_s:
+            best_row, best_s = row, seconds
+    return best_row, best_s
+
+
+def check_reachable(goal: Goal, space: SearchSpace, latency: KnownLatency) -> None:
+    """Refuse a latency that no legal configuration reaches: CampaignError that names the nearest one."""
+    if goal.max_latency_s is None:
+        return
+    _, least_s = fastest(space, latency)
+    if least_s > goal.max_latency_s:
+        raise CampaignError(
+            f"no legal configuration reaches {goal.max_latency_s * 1e3:.4g} ms, the fastest is predicted at {least_s * 1e3:.4g} ms; "
+            f"give --max-latency-ms={math.ceil(least_s * 1e5) / 100:g} or more"
+        )

@@ -1,0 +1,96 @@
+"""The first trials: the dense network, published configurations, uniform ratios, and what known latency alone suggests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.records.pruning_config import PruningConfig
+from search.space import SearchSpace
+from search.trial import Floats, KnownLatency, TuningChoice
+
+UNIFORM_RATIOS = (0.8, 0.6, 0.9, 0.7, 0.5, 0.95)
+TARGETS = (0.85, 0.7, 0.55)  # of the dense latency, for "prune this next"
+
+
+def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[PruningConfig], count: int, seed: int) -> list[Floats]:
+    """``count`` different rows to begin with.
+
+    First come the dense network and the published configurations as they are, then solutions of "prune this next" at
+    several latencies, then uniform keep ratios, first exactly and later disturbed, with recipes around the off-the-shelf one.
+    """
+    rng = np.random.default_rng([seed, 3])
+    recipe = space.ranges.off_the_shelf
+    rows = [space.encode(config, recipe) for config in (space.architecture.dense(), *published)]
+    rows += [_with_recipe(space, row, recipe) for row in prune_next(space, latency, TARGETS)]
+    for place in range(4 * count):
+        keep = np.full((1, space.groups), UNIFORM_RATIOS[place % len(UNIFORM_RATIOS)])
+        if place < 4:
+            rows.append(_with_recipe(space, space.snap(keep)[0].astype(np.float64), recipe))
+        else:
+            disturbed = space.snap(np.clip(keep + rng.normal(0.0, 0.12, keep.shape), 0.0, 1.0))[0]
+            rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, recipe, rng)))
+    distinct: dict[bytes, Floats] = {}
+    for row in rows:
+        distinct.setdefault(space.keys(row[None])[0], row)
+    return list(distinct.values())[: max(count, 1)]
+
+
+def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[float]) -> list[Floats]:
+    """Width rows found by removing, again and again, what saves most latency per accuracy that it may cost.
+
+    The cost before any trial is the surrogate's prior: the squared pruned fraction of the group, weighed by the
+    share of multiply-accumulates it takes part in being lost. Returns one row (widths only) per reached target, a ratio to
+    the dense latency.
+    """
+    row = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+    dense_s = current_s = float(latency.seconds(space.widths(row[None]))[0])
+    found: list[Floats] = []
+    waiting = sorted(targets, reverse=True)
+    while waiting:
+        narrower = _narrower(space, row)
+        if not len(narrower):
+            break
+        saved = current_s - latency.seconds(space.widths(narrower))
+        before, after = space.features(row[None]).pruned, space.features(narrower).pruned
+        cost = (after**2 + 0.05 * after).sum(axis=1) - (before**2 + 0.05 * before).sum()
+        best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
+        if saved[best] <= 0:
+            break
+        row, current_s = narrower[best], current_s - float(saved[best])
+        while waiting and current_s <= waiting[0] * dense_s:
+            found.append(row[: space.groups].copy())
+            waiting.pop(0)
+    return found
+
+
+def _narrower(space: SearchSpace, row: Floats) -> Floats:
+    """Every legal row with one group narrower, by any number of steps: a plateau of the staircase must not stop the walk."""
+    found = []
+    for column in range(space.groups):
+        for index in range(int(row[column])):
+            child = row.copy()
+            child[column] = index
+            found.append(child)
+    rows = np.asarray(found).reshape(-1, space.dimensions)
+    return rows[space.legal(rows)]
+
+
+def _with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Floats:
+    dense = space.encode(space.architecture.dense(), recipe)
+    dense[: space.groups] = widths[: space.groups]
+    return dense
+
+
+def _varied(space: SearchSpace, recipe: TuningChoice, rng: np.random.Generator) -> TuningChoice:
+    """A random recipe: learning rate and weight decay near the off-the-shelf ones, everything else uniform."""
+    start = space.encode(space.architecture.dense(), recipe)
+    for place, name in enumerate(space.numbers):
+        column = space.groups + place
+        near = rng.normal(start[column], 0.15) if name in ("learning_rate", "weight_decay") else rng.uniform()
+        start[column] = float(np.clip(near, 0.0, 1.0))
+    for place, choices in enumerate(space.choices):
+        start[space.groups + len(space.numbers) + place] = rng.integers(len(choices))
+    return replace(space.decode(start)[1])

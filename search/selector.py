@@ -1,0 +1,216 @@
+"""SMAC's parts, replaced: surrogate, acquisition, maximiser and selector, wired into its facade and driven by ask and tell.
+
+Written against SMAC 2.4; the two private attributes touched here (``_get_x_best`` and the intensifier's ``_queue``) are
+held by a test. See [Lindauer2022]_.
+
+.. [Lindauer2022] Lindauer et al. SMAC3: A Versatile Bayesian Optimization Package. JMLR 23(54), 2022.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ConfigSpace import Configuration, ConfigurationSpace
+from smac import HyperparameterOptimizationFacade, Scenario
+from smac.acquisition.function.abstract_acquisition_function import AbstractAcquisitionFunction
+from smac.acquisition.maximizer.abstract_acquisition_maximizer import AbstractAcquisitionMaximizer
+from smac.initial_design import SobolInitialDesign
+from smac.intensifier import Intensifier
+from smac.main.config_selector import ConfigSelector
+from smac.model.abstract_model import AbstractModel
+from smac.random_design import ProbabilityRandomDesign
+from smac.runhistory import TrialInfo, TrialValue
+from smac.runhistory.encoder import RunHistoryEncoder
+from smac.runhistory.enumerations import StatusType
+
+from search.acquisition import incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.array_search import ArraySearch, SpaceExhausted
+from search.goals import Goal
+from search.space import SearchSpace
+from search.surrogate import DropModel
+from search.trial import Floats, KnownLatency
+
+MAX_PARETO_LIMIT_POINTS = 6.0  # largest random limit; wider drops are of no use to anybody
+MIN_PARETO_LIMIT_POINTS = 0.1
+USER_LIMIT_SHARE = 0.5  # share of Pareto proposals that keep the user's own limit
+_NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
+
+
+class Surrogate(AbstractModel):  # type: ignore[misc]
+    """SMAC's view of ``DropModel``."""
+
+    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, seed: int) -> None:
+        super().__init__(configspace, seed=seed)
+        self._space, self._order, self.drops = space, space.order(configspace), DropModel()
+
+    def _train(self, X: Floats, Y: Floats) -> Surrogate:  # noqa: N803
+        self.drops.update(self._space.features(np.nan_to_num(X[:, self._order])), np.asarray(Y, dtype=np.float64).reshape(-1))
+        return self
+
+    def _predict(self, X: Floats, covariance_type: str | None = "diagonal") -> tuple[Floats, Floats]:  # noqa: N803
+        mean, deviation = self.drops.predict(self._space.features(np.nan_to_num(X[:, self._order])))
+        return mean, deviation**2
+
+
+class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc]
+    """SMAC's view of the acquisition; ``value`` works on rows of the search space instead of Configurations."""
+
+    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int) -> None:
+        super().__init__()
+        self._space, self._latency, self._goal, self._seed = space, latency, goal, seed
+        dense = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+        self.dense_s = float(latency.seconds(space.widths(dense[None]))[0])
+        self.limit = goal.drop_limit
+        self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
+        self.limit_shift = 0.0  # points by which short trials look worse than full ones
+        self.best: float | None = None
+
+    def _update(self, **kwargs: Any) -> None:
+        configspace = self.model._configspace
+        rows = np.nan_to_num(np.asarray(kwargs["X"]))[:, self._space.order(configspace)]
+        mean, _ = self.model.drops.predict(self._space.features(rows))
+        latency = self.ratios(rows)
+        if self._goal.kind == "max-latency":
+            self.best = incumbent_drop(mean, latency, self._max_ratio)
+            return
+        self.limit = self._goal.drop_limit + self.limit_shift
+        rng = np.random.default_rng([self._seed, len(rows), 1])
+        if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
+            self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
+        self.best = incumbent_latency(mean, latency, self.limit)
+
+    def ratios(self, rows: Floats) -> Floats:
+        """Latency of every row as a ratio to the dense network."""
+        ratios: Floats = self._latency.seconds(self._space.widths(rows)) / self.dense_s
+        return ratios
+
+    def value(self, rows: Floats) -> Floats:
+        """Acquisition of rows of the search space."""
+        mean, deviation = self.model.drops.predict(self._space.features(rows))
+        if self._goal.kind == "max-latency":
+            return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
+        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best)
+
+    def _compute(self, X: Floats) -> Floats:  # noqa: N803
+        return self.value(np.nan_to_num(X)[:, self._space.order(self.model._configspace)])[:, None]
+
+
+class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
+    """SMAC's view of ``ArraySearch``."""
+
+    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, search: ArraySearch, count: int, seed: int) -> None:
+        super().__init__(configspace, challengers=search.challengers, seed=seed)
+        self._space, self._search, self._count = space, search, count
+        self.last_value = 0.0  # acquisition of the best candidate of the last call
+        self.running: list[Floats] = []  # rows that are being evaluated
+
+    def _maximize(self, previous_configs: list[Configuration], n_points: int) -> list[tuple[float, Configuration]]:
+        order = self._space.order(self._configspace)
+        evaluated = np.asarray([config.get_array() for config in previous_configs], dtype=np.float64).reshape(-1, len(order))[:, order]
+        rng = np.random.default_rng([self._seed, len(previous_configs), 2])
+        keys = self._space.keys(evaluated) if len(evaluated) else []
+        value = self._acquisition_function.value
+        rows = self._search.maximize(value, evaluated, keys, self._count, rng, np.empty((0, self._space.dimensions)))
+        values = value(rows)
+        self.last_value = float(values[0])
+        found = [self._space.configuration(self._configspace, row) for row in rows]
+        for config in found:
+            config.origin = "model"
+        return list(zip(values.tolist(), found, strict=True))
+
+
+class FastSelector(ConfigSelector):  # type: ignore[misc]
+    """SMAC's selector with one prediction for all observed configurations instead of one each."""
+
+    def _get_x_best(self, X: Floats) -> tuple[Floats, float]:  # noqa: N803
+        mean, _ = self._model.predict_marginalized(X)
+        best = int(mean[:, 0].argmin())
+        return X[best], float(mean[best, 0])
+
+
+class Optimizer:
+    """SMAC behind ask and tell, in rows of the search space.
+
+    seeds: rows to evaluate first, in this order. slots: how many trials may be in flight. Never writes outside a temporary
+    directory, never asks on the terminal and leaves the root logger alone.
+    """
+
+    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int, seeds: Sequence[Floats], slots: int = 1) -> None:
+        self.space = space
+        self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
+        self._configspace = space.configspace(seed)
+        self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
+        logging.getLogger("smac").setLevel(logging.ERROR)
+        scenario = Scenario(
+            self._configspace,
+            objectives="drop",
+            deterministic=True,
+            crash_cost=100.0,
+            n_trials=_NEVER_REACHED,
+            seed=seed,
+            output_directory=self._scratch.name,
+        )
+        batch = max(2, slots)
+        self.acquisition = KnownLatencyImprovement(space, latency, goal, seed)
+        self.maximizer = LegalMaximizer(self._configspace, space, ArraySearch(space), max(8, batch), seed)
+        self.surrogate = Surrogate(self._configspace, space, seed)
+        first = [self._configuration(row, "seed") for row in seeds]
+        self._smac = HyperparameterOptimizationFacade(
+            scenario,
+            None,
+            model=self.surrogate,
+            runhistory_encoder=RunHistoryEncoder(scenario),
+            acquisition_function=self.acquisition,
+            acquisition_maximizer=self.maximizer,
+            config_selector=FastSelector(scenario, retrain_after=batch),
+            random_design=ProbabilityRandomDesign(0.0, seed=seed),
+            initial_design=SobolInitialDesign(scenario, n_configs=0, max_ratio=1.0, additional_configs=first),
+            intensifier=Intensifier(scenario, max_config_calls=1, max_incumbents=1),
+            logging_level=False,
+            overwrite=True,
+        )
+
+    def ask(self) -> tuple[Floats, bool]:
+        """The next row to evaluate, and whether it is a seed; SpaceExhausted when every legal one was tried."""
+        try:
+            info = self._smac.ask()
+        except StopIteration as error:
+            raise SpaceExhausted from error
+        self._trial_seed = int(info.seed)
+        row = np.asarray(info.config.get_array(), dtype=np.float64)[self.space.order(self._configspace)]
+        return row, info.config.origin == "seed"
+
+    def tell(self, row: Floats, drop_points: float, crashed: bool = False) -> None:
+        """Add an observation; a crashed trial comes with the worst drop seen, so that the model turns away from it."""
+        status = StatusType.CRASHED if crashed else StatusType.SUCCESS
+        info = TrialInfo(self._configuration(row, "told"), seed=self._trial_seed)
+        self._smac.tell(info, TrialValue(cost=drop_points, time=0.0, status=status), save=False)
+
+    @property
+    def expected_improvement(self) -> float:
+        """Of the last model-based proposal: share of the dense latency (or points of drop) times the chance to keep the limit."""
+        return math.exp(min(self.maximizer.last_value, 50.0)) if self.acquisition.best is not None else 1.0
+
+    def expect(self, row: Floats) -> None:
+        """Announce a trial that is in flight although this optimizer did not ask for it."""
+        self._smac.runhistory.add_running_trial(TrialInfo(self._configuration(row, "told"), seed=self._trial_seed))
+
+    def replayed(self) -> None:
+        """Call once after telling old trials: keeps the intensifier from queueing every one of them again."""
+        best = self._smac.intensifier.get_incumbents()
+        if best:
+            self._smac.intensifier._queue = [(best[0], 1)]
+
+    def close(self) -> None:
+        """Remove the temporary directory."""
+        self._scratch.cleanup()
+
+    def _configuration(self, row: Floats, origin: str) -> Configuration:
+        config = self.space.configuration(self._configspace, row)
+        config.origin = origin
+        return config

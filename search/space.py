@@ -1,0 +1,268 @@
+"""The search space: every legal pruning configuration with its tuning recipe, as rows of a matrix.
+
+A row is ``[index into the group's widths, per group | unit numbers of the recipe | indices of its categories]``. The
+widths themselves are the hyper-parameters, so that every configuration has exactly one row whatever ``--space`` says: that
+option (``MOVES``) only decides in which steps the maximiser walks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace, OrdinalHyperparameter, UniformFloatHyperparameter
+
+from harness.errors import UnknownName, UsageError
+from harness.records.architecture import Architecture, ChannelGroup
+from harness.records.pruning_config import PruningConfig
+from search.trial import Bools, Floats, Ints, TuningChoice
+
+MOVES = ("layer", "stage", "hier")
+NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
+SAME_NUMBER = 1e-3  # unit numbers that round to the same multiple of this are the same trial
+_CATEGORIES = ("criterion", "schedule")
+_NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "distillation")
+_LOGARITHMIC = ("learning_rate", "weight_decay")
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRanges:
+    """Which recipes may be tried; a range of one value is not searched.
+
+    off_the_shelf: the recipe of the first seeds, and the source of every value that is not searched.
+    """
+
+    criteria: tuple[str, ...] = ("l1", "l2", "fpgm", "taylor", "bn-scale")
+    schedules: tuple[str, ...] = ("one-shot",)
+    learning_rate: tuple[float, float] = (1e-4, 10**-0.5)
+    weight_decay: tuple[float, float] = (1e-6, 1e-2)
+    label_smoothing: tuple[float, float] = (0.0, 0.2)
+    distillation: tuple[float, float] = (0.0, 0.0)
+    off_the_shelf: TuningChoice = field(default_factory=TuningChoice)
+
+    def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            low, high = getattr(self, name)
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high) or (name in _LOGARITHMIC and low <= 0):
+                raise UsageError(f"the range {low} to {high} of {name} is empty or not finite; give the smaller value first")
+        for name, choices in (("criterion", self.criteria), ("schedule", self.schedules)):
+            if not choices or len(set(choices)) != len(choices):
+                raise UsageError(f"the choices of {name} are {list(choices)}; name at least one, each once")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the surrogate sees of n rows.
+
+    pruned: n x G pruned fractions. numbers: n x m unit-scaled recipe numbers. categories: n x q indices.
+    """
+
+    pruned: Floats
+    numbers: Floats
+    categories: Floats
+
+    def __len__(self) -> int:
+        return len(self.pruned)
+
+    def take(self, rows: Ints | Bools) -> Features:
+        """The features of some rows."""
+        return Features(self.pruned[rows], self.numbers[rows], self.categories[rows])
+
+
+class SearchSpace:
+    """Legal widths per group and ranges of the recipe.
+
+    legal: ascending widths per group; the dense width must be among them, 0 only for a removable group. exact: more
+    configurations that can be encoded (published ones, whose widths may not be legal); the search itself never proposes a
+    width that is not legal. Raises UsageError or UnknownName for widths that do not fit the architecture.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        legal: Mapping[str, Sequence[int]],
+        ranges: RecipeRanges | None = None,
+        moves: str = "hier",
+        exact: Iterable[PruningConfig] = (),
+    ) -> None:
+        if moves not in MOVES:
+            raise UnknownName("search space", moves, MOVES)
+        self.architecture, self.moves = architecture, moves
+        self.ranges = ranges if ranges is not None else RecipeRanges()
+        exact = tuple(exact)
+        for name in legal:
+            architecture.group(name)
+        self.legal_widths: dict[str, tuple[int, ...]] = {g.name: _legal_widths(g, legal) for g in architecture.groups}
+        tables = {g.name: tuple(sorted({*self.legal_widths[g.name], *(c.kept(g.name) for c in exact)})) for g in architecture.groups}
+        for config in exact:
+            architecture.check(config)
+        self.names = tuple(g.name for g in architecture.groups if len(tables[g.name]) > 1)
+        if not self.names:
+            raise UsageError("no group has more than one legal width, there is nothing to search; measure more widths of the staircase")
+        self.tables = tuple(np.asarray(tables[name], dtype=np.int64) for name in self.names)
+        self.channels = np.asarray([architecture.group(name).channels for name in self.names], dtype=np.float64)
+        self.numbers = tuple(name for name in _NUMBERS if getattr(self.ranges, name)[0] < getattr(self.ranges, name)[1])
+        choices = {"criterion": self.ranges.criteria, "schedule": self.ranges.schedules}
+        self.categories = tuple(name for name in _CATEGORIES if len(choices[name]) > 1)
+        self.choices = tuple(choices[name] for name in self.categories)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Padded tables for vectorised look-ups, and the ties of groups that a stage-wise move changes together."""
+        longest = max(len(table) for table in self.tables)
+        self._widths = np.stack([np.pad(table, (0, longest - len(table)), mode="edge") for table in self.tables])
+        legal = [np.isin(table, self.legal_widths[name]) for name, table in zip(self.names, self.tables, strict=True)]
+        self._legal = np.stack([np.pad(mask, (0, longest - len(mask)), constant_values=False) for mask in legal])
+        self.sizes = np.asarray([len(table) for table in self.tables], dtype=np.int64)
+        self._columns = np.asarray([[g.name for g in self.architecture.groups].index(name) for name in self.names])
+        self._dense = np.asarray([g.channels for g in self.architecture.groups], dtype=np.int64)
+        for column, group in enumerate(self.architecture.groups):
+            if group.name not in self.names:
+                self._dense[column] = self.legal_widths[group.name][0]
+        ties = [(self.architecture.group(name).stage, self.architecture.group(name).removable) for name in self.names]
+        self.ties = tuple(np.asarray([i for i, tie in enumerate(ties) if tie == one]) for one in dict.fromkeys(ties))
+
+    @property
+    def groups(self) -> int:
+        """How many groups are searched: the first columns of a row."""
+        return len(self.names)
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a row."""
+        return len(self.names) + len(self.numbers) + len(self.categories)
+
+    @property
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of everything that defines the rows."""
+        document = [self.architecture.digest, list(zip(self.names, map(list, self.tables), strict=True)), asdict(self.ranges), self.moves]
+        return hashlib.sha256(json.dumps(document, default=int).encode()).hexdigest()[:16]
+
+    @property
+    def configurations(self) -> int:
+        """Number of legal width combinations, recipes aside."""
+        return math.prod(int(mask.sum()) for mask in self._legal)
+
+    def widths(self, rows: Floats) -> Ints:
+        """n x G channels kept, in the order of ``architecture.groups``."""
+        indices = rows[:, : self.groups].astype(np.int64)
+        widths = np.tile(self._dense, (len(rows), 1))
+        widths[:, self._columns] = self._widths[np.arange(self.groups), indices]
+        return widths
+
+    def legal(self, rows: Floats) -> Bools:
+        """Which rows keep a legal width in every group."""
+        indices = rows[:, : self.groups].astype(np.int64)
+        return np.asarray(self._legal[np.arange(self.groups), indices].all(axis=1))
+
+    def features(self, rows: Floats) -> Features:
+        """What the surrogate sees; pruned fractions come from the widths, so that equal networks look equal."""
+        kept = self.widths(rows)[:, self._columns] / self.channels
+        split = self.groups + len(self.numbers)
+        return Features(1.0 - kept, rows[:, self.groups : split], rows[:, split:])
+
+    def snap(self, keep: Floats) -> Ints:
+        """n x g indices of the legal widths nearest to n x g keep ratios (ties to the narrower)."""
+        distance = np.abs(keep[:, :, None] - (self._widths / self.channels[:, None])[None])
+        distance[:, ~self._legal] = np.inf
+        nearest: Ints = distance.argmin(axis=2)
+        return nearest
+
+    def rounded(self, rows: Floats) -> Floats:
+        """The rows with the recipe's numbers on their grid."""
+        return np.round(rows, NUMBER_DIGITS)
+
+    def keys(self, rows: Floats) -> list[bytes]:
+        """Equal for rows that stand for the same trial: same widths and categories, recipe numbers equal to 1e-3."""
+        split = self.groups + len(self.numbers)
+        rounded = np.concatenate([rows[:, : self.groups], np.rint(rows[:, self.groups : split] / SAME_NUMBER), rows[:, split:]], axis=1)
+        return [row.tobytes() for row in np.ascontiguousarray(rounded.astype(np.int32))]
+
+    def encode(self, config: PruningConfig, recipe: TuningChoice) -> Floats:
+        """The row of a configuration; UsageError when one of its widths or recipe values is outside the space."""
+        self.architecture.check(config)
+        row: list[float] = [self._index(name, table, config.kept(name)) for name, table in zip(self.names, self.tables, strict=True)]
+        row += [round(self._unit(name, getattr(recipe, name)), NUMBER_DIGITS) for name in self.numbers]
+        for name, choices in zip(self.categories, self.choices, strict=True):
+            if getattr(recipe, name) not in choices:
+                raise UnknownName(name, getattr(recipe, name), choices)
+            row.append(choices.index(getattr(recipe, name)))
+        return np.asarray(row, dtype=np.float64)
+
+    def decode(self, row: Floats) -> tuple[PruningConfig, TuningChoice]:
+        """The configuration and the recipe of one row."""
+        widths = self.widths(row[None])[0]
+        config = PruningConfig.of(
+            self.architecture.network, {g.name: int(w) for g, w in zip(self.architecture.groups, widths, strict=True)}
+        )
+        changed: dict[str, Any] = {name: self._value(name, row[self.groups + i]) for i, name in enumerate(self.numbers)}
+        for i, (name, choices) in enumerate(zip(self.categories, self.choices, strict=True)):
+            changed[name] = choices[int(row[self.groups + len(self.numbers) + i])]
+        return config, TuningChoice(**{**asdict(self.ranges.off_the_shelf), **changed})
+
+    def fits(self, config: PruningConfig) -> bool:
+        """Whether every width of ``config`` can be encoded."""
+        kept = dict(config.channels)
+        return all(kept.get(name) in table for name, table in zip(self.names, self.tables, strict=True))
+
+    def configspace(self, seed: int = 0) -> ConfigurationSpace:
+        """The same space for SMAC: one ordinal hyper-parameter per group, floats and categories of the recipe."""
+        space = ConfigurationSpace(seed=seed)
+        for name, table in zip(self.names, self.tables, strict=True):
+            space.add(OrdinalHyperparameter(name, [int(width) for width in table], default_value=int(table[-1])))
+        for name in self.numbers:
+            low, high = getattr(self.ranges, name)
+            space.add(UniformFloatHyperparameter(name, low, high, log=name in _LOGARITHMIC))
+        for name, choices in zip(self.categories, self.choices, strict=True):
+            space.add(CategoricalHyperparameter(name, list(choices)))
+        return space
+
+    def order(self, configspace: ConfigurationSpace) -> Ints:
+        """Column of ``configspace``'s vectors that holds column i of our rows; ConfigSpace sorts as it likes."""
+        listed = list(configspace.keys())
+        return np.asarray([listed.index(name) for name in (*self.names, *self.numbers, *self.categories)])
+
+    def configuration(self, configspace: ConfigurationSpace, row: Floats) -> Configuration:
+        """SMAC's form of one row."""
+        vector = np.empty(self.dimensions)
+        vector[self.order(configspace)] = row
+        return Configuration(configspace, vector=vector)
+
+    def _index(self, name: str, table: Ints, kept: int) -> int:
+        found = np.flatnonzero(table == kept)
+        if not len(found):
+            raise UsageError(f"{kept} channels of {name} are not in this search space; choose one of {', '.join(map(str, table))}")
+        return int(found[0])
+
+    def _unit(self, name: str, number: float) -> float:
+        low, high = getattr(self.ranges, name)
+        if not low <= number <= high:
+            raise UsageError(f"{name} {number} is outside the search space; give a value from {low} to {high}")
+        if name in _LOGARITHMIC:
+            return float(np.clip(math.log(number / low) / math.log(high / low), 0.0, 1.0))
+        return float((number - low) / (high - low))
+
+    def _value(self, name: str, unit: float) -> float:
+        low, high = getattr(self.ranges, name)
+        if name in _LOGARITHMIC:
+            return float(np.clip(low * (high / low) ** unit, low, high))
+        return float(np.clip(low + (high - low) * unit, low, high))
+
+
+def _legal_widths(group: ChannelGroup, legal: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
+    """The group's legal widths, checked; a group that nobody mentions stays dense."""
+    widths = tuple(int(width) for width in legal.get(group.name, (group.channels,)))
+    if not widths or widths != tuple(sorted(set(widths))) or widths[0] < 0 or widths[-1] > group.channels:
+        raise UsageError(f"legal widths of {group.name} are {list(widths)}; give them ascending, each once, from 0 to {group.channels}")
+    if widths[0] == 0 and not group.removable:
+        raise UsageError(f"group {group.name} is no residual branch and cannot keep 0 channels; leave 0 out of its legal widths")
+    if any(width % group.step for width in widths):
+        raise UsageError(f"group {group.name} feeds a grouped convolution; its legal widths must be multiples of {group.step}")
+    if group.channels not in widths:
+        raise UsageError(f"legal widths of {group.name} lack the dense width {group.channels}; add it")
+    return widths

@@ -1,0 +1,197 @@
+"""A synthetic pruning problem with known answers: microseconds per trial, made to compare optimisers.
+
+Latencies follow a staircase of 4 input and 8 output channels with per-width jitter; drops follow per-group sensitivities,
+pair interactions and a penalty near collapse (``r56``, ``vgg``), or hidden cliffs that no trend announces (``r56c``).
+Every figure that comes of it is SIMULATED.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import UnknownName
+from harness.records.architecture import Architecture, ChannelGroup
+from harness.records.pruning_config import PruningConfig
+from search.space import RecipeRanges, SearchSpace
+from search.trial import Floats, Ints, Report, TrialOutcome, TrialRequest, TuningChoice
+
+PROBLEMS = ("r56", "r56c", "vgg")
+CRITERIA = ("l1", "l2", "fpgm", "taylor", "bn", "random")
+SCHEDULES = ("one-shot", "iterative", "gradual")
+FULL_EPOCHS = 27.0
+DENSE_TOP1 = 0.93
+_CRITERION_FACTORS = {"l1": 1.0, "l2": 1.02, "fpgm": 0.95, "taylor": 0.86, "bn": 1.06, "random": 1.35}
+_SCHEDULE_FACTORS = {"one-shot": 1.06, "iterative": 0.97, "gradual": 0.93}
+TUNED = TuningChoice("taylor", "gradual", 10**-1.9, 10**-3.3, 0.08)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conv:
+    """A 3x3 convolution: indices of its input (-1: the image) and output group, side of its map."""
+
+    source: int
+    target: int
+    side: int
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What is random about an instance, drawn in this order for K convolutions and G groups."""
+
+    jitter: Floats  # K x 600, by output channels
+    base_us: Floats  # K
+    throughput: Floats  # K
+    sensitivity: Floats  # G, adding up to 1
+    power: Floats  # G
+    pairs: Ints  # G x 2 groups
+    pair_weight: Floats  # G
+    criterion_stage: Floats  # criteria x stages
+    cliff_weight: Floats  # G
+    cliff_place: Floats  # G, pruned fractions
+
+
+class SyntheticProblem:
+    """One instance; implements ``KnownLatency``. name: one of ``PROBLEMS``. instance: which random draw.
+
+    channels: dense channels per group. dense_us: latency of the dense network, in microseconds.
+    """
+
+    def __init__(self, name: str, instance: int) -> None:
+        self.name, self.instance = name, instance
+        if self.name not in PROBLEMS:
+            raise UnknownName("synthetic problem", self.name, PROBLEMS)
+        widths, stages, convs = _vgg() if self.name == "vgg" else _resnet56()
+        groups = tuple(
+            ChannelGroup(f"g{i:02d}", w, (f"g{i:02d}",), False, f"stage{s}") for i, (w, s) in enumerate(zip(widths, stages, strict=True))
+        )
+        self.architecture = Architecture(f"synthetic-{name}-{instance}", (3, 32, 32), 10, groups, ())
+        self.channels, self._stages, self._convs = np.asarray(widths, dtype=np.int64), np.asarray(stages), convs
+        self._draws = _draw(name, instance, len(convs), len(widths), max(stages) + 1)
+        self.dense_us = float(self.microseconds(self.channels[None])[0])
+
+    def microseconds(self, widths: Ints) -> Floats:
+        """Latency of n x G widths, in microseconds."""
+        total = np.zeros(len(widths))
+        for k, conv in enumerate(self._convs):
+            outputs = widths[:, conv.target]
+            inputs = np.full(len(widths), 3, dtype=np.int64) if conv.source < 0 else widths[:, conv.source]
+            inputs4, outputs8 = -(-inputs // 4) * 4, -(-outputs // 8) * 8
+            penalty = np.where(outputs % 8 == 0, 1.0, np.where(outputs % 4 == 0, 1.03, 1.08))
+            area = conv.side**2
+            used = 1 / (1 + 6 / outputs) * 1 / (1 + 24 / area)
+            work = penalty * inputs4 * outputs8 * 9 * area / (8000 * self._draws.throughput[k] * used)
+            total += self._draws.base_us[k] + work * (1 + self._draws.jitter[k, outputs]) + 0.002 * outputs * area
+        return total
+
+    def seconds(self, widths: Ints) -> Floats:
+        """Latency of n x G widths, in seconds."""
+        return self.microseconds(widths) * 1e-6
+
+    def drop(self, keep: Floats, recipe: TuningChoice, epochs: float = FULL_EPOCHS) -> float:
+        """The true, noise-free drop in points at G keep ratios."""
+        damage = self._damage(1.0 - keep, keep, recipe)
+        damage *= _CRITERION_FACTORS[recipe.criterion] * _SCHEDULE_FACTORS[recipe.schedule]
+        quality = math.exp(-(((math.log10(recipe.learning_rate) + 1.9) / 0.7) ** 2) / 2)
+        quality *= math.exp(-(((math.log10(recipe.weight_decay) + 3.3) / 1.2) ** 2) / 2)
+        quality *= 1 - 0.3 * (recipe.label_smoothing - 0.08) ** 2 / 0.04
+        damage = damage * (1 - 0.72 * quality * (1 - math.exp(-epochs / 6))) + 1.2 * (1 - quality) - 0.25 * quality
+        return 83 * (1 - math.exp(-damage / 83)) if damage > 0 else damage
+
+    def true_drop(self, config: PruningConfig, recipe: TuningChoice, epochs: float = FULL_EPOCHS) -> float:
+        """The noise-free drop of a configuration, in points."""
+        widths = np.asarray([config.kept(group.name) for group in self.architecture.groups])
+        return self.drop(widths / self.channels, recipe, epochs)
+
+    def space(self, moves: str = "hier", exact: Sequence[PruningConfig] = ()) -> SearchSpace:
+        """The search space: from a tenth of the channels, every width that the staircase rewards and all multiples of 4."""
+        legal = {}
+        for group in self.architecture.groups:
+            floor = math.ceil(0.1 * group.channels)
+            legal[group.name] = tuple(w for w in range(floor, group.channels + 1) if w % 4 == 0 or w == group.channels)
+        ranges = RecipeRanges(CRITERIA, SCHEDULES)
+        return SearchSpace(self.architecture, legal, ranges, moves, exact)
+
+    def _damage(self, pruned: Floats, keep: Floats, recipe: TuningChoice) -> float:
+        """Drop before tuning, the criterion's and schedule's own factors aside."""
+        if self.name == "r56c":
+            cliffs = self._draws.cliff_weight / (1 + np.exp(-(pruned - self._draws.cliff_place) / 0.05))
+            return float(60 * (1 - np.prod(1 - cliffs)) + 2 * pruned.mean())
+        stage = self._draws.criterion_stage[CRITERIA.index(recipe.criterion)][self._stages]
+        first, second = self._draws.pairs.T
+        single = 30 * (self._draws.sensitivity * pruned**self._draws.power * stage).sum()
+        double = 30 * (self._draws.pair_weight * pruned[first] * pruned[second]).sum()
+        return float(single + double + 2 * (np.maximum(0.0, (0.25 - keep) / 0.25) ** 2).sum())
+
+
+@dataclass(frozen=True)
+class SyntheticEvaluate:
+    """Noisy drops of a synthetic problem; implements ``Evaluate``. noise_seed: of this run's observation noise."""
+
+    name: str
+    instance: int
+    noise_seed: int = 0
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        """The drop with noise of 0.15 points at full length, more when tuned shorter; nothing is trained."""
+        epochs = trial.budget_epochs
+        true = problem(self.name, self.instance).true_drop(trial.config, trial.recipe, epochs)
+        rng = np.random.default_rng([77, self.noise_seed, trial.number, trial.seed])
+        deviation = 0.15 * (1 + (FULL_EPOCHS - epochs) / FULL_EPOCHS)
+        drop = true + rng.normal(0.0, deviation)
+        top1 = float(np.clip(DENSE_TOP1 - drop / 100, 0.0, 1.0))
+        return TrialOutcome(top1, max(0.0, top1 - 0.0196 * deviation), min(1.0, top1 + 0.0196 * deviation), float(drop))
+
+
+_PROBLEMS: dict[tuple[str, int], SyntheticProblem] = {}
+
+
+def problem(name: str, instance: int) -> SyntheticProblem:
+    """The instance, drawn once per process."""
+    if (name, instance) not in _PROBLEMS:
+        _PROBLEMS[name, instance] = SyntheticProblem(name, instance)
+    return _PROBLEMS[name, instance]
+
+
+def _resnet56() -> tuple[list[int], list[int], list[_Conv]]:
+    """30 groups (three residual ones, then nine interiors per stage) and 55 convolutions."""
+    widths, stages = [16, 32, 64], [0, 1, 2]
+    convs = [_Conv(-1, 0, 32)]
+    for stage in range(3):
+        for block in range(9):
+            widths.append((16, 32, 64)[stage])
+            stages.append(stage)
+            entry = stage - 1 if block == 0 and stage else stage
+            side = 32 >> stage
+            convs += [_Conv(entry, 3 + 9 * stage + block, side), _Conv(3 + 9 * stage + block, stage, side)]
+    return widths, stages, convs
+
+
+def _vgg() -> tuple[list[int], list[int], list[_Conv]]:
+    """13 groups and as many convolutions, one after the other."""
+    widths = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    sides = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2]
+    stages = [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    return widths, stages, [_Conv(i - 1, i, side) for i, side in enumerate(sides)]
+
+
+def _draw(name: str, instance: int, layers: int, groups: int, stages: int) -> _Draws:
+    rng = np.random.default_rng(1000 + instance)
+    jitter, base_us, throughput = rng.normal(0, 0.03, (layers, 600)), rng.uniform(3, 6, layers), rng.uniform(0.7, 1.4, layers)
+    sensitivity, power = rng.lognormal(0, 0.8, groups), rng.uniform(1.2, 2.6, groups)
+    pairs, pair_weight = rng.integers(0, groups, (groups, 2)), rng.exponential(0.5, groups) / groups
+    criterion_stage = np.stack([rng.normal(1, 0.06, stages) for _ in CRITERIA])
+    if name == "vgg":
+        sensitivity[:2] *= 2.5
+        sensitivity[8:13] *= 0.35
+    else:
+        sensitivity[:3] *= 6.0
+        sensitivity[[3, 12, 21]] *= 2.5
+    sensitivity = sensitivity / sensitivity.sum()
+    cliffs = np.random.default_rng(5)
+    noise, cliff_weight = cliffs.normal(0, 0.1, groups), cliffs.uniform(0.02, 0.25, groups)
+    cliff_place = np.clip(0.75 - (0.4 / 6) * groups * sensitivity + noise, 0.15, 0.95)
+    return _Draws(jitter, base_us, throughput, sensitivity, power, pairs, pair_weight, criterion_stage, cliff_weight, cliff_place)

@@ -1,0 +1,135 @@
+"""What a trial is: a request for an accuracy, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.records.pruning_config import PruningConfig
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# Why a trial was run.
+SEED = "seed"  # initial design
+MODEL = "model"  # the optimiser asked for it
+PROMOTE = "promote"  # a good short trial, again at full length
+REPEAT = "repeat"  # a finalist, again with another seed
+PURPOSES = (SEED, MODEL, PROMOTE, REPEAT)
+
+Report = Callable[[str, float], None]
+"""What an evaluation calls while it works: the phase ("prune", "tune", "evaluate") and the share of it done, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuningChoice:
+    """How channels are chosen and how accuracy is brought back.
+
+    criterion: which channels go, a name in the pruning room. schedule: when they go ("one-shot", "iterative",
+    "gradual"). distillation: weight of the dense network's soft labels in the loss, 0 to 1.
+    """
+
+    criterion: str = "l1"
+    schedule: str = "one-shot"
+    learning_rate: float = 0.01
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    distillation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """One configuration to prune, fine-tune for ``budget_epochs`` (0: recalibrate batch norm only) and judge.
+
+    number: counts from 0 within a campaign. purpose: one of ``PURPOSES``. origin: where the configuration came from, in
+    words. seed: of everything random in the evaluation. of: for a promotion or a repetition the number of the trial whose
+    configuration it is, else -1.
+    """
+
+    number: int
+    purpose: str
+    origin: str
+    config: PruningConfig
+    recipe: TuningChoice
+    budget_epochs: float
+    seed: int
+    of: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What an evaluation found.
+
+    top1_ratio: validation accuracy in [0, 1]; top1_low, top1_high: its 95 % interval. drop_points: percentage points
+    lost against the dense network. prune_s, tune_s, evaluate_s: how long each part took. status: "ok" or "crashed",
+    with the reason; the accuracies of a crashed trial are not numbers.
+    """
+
+    top1_ratio: float
+    top1_low: float
+    top1_high: float
+    drop_points: float
+    prune_s: float = 0.0
+    tune_s: float = 0.0
+    evaluate_s: float = 0.0
+    status: str = "ok"
+    reason: str = ""
+
+    @classmethod
+    def crashed(cls, reason: str, seconds: float = 0.0) -> TrialOutcome:
+        """An evaluation that gave no accuracy; ``reason`` is cut to one line."""
+        line = " ".join(reason.split())[:500] or "no reason given"
+        return cls(math.nan, math.nan, math.nan, math.nan, tune_s=seconds, status="crashed", reason=line)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an accuracy."""
+        return self.status == "ok"
+
+    @property
+    def seconds(self) -> float:
+        """How long the evaluation took, in seconds."""
+        return self.prune_s + self.tune_s + self.evaluate_s
+
+    def checked(self) -> TrialOutcome:
+        """The same, or a crashed one when the accuracies are not usable numbers."""
+        if self.ok and not (math.isfinite(self.drop_points) and 0.0 <= self.top1_ratio <= 1.0):
+            return TrialOutcome.crashed(f"the accuracy is not usable: top-1 {self.top1_ratio}, drop {self.drop_points}", self.seconds)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A finished trial. latency_s: predicted from stored measurements. ask_s: time the optimiser took to propose it."""
+
+    request: TrialRequest
+    outcome: TrialOutcome
+    latency_s: float
+    ask_s: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """The request's number."""
+        return self.request.number
+
+
+class KnownLatency(Protocol):
+    """Latency of any configuration, computed and not measured."""
+
+    def seconds(self, widths: Ints) -> Floats:
+        """Seconds per inference; ``widths`` is n x G channels kept, columns in the order of ``architecture.groups``."""
+        ...
+
+
+class Evaluate(Protocol):
+    """Accuracy of one configuration. Must be picklable when trials run in other processes."""
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        """Prune, fine-tune and judge; exceptions count as a crashed trial."""
+        ...
