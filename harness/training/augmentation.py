@@ -1,0 +1,26 @@
+"""Random shifts and mirroring of a whole batch at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def shifted(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
+    """Each image of ``N x C x H x W`` shifted by its own random offset of up to ``margin`` pixels, edges reflected."""
+    if margin == 0:
+        return images
+    count, _, height, width = images.shape
+    padded = functional.pad(images, (margin, margin, margin, margin), mode="reflect")
+    tops, lefts = torch.randint(0, 2 * margin + 1, (2, count), generator=generator)
+    rows = (tops[:, None] + torch.arange(height))[:, :, None]
+    columns = (lefts[:, None] + torch.arange(width))[:, None, :]
+    batch = torch.arange(count)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
+
+
+def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image of ``N x C x H x W`` mirrored left to right with probability one half."""
+    flip = torch.rand(len(images), generator=generator) < 0.5
+    return torch.where(flip[:, None, None, None], images.flip(3), images)

@@ -1,0 +1,169 @@
+"""Training within a budget: from nothing, after pruning, or only the batch normalisation's statistics.
+
+[Hinton2015] G. Hinton, O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network. arXiv:1503.02531, sec. 2.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from harness.errors import TrainingError
+from harness.networks.datasets import Dataset, Split
+from harness.training import processor
+from harness.training.augmentation import mirrored, shifted
+from harness.training.recipes import Recipe
+
+Progress = Callable[[int, int], None]  # (steps done, steps in all)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A trained network in evaluation mode on the CPU.
+
+    steps: optimiser steps taken; final_loss: mean training loss over the last tenth of them (NaN without steps).
+    precision: what the forward passes computed in.
+    """
+
+    model: nn.Module
+    seconds: float
+    steps: int
+    final_loss: float
+    precision: str
+
+
+def finetune(
+    model: nn.Module, dataset: Dataset, recipe: Recipe, teacher: nn.Module | None = None, progress: Progress | None = None
+) -> Tuned:
+    """Train a copy of ``model`` on the dataset's training split; ``model`` itself stays as it is.
+
+    teacher: the network whose softened answers are learnt too when ``recipe.distillation`` > 0. Equal arguments give
+    equal weights on the same machine and number of threads. Raises TrainingError when the loss is no number.
+    """
+    started = time.perf_counter()
+    place = processor.device()
+    student = copy.deepcopy(model).to(place)
+    train = _subset(dataset.train, recipe)
+    losses: list[float] = []
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), torch.enable_grad():
+        torch.manual_seed(recipe.seed)  # dropout draws from it
+        if recipe.epochs > 0:
+            student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+            guide = copy.deepcopy(teacher).to(place).eval() if teacher is not None and recipe.distillation > 0 else None
+            losses = _train(student, train, dataset.mirrored, recipe, guide, progress)
+    recalibrate(student, train.images[: recipe.calibration_images], recipe.batch_size)
+    tail = losses[-max(1, len(losses) // 10) :]
+    student.to(torch.device("cpu")).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return Tuned(
+        student.eval(),
+        time.perf_counter() - started,
+        len(losses),
+        sum(tail) / len(tail) if tail else math.nan,
+        processor.precision(recipe.precision),
+    )
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Module, images: Tensor, batch_size: int = 128) -> None:
+    """Replace the batch norm statistics of ``model``, in place, by their mean over ``images`` (``N x C x H x W``)."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative mean over the batches
+        norm.train()
+    for batch in torch.split(images, batch_size):
+        if len(batch) > 1 or len(images) == 1:  # a last batch of one image has no spread
+            model(batch.to(next(model.parameters()).device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
+def step_count(recipe: Recipe, images: int) -> int:
+    """Optimiser steps of ``recipe`` over so many training images; at least one when ``epochs`` > 0."""
+    images = min(images, recipe.max_images) if recipe.max_images else images
+    return max(1, round(recipe.epochs * images / recipe.batch_size)) if recipe.epochs > 0 else 0
+
+
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """Learning rate of one step: linear to the peak during the warm-up, then along half a cosine towards zero."""
+    warm_up = recipe.warm_up_ratio * steps
+    if step + 1 < warm_up:
+        return recipe.learning_rate * (step + 1) / warm_up
+    share = (step + 1 - warm_up) / max(1.0, steps - warm_up)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def _train(
+    student: nn.Module, train: Split, may_mirror: bool, recipe: Recipe, guide: nn.Module | None, progress: Progress | None
+) -> list[float]:
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimiser = torch.optim.SGD(_decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
+    place = next(student.parameters()).device
+    half = processor.precision(recipe.precision) == "bf16"
+    steps, losses, order = step_count(recipe, len(train)), [], torch.empty(0, dtype=torch.int64)
+    student.train()
+    for step in range(steps):
+        if len(order) < 2:
+            order = torch.randperm(len(train), generator=generator)
+        chosen, order = order[: recipe.batch_size], order[recipe.batch_size :]
+        images = shifted(train.images[chosen], recipe.crop_margin, generator)
+        if recipe.flip and may_mirror:
+            images = mirrored(images, generator)
+        images = images.contiguous(memory_format=torch.channels_last).to(place)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, steps, recipe)
+        with torch.autocast(place.type, torch.bfloat16, enabled=half):
+            logits = student(images)
+            with torch.no_grad():
+                guidance = None if guide is None else guide(images)
+        loss = _loss(logits.float(), train.labels[chosen].to(place), None if guidance is None else guidance.float(), recipe)
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(
+                f"the loss became {losses[-1]} at step {step + 1} of {steps}; lower the learning rate (now {recipe.learning_rate:g})"
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        if progress is not None:
+            progress(step + 1, steps)
+    return losses
+
+
+def _loss(logits: Tensor, labels: Tensor, guidance: Tensor | None, recipe: Recipe) -> Tensor:
+    """Cross entropy with smoothed labels, mixed with [Hinton2015]_'s soft targets, whose gradients scale with 1/T^2."""
+    hard = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    if guidance is None:
+        return hard
+    heat = recipe.temperature
+    soft = functional.kl_div(
+        functional.log_softmax(logits / heat, 1), functional.log_softmax(guidance / heat, 1), reduction="batchmean", log_target=True
+    )
+    return (1 - recipe.distillation) * hard + recipe.distillation * heat**2 * soft
+
+
+def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Parameter groups: weights decay, biases and normalisation do not."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _subset(train: Split, recipe: Recipe) -> Split:
+    if not recipe.max_images or recipe.max_images >= len(train):
+        return train
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: recipe.max_images].sort().values
+    return Split(train.images[chosen], train.labels[chosen])

@@ -1,0 +1,76 @@
+"""How much accuracy each group of channels costs by itself: accuracy against width, one group at a time.
+
+[Li2017] H. Li et al.: Pruning Filters for Efficient ConvNets. ICLR 2017, sec. 3.2; here the batch norm statistics are
+recalibrated before each evaluation, because without it the figures show broken statistics rather than lost filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from harness.errors import UsageError
+from harness.networks.datasets import Dataset
+from harness.pruning import surgery
+from harness.records.architecture import Architecture, ChannelGroup
+from harness.training.accuracy import Accuracy, evaluate
+from harness.training.finetune import recalibrate
+
+KEEP_RATIOS = (0.75, 0.5, 0.25, 0.0)
+CALIBRATION_IMAGES = 1000  # more change the ranking of widths no further
+
+
+@dataclass(frozen=True, slots=True)
+class WidthLoss:
+    """Accuracy with one group at ``channels`` and every other group whole.
+
+    points_lost: percentage points below the dense network that was recalibrated alike; negative when above it.
+    """
+
+    group: str
+    channels: int
+    accuracy: Accuracy
+    points_lost: float
+
+
+def sensitivity(
+    model: nn.Module,
+    architecture: Architecture,
+    dataset: Dataset,
+    scores: Mapping[str, Tensor],
+    keep_ratios: tuple[float, ...] = KEEP_RATIOS,
+    groups: tuple[str, ...] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[WidthLoss, ...]:
+    """Points of validation accuracy lost per group and width, in network order, widths falling.
+
+    scores: per group, one per channel; the best stay. keep_ratios: 0 stands for the removed branch where a group is
+    one, and for the narrowest width elsewhere. groups: only these (default: all).
+    """
+    if any(not 0 <= ratio < 1 for ratio in keep_ratios) or not keep_ratios:
+        raise UsageError(f"keep ratios {list(keep_ratios)} must lie from 0 up to but not including 1")
+    chosen = [architecture.group(name) for name in groups] or list(architecture.groups)
+    cases = [(group, width) for group in chosen for width in widths(group, keep_ratios)]
+    dense = _recalibrated(surgery.prune(model, architecture, architecture.dense(), scores), dataset)
+    found = []
+    for done, (group, width) in enumerate(cases, start=1):
+        pruned = surgery.prune(model, architecture, architecture.partial({group.name: width}), scores)
+        accuracy = _recalibrated(pruned, dataset)
+        found.append(WidthLoss(group.name, width, accuracy, 100 * (dense.top1_ratio - accuracy.top1_ratio)))
+        if progress is not None:
+            progress(done, len(cases))
+    return tuple(found)
+
+
+def widths(group: ChannelGroup, keep_ratios: tuple[float, ...]) -> tuple[int, ...]:
+    """The group's widths below its full one at these keep ratios: multiples of its step, falling, each once."""
+    least = 0 if group.removable else group.step
+    found = {max(least, int(ratio * group.channels) // group.step * group.step) for ratio in keep_ratios}
+    return tuple(sorted(found - {group.channels}, reverse=True))
+
+
+def _recalibrated(pruned: nn.Module, dataset: Dataset) -> Accuracy:
+    recalibrate(pruned, dataset.train.images[:CALIBRATION_IMAGES])
+    return evaluate(pruned, dataset.validation)
