@@ -1,12 +1,13 @@
 """What every group's width costs in context: designed whole networks to fit on, random ones to judge the fit by."""
 
+from dataclasses import replace
+
 import pytest
 
-from harness.devices.measure import Protocol
+from harness.devices.measure import DESIGNED_SET
 from harness.latency import design
 from harness.pipeline import latency_subject
 
-ROUNDS = 200  # of each network, in blocks that are interleaved with all the others
 SEED = 0
 
 
@@ -24,8 +25,8 @@ def measured(device, network, measure_together, request):
     count, spare = request.config.getoption("--designs"), request.config.getoption("--held-out")
     chosen = {"design": design.design(network.architecture, count, SEED), "held-out": design.held_out(network.architecture, spare, SEED)}
     subjects = [latency_subject(network, config, role) for role, configs in chosen.items() for config in configs]
-    rounds = request.config.getoption("--rounds") or ROUNDS
-    found = measure_together(device, subjects, Protocol(rounds=rounds, min_time_s=0.0))
+    rounds = request.config.getoption("--rounds") or DESIGNED_SET.rounds
+    found = measure_together(device, subjects, replace(DESIGNED_SET, rounds=rounds))
     places = [(role, i) for role, configs in chosen.items() for i in range(len(configs))]
     return dict(zip(places, found, strict=True))
 

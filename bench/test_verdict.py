@@ -19,7 +19,7 @@ def measured(device, network, contenders, measure_together, request):
     """All contenders, loaded at once and measured in turn, with the times of their layers."""
     subjects = []
     for name, path in contenders:
-        artefact = export.read(path, network.model)
+        artefact = export.read(path, name)
         subjects.append(
             Subject(
                 network=network.name,
@@ -28,11 +28,11 @@ def measured(device, network, contenders, measure_together, request):
                 onnx=artefact.onnx,
                 artefact_digest=artefact.digest,
                 node_layers=artefact.node_layers,
-                notes=(("contender", name),),
+                label=name,
             )
         )
     rounds = request.config.getoption("--rounds") or 1500
-    found = measure_together(device, subjects, Protocol(rounds=rounds, blocks=10, precision_target=0.0, profile_compiles=3))
+    found = measure_together(device, subjects, Protocol(rounds=rounds, blocks=10, precision_target=None, profile_compiles=3))
     return dict(zip([name for name, _ in contenders], found, strict=True))
 
 

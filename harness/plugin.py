@@ -1,1 +1,258 @@
-"""pytest options, fixtures and hooks of the harness."""
+"""pytest options, fixtures and hooks of the harness: they translate between pytest and the rooms, and decide nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import device_clock, tables
+from harness.devices import session as device_session
+from harness.devices import spec
+from harness.devices.measure import Protocol, Subject, measure_interleaved
+from harness.devices.measure import measure as measure_subject
+from harness.errors import HarnessError, UsageError
+from harness.networks import datasets
+from harness.pipeline import Network
+from harness.records import benchmark_json
+from harness.records.accuracy import DeviceAccuracy
+from harness.records.architecture import Architecture
+from harness.records.measurement import Measurement
+from harness.records.pruning_config import PruningConfig
+
+DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
+HIDDEN_ROLES = ("design", "held-out")  # measured by the hundred for the predictor: in the file, not in the terminal's table
+
+
+@dataclass
+class Collected:
+    """What this run measured, for the file and for the terminal."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    architectures: list[Architecture] = field(default_factory=list)
+    accuracies: list[DeviceAccuracy] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # printed behind the tables
+
+
+COLLECTED = pytest.StashKey[Collected]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the harness's options."""
+    group = parser.getgroup("espalier", "measuring networks on devices")
+    group.addoption("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
+    group.addoption("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
+    group.addoption("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
+    group.addoption("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
+    group.addoption("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
+    group.addoption("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
+    group.addoption(
+        "--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated"
+    )
+    group.addoption("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
+    group.addoption("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    group.addoption("--rounds", type=int, metavar="N", help="samples of each network (default: 500, 200 for each designed one)")
+    group.addoption("--min-time", type=float, metavar="S", help="least seconds to sample each network for (default: 1)")
+    group.addoption(
+        "--precision-target", type=float, metavar="R", help="stop early when the median's interval is within this ratio (default: 0.01)"
+    )
+    group.addoption(
+        "--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)"
+    )
+    group.addoption(
+        "--held-out", type=int, default=30, metavar="N", help="random networks to judge the predictor on (default: %(default)s)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check what the options name before anything runs; one line and exit code 2 when it does not exist."""
+    config.stash[COLLECTED] = Collected()
+    config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
+    try:
+        for name in device_names(config):
+            spec.find(name)
+        protocol(config)
+        _contenders(config)
+    except HarnessError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+    if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
+        config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(device_names(config))}"
+
+
+def device_names(config: pytest.Config) -> list[str]:
+    """The devices of this run, each once."""
+    return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
+
+
+def network_names(config: pytest.Config) -> list[str]:
+    """The networks of this run, each once."""
+    return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
+
+
+def protocol(config: pytest.Config) -> Protocol:
+    """How to sample, from the options; UsageError for a number that makes no sense."""
+    given = {
+        "rounds": config.getoption("--rounds"),
+        "min_time_s": config.getoption("--min-time"),
+        "precision_target": config.getoption("--precision-target"),
+    }
+    return Protocol(**{key: number for key, number in given.items() if number is not None})
+
+
+def _contenders(config: pytest.Config) -> list[tuple[str, Path]]:
+    pairs = []
+    for text in config.getoption("--contender"):
+        name, _, path = text.partition("=")
+        if not name or not Path(path).is_file():
+            raise UsageError(f"--contender={text}: give NAME=FILE.onnx with a file that exists")
+        pairs.append((name, Path(path)))
+    return pairs
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per device and network that the options name."""
+    for fixture, names in (("device", device_names(metafunc.config)), ("network", network_names(metafunc.config))):
+        if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
+            metafunc.parametrize(fixture, names, indirect=True, scope="session")
+
+
+def _is_bench(metafunc: pytest.Metafunc) -> bool:
+    return metafunc.definition.path.parent.name == "bench"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Give tests that record device samples the clock that moves as the device says."""
+    for item in items:
+        if "record" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.benchmark(timer=device_clock.CLOCK))
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
+    """A session on the device that ``--device`` names."""
+    try:
+        opened = device_session.Device(spec.find(request.param)).open()
+    except HarnessError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+    with opened as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
+    """The images that ``--dataset`` names."""
+    return datasets.load(request.config.getoption("--dataset"), request.config.getoption("--data"))
+
+
+@pytest.fixture(scope="session")
+def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
+    """The dense network that ``--network`` names, with its channel groups."""
+    built = Network.by_name(request.param, dataset, request.config.getoption("--weights"))
+    request.config.stash[COLLECTED].architectures.append(built.architecture)
+    return built
+
+
+@pytest.fixture(scope="session")
+def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
+    """The pruning configuration that ``--config`` names, or the dense one."""
+    path = request.config.getoption("--config")
+    if path is None:
+        return network.architecture.dense()
+    try:
+        chosen = PruningConfig.from_json(path.read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read --config={path} ({error.strerror}); give a file written by a campaign") from error
+    network.architecture.check(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def contenders(request: pytest.FixtureRequest) -> list[tuple[str, Path]]:
+    """Exported networks to compare, as ``(name, file)``."""
+    return _contenders(request.config)
+
+
+@pytest.fixture(scope="session")
+def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
+    """Function: measure one subject on a session as the options say."""
+
+    def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
+        option = request.config.getoption
+        return measure_subject(session, subject, protocol(request.config), precision=option("--precision"), **changes)
+
+    return measure_as_asked
+
+
+@pytest.fixture(scope="session")
+def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Measurement, ...]]:
+    """Function: measure several subjects on a session, interleaved."""
+
+    def measure_as_asked(
+        session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol, **changes: Any
+    ) -> tuple[Measurement, ...]:
+        return measure_interleaved(session, subjects, chosen, precision=request.config.getoption("--precision"), **changes)
+
+    return measure_as_asked
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurement], None]:
+    """Function: put a measurement into pytest-benchmark's results and into the run's summary."""
+
+    def keep(measurement: Measurement) -> None:
+        device_clock.replay(benchmark, measurement)
+        request.config.stash[COLLECTED].measurements.append(measurement)
+
+    return keep
+
+
+@pytest.fixture(scope="session")
+def collected(request: pytest.FixtureRequest) -> Collected:
+    """What this run measured so far."""
+    return request.config.stash[COLLECTED]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Show a user's or a device's mistake as its one line, without a traceback."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError) and _shows_lines(item):
+        report.longrepr = str(call.excinfo.value)
+    return report
+
+
+def _shows_lines(item: pytest.Item) -> bool:
+    return item.path.parent.name == "bench" and item.config.getoption("tbstyle") != "long"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Name the devices, so that files of different devices are told apart."""
+    machine_info["devices"] = device_names(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Add the schema number, the architectures and the accuracies to pytest-benchmark's file."""
+    found = config.stash[COLLECTED]
+    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies))
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> Any:
+    """Leave the networks measured by the hundred out of the terminal's table."""
+    benchmarks[:] = [entry for entry in benchmarks if entry["extra_info"].get("espalier", {}).get("role") not in HIDDEN_ROLES]
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print our tables behind pytest-benchmark's."""
+    found = config.stash[COLLECTED]
+    shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
+    if shown:
+        detailed = [tables.layers(measurement) for measurement in shown if measurement.layers]
+        terminalreporter.write(tables.text([tables.networks(shown), *detailed, *found.texts], shutil.get_terminal_size((140, 24)).columns))

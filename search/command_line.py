@@ -108,7 +108,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
+Words = argparse.Namespace
+
+
+def parse(words: Sequence[str]) -> Words:
     """Parse the words, with ``run`` where no verb stands; argparse itself exits with 2 on grammar."""
     given = list(words)
     if not given or (given[0] not in VERBS and given[0] not in ("-h", "--help")):
@@ -116,7 +119,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(given)
 
 
-def request(arguments: argparse.Namespace) -> Request:
+def request(arguments: Words) -> Request:
     """A checked request; UsageError for a number or a name that makes no sense, before anything is loaded."""
     asked = Request(**{field.name: getattr(arguments, field.name) for field in fields(Request)})
     checks = (

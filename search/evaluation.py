@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
-from harness.training.finetune import Recipe
+from harness.training.recipes import Recipe
 from search.trial import Report, TrialOutcome, TrialRequest
 
 

@@ -72,6 +72,12 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
     return stored
 
 
+def read(path: Path, architecture: Architecture, precision: str) -> Stored:
+    """The measurements that a campaign took with it; RecordError or LatencyUnknown when they do not fit the network."""
+    file = benchmark_json.read(path)
+    return Stored(path, file, _fit(file, architecture, precision))
+
+
 def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Say) -> None:
     """Run suites of ``bench/`` and leave their JSON at ``path``, whole or not at all; CampaignError when they fail."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +109,12 @@ def _usable(path: Path, architecture: Architecture, precision: str, present: Dev
     for key in ("model", "runtime", "runtime_version"):
         if getattr(taken, key) != getattr(present, key):
             return None, f"taken with {key} {getattr(taken, key)}, this is {getattr(present, key)}"
-    return Stored(path, file, LatencyPredictor.fit(architecture, ours)), ""
+    return Stored(path, file, _fit(file, architecture, precision)), ""
+
+
+def _fit(file: BenchmarkFile, architecture: Architecture, precision: str) -> LatencyPredictor:
+    ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
+    return LatencyPredictor.fit(architecture, ours)
 
 
 def _free(folder: Path, stem: str) -> Path:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from harness.errors import CampaignError
 from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.pipeline import Compressed, Network, compress
@@ -17,8 +20,9 @@ from harness.pruning import off_the_shelf, saved
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
-from harness.training.finetune import Recipe
-from search import outcome
+from harness.training.recipes import Recipe
+from search import choice, outcome
+from search.campaign import CampaignResult
 from search.measurements import Bench, run_bench
 from search.outcome import Contender
 from search.trial import KnownLatency
@@ -35,6 +39,22 @@ class Entrant:
     config: PruningConfig
     criterion: str = "l1"
     source: str = ""
+
+
+def finalists(result: CampaignResult, count: int) -> list[tuple[PruningConfig, str]]:
+    """``(configuration, criterion)`` of the recommended one, then of those that might be chosen, each configuration once.
+
+    CampaignError when no trial succeeded.
+    """
+    if result.chosen is None:
+        raise CampaignError(
+            "no trial of the campaign succeeded, so there is nothing to compare; look into its journal, then start it again"
+        )
+    ranked = [result.chosen, *choice.finalists(result.standings, result.settings.goal, count), *result.front]
+    distinct: dict[PruningConfig, str] = {}
+    for standing in ranked:
+        distinct.setdefault(standing.config, standing.recipe.criterion)
+    return list(distinct.items())[:count]
 
 
 def entrants(architecture: Architecture, latency: KnownLatency, found: Sequence[tuple[PruningConfig, str]]) -> list[Entrant]:
@@ -86,13 +106,11 @@ def _steps(name: str, progress: Progress) -> Callable[[int, int], None]:
     return lambda done, steps: progress(name, done, steps)
 
 
-def choose(
-    tuned: Sequence[Tuned], seconds: Callable[[PruningConfig], float], max_drop_points: float | None, max_latency_s: float | None
-) -> str:
+def choose(tuned: Sequence[Tuned], seconds: Mapping[str, float], max_drop_points: float | None, max_latency_s: float | None) -> str:
     """Name of the candidate to stand for the campaign, judged on validation only.
 
-    The fastest that loses at most ``max_drop_points`` against the dense network tuned alike and meets
-    ``max_latency_s``; with no drop limit the most accurate that meets the latency; where none qualifies, the one that
+    seconds: predicted latency by entrant. The fastest that loses at most ``max_drop_points`` against the dense network
+    tuned alike and meets ``max_latency_s``; with no drop limit the most accurate that meets the latency; where none qualifies, the one that
     misses by least.
     """
     dense = next(entry for entry in tuned if entry.entrant.role == "dense").compressed.validation.top1_ratio
@@ -100,7 +118,7 @@ def choose(
     ceiling = float("inf") if max_latency_s is None else max_latency_s
 
     def merit(entry: Tuned) -> tuple[float, float]:
-        drop, cost = 100 * (dense - entry.compressed.validation.top1_ratio), seconds(entry.entrant.config)
+        drop, cost = 100 * (dense - entry.compressed.validation.top1_ratio), seconds[entry.entrant.name]
         missed = max(0.0, drop - limit) + 100 * max(0.0, cost / ceiling - 1)
         return missed, drop if max_drop_points is None else cost
 
@@ -121,6 +139,8 @@ def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned],
         artefact = export.export(model, network.architecture.input_shape, name)
         path = exported / f"{name}.onnx"
         _write_whole(path, artefact.onnx)
+        logits = accuracy.answers(model, dataset.test)
+        _write_whole(path.with_suffix(".logits.npy"), _npy(logits.numpy()))
         if role == "optimised":
             saved.save(folder, entrant.config, model, network.name, network.architecture.input_shape, network.architecture.classes)
             _write_whole(folder / "model.onnx", artefact.onnx)
@@ -132,7 +152,7 @@ def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned],
                 macs=network.architecture.macs(entrant.config),
                 parameters=_parameters(model),
                 validation=entry.compressed.validation,
-                test=accuracy.evaluate(model, dataset.test),
+                test=accuracy.of(logits, dataset.test),
                 artefact_digest=artefact.digest,
                 onnx=str(path.relative_to(folder)),
                 source=entrant.source,
@@ -156,6 +176,12 @@ def now() -> str:
 
 def _parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _npy(array: NDArray[np.float32]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,4 +1,7 @@
-"""Top-1 accuracy as counts with an interval, on the host or on a device."""
+"""Top-1 accuracy as counts with an interval, on the host or on a device.
+
+[Wilson1927] E. B. Wilson: Probable inference, the law of succession, and statistical inference. JASA 22.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ class DeviceAccuracy:
     """Accuracy of one exported artefact, answered by the device itself, beside the host's answer for the same images.
 
     artefact_digest: SHA-256 of the ONNX bytes, shared with the latency records. agreement_ratio: share of images with
-    the same answer on both. largest_difference: largest absolute difference of two logits.
+    the same answer on both. largest_difference: largest absolute difference of two logits. The last three are None where the
+    host's answers are not known.
     """
 
     artefact_digest: str
@@ -51,6 +55,6 @@ class DeviceAccuracy:
     dataset_digest: str
     split: str
     on_device: Accuracy
-    on_host: Accuracy
-    agreement_ratio: float
-    largest_difference: float
+    on_host: Accuracy | None
+    agreement_ratio: float | None
+    largest_difference: float | None

@@ -120,7 +120,9 @@ def _architecture(entry: Mapping[str, Any]) -> Architecture:
 
 
 def _accuracy(entry: Mapping[str, Any]) -> DeviceAccuracy:
-    return DeviceAccuracy(**{**entry, "on_device": Accuracy(**entry["on_device"]), "on_host": Accuracy(**entry["on_host"])})
+    host = entry["on_host"]
+    answered = {"on_device": Accuracy(**entry["on_device"]), "on_host": None if host is None else Accuracy(**host)}
+    return DeviceAccuracy(**{**entry, **answered})
 
 
 def _frozen(kind: type[T], entry: Mapping[str, Any]) -> T:

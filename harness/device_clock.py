@@ -1,0 +1,52 @@
+"""Lets pytest-benchmark record samples that a device took: a clock that moves only as far as the device said."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from harness.errors import RecordError
+from harness.records import benchmark_json
+from harness.records.measurement import Measurement
+
+
+class DeviceClock:
+    """A timer for pytest-benchmark whose reading is set, never measured; seconds."""
+
+    __name__ = "device_clock"  # pytest-benchmark stores it as options.timer
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        """The reading, as pytest-benchmark asks for it."""
+        return self.now_s
+
+
+CLOCK = DeviceClock()
+
+
+def replay(benchmark: Any, measurement: Measurement) -> None:
+    """Hand a measurement to pytest-benchmark's fixture, so that ``stats.data`` equals the device's samples bit for bit."""
+    _Replay(measurement.latency.samples_s).through(benchmark)
+    benchmark.group = f"{measurement.conditions.device.name} {measurement.network} {measurement.role}"
+    benchmark.extra_info.update(benchmark_json.extra_info(measurement))
+    if benchmark.enabled and list(benchmark.stats.stats.data) != list(measurement.latency.samples_s):
+        raise RecordError("pytest-benchmark changed the device's samples; install the version in constraints.txt")
+
+
+class _Replay:
+    def __init__(self, samples_s: Sequence[float]) -> None:
+        self._waiting = deque(samples_s)
+        self._rounds = len(samples_s)
+
+    def through(self, benchmark: Any) -> None:
+        benchmark.pedantic(self._advance, setup=self._rewind, rounds=self._rounds, iterations=1)
+
+    def _rewind(self) -> None:
+        CLOCK.now_s = 0.0  # every round starts at zero, so that end - start is the sample exactly
+
+    def _advance(self) -> None:
+        if self._waiting:
+            CLOCK.now_s = self._waiting.popleft()

@@ -1,0 +1,115 @@
+"""The way from a configuration to a smaller, tuned, exported network: compress, fine-tune, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from harness.devices.measure import Subject
+from harness.networks import datasets, export, groups, zoo
+from harness.pruning import criteria, surgery
+from harness.records.accuracy import Accuracy
+from harness.records.architecture import Architecture
+from harness.records.pruning_config import PruningConfig
+from harness.training import accuracy, finetune
+from harness.training.recipes import Recipe
+
+CALIBRATION_IMAGES = 512  # enough for stable activation statistics, under a second on two cores
+
+Progress = Callable[[int, int], None]  # steps done, steps in all
+
+
+@dataclass(frozen=True)
+class Network:
+    """A dense network, evaluated but never changed, with its architecture.
+
+    scores: the channels' scores by criterion, filled as they are asked for: pruning always starts from the dense
+    network, so each criterion is computed once.
+    """
+
+    name: str
+    model: nn.Module
+    architecture: Architecture
+    _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:
+        """Find the channel groups of ``model``; PruningError when they cannot be found."""
+        return cls(name, model, groups.architecture_of(model, name, input_shape, classes))
+
+    @classmethod
+    def by_name(cls, name: str, dataset: datasets.Dataset, weights: Path | None = None) -> Network:
+        """Build a network of the zoo for a dataset's images and classes, with weights from a file or at random."""
+        model = zoo.build(name, dataset.input_shape, dataset.classes)
+        if weights is not None:
+            zoo.load_weights(model, weights)
+        return cls.wrap(name, model, dataset.input_shape, dataset.classes)
+
+    def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
+        """Scores per channel of every group, on the first training images."""
+        key = (criterion, seed)
+        if key not in self._scores:
+            images, labels = dataset.train.images[:CALIBRATION_IMAGES], dataset.train.labels[:CALIBRATION_IMAGES]
+            self._scores[key] = criteria.scores(criterion, self.model, self.architecture, images, labels, seed)
+        return self._scores[key]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A pruned and tuned network with its validation accuracy, and where the time went (seconds)."""
+
+    config: PruningConfig
+    model: nn.Module
+    validation: Accuracy
+    prune_s: float
+    tune_s: float
+    evaluate_s: float
+
+
+def compress(
+    network: Network,
+    dataset: datasets.Dataset,
+    config: PruningConfig,
+    criterion: str,
+    recipe: Recipe,
+    progress: Progress | None = None,
+) -> Compressed:
+    """Prune the dense network to ``config``, fine-tune it by ``recipe``, judge it on the validation split.
+
+    The teacher for distillation, where the recipe asks for it, is the dense network. Raises PruningError for a
+    configuration that does not fit, TrainingError when training diverges.
+    """
+    started = time.perf_counter()
+    pruned = surgery.prune(network.model, network.architecture, config, network.scores(criterion, dataset, recipe.seed))
+    pruned_at = time.perf_counter()
+    tuned = finetune.finetune(pruned, dataset, recipe, teacher=network.model, progress=progress)
+    tuned_at = time.perf_counter()
+    validation = accuracy.evaluate(tuned.model, dataset.validation)
+    done = time.perf_counter()
+    return Compressed(config, tuned.model, validation, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
+
+
+def latency_subject(network: Network, config: PruningConfig, role: str = "network", batch_size: int = 1) -> Subject:
+    """A network of the configuration's shape, for measurements of latency only: which channels stay does not matter to it."""
+    smaller = surgery.shrink(network.model, network.architecture, config)
+    return subject(network.architecture, config, smaller, role, batch_size)
+
+
+def subject(
+    architecture: Architecture, config: PruningConfig | None, model: nn.Module, role: str = "network", batch_size: int = 1
+) -> Subject:
+    """Export a network so that a device can measure it."""
+    artefact = export.export(model, architecture.input_shape, architecture.network, batch_size)
+    return Subject(
+        network=architecture.network,
+        architecture_digest=architecture.digest,
+        config=config,
+        onnx=artefact.onnx,
+        artefact_digest=artefact.digest,
+        node_layers=artefact.node_layers,
+        role=role,
+    )
