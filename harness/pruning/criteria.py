@@ -91,16 +91,6 @@ def scores(
     return {group.name: _group_score(name, group.name, group.channels, members[group.name], per_layer) for group in architecture.groups}
 
 
-def keep(score: Tensor, count: int) -> tuple[int, ...]:
-    """The ``count`` channels to keep, ascending: the highest scores; among equal ones the lowest index is pruned first."""
-    if not 0 <= count <= len(score):
-        raise PruningError(f"cannot keep {count} of {len(score)} channels; give 0 to {len(score)}")
-    if torch.isnan(score).any():
-        raise PruningError(f"channel {int(torch.isnan(score).nonzero()[0])} has no score (NaN); check the weights")
-    order = torch.argsort(score, stable=True)
-    return tuple(sorted(order[len(score) - count :].tolist()))
-
-
 def l1(subject: Subject) -> dict[str, Tensor]:
     """Sum of absolute weights per filter, [Li2017]_ sec. 3.1: the smallest are pruned."""
     return {name: _filters(layer).abs().sum(1) for name, layer in subject.layers.items()}

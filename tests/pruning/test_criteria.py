@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.errors import PruningError, UnknownName
-from harness.pruning.criteria import CRITERIA, keep, scores
+from harness.pruning.criteria import CRITERIA, scores
 from harness.records.architecture import Architecture, ChannelGroup
 
 
@@ -103,7 +99,6 @@ def test_fpgm_prunes_the_filter_nearest_to_all_others_even_when_its_norm_is_the_
         model.conv1.weight[:, 0, 0, 0] = torch.tensor([1.0, 2.0, 9.0, 16.0, 17.0])
     found = scores("fpgm", model, ARCHITECTURE)["conv1"]
     assert found.tolist() == [40.0, 37.0, 30.0, 37.0, 40.0]
-    assert 2 not in keep(found, 4)
 
 
 @pytest.mark.parametrize(("name", "read"), [("apoz", lambda out: (out != 0).double()), ("mean-activation", lambda out: out.double())])
@@ -155,16 +150,6 @@ def test_random_depends_on_nothing_but_the_seed(model):
     assert not torch.equal(first, other)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.data())
-def test_keep_is_exact_and_prunes_the_lowest_index_among_equals(values, data):
-    count = data.draw(st.integers(0, len(values)))
-    kept = keep(torch.tensor(values, dtype=torch.float64), count)
-    assert len(kept) == count
-    assert list(kept) == sorted(set(kept))
-    pruned = [index for index in range(len(values)) if index not in kept]
-    assert all((values[gone], gone) < (values[stays], stays) for gone, stays in itertools.product(pruned, kept))
-
-
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
@@ -179,10 +164,8 @@ def test_keep_is_exact_and_prunes_the_lowest_index_among_equals(values, data):
         (lambda model: scores("bn-scale", nn.Sequential(nn.Conv2d(3, 4, 1)), _alone("0", 4)), PruningError, "cannot score group 0"),
         (lambda model: scores("l1", model, _alone("conv9", 4)), PruningError, "no layer conv9"),
         (lambda model: scores("l1", model, _alone("conv1", 4)), PruningError, "has 5 channels, its group"),
-        (lambda model: keep(torch.tensor([1.0, float("nan")]), 1), PruningError, "channel 1 has no score"),
-        (lambda model: keep(torch.tensor([1.0]), 2), PruningError, "cannot keep 2 of 1"),
     ],
-    ids=["name", "images", "labels", "label-count", "no-norm", "no-layer", "wrong-width", "nan", "too-many"],
+    ids=["name", "images", "labels", "label-count", "no-norm", "no-layer", "wrong-width"],
 )
 def test_what_cannot_be_scored_is_said(call, error, says, model):
     with pytest.raises(error, match=says):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import PruningError, UnknownName, UsageError
 from harness.networks import groups, zoo
+from harness.pruning.off_the_shelf import named_configs
 from harness.pruning.schedule import SCHEDULES, LearningRate, agp_sparsity, off_the_shelf, read_schedule
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -32,9 +33,9 @@ def weights(architecture: Architecture, config: PruningConfig) -> int:
 
 
 PUBLISHED = {
-    "filter-rank": (78_856_832, 634_640),
-    "filter-rank-v2": (67_797_632, 570_704),
-    "channel-rank": (66_592_384, 566_887),
+    "filter_rank": (78_856_832, 634_640),
+    "filter_rank_v2": (67_797_632, 570_704),
+    "channel_rank": (66_592_384, 566_887),
 }
 
 
@@ -49,11 +50,17 @@ def test_resnet56_schedules_give_the_published_counts(name, resnet56):
     assert found[name].criterion == "l1"
 
 
-@pytest.mark.parametrize(("name", "macs"), [("agp", 30_655_104), ("agp-4", 24_723_776)])
+@pytest.mark.parametrize(("name", "macs"), [("agp", 30_655_104), ("agp_4", 24_723_776)])
 def test_resnet20_schedules_give_the_published_counts(name, macs, resnet20):
     found = {named.name: named for named in off_the_shelf(resnet20)}
     assert resnet20.macs(resnet20.dense()) == 40_813_184
     assert resnet20.macs(found[name].config) == macs
+
+
+def test_the_schedules_are_the_configurations_that_a_campaign_is_compared_with(resnet20, resnet56):
+    for architecture in (resnet20, resnet56):
+        ours = {named.name: named.config for named in off_the_shelf(architecture)}
+        assert all(ours[named.name] == named.config for named in named_configs(architecture))
 
 
 def test_a_network_without_published_schedules_has_none(resnet20):
