@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -93,8 +94,9 @@ class DeviceConformance:
         measurement = measure(session, subject, QUICK, self.precision)
         assert measurement.profiled is not None
         low, high = self.layer_sum_limits
-        mean_s = sum(measurement.profiled.samples_s) / len(measurement.profiled.samples_s)
-        assert low * mean_s <= sum(layer.median_s for layer in measurement.layers) <= high * mean_s
+        median_s, mean_s = measurement.profiled.median_s, statistics.mean(measurement.profiled.samples_s)
+        layers_s = sum(layer.median_s for layer in measurement.layers)
+        assert low * min(median_s, mean_s) <= layers_s <= high * max(median_s, mean_s)  # node times are means on some runtimes
         if self.layer_of_every_conv:
             found = {name for layer in measurement.layers for name in layer.source_layers}
             assert {layer for _, layer in network.node_layers} <= found

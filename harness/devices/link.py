@@ -66,7 +66,8 @@ class Link:
                 command_line(spec), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, bufsize=0
             )
         except OSError as error:
-            raise DeviceUnavailable(f"cannot start {spec.python} ({error.strerror}); check python of device {spec.name}") from error
+            advice = f"create it: {spec.setup}" if spec.setup else f"check python of device {spec.name}"
+            raise DeviceUnavailable(f"cannot start {spec.python} ({error.strerror}); {advice}") from error
         self._pipes = tuple(pipe for pipe in (self._process.stdin, self._process.stdout, self._process.stderr) if pipe is not None)
         self._in, self._out, self._err = (pipe.fileno() for pipe in self._pipes)
         self._poll = select.poll()

@@ -78,6 +78,28 @@ class NodeTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a schedule that was compiled and not run. sources: the ONNX nodes it belongs to."""
+
+    name: str
+    kind: str
+    hardware: bool
+    executed: bool
+    cost: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiler's answer: its schedule, and the executable's size and SHA-256."""
+
+    stages: tuple[Stage, ...]
+    blob_bytes: int
+    blob_digest: str
+    compile_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LockReply:
     """Whether the lock was given; else who holds it, in words and by process."""
 
@@ -198,6 +220,19 @@ def nodes(frame: Frame) -> tuple[NodeTime, ...]:
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise _garbled("profile", problem) from problem
+
+
+def compiled(frame: Frame) -> Compiled:
+    """A schedule, not yet attributed."""
+    try:
+        stages = tuple(
+            Stage(str(one["name"]), str(one["kind"]), bool(one["hardware"]), bool(one["executed"]), int(one["cost"]), tuple(one["sources"]))
+            for one in frame.header["stages"]
+        )
+        header = frame.header
+        return Compiled(stages, int(header["blob_bytes"]), str(header["blob_digest"]), _duration(header["compile_s"]))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise _garbled("compile", problem) from problem
 
 
 def nothing(frame: Frame) -> None:

@@ -19,7 +19,7 @@ LOAD_DEADLINE_S = 120.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*")  # never a leading dash, which ssh would read as an option
-_KEYS = {"runtime", "python", "host", "ssh_config", "options", "resource", "lock_wait_s", "load_deadline_s"}
+_KEYS = {"runtime", "python", "host", "ssh_config", "options", "resource", "lock_wait_s", "load_deadline_s", "setup"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class DeviceSpec:
 
     runtime: a name, or a path to a runtime's file. python: the interpreter's command on the device. host: where to go by
     ssh, None for this machine. options: what the runtime gets. resource: devices with the same resource on one host
-    exclude each other. directory: against which relative paths are read. Times in seconds.
+    exclude each other. setup: the command that makes the interpreter. directory: against which relative paths are read.
+    Times in seconds.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DeviceSpec:
     resource: str = ""
     lock_wait_s: float = LOCK_WAIT_S
     load_deadline_s: float = LOAD_DEADLINE_S
+    setup: str = ""
     directory: Path = PRODUCT_PYPROJECT.parent
 
     def with_options(self, **changed: OptionValue) -> DeviceSpec:
@@ -95,6 +97,7 @@ def parse(name: str, table: object, origin: Path) -> DeviceSpec:
         resource=_text(table, "resource", place) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
         lock_wait_s=_seconds(table, "lock_wait_s", LOCK_WAIT_S, place),
         load_deadline_s=_seconds(table, "load_deadline_s", LOAD_DEADLINE_S, place),
+        setup=_text(table, "setup", place) or "",
         directory=origin.parent,
     )
 

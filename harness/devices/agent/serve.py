@@ -20,6 +20,7 @@ import traceback
 
 PREAMBLE = b"espalier agent 1\n"  # what stands before it on stdout (a login banner) is not ours
 MAX_HEADER_BYTES = 64 << 20
+WATCHDOG = os.fdopen(os.dup(2), "w")  # a runtime may silence the stderr of its libraries, not this
 
 
 def encode(header, blobs=()):
@@ -120,6 +121,16 @@ class Desk:
         facts.setdefault("peak_memory_bytes", host_state.peak_memory_bytes() if alone else None)
         return facts, ()
 
+    def do_compile(self, header, blobs):
+        """Compile for a device that need not be there."""
+        import faults
+
+        if not hasattr(self.runtime, "compile"):
+            raise faults.Unusable("this device's runtime compiles nothing without running it; leave --compile-only out")
+        begin = time.perf_counter()
+        compiled = self.runtime.compile(blobs[0], header["wanted"])
+        return dict(compiled, compile_s=time.perf_counter() - begin), ()
+
     def do_infer(self, header, blobs):
         """Warm up, then time inferences one by one."""
         samples, facts = self._model(header).infer(header["timing"])
@@ -157,7 +168,7 @@ def serve(receive, send, desk=None):
         if header.get("do") == "bye":
             send({"id": header.get("id")}, ())
             return
-        faulthandler.dump_traceback_later(header["deadline_s"], exit=True)  # ends even a C call that holds the GIL
+        faulthandler.dump_traceback_later(header["deadline_s"], exit=True, file=WATCHDOG)  # ends even a C call that holds the GIL
         try:
             reply, out = desk.answer(header, blobs)
         except Exception as error:  # the host decides what an error means; the agent stays up

@@ -1,0 +1,136 @@
+"""Compilation: what a device's compiler made of a network that was not run; a kind of its own, never a latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.errors import RecordError
+from harness.records.conditions import DeviceInfo
+from harness.records.pruning_config import PruningConfig
+
+COPY_KINDS = ("Copy",)  # stages that only move data
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStage:
+    """One stage of the schedule.
+
+    hardware: on the convolution engine, else on the vector processors. executed: False for a mere view of other data.
+    cost: the compiler's own estimate, in its own unit. source_layers: the network's layers it belongs to.
+    """
+
+    name: str
+    kind: str
+    hardware: bool
+    executed: bool
+    cost: int
+    source_layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """One network as compiled for one device without running it. blob: the device's executable."""
+
+    network: str
+    architecture_digest: str
+    config: PruningConfig | None
+    artefact_digest: str
+    artefact_bytes: int
+    device: DeviceInfo
+    stages: tuple[CompiledStage, ...]
+    blob_bytes: int
+    blob_digest: str
+    compile_s: float
+    versions: tuple[tuple[str, str], ...]
+    git_commit: str
+    taken_at: str
+
+    @property
+    def provenance(self) -> str:
+        """Always ``compiled``: nothing was measured."""
+        return "compiled"
+
+    @property
+    def cost(self) -> int:
+        """The compiler's cost of the whole schedule."""
+        return sum(stage.cost for stage in self.stages)
+
+    @property
+    def executed_count(self) -> int:
+        """Stages that run."""
+        return sum(stage.executed for stage in self.stages)
+
+    @property
+    def hardware_count(self) -> int:
+        """Stages that run on the convolution engine."""
+        return sum(stage.hardware for stage in self.stages)
+
+    @property
+    def copies(self) -> int:
+        """Stages that only move data."""
+        return sum(stage.executed and stage.kind in COPY_KINDS for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class WidthCost:
+    """What one width of a group costs on a device that was only compiled for.
+
+    legal: no larger width costs as little. added_stages: stages more than the schedule of the smallest number of stages.
+    """
+
+    width: int
+    cost: int
+    executed_count: int
+    copies: int
+    blob_bytes: int
+    legal: bool
+    added_stages: int
+
+
+def width_costs(by_width: Sequence[tuple[int, Compilation]]) -> tuple[WidthCost, ...]:
+    """The staircase of compiled cost, widest first; RecordError when a width occurs twice."""
+    ordered = sorted(by_width, key=lambda pair: -pair[0])
+    if len({width for width, _ in ordered}) != len(ordered):
+        raise RecordError("a width was compiled twice; give each width once")
+    fewest = min((one.executed_count for _, one in ordered), default=0)
+    rows, cheapest = [], None
+    for width, one in ordered:
+        legal = cheapest is None or one.cost < cheapest
+        cheapest = one.cost if cheapest is None else min(cheapest, one.cost)
+        rows.append(WidthCost(width, one.cost, one.executed_count, one.copies, one.blob_bytes, legal, one.executed_count - fewest))
+    return tuple(rows)
+
+
+def to_json(compilation: Compilation) -> dict[str, Any]:
+    """A JSON object with everything."""
+    config = None if compilation.config is None else dict(compilation.config.channels)
+    return {**asdict(compilation), "config": config, "provenance": compilation.provenance}
+
+
+def from_json(entry: object, origin: str) -> Compilation:
+    """What ``to_json`` wrote; RecordError names ``origin`` when it is something else."""
+    try:
+        if not isinstance(entry, Mapping) or entry.get("provenance") != "compiled":
+            raise RecordError(f"{origin} holds no compilation; compile again")
+        network = str(entry["network"])
+        device = dict(entry["device"])
+        device["details"] = tuple((str(key), str(text)) for key, text in device["details"])
+        return Compilation(
+            network=network,
+            architecture_digest=str(entry["architecture_digest"]),
+            config=None if entry["config"] is None else PruningConfig.of(network, entry["config"]),
+            artefact_digest=str(entry["artefact_digest"]),
+            artefact_bytes=int(entry["artefact_bytes"]),
+            device=DeviceInfo(**device),
+            stages=tuple(CompiledStage(**{**stage, "source_layers": tuple(stage["source_layers"])}) for stage in entry["stages"]),
+            blob_bytes=int(entry["blob_bytes"]),
+            blob_digest=str(entry["blob_digest"]),
+            compile_s=float(entry["compile_s"]),
+            versions=tuple((str(name), str(version)) for name, version in entry["versions"]),
+            git_commit=str(entry["git_commit"]),
+            taken_at=str(entry["taken_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"{origin} lacks or garbles a part of a compilation ({type(error).__name__}: {error}); compile again") from error

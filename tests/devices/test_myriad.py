@@ -1,0 +1,161 @@
+"""The NCS2's agent, its real compiler without a stick, and the rules for a stick's counters."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from harness.devices.bundle import AGENT_DIRECTORY
+from harness.devices.compiling import compile_network
+from harness.devices.conformance import DeviceConformance
+from harness.devices.measure import Subject
+from harness.devices.probe import Probe, probe
+from harness.devices.session import Device, Quarantine, Session
+from harness.devices.spec import DeviceSpec, find
+from harness.errors import DeviceUnavailable, ModelRefused, RecordError, UsageError
+from harness.records.compilation import Compilation, CompiledStage, from_json, to_json, width_costs
+from harness.records.conditions import DeviceInfo
+
+STICK = find("ncs2")
+installed = pytest.mark.skipif(not Path(STICK.python).exists(), reason=f"no {STICK.python}; create it: {STICK.setup}")
+
+
+def own(spec: DeviceSpec, name: str) -> DeviceSpec:
+    return replace(spec, resource=f"test-{name}-{os.getpid()}")
+
+
+def subject(network: Probe) -> Subject:
+    return Subject("probe", "0" * 16, None, network.onnx, "0" * 64, network.node_layers)
+
+
+@installed
+class TestTheSameWheelsProcessor(DeviceConformance):
+    @pytest.fixture
+    def device(self) -> Device:
+        return Device(own(STICK.with_options(device="CPU"), "myriad-cpu"), Quarantine())
+
+
+@installed
+class TestWithoutAStick:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def compiler(cls) -> Iterator[Session]:
+        with Device(own(STICK.with_options(compile_only=True), "myriad"), Quarantine()).open() as session:
+            yield session
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def compiled(cls, compiler: Session) -> tuple[Compilation, Compilation]:
+        full, less = (compile_network(compiler, subject(probe(width=width, side=32))) for width in (16, 15))
+        return full, less
+
+    def test_running_is_refused_with_both_ways_on(self) -> None:
+        begin = time.monotonic()
+        with pytest.raises(DeviceUnavailable, match=r"plug one in .* or compile without one: --compile-only"):
+            Device(own(STICK, "no-stick"), Quarantine()).open()
+        assert time.monotonic() - begin < 15
+
+    def test_nothing_is_run_where_only_compiling_was_asked_for(self, compiler: Session) -> None:
+        with pytest.raises(ModelRefused, match="compiled, not run"):
+            compiler.load(probe().onnx, "probe")
+
+    def test_the_schedule_says_which_unit_runs_which_layer(self, compiled: tuple[Compilation, Compilation]) -> None:
+        layers = {stage.source_layers: stage for stage in compiled[0].stages if stage.hardware}
+        assert {("conv1",), ("layer1.0.conv1",), ("layer1.0.conv2",), ("fc",)} <= set(layers)
+        assert layers["conv1",].cost > 0
+        assert compiled[0].provenance == "compiled"
+        assert compiled[0].compile_s > 0
+
+    def test_one_channel_less_saves_nothing_in_a_convolution(self, compiled: tuple[Compilation, Compilation]) -> None:
+        full, less = ({stage.source_layers: stage.cost for stage in one.stages if stage.hardware} for one in compiled)
+        for layer in ("conv1", "layer1.0.conv1", "layer1.0.conv2"):
+            assert less[layer,] == full[layer,] > 0
+
+    def test_what_the_plugin_does_not_know_is_listed(self, compiler: Session, network: Probe) -> None:
+        strange = network.onnx.replace(b'"\x04Relu', b'"\x04Cosh')
+        with pytest.raises(ModelRefused, match="Cosh"):
+            compile_network(compiler, subject(replace(network, onnx=strange)))
+
+    def test_a_compilation_survives_json(self, compiled: tuple[Compilation, Compilation]) -> None:
+        assert from_json(to_json(compiled[0]), "x") == compiled[0]
+
+
+def with_cost(cost: int, stages: int) -> Compilation:
+    device = DeviceInfo("ncs2", "myriad", "2021.4.2", "Myriad X compiler", "host", "3.8")
+    rows = tuple(CompiledStage(str(number), "Copy", False, True, cost if number == 0 else 0, ()) for number in range(stages))
+    return Compilation("net", "a", None, "d", 1, device, rows, 1, "b", 5.0, (), "c", "t")
+
+
+def test_a_width_is_legal_when_no_larger_one_costs_as_little() -> None:
+    rows = width_costs([(8, with_cost(755, 40)), (15, with_cost(1508, 47)), (16, with_cost(1508, 40)), (13, with_cost(1470, 62))])
+    assert [(row.width, row.legal, row.added_stages) for row in rows] == [(16, True, 0), (15, False, 7), (13, True, 22), (8, True, 0)]
+    with pytest.raises(RecordError, match="twice"):
+        width_costs([(8, with_cost(1, 1)), (8, with_cost(1, 1))])
+
+
+def test_a_record_that_is_no_compilation_is_refused() -> None:
+    with pytest.raises(RecordError, match="x holds no compilation"):
+        from_json({"provenance": "measured"}, "x")
+    with pytest.raises(RecordError, match="lacks or garbles"):
+        from_json({"provenance": "compiled"}, "x")
+
+
+def test_a_device_that_compiles_nothing_says_so(simulated: object, network: Probe) -> None:
+    assert callable(simulated)
+    with simulated().open() as session, pytest.raises(UsageError, match="compiles nothing"):
+        compile_network(session, subject(network))
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(AGENT_DIRECTORY))
+    yield importlib.import_module("myriad_graph")
+    for name in ("myriad_graph", "onnx_reader"):
+        sys.modules.pop(name)
+
+
+ORIGIN = "\\lorigLayer = [\\l    name = /conv1/Conv_output_0\\l    type = Convolution\\l]"
+DOT = (
+    'label="[0 / 0] Stage input@FP16\\ltype = Convert\\lnumSHAVEs = 7\\l"\n'
+    f'label="[1 / 2] Stage /conv1/Conv_output_0\\ltype = MyriadXHwOp{ORIGIN}\\l        cost = 11\\l        cost = 9\\l]\\l"\n'
+    'label="[-1 / 1] Stage /conv1/Conv_output_0@copy-for-0x7ffc09b96c28\\ltype = Copy\\lnumSHAVEs = 0\\l"\n'
+)
+
+
+def test_the_dump_is_read_in_order_without_host_pointers(agent: ModuleType, network: Probe) -> None:
+    graph = importlib.import_module("onnx_reader").read(network.onnx)
+    first, copy, conv = agent.stages(DOT, graph)
+    assert (first["kind"], first["cost"], first["sources"]) == ("Convert", 0, [])
+    assert (conv["cost"], conv["hardware"], conv["executed"], conv["sources"]) == (20, True, True, ["/conv1/Conv"])
+    assert (copy["name"], copy["executed"], copy["sources"]) == ("/conv1/Conv_output_0@copy-for-0x", False, [])
+
+
+def test_a_sticks_counters_become_times_of_layers(agent: ModuleType, network: Probe) -> None:
+    graph = importlib.import_module("onnx_reader").read(network.onnx)
+
+    def counter(micros: int, kind: str, index: int, status: str = "EXECUTED") -> dict[str, object]:
+        return {"status": status, "real_time": micros, "cpu_time": 0, "exec_type": kind, "execution_index": index, "layer_type": ""}
+
+    block = "/layer1/layer1.0"
+    counts = {
+        f"{block}/Add_output_0 + {block}/relu2/Relu_output_0": counter(90, "Sum", 3),
+        "<Receive-Tensor>": counter(400, "Receive-Tensor", 0),
+        "/conv1/Conv_output_0": counter(120, "MyriadXHwOp + injected[Copy]", 2),
+        "": counter(7, "Copy", 4),
+        "logits@FP16": counter(0, "Convert", 5, status="OPTIMIZED_OUT"),
+    }
+    nodes = agent.counters(counts, graph)
+    assert [(node["node"], round(node["seconds"] * 1e6), node["sources"]) for node in nodes] == [
+        ("<Receive-Tensor>", 400, []),
+        ("/conv1/Conv_output_0", 120, ["/conv1/Conv"]),
+        (f"{block}/Add_output_0 + {block}/relu2/Relu_output_0", 90, [f"{block}/Add", f"{block}/relu2/Relu"]),
+        ("(no layer)", 7, []),
+    ]
