@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.cells import Cell, Column, Table
 from search.layer_table import LayerRow, LayerTable, Spread, StageRow
-from search.wording import MISSING, Unit, count_words, percent, size
+from search.wording import DASH, MISSING, Unit, count_words, percent, size
 
 
 def layers(table: LayerTable, unit: Unit) -> Table:
@@ -19,9 +19,10 @@ def layers(table: LayerTable, unit: Unit) -> Table:
         Column(f"saved, {unit.name}"),
     )
     rows = [*(_layer_row(row, longest, unit) for row in table.rows), *_sums(table, unit)]
+    compilations = sorted({spread.compilations for row in table.rows for spread in (row.before, row.after) if spread})
     caption = (
-        "Medians over separate compilations of profiled runs, with the smallest and the largest; n counts compilations. The remainder "
-        "makes up the unprofiled whole: host, copies, the profiler's own cost and its rounding."
+        f"Profiled runs: medians over n = {' or '.join(map(str, compilations))} separate compilations, below them the smallest and the "
+        "largest. The remainder makes up the unprofiled whole: host, copies, the profiler's own cost and its rounding."
     )
     return Table("layers", columns, tuple(rows), caption)
 
@@ -34,7 +35,7 @@ def _layer_row(row: LayerRow, longest: float, unit: Unit) -> tuple[Cell, ...]:
     else:
         channels = Cell(after, "" if after == before else f"was {before}", "", "quiet" if after == before else "")
         now = _spread_cell(row.after, unit)
-    saved = Cell(unit.figure(row.saved_s), tone="" if row.saved_s >= 0 else "bad")
+    saved = Cell(unit.layer(row.saved_s), tone="" if row.saved_s >= 0 else "bad")
     return Cell(row.name, "", row.kernel), channels, Cell("", bars=bars), _spread_cell(row.before, unit), now, saved
 
 
@@ -44,7 +45,7 @@ def _sums(table: LayerTable, unit: Unit) -> list[tuple[Cell, ...]]:
     told.append(("whole network", "unprofiled median", "total", table.whole_before_s, table.whole_after_s))
     rows: list[tuple[Cell, ...]] = []
     for name, note, tone, before, after in told:
-        figures = (Cell(unit.figure(seconds)) for seconds in (before, after, before - after))
+        figures = (Cell(unit.layer(seconds)) for seconds in (before, after, before - after))
         rows.append((Cell(name, "", note, tone), Cell(""), Cell(""), *figures))
     return rows
 
@@ -70,9 +71,9 @@ def _stage_row(row: StageRow, table: LayerTable, longest: float, unit: Unit) -> 
     return (
         Cell(row.stage, "", note),
         Cell("", bars=bars),
-        Cell(unit.figure(row.before_s), "", f"{percent(row.before_s / table.whole_before_s, 0)} of the whole"),
-        Cell(unit.figure(row.after_s), "", f"{percent(row.after_s / table.whole_after_s, 0)} of the whole"),
-        Cell(unit.figure(saved), "", f"{percent(saved / row.before_s, 0)} of the stage" if row.before_s else ""),
+        Cell(unit.layer(row.before_s), "", f"{percent(row.before_s / table.whole_before_s, 0)} of the whole"),
+        Cell(unit.layer(row.after_s), "", f"{percent(row.after_s / table.whole_after_s, 0)} of the whole"),
+        Cell(unit.layer(saved), "", f"{percent(saved / row.before_s, 0)} of the stage" if row.before_s else ""),
         Cell(percent(row.macs_after / row.macs_before, 0), "", f"{size(row.macs_after)} of {size(row.macs_before)}"),
     )
 
@@ -80,8 +81,8 @@ def _stage_row(row: StageRow, table: LayerTable, longest: float, unit: Unit) -> 
 def _spread_cell(spread: Spread | None, unit: Unit) -> Cell:
     if spread is None:
         return Cell(MISSING, "", "no time given", "quiet")
-    several = spread.compilations > 1
-    return Cell(unit.figure(spread.median_s), unit.interval(spread.low_s, spread.high_s) if several else "", f"n = {spread.compilations}")
+    ends = f"{unit.layer(spread.low_s)}{DASH}{unit.layer(spread.high_s)}" if spread.compilations > 1 else ""
+    return Cell(unit.layer(spread.median_s), ends)
 
 
 def _median(spread: Spread | None) -> float:

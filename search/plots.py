@@ -20,7 +20,7 @@ from search.wording import Unit, interval_percent, number, percent, points, unit
 # The light scheme's colours and the style sheet's names for them; each figure is drawn in the former.
 INK, MUTED, LINE, FRONT, PAPER = "#1c2126", "#5c6670", "#d9dde2", "#2a6f97", "#fffffe"
 ROLE_COLOURS = {"dense": "#4b5661", "off-the-shelf": "#b35900", "uniform": "#7a4fa3", "optimised": "#00795c", "candidate": "#5aa893"}
-ROLE_MARKERS = {"dense": "s", "off-the-shelf": "^", "uniform": "D", "optimised": "*", "candidate": "P"}
+ROLE_MARKERS = {"dense": "s", "off-the-shelf": "^", "uniform": "D", "optimised": "*", "candidate": "p"}
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FRONT: "front", PAPER: "paper"}
 _VARIABLES |= {colour: role for role, colour in ROLE_COLOURS.items()}
 _BAND = 0.05  # half width of the band in the figure of predictions
@@ -147,7 +147,7 @@ def _trials(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         axes.step(*_stairs(front, unit), where="post", color=FRONT, linewidth=1.6, zorder=2, label="front of these trials")
         lows, highs = ([100 * abs(bound(t) - t.outcome.top1_ratio) for t in front] for bound in (_low, _high))
         spots = [unit.per_second * t.latency_s for t in front], [100 * t.outcome.top1_ratio for t in front]
-        axes.errorbar(*spots, yerr=[lows, highs], fmt="none", ecolor=FRONT, elinewidth=0.9, alpha=0.55, zorder=2)
+        axes.errorbar(*spots, yerr=[lows, highs], fmt="none", color=FRONT, elinewidth=0.9, alpha=0.55, zorder=2)
     for trial in found:
         full = trial.request.budget_epochs == longest
         spot = [unit.per_second * trial.latency_s], [100 * trial.outcome.top1_ratio]
@@ -165,7 +165,7 @@ def _trials(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         )
         sheet.tips[f"trial-{trial.number}"] = _trial_tip(trial, unit)
     _limit(axes, summary, found)
-    axes.set(title=f"Search: {len(found)} trials", xlabel=f"predicted latency ({unit.name})")
+    axes.set(title=f"Search: {len(found)} trials", xlabel=f"{_predicted(summary)} ({unit.name})")
     axes.set_ylabel("validation top-1 (%), 95 % interval on the front")
     axes.plot([], [], marker="o", linestyle="none", color=MUTED, markersize=5.5, label=f"trial, {longest:g} epochs")
     if any(trial.request.budget_epochs != longest for trial in found):
@@ -209,7 +209,7 @@ def _contenders(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         across = [[x - unit.per_second * latency.interval_s[0]], [unit.per_second * latency.interval_s[1] - x]]
         upright = [[y - 100 * test.interval_ratio[0]], [100 * test.interval_ratio[1] - y]]
         colour = _colour(entry)
-        axes.errorbar([x], [y], xerr=across, yerr=upright, fmt="none", ecolor=colour, elinewidth=1.3, capsize=2.5, alpha=0.75, zorder=2)
+        axes.errorbar([x], [y], xerr=across, yerr=upright, fmt="none", color=colour, elinewidth=1.3, capsize=2.5, alpha=0.75, zorder=2)
         marker = ROLE_MARKERS.get(entry.contender.role, "o")
         size = 13 if marker == "*" else 8
         axes.plot([x], [y], marker=marker, markersize=size, color=colour, linestyle="none", markeredgecolor=PAPER, zorder=3,
@@ -217,8 +217,12 @@ def _contenders(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         sheet.tips[f"network-{place}"] = f"{entry.contender.name}: {unit.told(latency.median_s)}, test top-1 {percent(test.top1_ratio)}"
     word = summary.provenance
     axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})", ylabel="test top-1 (%), 95 % interval")
-    axes.legend(loc="lower right", handletextpad=0.4)
+    axes.legend(loc="best", handletextpad=0.4)
     axes.margins(x=0.08, y=0.06)
+
+
+def _predicted(summary: Summary) -> str:
+    return "predicted latency" + (" from SIMULATED" if summary.provenance == "SIMULATED" else "")
 
 
 def _colour(entry: Compared) -> str:
@@ -246,7 +250,7 @@ def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         axes.errorbar([x], [y], yerr=margins, fmt=marker, color=_colour(entry), markersize=11 if marker == "*" else 6.5, elinewidth=1,
                       markeredgecolor=PAPER, markeredgewidth=0.5, label=entry.contender.name, zorder=4)  # fmt: skip
     axes.set(title="Latency", xlabel=f"{summary.provenance} latency, median ({unit.name})", xlim=(low, high), ylim=(low, high))
-    axes.set_ylabel(f"predicted latency ({unit.name}), 90 % interval")
+    axes.set_ylabel(f"{_predicted(summary)} ({unit.name}), 90 % interval")
     axes.legend(loc="upper left", handletextpad=0.4)
 
 
@@ -263,7 +267,7 @@ def _errors(axes: Any, summary: Summary, sheet: _Sheet) -> None:
             _error_bar(axes, unit, told, _colour(entry), marker, 11 if marker == "*" else 6.5)
     reach = max(6.5, 1.1 * max(abs(value) for value in axes.get_ylim()))
     axes.set(title="Error", xlabel=f"{summary.provenance} latency, median ({unit.name})", ylim=(-reach, reach))
-    axes.set_ylabel("predicted − measured (% of measured), 90 % interval")
+    axes.set_ylabel(f"predicted − {summary.provenance} (%), 90 % interval")
 
 
 def _error_bar(axes: Any, unit: Unit, told: Forecast, colour: str, marker: str, size: float) -> None:

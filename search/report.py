@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from search.threats import threats
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE, TEXT = "report.html", "report.md"
-LONG = 30  # rows from which the page folds a table away
+LONG = 60  # rows from which the page folds a table away
 _TONES = {"good": "green", "bad": "red", "quiet": "dim", "noisy": "yellow", "optimised": "bold"}
 
 
@@ -88,9 +89,9 @@ def sections(summary: Summary) -> tuple[Section, ...]:
 
 def _front(summary: Summary) -> Section:
     said = [
-        "Left, what the search saw: latency predicted from stored measurements, accuracy on the validation split after a short "
-        "fine-tuning. Right, what the proof found: latency measured on the device in interleaved rounds, accuracy on the test split "
-        "after a longer one. The two are different kinds of numbers and share no axis."
+        "The search saw latency predicted from stored measurements and accuracy on the validation split after a short fine-tuning. "
+        f"The proof found {summary.provenance} latency from interleaved rounds and accuracy on the test split after a longer one. These "
+        "are different kinds of numbers and share no axis."
     ]
     if not summary.trials:
         said.append("This campaign has no finished trial.")
@@ -162,18 +163,20 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def _tight(text: str) -> str:
-    """Keep a number and its unit on one line."""
+    """Keep a number and its unit, and the two ends of an interval, on one line."""
+    text = re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", text)
     return re.sub(r"(?<=\d) (?=(?:%|µs|ms|s|min|h|points?|samples?|[kMG]|[KM]iB)\b|%)", "\u00a0", text)
 
 
 def _rich(table: Table) -> RichTable:
-    drawn = RichTable(show_lines=False, header_style="bold", pad_edge=False, padding=(0, 1))
-    chosen = [place for place, column in enumerate(table.columns) if column.brief]
-    for place in chosen:
-        column = table.columns[place]
-        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+    drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    for place, column in enumerate(table.columns):
+        if column.brief:
+            widest = max(len(line) for row in table.rows for line in _rich_cell(row[place], place == 0).plain.splitlines())
+            heading = "\n".join(textwrap.wrap(column.heading, widest, break_long_words=False))
+            drawn.add_column(heading, justify="right" if column.numeric else "left", no_wrap=place > 0, overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(_rich_cell(row[place], place == 0) for place in chosen))
+        drawn.add_row(*(_rich_cell(cell, place == 0) for place, cell in enumerate(row) if table.columns[place].brief))
     return drawn
 
 

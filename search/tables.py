@@ -33,7 +33,7 @@ def compared(summary: Summary) -> Table:
         *([Column(f"against {rival.contender.name}", brief=False)] if rival else []),
         Column("test top-1"),
         Column("test drop, points"),
-        Column("predicted latency"),
+        Column("predicted latency" + (" from SIMULATED" if summary.provenance == "SIMULATED" else "")),
         Column("MACs", brief=False),
     ]
     caption = (
@@ -105,6 +105,8 @@ def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
         return Cell("not asked", tone="quiet"), Cell(MISSING, tone="quiet")
     told = entry.on_device
     answered = Cell(percent(told.on_device.top1_ratio), interval_percent(told.on_device.interval_ratio), share_correct(told.on_device))
+    if told.agreement_ratio is None or told.largest_difference is None:
+        return answered, Cell(MISSING, tone="quiet")
     return answered, Cell(percent(told.agreement_ratio), "", f"logits differ by at most {told.largest_difference:.1e}")
 
 
@@ -117,7 +119,7 @@ def widths(summary: Summary) -> Table:
         cells = [Cell(group.name, "", f"{group.stage}, {group.channels} channels")]
         for entry in summary.compared:
             kept = entry.contender.config.kept(group.name)
-            bars = ((entry.contender.role, kept / group.channels),)
+            bars = ((entry.contender.role, kept / group.channels),) if kept else ()
             cells.append(Cell(str(kept) if kept else "removed", tone="" if kept else "good", bars=bars))
         rows.append(tuple(cells))
     return Table("widths", columns, tuple(rows))

@@ -68,9 +68,21 @@ def _choice(summary: Summary) -> tuple[str, ...]:
             f"The answer is the best of {count_words(tried, 'trial')} on validation, which flatters its validation accuracy; the test "
             "split was read once, after the choice."
         )
+    said += _better(summary)
     if crashed:
         said.append(f"{count_words(crashed, 'trial')} crashed and told nothing about accuracy.")
     return tuple(said)
+
+
+def _better(summary: Summary) -> list[str]:
+    """Networks that beat the answer in both latency and test accuracy: chance on validation, or a better plain idea."""
+    best = summary.optimised
+    return [
+        f"{entry.contender.name} ran faster and answered at least as many test images correctly: validation did not foresee it."
+        for entry in summary.compared
+        if entry.measurement.latency.interval_s[1] < best.measurement.latency.interval_s[0]
+        and entry.contender.test.top1_ratio >= best.contender.test.top1_ratio
+    ]
 
 
 def _reach(summary: Summary) -> tuple[str, ...]:

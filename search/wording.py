@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.records.accuracy import Accuracy
 from search.summary import Compared, Drop, SpeedUp, Summary
 
-MINUS, DASH, MISSING = "−", "–", "—"
+MINUS, DASH, MISSING, NARROW = "−", "–", "—", "\u202f"
 _MILLISECONDS_FROM_S = 0.01  # slower networks are told in milliseconds
 
 ROLE_WORDS = {
@@ -22,14 +22,19 @@ ROLE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of time for a whole report, so that figures can be compared by eye."""
+    """A unit of time for a whole report, so that figures can be compared by eye. places: decimals for times of single layers."""
 
     name: str
     per_second: float
+    places: int
 
     def figure(self, seconds: float) -> str:
         """The bare number, with about four significant digits."""
         return number(seconds * self.per_second)
+
+    def layer(self, seconds: float) -> str:
+        """The bare number with the same decimals for all layers."""
+        return _fixed(seconds * self.per_second, self.places)
 
     def told(self, seconds: float) -> str:
         """Number and unit."""
@@ -44,7 +49,7 @@ class Unit:
 def unit_for(summary: Summary) -> Unit:
     """Microseconds or milliseconds, by the dense network."""
     slow = summary.dense.measurement.latency.median_s >= _MILLISECONDS_FROM_S
-    return Unit("ms", 1e3) if slow else Unit("µs", 1e6)
+    return Unit("ms", 1e3, 3) if slow else Unit("µs", 1e6, 1)
 
 
 def number(figure: float) -> str:
@@ -79,7 +84,7 @@ def times(figure: float) -> str:
 
 def count_words(count: int, one: str, several: str = "") -> str:
     """``1 block``, ``5 blocks``."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}".replace(",", " ")
+    return f"{count:,} {one if count == 1 else several or one + 's'}".replace(",", NARROW)
 
 
 def size(value: float) -> str:
@@ -209,10 +214,10 @@ def limit_sentence(summary: Summary) -> str:
 def error_sentence(summary: Summary) -> str:
     """How far the predictor missed on networks it never saw."""
     if summary.held_out is None:
-        return "The predictor's error is unknown: no held-out networks were measured."
+        return "The predictor's error is unknown: no held-out network was measured."
     held = summary.held_out
     return (
-        f"Predicted against measured, {count_words(len(held.judged), 'random configuration')} that the fit never saw: "
+        f"Predicted against {summary.provenance}, {count_words(len(held.judged), 'random configuration')} that the fit never saw: "
         f"median absolute error {percent(held.median_ratio)}, mean {percent(held.mape_ratio)}, largest {percent(held.max_ratio)}, "
         f"{percent(held.within_ratio(0.05), 0)} within ±5 %, rank correlation {held.rho:.4f}; "
         f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}."
@@ -234,5 +239,6 @@ def _places(figure: float) -> int:
 def _fixed(figure: float, places: int) -> str:
     if not math.isfinite(figure):
         return MISSING
-    text = f"{figure:,.{places}f}".replace(",", " ")  # a narrow space, as no decimal mark can be mistaken for it
+    separator = NARROW if abs(figure) >= 10_000 else ""  # no comma: it can be taken for a decimal mark
+    text = f"{figure:,.{places}f}".replace(",", separator)
     return MINUS + text[1:] if text.startswith("-") and float(f"{figure:.{places}f}") != 0 else text.lstrip("-")

@@ -1,0 +1,253 @@
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.errors import CampaignError
+from search import rehearsal, report, summary, wording
+from search.rehearsal import Rehearsal
+from search.summary import Summary
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return summary.load(rehearsal.write(tmp_path_factory.mktemp("campaigns") / "one", Rehearsal(simulated=False)))
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    nothing = Rehearsal(held_out=0, published=False, profiled=False, on_device=False, removes=False)
+    return summary.load(rehearsal.write(tmp_path_factory.mktemp("campaigns") / "bare", nothing))
+
+
+@pytest.fixture(scope="module")
+def files(told: Summary) -> tuple[str, str]:
+    html, markdown = report.write(told)
+    return html.read_text(), markdown.read_text()
+
+
+@pytest.fixture(scope="module")
+def bare_files(bare: Summary) -> tuple[str, str]:
+    html, markdown = report.write(bare)
+    return html.read_text(), markdown.read_text()
+
+
+@pytest.fixture(scope="module")
+def page(files: tuple[str, str]) -> str:
+    return files[0]
+
+
+@pytest.fixture(scope="module")
+def text(files: tuple[str, str]) -> str:
+    return files[1]
+
+
+def printed(told: Summary, width: int) -> str:
+    stream = StringIO()
+    report.print_summary(Console(file=stream, width=width), told)
+    return stream.getvalue()
+
+
+class Page(HTMLParser):
+    """Identifiers, references, and the text of every element, as a browser without style would see them."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.references: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, given in attrs:
+            if name == "id" and given:
+                self.ids[given] += 1
+            if name in ("href", "src", "xlink:href", "action", "srcset", "clip-path") and given:
+                self.references.append((name, given))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def plain(self) -> str:
+        return re.sub(r"[\s\u00a0\u202f]+", " ", "".join(self.words)).replace("\u2060", "")
+
+
+def test_page_markdown_and_terminal_show_the_same_figures(told: Summary, page: str, text: str) -> None:
+    unit, terminal, plain = wording.unit_for(told), printed(told, 200), Page(page).plain
+    for entry in told.compared:
+        latency, test = entry.measurement.latency, entry.contender.test
+        for figure in (unit.told(latency.median_s), unit.interval(*latency.interval_s), wording.percent(test.top1_ratio)):
+            assert figure in plain
+            assert figure in text
+            assert figure in terminal
+    for sentence in (wording.headline(told), wording.rival_sentence(told), wording.error_sentence(told)):
+        assert sentence in plain
+        assert sentence in text
+        assert sentence in re.sub(r"\s+", " ", terminal)
+
+
+def test_the_answer_comes_first_and_names_everything(told: Summary) -> None:
+    sentence = wording.headline(told)
+    assert re.fullmatch(
+        r"resnet20 runs \d\.\d\d× faster than dense \(median [\d.]+ µs, 95 % interval [\d.]+–[\d.]+ µs, 600 samples; dense [\d.]+ µs\) "
+        r"at a test top-1 drop of \d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\) on cpu, f32\.",
+        sentence,
+    )
+
+
+def test_the_page_refers_to_nothing_outside_itself_and_to_nothing_that_is_not_there(page: str) -> None:
+    found = Page(page)
+    assert [name for name, count in found.ids.items() if count > 1] == []
+    for _, target in found.references:
+        inside = re.fullmatch(r"#(.+)|url\(#(.+)\)|data:,", target)
+        assert inside, target
+        if target != "data:,":
+            assert (inside[1] or inside[2]) in found.ids
+    assert "http" not in re.sub(r'http-equiv="', "", page)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_every_figure_and_the_comparison_carry_a_command(told: Summary, page: str) -> None:
+    figures = re.findall(r"<figure>.*?</figure>", page, flags=re.S)
+    assert len(figures) == 2
+    assert all("python -m search report one" in figure for figure in figures)
+    assert page.count(told.outcome.command) >= 2
+
+
+def test_figures_keep_their_text_and_follow_the_colour_scheme(page: str) -> None:
+    figures = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.S))
+    assert "predicted latency (µs)" in figures
+    assert "measured latency, median (µs)" in figures
+    assert "var(--optimised, #00795c)" in figures
+    own = set(re.findall(r"(?<!, )#[0-9a-f]{6}\b", figures))
+    assert own <= {"#000000", "#ffffff"}, "a colour that no scheme changes"
+
+
+def test_measured_and_predicted_figures_stand_in_columns_of_their_own(told: Summary) -> None:
+    headings = [column.heading for column in report.tables.compared(told).columns]
+    assert sum("measured" in heading for heading in headings) == 1
+    assert sum("predicted" in heading for heading in headings) == 1
+    assert not any("measured" in heading and "predicted" in heading for heading in headings)
+
+
+def test_simulated_figures_say_so_everywhere(bare: Summary, bare_files: tuple[str, str]) -> None:
+    page, text = bare_files
+    plain, terminal = Page(page).plain, printed(bare, 120)
+    for shown in (plain, text, terminal):
+        assert "SIMULATED: resnet20 runs" in shown
+        assert "measured latency" not in shown
+    assert "Every latency is SIMULATED" in text
+    assert "SIMULATED latency, median (µs)" in page
+    assert all("SIMULATED" in c.heading for c in report.tables.compared(bare).columns if "latency" in c.heading)
+
+
+def test_what_is_missing_is_said_in_words(bare_files: tuple[str, str]) -> None:
+    text = bare_files[1]
+    assert "there is no published configuration for this network" in text
+    assert "The predictor's error is unknown: no held-out network was measured." in text
+    assert "gave no times per layer" in text
+    assert "removes 0 with their branch" in text
+    assert "not asked" in text
+    for junk in ("None", "nan", "inf ", "Decimal", "Outcome."):
+        assert junk not in text
+
+
+def test_names_cannot_break_the_page_or_the_markdown_tables(told: Summary) -> None:
+    hostile = '<script>alert("1")</script>|a\nb'
+    entries = [*told.compared]
+    entries[1] = type(entries[1])(**{**vars(entries[1]), "contender": _renamed(entries[1].contender, hostile)})
+    changed = type(told)(**{**_fields(told), "compared": tuple(entries), "folder": told.folder.parent / "hostile"})
+    changed.folder.mkdir()
+    page, text = (path.read_text() for path in report.write(changed))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def _renamed(contender: summary.Contender, name: str) -> summary.Contender:
+    fields = {field: getattr(contender, field) for field in contender.__dataclass_fields__}
+    return summary.Contender(**{**fields, "name": name, "source": name})
+
+
+def _fields(told: Summary) -> dict[str, object]:
+    return {field: getattr(told, field) for field in told.__dataclass_fields__}
+
+
+def test_a_report_written_twice_is_the_same(told: Summary, page: str) -> None:
+    assert report.write(told)[0].read_text() == page
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing_half_done(bare: Summary) -> None:
+    html, markdown = report.write(bare)
+    before = markdown.read_bytes()
+    html.unlink()
+    html.mkdir()
+    try:
+        with pytest.raises(CampaignError, match=r"cannot write .*report\.html"):
+            report.write(bare)
+    finally:
+        html.rmdir()
+    assert markdown.read_bytes() == before
+    assert [path.name for path in bare.folder.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_the_terminal_table_fits_80_columns(told: Summary, page: str) -> None:
+    shown = printed(told, 80)
+    assert all(len(line) <= 80 for line in shown.splitlines() if not line.startswith("/"))
+    assert "…" not in shown
+    assert str(told.folder / "report.html") in shown
+
+
+def test_a_crashed_trial_is_told_with_its_reason(told: Summary, text: str) -> None:
+    crashed = [trial for trial in told.trials if not trial.outcome.ok]
+    assert len(crashed) == 1
+    assert f"crashed ({crashed[0].outcome.reason})" in text
+    assert "1 trial crashed" in text
+
+
+def test_noise_is_marked_and_explained(told: Summary, tmp_path: Path) -> None:
+    copy = tmp_path / "noisy"
+    copy.mkdir()
+    for path in told.folder.iterdir():
+        if path.is_file():
+            (copy / path.name).write_bytes(path.read_bytes())
+    document = json.loads((copy / "proof.json").read_text())
+    latency = document["benchmarks"][3]["extra_info"]["espalier"]["latency"]
+    latency["preempted"] = list(range(100))
+    (copy / "proof.json").write_text(json.dumps(document))
+    page, text = (path.read_text() for path in report.write(summary.load(copy)))
+    assert "The measurement of optimised is noisy (16.7% of the samples were preempted)" in text
+    assert "noisy: 16.7% of the samples were preempted" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(1.5, "1.5 s"), (59.96, "60.0 s"), (61, "1 min 01 s"), (3599.6, "1 h 00 min"), (7322, "2 h 02 min")],
+    ids=["seconds", "just below a minute", "minutes", "just below an hour", "hours"],
+)
+def test_durations_read_as_people_say_them(seconds: float, shown: str) -> None:
+    assert wording.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown"),
+    [
+        (0.004, "0.00"),
+        (-0.004, "0.00"),
+        (-1.25, "−1.25"),
+        (123.44, "123.4"),
+        (1515.2, "1515"),
+        (12345.6, "12\u202f346"),
+        (float("nan"), "—"),
+    ],
+)
+def test_numbers_have_a_real_minus_and_no_false_decimals(figure: float, shown: str) -> None:
+    assert wording.number(figure) == shown

@@ -1,0 +1,275 @@
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import CampaignError
+from harness.records.accuracy import Accuracy
+from harness.records.measurement import LayerLatency
+from harness.records.pruning_config import PruningConfig
+from search import rehearsal, summary
+from search.layer_table import layer_table
+from search.rehearsal import Rehearsal
+from search.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rehearsal.write(tmp_path_factory.mktemp("campaigns") / "one", Rehearsal(simulated=False))
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> summary.Summary:
+    return summary.load(folder)
+
+
+@pytest.fixture
+def spoilt(folder: Path, tmp_path: Path) -> Callable[[str, Callable[[Any], object]], Path]:
+    """A copy of the campaign, one of whose JSON files was changed."""
+
+    def spoil(name: str, change: Callable[[Any], object]) -> Path:
+        copy = tmp_path / "one"
+        copy.mkdir()
+        for path in folder.iterdir():
+            (copy / path.name).write_bytes(path.read_bytes())
+        document = json.loads((copy / name).read_text())
+        change(document)
+        (copy / name).write_text(json.dumps(document))
+        return copy
+
+    return spoil
+
+
+def test_medians_are_those_of_the_stored_samples(folder: Path, told: summary.Summary) -> None:
+    stored = json.loads((folder / "proof.json").read_text())
+    medians = {e["extra_info"]["espalier"]["artefact_digest"]: statistics.median(e["stats"]["data"]) for e in stored["benchmarks"]}
+    assert {c.contender.artefact_digest: c.measurement.latency.median_s for c in told.compared} == medians
+
+
+def test_speed_ups_are_baseline_over_ours_with_an_interval_around_them(told: summary.Summary) -> None:
+    for entry in told.compared[1:]:
+        judged = entry.against_dense
+        assert judged is not None
+        ratio = told.dense.measurement.latency.median_s / entry.measurement.latency.median_s
+        assert judged.times == pytest.approx(ratio, rel=0.01)
+        assert judged.low <= judged.times <= judged.high
+        assert judged.outcome == "faster"
+    assert told.dense.against_dense is None
+    assert told.dense.against_off_the_shelf is not None
+    assert told.dense.against_off_the_shelf.outcome == "slower"
+
+
+def test_the_rival_is_the_fastest_published_network(
+    folder: Path, told: summary.Summary, spoilt: Callable[[str, Callable[[Any], object]], Path]
+) -> None:
+    def publish_more(document: Any) -> None:
+        for entry in document["contenders"]:
+            if entry["role"] == "candidate":
+                entry["role"] = "off-the-shelf"
+
+    assert told.off_the_shelf is not None
+    assert told.off_the_shelf.contender.name == "agp"
+    again = summary.load(spoilt("contenders.json", publish_more))
+    assert again.off_the_shelf is not None
+    assert again.off_the_shelf.contender.name == "optimised-2"
+    assert again.off_the_shelf.against_off_the_shelf is None
+
+
+def test_drop_interval_is_newcombes() -> None:
+    """[Newcombe1998]_ table II, method 10, example (a): 56 of 70 against 48 of 80 gives 0.0524 to 0.3339."""
+    lost = summary.drop(Accuracy(48, 80), Accuracy(56, 70))
+    assert lost.points == pytest.approx(20.0)
+    assert (lost.low, lost.high) == (pytest.approx(5.24, abs=0.005), pytest.approx(33.39, abs=0.005))
+
+
+counts = st.integers(1, 5000).flatmap(lambda total: st.builds(Accuracy, st.integers(0, total), st.just(total)))
+
+
+@given(counts, counts)
+def test_drop_lies_in_its_interval_and_turns_round_with_the_networks(ours: Accuracy, dense: Accuracy) -> None:
+    there, back = summary.drop(ours, dense), summary.drop(dense, ours)
+    assert -100 <= there.low <= there.points <= there.high <= 100
+    assert (there.points, there.low, there.high) == pytest.approx((-back.points, -back.high, -back.low))
+
+
+def trial(number: int, latency_s: float, top1: float, epochs: float = 2.0, ok: bool = True) -> Trial:
+    request = TrialRequest(number, MODEL, "made up", PruningConfig.of("net", {"a": 1}), TuningChoice(), epochs, 0)
+    found = TrialOutcome(top1, top1, top1, 100 * (1 - top1)) if ok else TrialOutcome.crashed("out of memory")
+    return Trial(request, found, latency_s)
+
+
+drawn = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.sampled_from([0.0, 2.0]), st.booleans()), max_size=12)
+
+
+@given(drawn)
+def test_the_front_holds_exactly_what_nothing_of_its_length_beats(rows: list[tuple[int, int, float, bool]]) -> None:
+    trials = [trial(i, latency / 10, top1 / 10, epochs, ok) for i, (latency, top1, epochs, ok) in enumerate(rows)]
+    longest = max((t.request.budget_epochs for t in trials if t.outcome.ok), default=0.0)
+    able = {t.number: (t.latency_s, -t.outcome.top1_ratio) for t in trials if t.outcome.ok and t.request.budget_epochs == longest}
+    best = {a for a in able.values() if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in able.values())}
+    found = summary.front(trials)
+    assert {able[number] for number in found} == best
+    assert [able[number][0] for number in found] == sorted({latency for latency, _ in best})
+
+
+def test_predictions_come_with_the_error_on_networks_that_were_held_out(told: summary.Summary) -> None:
+    assert told.designs == 60
+    assert len(told.forecasts) == 20
+    assert told.held_out is not None
+    assert told.held_out.median_ratio < 0.02
+    for entry in told.compared:
+        assert entry.predicted is not None
+        assert entry.predicted.seconds == pytest.approx(entry.measurement.latency.median_s, rel=0.05)
+
+
+def test_too_few_designed_networks_leave_the_report_without_predictions(tmp_path: Path) -> None:
+    told = summary.load(rehearsal.write(tmp_path / "one", Rehearsal(designs=3, held_out=0)))
+    assert all(entry.predicted is None for entry in told.compared)
+    assert "too few to predict" in told.notes[0]
+    assert told.held_out is None
+    assert told.forecasts == ()
+
+
+def test_a_configuration_outside_of_the_measured_ones_is_not_predicted(
+    spoilt: Callable[[str, Callable[[Any], object]], Path],
+) -> None:
+    def keep_all_branches(document: Any) -> None:
+        kept = [e for e in document["benchmarks"] if 0 not in e["extra_info"]["espalier"]["config"].values()]
+        document["benchmarks"] = kept
+
+    told = summary.load(spoilt("measurements.json", keep_all_branches))
+    assert 0 in dict(told.optimised.contender.config.channels).values()
+    assert told.optimised.predicted is None
+    assert told.dense.predicted is not None
+
+
+def test_layers_and_remainder_add_up_to_the_unprofiled_whole(told: summary.Summary) -> None:
+    table = told.layers
+    assert table is not None
+    before = sum(row.before.median_s for row in (*table.rows, *table.others) if row.before)
+    assert before + table.remainder_before_s == pytest.approx(told.dense.measurement.latency.median_s)
+    after = sum(row.after.median_s for row in (*table.rows, *table.others) if row.after)
+    assert after + table.remainder_after_s == pytest.approx(told.optimised.measurement.latency.median_s)
+    assert sum(stage.before_s for stage in table.stages) == pytest.approx(sum(row.before.median_s for row in table.rows if row.before))
+
+
+def test_removed_layers_are_those_of_removed_branches(told: summary.Summary) -> None:
+    assert told.layers is not None
+    kept = dict(told.optimised.contender.config.channels)
+    gone = {site.name for site in told.architecture.layers if site.branch and kept[site.branch] == 0}
+    assert gone
+    assert {row.name for row in told.layers.rows if row.removed} == gone
+    assert all(row.after is None and row.macs_after == 0 for row in told.layers.rows if row.removed)
+
+
+def test_a_node_of_two_layers_is_shared_out_by_their_work(told: summary.Summary) -> None:
+    dense, shapes = told.dense.measurement, told.architecture.shapes(told.architecture.dense())
+    fused = LayerLatency("fused", ("layer1.0.conv1", "relu", "layer2.0.conv1"), "Convolution", (3e-6, 3e-6, 6e-6))
+    alone = type(dense)(**{**vars(dense), "layers": (fused, LayerLatency("copy", ("flatten",), "Reorder", (1e-6,)))})
+    table = layer_table(told.architecture, told.architecture.dense(), alone, alone)
+    assert table is not None
+    times = {row.name: row.before.median_s for row in table.rows if row.before}
+    work = {name: shapes[name].macs for name in times}
+    assert set(times) == {"layer1.0.conv1", "layer2.0.conv1"}
+    assert sum(times.values()) == pytest.approx(3e-6)
+    assert times["layer1.0.conv1"] / times["layer2.0.conv1"] == pytest.approx(work["layer1.0.conv1"] / work["layer2.0.conv1"])
+    assert [(other.kind, other.before.median_s) for other in table.others if other.before] == [("Reorder", 1e-6)]
+
+
+def test_one_simulated_measurement_makes_the_whole_summary_simulated(
+    told: summary.Summary, spoilt: Callable[[str, Callable[[Any], object]], Path]
+) -> None:
+    def simulate(document: Any) -> None:
+        for entry in document["benchmarks"]:
+            entry["extra_info"]["espalier"]["conditions"]["device"]["simulated"] = True
+
+    assert told.provenance == "measured"
+    again = summary.load(spoilt("proof.json", simulate))
+    assert again.provenance == "SIMULATED"
+    assert "simulated (False then, True now)" in again.notes[0]
+
+
+def test_contenders_that_are_the_same_network_keep_their_own_measurements(
+    told: summary.Summary, spoilt: Callable[[str, Callable[[Any], object]], Path]
+) -> None:
+    digest = told.optimised.contender.artefact_digest
+
+    def equal(document: Any) -> None:
+        for entry in document["benchmarks"]:
+            if dict(entry["extra_info"]["espalier"]["notes"])["contender"].startswith("optimised"):
+                entry["extra_info"]["espalier"]["artefact_digest"] = digest
+
+    copy = spoilt("proof.json", equal)
+    document = json.loads((copy / "contenders.json").read_text())
+    for entry in document["contenders"]:
+        if entry["name"].startswith("optimised"):
+            entry["artefact_digest"] = digest
+    (copy / "contenders.json").write_text(json.dumps(document))
+    again = summary.load(copy)
+    assert [e.measurement.latency.median_s for e in again.compared] == [e.measurement.latency.median_s for e in told.compared]
+
+
+@dataclass(frozen=True)
+class Broken:
+    name: str
+    file: str
+    change: Callable[[Any], object]
+    said: str
+
+
+def drop_one(document: Any) -> None:
+    document["benchmarks"].pop()
+
+
+def warm_up(document: Any) -> None:
+    document["benchmarks"][2]["extra_info"]["espalier"]["conditions"]["threads"] = 2
+
+
+def forget_architecture(document: Any) -> None:
+    document["benchmarks"][3]["extra_info"]["espalier"]["architecture_digest"] = "0" * 16
+
+
+def few_blocks(document: Any) -> None:
+    document["benchmarks"][1]["extra_info"]["espalier"]["latency"]["block_sizes"] = [300, 300]
+
+
+BROKEN = (
+    Broken("a contender without measurement", "proof.json", drop_one, "no measurement of optimised-3"),
+    Broken("another number of threads", "proof.json", warm_up, "threads (1 against 2)"),
+    Broken("an unknown architecture", "proof.json", forget_architecture, "architecture"),
+    Broken("blocks that do not pair", "proof.json", few_blocks, "do not pair"),
+    Broken("a foreign benchmark file", "measurements.json", lambda document: document.pop("espalier"), "not written by"),
+    Broken("no dense network", "contenders.json", lambda document: document["contenders"].pop(0), "no dense network"),
+    Broken("a newer schema", "contenders.json", lambda document: document.update(schema=99), "another schema"),
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_a_broken_campaign_is_refused_in_one_line(broken: Broken, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
+    with pytest.raises(CampaignError) as caught:
+        summary.load(spoilt(broken.file, broken.change))
+    assert broken.said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["contenders.json", "proof.json", "measurements.json", "journal.jsonl"])
+def test_a_missing_file_is_named_with_what_to_do(name: str, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
+    copy = spoilt("contenders.json", lambda document: None)
+    (copy / name).unlink()
+    with pytest.raises(CampaignError, match="python -m search"):
+        summary.load(copy)
+
+
+@pytest.mark.parametrize("name", ["contenders.json", "proof.json", "measurements.json"])
+def test_a_truncated_file_is_named_with_what_to_do(name: str, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
+    copy = spoilt("contenders.json", lambda document: None)
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(CampaignError, match=r"(?s)^[^\n]*python -m search[^\n]*$"):
+        summary.load(copy)
