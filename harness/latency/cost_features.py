@@ -67,7 +67,7 @@ def design_matrices(site_map: SiteMap, parts: tuple[Factor, ...], widths: IntArr
         for site in part.sites:
             rows = np.flatnonzero(~present[:, site] if part.removed else present[:, site])
             product = part.inputs[inputs[rows, site], :, None] * part.outputs[outputs[rows, site], None, :]
-            total[rows] += product.reshape(len(rows), -1)
+            total[rows] += product.reshape(len(rows), total.shape[1])
         matrices.append(total)
     return tuple(matrices)
 
