@@ -32,7 +32,10 @@ KINDS: Mapping[str, type[HarnessError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a runtime says of a network that it has loaded; seconds and bytes."""
+    """What a runtime says of a network that it has loaded; seconds and bytes.
+
+    run_s: what every request costs beside the inferences, where each is a process of its own.
+    """
 
     model: int
     load_s: float
@@ -42,6 +45,7 @@ class Facts:
     streams: int
     batch_size: int
     peak_memory_bytes: int | None
+    run_s: float = 0.0
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -177,6 +181,7 @@ def facts(frame: Frame) -> Facts:
             streams=int(header["streams"]),
             batch_size=int(header["batch_size"]),
             peak_memory_bytes=_maybe(int, header.get("peak_memory_bytes")),
+            run_s=_duration(header.get("run_s", 0.0)),
             notes=tuple((str(key), str(text)) for key, text in header.get("notes", [])),
         )
     except (KeyError, TypeError, ValueError) as problem:

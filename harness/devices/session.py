@@ -185,7 +185,8 @@ class Loaded:
         """The network's float32 output for ``images`` (count x channels x height x width): count x whatever it answers."""
         batch = np.ascontiguousarray(images, dtype=np.float32)
         if deadline_s is None:
-            deadline_s = CALL_DEADLINE_S + SLOWDOWN_ALLOWED * len(batch) * self._inference_s
+            runs_s = -(-len(batch) // self.batch_size) * self.facts.run_s
+            deadline_s = CALL_DEADLINE_S + SLOWDOWN_ALLOWED * (len(batch) * self._inference_s + runs_s)
         return self._ask("outputs", replies.outputs, {"shape": list(batch.shape)}, (batch.tobytes(),), deadline_s)
 
     def profile(self, inferences: int = 200) -> tuple[NodeTime, ...]:

@@ -73,6 +73,11 @@ class Desk:
             raise ValueError("unknown request %r" % (header.get("do"),))
         return method(header, blobs)
 
+    def close(self):
+        """Let the runtime tidy up."""
+        if hasattr(self.runtime, "close"):
+            self.runtime.close()
+
     def do_install(self, header, blobs):
         """Make the shipped sources importable; one whose digest differs is refused."""
         for number, (name, digest) in enumerate(header["modules"]):
@@ -166,6 +171,7 @@ def serve(receive, send, desk=None):
             return
         header, blobs = frame
         if header.get("do") == "bye":
+            desk.close()
             send({"id": header.get("id")}, ())
             return
         faulthandler.dump_traceback_later(header["deadline_s"], exit=True, file=WATCHDOG)  # ends even a C call that holds the GIL

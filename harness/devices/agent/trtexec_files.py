@@ -1,0 +1,147 @@
+"""What trtexec says and writes, from TensorRT 8.0 to 11: its help, its log, its JSON files, its names of layers.
+
+The forms were read in NVIDIA/TensorRT's samples/common at the releases 8.0 to 11.1 and in files of real engines.
+"""
+
+import json
+import re
+
+MEDIAN_ROWS, ROWS_WITH_WARM_UP = (8, 4), (8, 5)  # releases: profiles have medians from, times include the warm-up before
+MIN_PROFILED = 10  # a profile over fewer inferences is a snapshot of cold caches
+
+_FLAG = re.compile(r"--([A-Za-z][A-Za-z0-9_]*)")
+_VERSION = re.compile(r"\[TensorRT v(\d+)\]")
+_ROW = re.compile(r'\{ "name" : "(.*)", "timeMs" : ([^,]+), "averageMs" : ([^,]+),(?: "medianMs" : ([^,]+),)? "percentage" : ')
+_COUNT = re.compile(r'"count" : (\d+)')
+_ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+_COPY = re.compile(r"^(Reformatting CopyNode for |reshape_(before|after)_|copied_squeeze_after_|\S+ copy$)")
+
+
+class Unreadable(Exception):
+    """A file of trtexec holds something else than expected; the text says what."""
+
+
+def flags(help_text):
+    """Names of all flags that ``--help`` lists."""
+    return set(_FLAG.findall(help_text))
+
+
+def version(text):
+    """``(8, 5, 2)`` from the banner ``[TensorRT v8502]``, which from 10.0 on reads ``v100300``; None without one."""
+    found = _VERSION.search(text)
+    if not found:
+        return None
+    number = int(found.group(1))
+    base = 10000 if number >= 100000 else 1000
+    return number // base, number % base // 100, number % 100
+
+
+def device_facts(log):
+    """``[key, text]`` pairs of the log's device block."""
+    found = []
+    for key in ("Selected Device", "Compute Capability", "SMs", "Compute Clock Rate", "Device Global Memory", "Memory Clock Rate"):
+        line = re.search(r"\b%s: (.+)" % key, log)
+        if line:
+            found.append([key.lower(), line.group(1).strip()])
+    return found
+
+
+def complaints(log):
+    """The log's error lines as one, or its last line."""
+    errors = [line.split("[E]", 1)[1].strip() for line in log.splitlines() if "[E]" in line]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return "; ".join(errors[:3]) if errors else (lines[-1] if lines else "no output")
+
+
+def passed(log):
+    """Whether trtexec says that it did what it was asked."""
+    return "&&&& PASSED TensorRT.trtexec" in log
+
+
+def times_ms(text, release, warm_up_ms):
+    """Latencies of ``--exportTimes`` in ms.
+
+    Taken from the printed duration: with six significant digits, differences of time stamps are off by percents.
+    """
+    rows = _json(text, "times")
+    if not isinstance(rows, list) or not rows:
+        raise Unreadable("the exported times hold no rows")
+    if release and release < ROWS_WITH_WARM_UP:
+        rows = [row for row in rows if row["startComputeMs"] >= warm_up_ms]
+    return [float(row["latencyMs"]) for row in rows]
+
+
+def profile_rows(text):
+    """``(inferences, [(layer, milliseconds)])`` of ``--exportProfile``: medians where the release writes them, else means.
+
+    Layer names are not escaped in the file, so rows are taken by their form where JSON fails.
+    """
+    try:
+        document = json.loads(text)
+        count = int(document[0]["count"])
+        rows = [(row["name"], float(row.get("medianMs", row["averageMs"]))) for row in document[1:] if "name" in row]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        counted = _COUNT.search(text)
+        if not counted:
+            raise Unreadable("the exported profile has no count")
+        count = int(counted.group(1))
+        rows = [(name, float(median or average)) for name, _, average, median in _ROW.findall(text)]
+    if not rows:
+        raise Unreadable("the exported profile has no rows")
+    if count < MIN_PROFILED:
+        raise Unreadable("the exported profile is of %d inferences; %d are needed" % (count, MIN_PROFILED))
+    return count, rows
+
+
+def layer_facts(text):
+    """Layer name to ``(type, ONNX nodes)`` of ``--exportLayerInfo``; empty when the release writes only names."""
+    try:
+        layers = json.loads(text)["Layers"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    found = {}
+    for layer in layers:
+        if isinstance(layer, dict) and "Name" in layer:
+            found[layer["Name"]] = (str(layer.get("LayerType", "")), _ONNX_LAYER.findall(str(layer.get("Metadata", ""))))
+    return found
+
+
+def sources(name, told):
+    """The ONNX names inside a layer's name; ``told`` (the engine's own record of them) wins.
+
+    ``A + B`` is fused, ``A || B`` horizontally, ``PWN(A, B)`` pointwise. A reformat or copy belongs to nobody, and so
+    does ``{ForeignNode[A...B]}``, of which only the ends are known.
+    """
+    if told:
+        return list(told)
+    if _COPY.match(name) or "ForeignNode[" in name or name.startswith("__my"):
+        return []
+    found = []
+    for fused in re.split(r" \+ | \|\| ", name):
+        bare = fused.strip()
+        while bare.startswith("PWN("):
+            bare = bare[4:-1] if bare.endswith(")") else bare[4:]
+        found += [part.strip(" ()") for part in bare.split(", ") if "(Unnamed Layer*" not in part]
+    return [part for part in found if part]
+
+
+def is_copy(name):
+    """Whether a layer only changes the form of a tensor."""
+    return bool(_COPY.match(name))
+
+
+def output_values(text):
+    """``(dims, values)`` of the first output of ``--exportOutput``."""
+    try:
+        first = _json(text, "output")[0]
+        dims = [int(size) for size in str(first["dimensions"]).split("x")]
+        return dims, [float(number) for number in first["values"]]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise Unreadable("the exported output has an unknown form (%s)" % error)
+
+
+def _json(text, what):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Unreadable("the exported %s are no JSON (%s)" % (what, error))

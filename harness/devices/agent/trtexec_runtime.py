@@ -1,0 +1,302 @@
+"""TensorRT on an NVIDIA board or card, driven through its own trtexec: build, timed run, separate profiled run."""
+
+import array
+import ctypes
+import glob
+import hashlib
+import math
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import faults
+import onnx_reader
+import onnx_shapes
+import tegra_state
+import timed_loop
+import trtexec_files
+
+PLACES = ("/usr/src/tensorrt/bin/trtexec", "/usr/local/tensorrt/bin/trtexec", "/opt/tensorrt/bin/trtexec")
+OLD_WORKSPACE_MIB = 512  # before 8.4 the default of 16 MiB excludes the fast tactics
+LOTTERY_ITERATIONS = 100
+RAIL_PERIOD_S = 0.05
+FOLDER = "espalier-trtexec-"
+DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
+
+
+class Runtime:
+    """options: ``trtexec`` (its path), ``builds`` (engines per network), ``workspace_mib``, ``timing_cache`` (a path, or empty for
+    none), ``set_power_mode`` (an id for nvpmodel; left as it is by default)."""
+
+    def __init__(self, options):
+        self.trtexec = _find(options.get("trtexec"))
+        self.builds = int(options.get("builds", 1))
+        self.workspace_mib = int(options.get("workspace_mib", 0))
+        _sweep()
+        self.directory = tempfile.mkdtemp(prefix="%s%d-" % (FOLDER, os.getpid()))
+        rc, help_text = self.run(["--help"])
+        self.flags, self.release = trtexec_files.flags(help_text), trtexec_files.version(help_text)
+        if "onnx" not in self.flags or "exportTimes" not in self.flags:
+            raise faults.Unavailable("%s --help lists no --onnx; give the path of TensorRT's trtexec" % self.trtexec)
+        self.cache = str(options.get("timing_cache", "~/.cache/espalier/tensorrt-%s.timing" % self.release_text()))
+        self.engines = {}
+        if "set_power_mode" in options:
+            tegra_state.ask(["nvpmodel", "-m", str(int(options["set_power_mode"]))])
+
+    def close(self):
+        """Remove the engines of this session; the timing cache stays."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def release_text(self):
+        """``8.5.2``, or ``unknown``."""
+        return ".".join(str(part) for part in self.release) if self.release else "unknown"
+
+    def describe(self):
+        """TensorRT's version, the board or card, its system software."""
+        details = [["trtexec", self.trtexec]] + tegra_state.software()
+        return {"runtime_version": self.release_text(), "model": tegra_state.model() or "unknown NVIDIA device", "details": details}
+
+    def snapshot(self):
+        """Power mode, clocks, rails, throttling."""
+        return tegra_state.snapshot()
+
+    def load(self, onnx, wanted):
+        """Build an engine, or several; an engine that this session has built of the same bytes is used again."""
+        try:
+            graph = onnx_reader.read(onnx)
+        except onnx_reader.NotOnnx as error:
+            raise faults.Refused(str(error))
+        name, dims = graph.inputs[0]
+        if dims[0] != wanted["batch_size"]:
+            told = (dims[0], wanted["batch_size"])
+            raise faults.Refused("the model is of batch size %d, TensorRT cannot make it %d; export it at that batch size" % told)
+        key = hashlib.sha256(onnx).hexdigest()[:16] + "-" + wanted["precision"]
+        if key not in self.engines:
+            self.engines[key] = self._build(key, onnx, wanted["precision"])
+        engine, notes = self.engines[key]
+        return Model(self, engine, graph, wanted, notes)
+
+    def run(self, arguments, while_running=None):
+        """``(exit code, log)`` of one trtexec; it ends with the agent, and with it everything that it started."""
+        log_path = os.path.join(self.directory, "log")
+        with open(log_path, "wb") as log:
+            process = subprocess.Popen(
+                [self.trtexec] + arguments,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+                cwd=self.directory,
+            )
+            try:
+                while while_running is not None and process.poll() is None:
+                    while_running()
+                    time.sleep(RAIL_PERIOD_S)
+                rc = process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        with open(log_path, errors="replace") as log:
+            return rc, log.read()
+
+    def must(self, arguments, while_running=None):
+        """The log of one trtexec that has to succeed."""
+        rc, log = self.run(arguments, while_running)
+        if rc or not trtexec_files.passed(log):
+            raise RuntimeError("trtexec failed: %s" % trtexec_files.complaints(log)[:600])
+        return log
+
+    def times_ms(self, engine, iterations, duration_s, warm_up_ms, extra=(), while_running=None):
+        """Latencies in ms of one timed run: at least ``iterations`` and ``duration_s``."""
+        path = os.path.join(self.directory, "times.json")
+        arguments = ["--loadEngine=" + engine, "--warmUp=%d" % warm_up_ms, "--iterations=%d" % iterations]
+        arguments += ["--duration=%d" % math.ceil(duration_s), "--useSpinWait", "--noDataTransfers", "--exportTimes=" + path]
+        self.must(arguments + list(extra), while_running)
+        times = trtexec_files.times_ms(_text(path), self.release, warm_up_ms)
+        if len(times) < iterations:
+            raise trtexec_files.Unreadable("trtexec timed %d inferences, %d were asked for" % (len(times), iterations))
+        return times
+
+    def _build(self, key, onnx, precision):
+        path = os.path.join(self.directory, key + ".onnx")
+        with open(path, "wb") as file:
+            file.write(onnx)
+        arguments = ["--onnx=" + path] + self._build_flags(precision)
+        made = []
+        for number in range(max(self.builds, 1)):
+            engine = os.path.join(self.directory, "%s-%d.plan" % (key, number))
+            rc, log = self.run(arguments + ["--saveEngine=" + engine])
+            if rc or not trtexec_files.passed(log) or not os.path.exists(engine):
+                raise faults.Refused("TensorRT %s cannot build the model: %s" % (self.release_text(), trtexec_files.complaints(log)[:600]))
+            made.append(engine)
+        notes = trtexec_files.device_facts(log)
+        if len(made) == 1:
+            return made[0], notes
+        medians = [statistics.median(self.times_ms(engine, LOTTERY_ITERATIONS, 0, 200)) for engine in made]
+        chosen = sorted(range(len(made)), key=medians.__getitem__)[(len(made) - 1) // 2]
+        told = "%d engines: %s ms; the middle one was measured" % (len(made), " ".join("%.6g" % median for median in medians))
+        return made[chosen], notes + [["builds", told]]
+
+    def _build_flags(self, precision):
+        flags = []
+        if precision not in ("f32", "f16", "i8"):
+            raise faults.Refused("TensorRT has no precision %r here; choose one of f32, f16, i8" % precision)
+        name = {"f32": None, "f16": "fp16", "i8": "int8"}[precision]
+        if name and name not in self.flags:
+            told = (self.release_text(), name)
+            raise faults.Refused("trtexec of TensorRT %s has no --%s; export the network itself in that precision" % told)
+        flags += ["--" + name] if name else []
+        if precision == "f32" and "noTF32" in self.flags:
+            flags.append("--noTF32")  # 19-bit multiplications are no f32
+        flags += ["--skipInference"] if "skipInference" in self.flags else ["--buildOnly"] if "buildOnly" in self.flags else []
+        flags += ["--profilingVerbosity=detailed"] if "profilingVerbosity" in self.flags else []
+        if "memPoolSize" in self.flags:
+            flags += ["--memPoolSize=workspace:%d" % self.workspace_mib] if self.workspace_mib else []
+        elif "workspace" in self.flags:
+            flags.append("--workspace=%d" % (self.workspace_mib or OLD_WORKSPACE_MIB))
+        if self.cache and "timingCacheFile" in self.flags and self.builds <= 1:  # with it, every build draws the same tactics
+            cache = os.path.expanduser(self.cache)
+            os.makedirs(os.path.dirname(cache), exist_ok=True)
+            flags.append("--timingCacheFile=" + cache)
+        return flags
+
+
+class Model:
+    """An engine on disk; every request is a run of trtexec on it."""
+
+    def __init__(self, runtime, engine, graph, wanted, notes):
+        self.runtime, self.engine, self.graph, self.wanted, self.notes = runtime, engine, graph, wanted, notes
+        self.shape = list(graph.inputs[0][1])
+        self.profile_path = os.path.join(runtime.directory, "profile.json")
+        self.layers_path = os.path.join(runtime.directory, "layers.json")
+
+    def first_inference(self):
+        """Seconds of the first inference of a run without warm-up."""
+        begin = time.perf_counter()
+        self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0)[0] * 1e-3
+        self.run_s = time.perf_counter() - begin
+        return self.first_s
+
+    def facts(self):
+        """Precision as built: TensorRT may keep single layers wider."""
+        return {
+            "effective_precision": self.wanted["precision"],
+            "threads": 0,
+            "streams": 1,
+            "batch_size": self.shape[0],
+            "peak_memory_bytes": None,
+            "run_s": self.run_s,
+            "notes": self.notes,
+        }
+
+    def infer(self, timing):
+        """One timed run; with profiling on it is a profiled run, whose times are longer."""
+        warm_up_ms = int(max(timing["warmup_s"], timing["warmup_rounds"] * self.first_s) * 1000)
+        watts = []
+
+        def read_rails():
+            total = tegra_state.total_w()
+            if total is not None:
+                watts.append(total)
+
+        extra = self._profile_flags() if self.wanted["profile"] else []
+        if timing["pace_s"]:
+            if "idleTime" not in self.runtime.flags:
+                raise faults.Refused("trtexec of TensorRT %s cannot pace inferences; leave --pace out" % self.runtime.release_text())
+            extra.append("--idleTime=%d" % max(0, round((timing["pace_s"] - self.first_s) * 1000)))
+        watch = read_rails if tegra_state.rails_w() else None
+        times = self.runtime.times_ms(self.engine, timing["rounds"], timing["min_s"], warm_up_ms, extra, watch)
+        samples = timed_loop.Samples()
+        samples.wall.extend(max(1, int(round(one * 1e6))) for one in times)
+        facts = {"warmup_s": warm_up_ms / 1000.0, "warmup_inferences": 0, "steady": True}
+        if watts:
+            told = (statistics.mean(watts) * statistics.median(times), statistics.mean(watts), len(watts))
+            facts["notes"] = [["energy per inference", "%.4g mJ (%.4g W over %d readings)" % told]]
+        return samples, facts
+
+    def outputs(self, shape, values):
+        """Outputs by ``--loadInputs`` and ``--exportOutput``, one run per batch; the last batch is filled up with its first image."""
+        if list(shape[1:]) != self.shape[1:]:
+            raise faults.Refused("the model takes images of %s, not %s" % (self.shape[1:], list(shape[1:])))
+        image_bytes, batch = len(values) // shape[0], self.shape[0]
+        answers, found = array.array("f"), 0
+        for start in range(0, shape[0], batch):
+            part = values[start * image_bytes : (start + batch) * image_bytes]
+            wanted = len(part) // image_bytes
+            dims, numbers = self._answer(part + part[:image_bytes] * (batch - wanted))
+            answers.extend(numbers[: wanted * (len(numbers) // batch)])
+            found += wanted
+        if sys.byteorder != "little":
+            answers.byteswap()
+        return [found] + dims[1:], answers.tobytes()
+
+    def profile(self, inferences):
+        """Times of layers in profiled runs, with what the engine's own records say of them."""
+        if inferences or not os.path.exists(self.profile_path):
+            self.runtime.times_ms(self.engine, max(inferences, trtexec_files.MIN_PROFILED), 0, 200, self._profile_flags())
+        count, rows = trtexec_files.profile_rows(_text(self.profile_path))
+        layers = trtexec_files.layer_facts(_text(self.layers_path)) if os.path.exists(self.layers_path) else {}
+        nodes = []
+        for name, milliseconds in rows:
+            kind, told = layers.get(name, ("", []))
+            origins = onnx_reader.node_names(trtexec_files.sources(name, told), self.graph)
+            kind = kind or ("Reformat" if trtexec_files.is_copy(name) else "")
+            nodes.append({"node": name, "kind": kind, "seconds": milliseconds * 1e-3, "sources": origins})
+        return nodes
+
+    def unload(self):
+        """The engine stays for this session: a profiled load of the same network uses it again."""
+        for path in (self.profile_path, self.layers_path):
+            if os.path.exists(path):
+                os.remove(path)
+
+    def _profile_flags(self):
+        flags = ["--dumpProfile", "--exportProfile=" + self.profile_path]
+        if "exportLayerInfo" in self.runtime.flags:
+            flags += ["--exportLayerInfo=" + self.layers_path, "--profilingVerbosity=detailed"]
+        return flags
+
+    def _answer(self, batch):
+        images, answer = os.path.join(self.runtime.directory, "images.bin"), os.path.join(self.runtime.directory, "answer.json")
+        with open(images, "wb") as file:
+            file.write(batch)
+        arguments = ["--loadEngine=" + self.engine, "--loadInputs=%s:%s" % (self.graph.inputs[0][0], images)]
+        self.runtime.must(arguments + ["--exportOutput=" + answer, "--iterations=1", "--duration=0", "--warmUp=0"])
+        dims, numbers = trtexec_files.output_values(_text(answer))
+        expected = onnx_shapes.infer(self.graph, self.shape[0]).get(self.graph.outputs[0][0], dims)
+        if len(numbers) % self.shape[0] or dims != expected:
+            raise trtexec_files.Unreadable("the output has dimensions %s, not %s" % (dims, expected))
+        return dims, numbers
+
+
+def _find(wanted):
+    """The path of trtexec: as given, on the search path, or where JetPack and the archives put it."""
+    places = [str(wanted)] if wanted else [shutil.which("trtexec")] + list(PLACES)
+    for place in places:
+        if place and os.access(os.path.expanduser(place), os.X_OK):
+            return os.path.expanduser(place)
+    looked = ", ".join(place for place in places if place)
+    raise faults.Unavailable("no trtexec at %s; install libnvinfer-bin, or set options = { trtexec = PATH }" % looked)
+
+
+def _sweep():
+    """Remove what agents that were killed have left."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), FOLDER + "*")):
+        pid = os.path.basename(path)[len(FOLDER) :].split("-")[0]
+        if not pid.isdigit() or not os.path.exists("/proc/" + pid):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def _text(path):
+    with open(path, errors="replace") as file:
+        return file.read()

@@ -1,0 +1,261 @@
+"""The Jetson's agent against a stand-in trtexec of several TensorRT versions, and its parsers against what real engines write."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from harness.devices.bundle import AGENT_DIRECTORY
+from harness.devices.conformance import DeviceConformance
+from harness.devices.measure import Protocol, Subject, measure
+from harness.devices.probe import Probe
+from harness.devices.session import Device, Quarantine
+from harness.devices.spec import OptionValue, parse
+from harness.errors import DeviceCrashed, DeviceUnavailable, ModelRefused
+
+STAND_IN = Path(__file__).with_name("trtexec_stand_in.py")
+VERSIONS = ("8.0.1", "8.2.1", "8.5.2", "10.13.3", "11.1.0")  # 10.3 runs the whole contract below
+SHORT = Protocol(warmup_s=0.01, rounds=30, min_time_s=0.0, blocks=3, precision_target=None, profile_compiles=1)
+Board = Callable[..., Device]
+
+
+def stand_in(directory: Path, version: str) -> Path:
+    script = directory / f"trtexec-{version}"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(STAND_IN), version])} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    def device(version: str = "10.3.0", **options: OptionValue) -> Device:
+        trtexec = {"trtexec": str(stand_in(tmp_path, version)), "timing_cache": str(tmp_path / "cache" / "timing")}
+        table = {"runtime": "trtexec", "options": trtexec | options, "resource": f"test-{os.getpid()}-{tmp_path.name}"}
+        return Device(parse("jetson", table, tmp_path / "pyproject.toml"), Quarantine())
+
+    return device
+
+
+@pytest.fixture
+def subject(network: Probe) -> Subject:
+    return Subject("probe", "a" * 16, None, network.onnx, "d" * 64, network.node_layers)
+
+
+class TestStandIn(DeviceConformance):
+    layer_sum_limits = (0.5, 1.6)
+
+    @pytest.fixture
+    def device(self, board: Board) -> Device:
+        return board()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_is_built_timed_and_profiled(board: Board, subject: Subject, tmp_path: Path, version: str) -> None:
+    with board(version).open() as session:
+        assert session.info.runtime_version == version
+        found = measure(session, subject, SHORT)
+        precision = "i8" if version.startswith("11") else "f16"
+        assert session.load(subject.onnx, "probe", precision).effective_precision == precision
+    assert [len(found.latency.samples_s), found.latency.block_sizes] == [30, (10, 10, 10)]
+    assert {len(layer.runs_s) for layer in found.layers} == {1}
+    assert found.layers[0].kind == "Reformat"
+    assert found.layers[0].source_layers == ()
+    assert [layer.source_layers for layer in found.layers if layer.source_layers] == [
+        ("conv1",),
+        ("layer1.0.conv1",),
+        ("layer1.0.conv2",),
+        ("fc",),
+    ]
+    assert ("selected device", "NVIDIA Stand-in") in found.notes
+    assert (tmp_path / "cache" / "timing").exists()
+
+
+def test_half_precision_is_refused_where_trtexec_has_no_flag_for_it(board: Board, subject: Subject) -> None:
+    with board("11.1.0").open() as session, pytest.raises(ModelRefused, match="has no --fp16; export the network itself"):
+        session.load(subject.onnx, "probe", "f16")
+
+
+def test_several_builds_tell_their_spread(board: Board, subject: Subject) -> None:
+    with board(builds=3).open() as session:
+        notes = dict(session.load(subject.onnx, "probe").facts.notes)
+    assert notes["builds"].startswith("3 engines: ")
+    assert len(set(notes["builds"].split(": ")[1].split(" ms")[0].split())) > 1
+
+
+def test_another_batch_size_is_refused(board: Board, subject: Subject) -> None:
+    with board().open() as session, pytest.raises(ModelRefused, match="export it at that batch size"):
+        session.load(subject.onnx, "probe", batch_size=4)
+
+
+def test_a_missing_trtexec_is_named_with_what_to_do(board: Board) -> None:
+    with pytest.raises(DeviceUnavailable, match="no trtexec at /nowhere/trtexec; install libnvinfer-bin"):
+        board(trtexec="/nowhere/trtexec").open()
+
+
+def test_a_program_that_is_no_trtexec_is_refused(board: Board) -> None:
+    with pytest.raises(DeviceUnavailable, match="lists no --onnx"):
+        board(trtexec="/bin/true").open()
+
+
+def test_a_killed_agent_takes_its_trtexec_along(board: Board, subject: Subject, tmp_path: Path) -> None:
+    session = board().open()
+    (agent,) = psutil.Process().children()
+    loaded = session.load(subject.onnx, "probe")
+    killer = threading.Timer(0.7, agent.kill)
+    killer.start()
+    with pytest.raises(DeviceCrashed, match="SIGKILL"):
+        loaded.infer(1, min_time_s=3600)
+    killer.join()
+    end = time.monotonic() + 3
+    while (left := running(str(tmp_path))) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert left == []
+
+
+def running(word: str) -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = place.read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if word in line and "trtexec" in line and str(os.getpid()) != place.parent.name:
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(AGENT_DIRECTORY))
+    yield importlib.import_module("trtexec_files")
+    sys.modules.pop("trtexec_files")
+
+
+def row(start: float, end: float, latency: float) -> str:
+    return f'{{ "startComputeMs" : {start}, "endComputeMs" : {end}, "computeMs" : {latency}, "latencyMs" : {latency} }}'
+
+
+def test_a_latency_is_the_printed_one_never_a_difference(files: ModuleType) -> None:
+    text = "[" + row(10000.1, 10000.4, 0.333252) + "]"
+    assert files.times_ms(text, (10, 3, 0), 200) == [0.333252]
+
+
+def test_before_8_5_the_rows_of_the_warm_up_are_dropped(files: ModuleType) -> None:
+    text = "[" + ",".join([row(0.1, 5, 4.9), row(199.9, 204, 4.1), row(204, 208, 4.0)]) + "]"
+    assert files.times_ms(text, (8, 2, 1), 200) == [4.0]
+    assert files.times_ms(text, (8, 5, 2), 200) == [4.9, 4.1, 4.0]
+
+
+def test_a_profile_has_medians_from_8_4_and_means_before(files: ModuleType) -> None:
+    old = '[\n  { "count" : 625 }\n, { "name" : "a", "timeMs" : 625, "averageMs" : 1, "percentage" : 100 }\n]'
+    new = '[\n  { "count" : 625 }\n, { "name" : "a", "timeMs" : 625, "averageMs" : 1, "medianMs" : 0.9, "percentage" : 100 }\n]'
+    assert files.profile_rows(old) == (625, [("a", 1.0)])
+    assert files.profile_rows(new) == (625, [("a", 0.9)])
+
+
+def test_a_profile_with_unescaped_names_is_still_read(files: ModuleType) -> None:
+    text = '[\n  { "count" : 20 }\n, { "name" : "a "b" \\c", "timeMs" : 20, "averageMs" : 1, "medianMs" : 0.5, "percentage" : 100 }\n]'
+    assert files.profile_rows(text) == (20, [('a "b" \\c', 0.5)])
+
+
+@pytest.mark.parametrize("text", ["", "[]", '[{ "count" : 1 }, { "name" : "a", "averageMs" : 1 }]', '[{ "count" : 50 }]'])
+def test_an_unusable_profile_is_refused(files: ModuleType, text: str) -> None:
+    with pytest.raises(files.Unreadable):
+        files.profile_rows(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes"),
+    [
+        ("/l/conv2/Conv + /l/Add + /l/relu/Relu", ["/l/conv2/Conv", "/l/Add", "/l/relu/Relu"]),
+        ("/a/Conv || /b/Conv", ["/a/Conv", "/b/Conv"]),
+        ("PWN(/a/Sigmoid, /a/Mul)", ["/a/Sigmoid", "/a/Mul"]),
+        ("PWN(PWN(/a/Sigmoid), /a/Mul)", ["/a/Sigmoid", "/a/Mul"]),
+        ("/Reshape + (Unnamed Layer* 48) [Shuffle]", ["/Reshape"]),
+        ("Reformatting CopyNode for Input Tensor 0 to /a/Conv + /a/Relu", []),
+        ("Reformatting CopyNode for Output Tensor 0 to /a/Conv", []),
+        ("639 copy", []),
+        ("{ForeignNode[/a/Conv.../b/Relu]}", []),
+        ("__myl_Conv_myl0_3", []),
+    ],
+)
+def test_a_layers_name_says_which_nodes_it_is_or_nothing(files: ModuleType, name: str, nodes: list[str]) -> None:
+    assert files.sources(name, []) == nodes
+
+
+def test_the_engines_own_record_of_its_nodes_wins(files: ModuleType) -> None:
+    layer = {"Name": "__myl_x", "LayerType": "kgen", "Metadata": "[ONNX Layer: /a/Conv]\x1e[ONNX Layer: /a/Relu]"}
+    facts = files.layer_facts(json.dumps({"Layers": [layer]}))
+    kind, told = facts["__myl_x"]
+    assert (kind, files.sources("__myl_x", told)) == ("kgen", ["/a/Conv", "/a/Relu"])
+
+
+RELEASES = {"v8001": (8, 0, 1), "v8201": (8, 2, 1), "v8412": (8, 4, 12), "v100300": (10, 3, 0), "v101303": (10, 13, 3)}
+
+
+@pytest.mark.parametrize(("banner", "release"), RELEASES.items())
+def test_a_version_is_read_from_the_banner(files: ModuleType, banner: str, release: tuple[int, int, int]) -> None:
+    assert files.version(f"&&&& RUNNING TensorRT.trtexec [TensorRT {banner}] # trtexec --help") == release
+
+
+@pytest.fixture
+def tegra(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(AGENT_DIRECTORY))
+    yield importlib.import_module("tegra_state")
+    for name in ("tegra_state", "host_state"):
+        sys.modules.pop(name)
+
+
+def plant(root: Path, entries: dict[str, str]) -> str:
+    for path, text in entries.items():
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text + "\n")
+    return str(root)
+
+
+def test_rails_of_jetpack_4_are_milliwatts(tegra: ModuleType, tmp_path: Path) -> None:
+    sensor = "sys/bus/i2c/devices/6-0040/iio:device0/"
+    entries = {"rail_name_0": "POM_5V_IN", "in_power0_input": "3050", "rail_name_1": "POM_5V_GPU", "in_power1_input": "410"}
+    root = plant(tmp_path, {sensor + key: text for key, text in entries.items()})
+    assert tegra.rails_w(root) == [["POM_5V_IN", 3.05], ["POM_5V_GPU", 0.41]]
+    assert tegra.total_w(root) == 3.05
+
+
+def test_rails_of_jetpack_5_are_volts_times_amperes(tegra: ModuleType, tmp_path: Path) -> None:
+    sensor = "sys/bus/i2c/devices/1-0040/hwmon/hwmon3/"
+    entries = {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "700", "in2_label": "NC", "in2_input": "1", "curr2_input": "1"}
+    entries |= {"in7_label": "sum of shunt voltages", "in7_input": "9", "curr7_input": "9"}
+    root = plant(tmp_path, {sensor + key: text for key, text in entries.items()})
+    assert tegra.rails_w(root) == [["VDD_IN", pytest.approx(3.5)]]
+
+
+def test_a_boards_state_holds_clock_power_and_throttling(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"nvpmodel": "NV Power Mode: MAXN\n0\n", "jetson_clocks": "EMC MinFreq=204000000 MaxFreq=1600000000 CurrentFreq=1600000000\n"}
+    monkeypatch.setattr(tegra, "ask", lambda command: answers.get(command[0], ""))
+    entries = {"sys/class/devfreq/57000000.gpu/cur_freq": "921600000", "sys/class/hwmon/hwmon1/oc1_event_cnt": "27390"}
+    state = tegra.snapshot(plant(tmp_path, entries))
+    assert state["power_mode"] == "MAXN (0)"
+    assert state["clocks_mhz"] == [["gpu", 921.6], ["emc", 1600.0]]
+    assert state["throttle_events"] == 27390
+
+
+def test_a_cards_state_comes_from_its_own_tool(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tegra, "ask", lambda command: "1410, 1512, 41, 66.2, P0\n" if command[0] == "nvidia-smi" else "")
+    assert tegra.snapshot(str(tmp_path))["power_w"] == [["card", 66.2]]
+
+
+def test_a_machine_that_tells_nothing_gives_nothing(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tegra, "ask", lambda command: "")
+    assert tegra.snapshot(str(tmp_path)) == {}
