@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import pickle
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def build(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> nn
     input_shape: channels x height x width. The caller's random state is left as it was. Raises UnknownName, or
     UsageError when the network cannot take such images or answers something else than one logit per class.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # parameters made in it could never be trained
         torch.manual_seed(seed)
         model = _construct(name, input_shape, classes)
     model.eval()
@@ -69,7 +70,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load_file(path))
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle's protocol, in files that are refused right after
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{path} is no weights file ({first}); save it with torch.save(model.state_dict(), path)") from error

@@ -112,6 +112,7 @@ def zero(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
     return copied
 
 
+@torch.inference_mode(False)
 def _removed(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
     thinned = _copy(model)
     for block, gone in list(removable_blocks(thinned)):

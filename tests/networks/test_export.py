@@ -1,0 +1,147 @@
+"""What is exported computes what the module computes, and names the layers that it came from."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.errors import UsageError
+from harness.networks import export, groups, zoo
+from harness.networks.layers import run_once
+from harness.pruning import surgery
+
+IMAGE = (3, 32, 32)
+
+
+def pruned(name: str) -> nn.Module:
+    model = zoo.build(name, IMAGE, 10)
+    architecture = groups.architecture_of(model, name, IMAGE, 10)
+    removable = [group.name for group in architecture.groups if group.removable]
+    config = architecture.uniform(0.6)
+    for group in removable[::3]:
+        config = config.with_channels(group, 0)
+    return surgery.shrink(model, architecture, config)
+
+
+def nested() -> nn.Module:
+    inner = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 3)))
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.Sequential(nn.ReLU(), nn.Linear(6, 10, bias=False)))
+    return nn.Sequential(inner, nn.AdaptiveAvgPool2d(1), head).eval()
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "resnet20": partial(zoo.build, "resnet20", IMAGE, 10),
+    "resnet20 pruned": partial(pruned, "resnet20"),
+    "mobilenetv2 pruned": partial(pruned, "mobilenetv2"),
+    "mobilenetv3-small": partial(zoo.build, "mobilenetv3-small", IMAGE, 10),
+    "torchvision:googlenet": partial(zoo.build, "torchvision:googlenet", IMAGE, 10),
+    "nested": nested,
+}
+
+
+def openvino_logits(data: bytes, images: Tensor) -> NDArray[np.float32]:
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = openvino.Core().compile_model(openvino.Core().read_model(data), "CPU", settings)
+    answer: NDArray[np.float32] = compiled(images.numpy())[0]
+    return answer
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_openvino_agrees_with_torch_and_every_layer_is_named(network: str) -> None:
+    model = NETWORKS[network]()
+    artefact = export.export(model, IMAGE, network, batch_size=2)
+    images = torch.randn(2, *IMAGE, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model(images).numpy()
+    scale = max(1.0, float(np.abs(expected).max()))
+    assert np.abs(openvino_logits(artefact.onnx, images) - expected).max() < 1e-4 * scale
+    ran = run_once(model, images)
+    assert [layer for _, layer in artefact.node_layers] == [layer.name for layer in ran]
+    nodes = {node.name: node.op_type for node in onnx.load_model_from_string(artefact.onnx).graph.node}
+    for (node, _), layer in zip(artefact.node_layers, ran, strict=True):
+        assert (nodes[node] == "Conv") == isinstance(layer.module, nn.Conv2d)
+
+
+def test_the_file_is_opset_13_with_a_fixed_batch() -> None:
+    artefact = export.export(nested(), IMAGE, "nested", batch_size=4)
+    graph = onnx.load_model_from_string(artefact.onnx)
+    assert graph.opset_import[0].version == 13
+    assert [side.dim_value for side in graph.graph.input[0].type.tensor_type.shape.dim] == [4, 3, 32, 32]
+    assert artefact.input_shape == (4, 3, 32, 32)
+
+
+def test_equal_models_give_equal_bytes_whatever_their_mode_and_memory_format() -> None:
+    plain, other = (zoo.build("resnet20", IMAGE, 10, seed=3) for _ in range(2))
+    other.train().to(memory_format=torch.channels_last)
+    first, second = (export.export(model, IMAGE, "resnet20") for model in (plain, other))
+    assert first.digest == second.digest
+    assert first.onnx == second.onnx
+    assert export.export(zoo.build("resnet20", IMAGE, 10, seed=4), IMAGE, "resnet20").digest != first.digest
+
+
+def test_exporting_leaves_the_model_as_it_is() -> None:
+    model = zoo.build("resnet20", IMAGE, 10).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    export.export(model, IMAGE, "resnet20")
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_an_export_says_nothing_on_the_terminal() -> None:
+    code = (
+        "from harness.networks import export, zoo;"
+        "export.export(zoo.build('mobilenetv3-small', (3, 32, 32), 10), (3, 32, 32), 'mobilenetv3-small')"
+    )
+    answer = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == ""
+    assert answer.stderr == ""
+
+
+class Inverting(nn.Module):
+    """Uses an operation that ONNX does not have."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.linalg.eigvals(images[:, 0, :10, :10]).real
+
+
+class Functional(nn.Module):
+    """A convolution without a module between two with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.fc = nn.Conv2d(3, 4, 3), nn.Conv2d(6, 8, 3), nn.Linear(8, 10)
+        self.register_buffer("kernel", torch.ones(6, 4, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = nn.functional.conv2d(self.first(images), self.kernel)
+        return self.fc(self.second(maps).mean((2, 3)))
+
+
+def test_a_convolution_without_a_module_stays_unnamed() -> None:
+    artefact = export.export(Functional().eval(), IMAGE, "functional")
+    assert [layer for _, layer in artefact.node_layers] == ["first", "second", "fc"]
+    assert len({node for node, _ in artefact.node_layers}) == 3
+
+
+def test_operations_that_onnx_lacks_are_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="cannot be written as ONNX opset 13") as failure:
+        export.export(Inverting(), IMAGE, "inverting")
+    assert "\n" not in str(failure.value)
+
+
+def test_a_written_file_reads_back(tmp_path) -> None:
+    artefact = export.export(nested(), IMAGE, "nested")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(artefact.onnx)
+    assert export.read(path, "nested") == artefact
+    path.write_bytes(artefact.onnx[: len(artefact.onnx) // 2])
+    with pytest.raises(UsageError):
+        export.read(path, "nested")
