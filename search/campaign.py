@@ -184,7 +184,7 @@ class _Campaign:
                 journal.imported(trial)
         self.requeue = list(before.running)
         self.next_number = before.next_number
-        self.began = time.monotonic() - before.seconds
+        self.earlier_s, self.began = before.seconds, time.monotonic()
         self.ask_s: dict[int, float] = {}
         self.hopeless = 0
         self.worst_drop = 0.0
@@ -197,6 +197,7 @@ class _Campaign:
 
     def to_the_end(self) -> CampaignResult:
         """All trials, then the repetitions, then the choice."""
+        self.began = time.monotonic() - self.earlier_s
         searched = len(self._searched())
         goal, space = self.settings.goal, self.space
         self.tell_observer(Begun(goal.text, space.dimensions, space.configurations, self.dense_s, self.settings.trials, searched))

@@ -146,14 +146,20 @@ class Journal:
     @classmethod
     def create(cls, directory: Path, header: Header) -> Journal:
         """A new journal; CampaignError when the directory holds one already."""
-        if (directory / FILE).exists():
-            raise CampaignError(
-                f"the campaign {directory.name} exists; resume it with: python -m search resume {directory.name}, or choose another name"
-            )
         lock = _locked(directory)
-        journal = cls(directory, open(directory / FILE, "ab", buffering=0), lock)  # noqa: SIM115
-        journal._append({"kind": "campaign", "schema": SCHEMA, "header": asdict(header)})
-        _sync_directory(directory)
+        if (directory / FILE).exists():
+            lock.release()
+            name = directory.name
+            raise CampaignError(f"the campaign {name} exists; resume it with: python -m search resume {name}, or choose another name")
+        laid = directory / f"{FILE}.part"  # appears whole or not at all: a journal without its first line could not be resumed
+        journal = cls(directory, open(laid, "w+b", buffering=0), lock)  # noqa: SIM115
+        try:
+            journal._append({"kind": "campaign", "schema": SCHEMA, "header": asdict(header)})
+            os.rename(laid, directory / FILE)
+            _sync_directory(directory)
+        except BaseException:
+            journal.close()
+            raise
         return journal
 
     @classmethod

@@ -12,6 +12,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from smac.acquisition.maximizer.abstract_acquisition_maximizer import AbstractAc
 from smac.initial_design import SobolInitialDesign
 from smac.intensifier import Intensifier
 from smac.main.config_selector import ConfigSelector
+from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.model.abstract_model import AbstractModel
 from smac.random_design import ProbabilityRandomDesign
 from smac.runhistory import TrialInfo, TrialValue
@@ -39,6 +41,20 @@ MAX_PARETO_LIMIT_POINTS = 6.0  # largest random limit; wider drops are of no use
 MIN_PARETO_LIMIT_POINTS = 0.1
 USER_LIMIT_SHARE = 0.5  # share of Pareto proposals that keep the user's own limit
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
+
+
+class RowConfiguration(Configuration):  # type: ignore[misc]
+    """A Configuration that compares and hashes by its vector: SMAC compares every new one with all old ones."""
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        return bytes(self.get_array().tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Configuration) and self._bytes == bytes(other.get_array().tobytes())
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
 
 
 class Surrogate(AbstractModel):  # type: ignore[misc]
@@ -118,9 +134,7 @@ class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
         rows = self._search.maximize(value, evaluated, keys, self._count, rng, np.empty((0, self._space.dimensions)))
         values = value(rows)
         self.last_value = float(values[0])
-        found = [self._space.configuration(self._configspace, row) for row in rows]
-        for config in found:
-            config.origin = "model"
+        found = [configuration(self._space, self._configspace, row, "model") for row in rows]
         return list(zip(values.tolist(), found, strict=True))
 
 
@@ -155,7 +169,7 @@ class Optimizer:
             seed=seed,
             output_directory=self._scratch.name,
         )
-        batch = max(2, slots)
+        batch = slots
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed)
         self.maximizer = LegalMaximizer(self._configspace, space, ArraySearch(space), max(8, batch), seed)
         self.surrogate = Surrogate(self._configspace, space, seed)
@@ -179,11 +193,14 @@ class Optimizer:
         """The next row to evaluate, and whether it is a seed; SpaceExhausted when every legal one was tried."""
         try:
             info = self._smac.ask()
-        except StopIteration as error:
+        except (StopIteration, ConfigurationSpaceExhaustedException) as error:
             raise SpaceExhausted from error
         self._trial_seed = int(info.seed)
         row = np.asarray(info.config.get_array(), dtype=np.float64)[self.space.order(self._configspace)]
-        return row, info.config.origin == "seed"
+        is_seed = info.config.origin == "seed"
+        if not is_seed and not self.space.legal(row[None])[0]:
+            raise SpaceExhausted  # SMAC fills up with random rows, legal or not, when the maximiser finds too few
+        return row, is_seed
 
     def tell(self, row: Floats, drop_points: float, crashed: bool = False) -> None:
         """Add an observation; a crashed trial comes with the worst drop seen, so that the model turns away from it."""
@@ -211,6 +228,13 @@ class Optimizer:
         self._scratch.cleanup()
 
     def _configuration(self, row: Floats, origin: str) -> Configuration:
-        config = self.space.configuration(self._configspace, row)
-        config.origin = origin
-        return config
+        return configuration(self.space, self._configspace, row, origin)
+
+
+def configuration(space: SearchSpace, configspace: ConfigurationSpace, row: Floats, origin: str) -> Configuration:
+    """SMAC's form of one row. origin: how it came about, for ``ask`` to read back."""
+    vector = np.empty(space.dimensions)
+    vector[space.order(configspace)] = row
+    config = RowConfiguration(configspace, vector=vector)
+    config.origin = origin
+    return config

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace, OrdinalHyperparameter, UniformFloatHyperparameter
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHyperparameter, UniformFloatHyperparameter
 
 from harness.errors import UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
@@ -226,12 +226,6 @@ class SearchSpace:
         """Column of ``configspace``'s vectors that holds column i of our rows; ConfigSpace sorts as it likes."""
         listed = list(configspace.keys())
         return np.asarray([listed.index(name) for name in (*self.names, *self.numbers, *self.categories)])
-
-    def configuration(self, configspace: ConfigurationSpace, row: Floats) -> Configuration:
-        """SMAC's form of one row."""
-        vector = np.empty(self.dimensions)
-        vector[self.order(configspace)] = row
-        return Configuration(configspace, vector=vector)
 
     def _index(self, name: str, table: Ints, kept: int) -> int:
         found = np.flatnonzero(table == kept)

@@ -1,0 +1,47 @@
+"""A small network as data, and a synthetic problem: what the tests of the search share."""
+
+import numpy as np
+import pytest
+
+from harness.records.architecture import Architecture, ChannelGroup
+from search.space import RecipeRanges, SearchSpace
+from search.synthetic import SyntheticProblem, problem
+
+
+@pytest.fixture
+def architecture() -> Architecture:
+    groups = (
+        ChannelGroup("conv1", 16, ("conv1",), False, "stem"),
+        ChannelGroup("layer1.0.conv1", 16, ("layer1.0.conv1",), True, "layer1"),
+        ChannelGroup("layer1.1.conv1", 16, ("layer1.1.conv1",), True, "layer1"),
+        ChannelGroup("layer2.0.conv1", 32, ("layer2.0.conv1",), False, "layer2"),
+    )
+    return Architecture("toy", (3, 32, 32), 10, groups, ())
+
+
+@pytest.fixture
+def space(architecture: Architecture) -> SearchSpace:
+    legal = {
+        "conv1": (8, 16),
+        "layer1.0.conv1": (0, 8, 16),
+        "layer1.1.conv1": (0, 4, 8, 16),
+        "layer2.0.conv1": (8, 16, 24, 32),
+    }
+    return SearchSpace(architecture, legal, RecipeRanges(criteria=("l1", "fpgm")))
+
+
+class LinearLatency:
+    """A microsecond per channel."""
+
+    def seconds(self, widths: np.ndarray) -> np.ndarray:
+        return (1.0 + widths.sum(axis=1)) * 1e-6
+
+
+@pytest.fixture
+def linear_latency() -> LinearLatency:
+    return LinearLatency()
+
+
+@pytest.fixture(scope="session")
+def vgg() -> SyntheticProblem:
+    return problem("vgg", 0)

@@ -1,0 +1,289 @@
+"""A campaign ends with its trials whatever interrupts it, and says why it ended."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import CampaignError, TrainingError, UsageError
+from search import campaign, journal
+from search.campaign import CampaignResult, CampaignSettings
+from search.events import Begun, Ended, Event, Improved, TrialFinished, TrialProgress, TrialStarted
+from search.goals import Goal
+from search.journal import Journal
+from search.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.trial import REPEAT, Report, TrialOutcome, TrialRequest
+
+SETTINGS = CampaignSettings("c", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=1)
+EVALUATE = SyntheticEvaluate("vgg", 0)
+
+
+def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings = SETTINGS, **more: object) -> CampaignResult:
+    evaluate = more.pop("evaluate", EVALUATE)
+    return campaign.run(settings, problem.space(), problem, evaluate, directory, **more)  # type: ignore[arg-type]
+
+
+def configurations(result: CampaignResult) -> list[tuple[object, ...]]:
+    return [(t.number, t.request.config, t.request.recipe, t.outcome.drop_points) for t in result.trials]
+
+
+def test_a_campaign_tries_repeats_and_chooses(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    events: list[Event] = []
+    result = run(vgg, tmp_path, observer=events.append)
+    assert len(result.searched) == 8
+    repeated = [t for t in result.trials if t.request.purpose == REPEAT]
+    assert 1 <= len(repeated) <= 2
+    assert all(t.request.seed == 1 for t in repeated)
+    assert result.stop_reason == "all 8 trials are done"
+    assert result.trials[0].request.config == vgg.architecture.dense()
+    assert result.chosen is not None
+    assert result.chosen.latency_s < result.dense_s
+    assert result.chosen in result.standings
+    assert len(result.standings) == 8
+    assert result.front
+    kinds = [type(event) for event in events]
+    assert kinds[0] is Begun
+    assert kinds[-1] is Ended
+    assert kinds.count(TrialStarted) == kinds.count(TrialFinished) == len(result.trials)
+    assert Improved in kinds
+    assert journal.read(tmp_path).stopped == result.stop_reason
+
+
+def test_same_seed_same_trials(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    one, same = run(vgg, tmp_path / "a"), run(vgg, tmp_path / "b")
+    other = run(vgg, tmp_path / "c", replace(SETTINGS, seed=1))
+    assert configurations(one) == configurations(same) != configurations(other)
+
+
+def test_the_result_is_read_from_the_journal(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path)
+    read = campaign.result_of(SETTINGS, vgg.space(), vgg, journal.read(tmp_path))
+    assert read.trials == result.trials
+    assert read.chosen == result.chosen
+
+
+class StopsAt:
+    """Evaluates until a trial number, where it is interrupted."""
+
+    def __init__(self, number: int, how: type[BaseException] = KeyboardInterrupt) -> None:
+        self.number, self.how, self.seen = number, how, list[int]()
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        if trial.number == self.number:
+            raise self.how
+        self.seen.append(trial.number)
+        return EVALUATE(trial, report)
+
+
+@pytest.mark.parametrize("number", [0, 3, 5, 7, 8])
+def test_an_interrupted_campaign_ends_with_the_same_number_of_trials(vgg: SyntheticProblem, tmp_path: Path, number: int) -> None:
+    first, second = StopsAt(number), StopsAt(-1)
+    with pytest.raises(KeyboardInterrupt):
+        run(vgg, tmp_path, evaluate=first)
+    result = run(vgg, tmp_path, evaluate=second, resume=True)
+    assert not set(first.seen) & set(second.seen), "no finished trial is repeated"
+    assert sorted(first.seen + second.seen) == list(range(len(result.trials)))
+    assert len(result.searched) == 8
+    in_flight = next(t for t in result.trials if t.number == number)
+    assert in_flight.request.purpose in ("seed", "model", "repeat")
+
+
+def test_a_finished_campaign_resumes_to_the_same_result(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path)
+    nothing = StopsAt(-1)
+    again = run(vgg, tmp_path, evaluate=nothing, resume=True)
+    assert nothing.seen == []
+    assert configurations(again) == configurations(result)
+    assert again.chosen == result.chosen
+
+
+def test_more_trials_are_added_by_resuming_with_more(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    run(vgg, tmp_path)
+    result = run(vgg, tmp_path, replace(SETTINGS, trials=10), resume=True)
+    assert len(result.searched) == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"measurements": "new"}, r"another measurements \(old in the journal, new now\)"),
+        ({"accuracy": "new"}, "another accuracy"),
+        ({"goal": Goal(2.0)}, "another goal"),
+    ],
+)
+def test_a_campaign_about_something_else_is_refused(vgg: SyntheticProblem, tmp_path: Path, changes: dict[str, str], says: str) -> None:
+    settings = replace(SETTINGS, trials=1, finalists=0, measurements="old", accuracy="old")
+    run(vgg, tmp_path, settings)
+    before = (tmp_path / journal.FILE).read_bytes()
+    with pytest.raises(CampaignError, match=says):
+        run(vgg, tmp_path, replace(settings, **changes), resume=True)  # type: ignore[arg-type]
+    assert (tmp_path / journal.FILE).read_bytes() == before
+    Journal.reopen(tmp_path)[0].close()
+
+
+def test_another_space_is_refused(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, trials=1, finalists=0)
+    run(vgg, tmp_path, settings)
+    with pytest.raises(CampaignError, match="another space"):
+        campaign.run(settings, vgg.space("stage"), vgg, EVALUATE, tmp_path, resume=True)
+
+
+def not_a_number(trial: TrialRequest, report: Report) -> TrialOutcome:
+    if trial.number % 2:
+        return TrialOutcome(float("nan"), 0.0, 1.0, float("nan"))
+    return EVALUATE(trial, report)
+
+
+def test_an_accuracy_that_is_not_a_number_is_a_crashed_trial(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path, evaluate=not_a_number)
+    crashed = [t for t in result.searched if not t.outcome.ok]
+    assert len(crashed) == 4
+    assert all("not usable" in t.outcome.reason for t in crashed)
+    assert result.chosen is not None
+
+
+def always_crashes(trial: TrialRequest, report: Report) -> TrialOutcome:
+    raise TrainingError("the loss is not a number; lower the learning rate")
+
+
+def test_an_objective_that_always_crashes_stops_with_its_reason(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    with pytest.raises(CampaignError, match="all of the first 5 trials crashed, the last one with: the loss is not a number"):
+        run(vgg, tmp_path, evaluate=always_crashes)
+    assert len(journal.read(tmp_path).finished) == 5
+
+
+def crashes_from_three_on(trial: TrialRequest, report: Report) -> TrialOutcome:
+    if trial.number >= 3:
+        raise ValueError("out of\nmemory")
+    return EVALUATE(trial, report)
+
+
+def test_crashes_in_a_row_end_the_search_but_keep_its_result(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path, replace(SETTINGS, max_crashes=3, repeats=0), evaluate=crashes_from_three_on)
+    assert result.stop_reason == "the last 3 trials crashed, the last one with: ValueError: out of memory"
+    assert len(result.trials) == 6
+    assert result.chosen is not None
+
+
+def test_time_ends_the_search(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    def slow(trial: TrialRequest, report: Report) -> TrialOutcome:
+        time.sleep(0.6)
+        return EVALUATE(trial, report)
+
+    result = run(vgg, tmp_path, replace(SETTINGS, hours=0.5 / 3600, repeats=0), evaluate=slow)
+    assert result.stop_reason == "the time of 0.000138889 h is used up"
+    assert len(result.searched) == 1
+
+
+def test_patience_ends_a_search_that_promises_nothing(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "SMALL_IMPROVEMENT", 1e9)
+    result = run(vgg, tmp_path, replace(SETTINGS, patience=2, repeats=0))
+    assert len(result.searched) == 7
+    assert result.stop_reason.startswith("2 proposals in a row promised")
+
+
+def test_a_guard_stops_before_the_next_proposal(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    def guard() -> None:
+        if (tmp_path / journal.FILE).read_text().count('"finished"') == 2:
+            raise CampaignError("the measurements were replaced; start again")
+
+    with pytest.raises(CampaignError, match="replaced"):
+        run(vgg, tmp_path, guard=guard)
+    assert len(journal.read(tmp_path).finished) == 2
+    assert len(run(vgg, tmp_path, resume=True).searched) == 8
+
+
+def test_progress_is_passed_on(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    def reporting(trial: TrialRequest, report: Report) -> TrialOutcome:
+        report("tune", 0.5)
+        return EVALUATE(trial, report)
+
+    events: list[Event] = []
+    run(vgg, tmp_path, replace(SETTINGS, trials=1, finalists=0), evaluate=reporting, observer=events.append)
+    assert TrialProgress(0, "tune", 0.5) in events
+
+
+@pytest.mark.parametrize("goal", [Goal(None, 0.05), Goal(2.0, pareto=True)], ids=lambda goal: goal.kind)
+def test_other_goals_are_met(vgg: SyntheticProblem, tmp_path: Path, goal: Goal) -> None:
+    result = run(vgg, tmp_path, replace(SETTINGS, goal=goal))
+    assert result.chosen is not None
+    if goal.max_latency_s is not None:
+        assert result.chosen.latency_s <= goal.max_latency_s
+    assert (np.diff([one.mean_points for one in result.front]) < 0).all()
+
+
+@pytest.mark.parametrize("changes", [{"trials": 0}, {"hours": 0.0}, {"workers": 0}, {"patience": -1}, {"budget_epochs": float("nan")}])
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=rf"{next(iter(changes))} is .*; give"):
+        replace(SETTINGS, **changes)  # type: ignore[arg-type]
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from search import campaign
+from search.campaign import CampaignSettings
+from search.goals import Goal
+from search.synthetic import SyntheticEvaluate, problem
+
+def evaluate(trial, report):
+    time.sleep(0.05)
+    return SyntheticEvaluate("vgg", 0)(trial, report)
+
+settings = CampaignSettings("c", trials=40, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=1)
+found = problem("vgg", 0)
+campaign.run(settings, found.space(), found, evaluate, Path(sys.argv[1]), resume=sys.argv[2] == "resume")
+"""
+
+
+def started(arguments: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", KILLED, *arguments], env=environment)
+
+
+FINISHED = b'"finished"'
+
+
+def finished_lines(path: Path, count: int) -> bool:
+    return path.exists() and path.read_bytes().count(FINISHED) >= count
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_a_killed_campaign_loses_and_repeats_nothing(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    """SIGKILL at random moments of a real process, then a resume: every line that was there is still there."""
+    path, moments = tmp_path / journal.FILE, random.Random(1)
+    before = b""
+    for attempt in ("run", "resume"):
+        process = started([str(tmp_path), attempt])
+        wanted = before.count(FINISHED) + 1 + moments.randrange(6)
+        wait_until(partial(finished_lines, path, wanted))
+        time.sleep(moments.random() * 0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        survived = path.read_bytes()
+        assert survived.startswith(before[: before.rfind(b"\n") + 1])
+        before = survived
+    settings = replace(SETTINGS, trials=40)
+    finished = journal.read(tmp_path).finished
+    result = run(vgg, tmp_path, settings, resume=True)
+    assert result.trials[: len(finished)] == finished
+    numbers = [t.number for t in result.trials]
+    assert sorted(numbers) == list(range(len(numbers)))
+    assert len(result.searched) == 40
+    keys = vgg.space().keys(np.asarray([vgg.space().encode(t.request.config, t.request.recipe) for t in result.searched]))
+    assert len(set(keys)) == 40

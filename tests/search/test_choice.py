@@ -1,0 +1,92 @@
+"""The recommendation: by posterior, not by luck."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from search import choice
+from search.choice import Standing
+from search.goals import Goal
+from search.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+
+RECIPE = TuningChoice()
+
+
+def standing(trial: int, latency_s: float, mean: float, chance: float) -> Standing:
+    return Standing(trial, None, RECIPE, latency_s, mean - 0.1, mean, 0.2, 1, chance)  # type: ignore[arg-type]
+
+
+FOUND = (standing(1, 0.3, 1.4, 0.05), standing(2, 0.4, 0.95, 0.6), standing(3, 0.5, 0.7, 0.9), standing(4, 0.9, 0.1, 0.99))
+
+
+def test_the_fastest_that_is_certain_enough_is_chosen() -> None:
+    assert choice.choose(FOUND, Goal(1.0)) == FOUND[2]
+
+
+def test_without_certainty_the_posterior_mean_decides_and_then_the_least_drop() -> None:
+    assert choice.choose(FOUND[:2], Goal(1.0)) == FOUND[1]
+    assert choice.choose(FOUND[:1], Goal(1.0)) == FOUND[0]
+    assert choice.choose((), Goal(1.0)) is None
+
+
+def test_within_a_latency_the_least_drop_is_chosen() -> None:
+    assert choice.choose(FOUND, Goal(None, 0.45)) == FOUND[1]
+    assert choice.choose(FOUND, Goal(None, 0.1)) is None
+
+
+def test_finalists_are_those_that_may_yet_be_chosen() -> None:
+    assert [one.trial for one in choice.finalists(FOUND, Goal(1.0), 2)] == [2, 3]
+    assert [one.trial for one in choice.finalists(FOUND, Goal(None, 0.6), 2)] == [3, 2]
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    beaten = standing(5, 0.6, 0.8, 0.8)
+    assert [one.trial for one in choice.front((*FOUND, beaten))] == [1, 2, 3, 4]
+
+
+def trials_of(problem: SyntheticProblem, keeps: list[float], seeds: int = 1) -> list[Trial]:
+    evaluate, trials = SyntheticEvaluate("vgg", 0), []
+    for keep in keeps:
+        for seed in range(seeds):
+            config = problem.space().decode(_row(problem, keep))[0]
+            request = TrialRequest(len(trials), "model", "", config, RECIPE, 27.0, seed)
+            trials.append(Trial(request, evaluate(request, lambda phase, share: None), keep))
+    return trials
+
+
+def _row(problem: SyntheticProblem, keep: float) -> np.ndarray:
+    space = problem.space()
+    row = space.encode(problem.architecture.dense(), RECIPE)
+    row[: space.groups] = space.snap(np.full((1, space.groups), keep))[0]
+    return row
+
+
+def test_repetitions_count_as_one_configuration_and_narrow_it(vgg: SyntheticProblem) -> None:
+    keeps = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]
+    once = choice.standings(vgg.space(), trials_of(vgg, keeps), Goal(1.0))
+    often = choice.standings(vgg.space(), trials_of(vgg, keeps, seeds=5), Goal(1.0))
+    assert len(once) == len(often) == 6
+    assert [one.observations for one in often] == [5] * 6
+    assert [one.latency_s for one in often] == sorted(keeps)
+    assert np.mean([one.deviation_points for one in often]) < np.mean([one.deviation_points for one in once])
+    for one in often:
+        low, high = one.interval_points
+        assert low - 0.3 < vgg.true_drop(one.config, one.recipe) < high + 0.3
+
+
+def test_crashed_trials_are_no_standing(vgg: SyntheticProblem) -> None:
+    trials = trials_of(vgg, [1.0, 0.7])
+    trials[1] = replace(trials[1], outcome=TrialOutcome.crashed("no"))
+    assert len(choice.standings(vgg.space(), trials, Goal(1.0))) == 1
+    assert choice.standings(vgg.space(), trials[1:], Goal(1.0)) == ()
+
+
+def test_a_lucky_observation_is_told_as_such(vgg: SyntheticProblem) -> None:
+    trials = trials_of(vgg, [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65])
+    lucky = replace(trials[6], outcome=replace(trials[6].outcome, drop_points=trials[6].outcome.drop_points - 1.0))
+    found = choice.standings(vgg.space(), [*trials[:6], lucky, trials[7]], Goal(1.0))
+    one = next(one for one in found if one.trial == 6)
+    assert one.curse_points > 0.3
+    assert one.curse_points == pytest.approx(one.mean_points - one.observed_points)

@@ -1,0 +1,99 @@
+"""Goals that cannot be met are refused early; the first trials are the ones that experience suggests."""
+
+import numpy as np
+import pytest
+
+from harness.errors import CampaignError, UsageError
+from harness.records.architecture import Architecture
+from search.goals import Goal, check_reachable, fastest
+from search.seeds import initial_rows, prune_next
+from search.space import SearchSpace
+from search.synthetic import SyntheticProblem
+from search.trial import KnownLatency, TuningChoice
+
+
+@pytest.mark.parametrize(
+    ("goal", "kind", "text"),
+    [
+        (Goal(0.5), "max-drop", "the lowest latency within a drop of at most 0.5 points"),
+        (Goal(0.5, 2e-3), "max-drop", "the lowest latency within a drop of at most 0.5 points, and at most 2 ms"),
+        (Goal(None, 2e-3), "max-latency", "the lowest drop within at most 2 ms"),
+        (Goal(None, pareto=True), "pareto", "the front of latency and drop"),
+    ],
+)
+def test_goals_say_what_they_are(goal: Goal, kind: str, text: str) -> None:
+    assert (goal.kind, goal.text) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [((-0.1,), "percentage points"), ((101,), "percentage points"), ((float("nan"),), "percentage points"), ((None,), "nothing is asked")],
+)
+def test_goals_that_make_no_sense_are_refused(fields: tuple[float | None, ...], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Goal(*fields)
+
+
+def test_a_latency_that_is_no_latency_is_refused() -> None:
+    with pytest.raises(UsageError, match="more than 0"):
+        Goal(None, 0.0)
+
+
+def test_an_unreachable_latency_is_refused_with_the_nearest_one(space: SearchSpace, linear_latency: KnownLatency) -> None:
+    _, least_s = fastest(space, linear_latency)
+    assert least_s == pytest.approx((1 + 8 + 0 + 0 + 8) * 1e-6)
+    check_reachable(Goal(None, least_s), space, linear_latency)
+    with pytest.raises(CampaignError, match=r"fastest is predicted at 0.017 ms; give --max-latency-ms=0.02 or more"):
+        check_reachable(Goal(1.0, least_s * 0.99), space, linear_latency)
+
+
+def test_a_staircase_does_not_hide_the_fastest(vgg: SyntheticProblem) -> None:
+    space = vgg.space()
+    _, least_s = fastest(space, vgg)
+    rng = np.random.default_rng(0)
+    narrow = space.encode(vgg.architecture.dense(), TuningChoice())[None].repeat(500, axis=0)
+    narrow[:, : space.groups] = rng.integers(0, 3, (500, space.groups))
+    assert least_s <= vgg.seconds(space.widths(narrow)).min()
+
+
+def test_first_comes_dense_then_the_published_then_prune_this_next(architecture: Architecture, linear_latency: KnownLatency) -> None:
+    published = architecture.partial({"layer1.0.conv1": 7})
+    space = SearchSpace(architecture, {"layer1.0.conv1": (0, 8, 16), "layer1.1.conv1": (0, 8, 16)}, exact=[published])
+    rows = initial_rows(space, linear_latency, [published], 8, seed=0)
+    configs = [space.decode(row)[0] for row in rows]
+    assert configs[:2] == [architecture.dense(), published]
+    assert space.legal(np.asarray(rows[2:])).all()
+    assert len(set(space.keys(np.asarray(rows)))) == len(rows) == 8
+    recipes = [space.decode(row)[1].criterion for row in rows]
+    assert recipes[0] == recipes[1] == recipes[2] == "l1"
+
+
+def test_seeds_are_the_same_for_the_same_seed(vgg: SyntheticProblem) -> None:
+    one, same, other = (np.asarray(initial_rows(vgg.space(), vgg, (), 12, seed)) for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_prune_next_reaches_its_targets_over_plateaus(vgg: SyntheticProblem) -> None:
+    space = vgg.space()
+    found = prune_next(space, vgg, (0.8, 0.6, 0.4))
+    rows = np.tile(space.encode(vgg.architecture.dense(), TuningChoice()), (3, 1))
+    rows[:, : space.groups] = np.asarray(found)
+    ratios = vgg.seconds(space.widths(rows)) / (vgg.dense_us * 1e-6)
+    assert (ratios <= [0.8, 0.6, 0.4]).all()
+    assert (ratios > [0.65, 0.45, 0.25]).all()
+
+
+def test_prune_next_beats_uniform_ratios_at_the_same_latency(vgg: SyntheticProblem) -> None:
+    """What latency per squared pruned fraction suggests costs less accuracy than cutting everything alike."""
+    space, recipe = vgg.space(), TuningChoice()
+    row = space.encode(vgg.architecture.dense(), recipe)
+    row[: space.groups] = prune_next(space, vgg, (0.55,))[0]
+    ours = vgg.true_drop(*space.decode(row))
+    uniform = next(
+        config
+        for percent in range(100, 0, -1)
+        if vgg.seconds(np.asarray([[(config := vgg.architecture.uniform(percent / 100)).kept(g.name) for g in vgg.architecture.groups]]))[0]
+        <= 0.55 * vgg.dense_us * 1e-6
+    )
+    assert ours < vgg.true_drop(uniform, recipe)

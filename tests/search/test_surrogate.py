@@ -1,0 +1,121 @@
+"""The Gaussian process against the formulas written out, and against what it must be able to learn."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from search import surrogate
+from search.space import Features
+from search.surrogate import DropModel, kernel
+from search.synthetic import SyntheticProblem
+from search.trial import TuningChoice
+
+THETA = np.log([1.3, 0.4, 0.25, 0.7, 0.6, 0.03])
+
+
+def drawn(count: int, seed: int = 0) -> Features:
+    rng = np.random.default_rng(seed)
+    return Features(rng.random((count, 7)), rng.random((count, 3)), rng.integers(3, size=(count, 2)).astype(float))
+
+
+def kernel_written_out(theta: np.ndarray, one: Features, other: Features) -> np.ndarray:
+    """The kernel entry by entry, with nothing vectorised."""
+    a, b, l1, l2, decay, _ = np.exp(theta)
+    covariance = np.empty((len(one), len(other)))
+    for i in range(len(one)):
+        for j in range(len(other)):
+            p, q = one.pruned[i], other.pruned[j]
+            trend = np.mean(p * q) + np.mean(p**2 * q**2) + 1
+            recipe = np.exp(
+                -np.mean((one.numbers[i] - other.numbers[j]) ** 2) / (2 * l2**2) - decay * np.mean(one.categories[i] != other.categories[j])
+            )
+            covariance[i, j] = a * trend * recipe + b * np.exp(-np.mean((p - q) ** 2) / (2 * l1**2)) * recipe
+    return covariance
+
+
+def test_kernel_is_trend_plus_deviation_times_recipe() -> None:
+    one, other = drawn(9, 1), drawn(5, 2)
+    assert kernel(THETA, surrogate.distances(one, other)) == pytest.approx(kernel_written_out(THETA, one, other), rel=1e-10)
+    assert surrogate.diagonal(THETA, one) == pytest.approx(np.diag(kernel_written_out(THETA, one, one)), rel=1e-10)
+
+
+def test_posterior_is_the_textbook_formula() -> None:
+    """[Rasmussen2006]_ eq. 2.25 and 2.26, with an inverse instead of a Cholesky factor."""
+    seen, new = drawn(20, 3), drawn(6, 4)
+    drops = np.random.default_rng(5).normal(3.0, 2.0, 20)
+    model = DropModel().update(seen, drops)
+    total = kernel_written_out(model.theta, seen, seen) + (np.exp(model.theta[5]) + surrogate.JITTER) * np.eye(20)
+    cross = kernel_written_out(model.theta, new, seen)
+    scale = drops.std() + 1e-9
+    mean = cross @ np.linalg.inv(total) @ ((drops - drops.mean()) / scale) * scale + drops.mean()
+    variance = np.diag(kernel_written_out(model.theta, new, new) - cross @ np.linalg.inv(total) @ cross.T) * scale**2
+    found_mean, found_deviation = model.predict(new)
+    assert found_mean == pytest.approx(mean, rel=1e-6)
+    assert found_deviation**2 == pytest.approx(variance, rel=1e-5)
+
+
+def test_gradient_of_the_fit_agrees_with_differences() -> None:
+    seen = drawn(15, 6)
+    targets = np.random.default_rng(7).normal(size=15)
+    parts = surrogate.distances(seen, seen)
+    _, gradient = surrogate._loss(THETA, parts, targets)
+    for place in range(len(THETA)):
+        step = np.zeros(len(THETA))
+        step[place] = 1e-5
+        above, below = surrogate._loss(THETA + step, parts, targets)[0], surrogate._loss(THETA - step, parts, targets)[0]
+        assert gradient[place] == pytest.approx((above - below) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+def test_a_covariance_that_is_not_positive_counts_as_worthless(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(surrogate, "cho_factor", refuse)
+    seen = drawn(4)
+    loss, _ = surrogate._loss(THETA, surrogate.distances(seen, seen), np.zeros(4))
+    assert loss == 1e10
+
+
+def test_equal_drops_are_predicted_as_such() -> None:
+    mean, deviation = DropModel().update(drawn(5), np.full(5, 1.5)).predict(drawn(3, 9))
+    assert mean == pytest.approx([1.5] * 3, abs=1e-6)
+    assert np.isfinite(deviation).all()
+
+
+def test_one_observation_is_enough() -> None:
+    mean, deviation = DropModel().update(drawn(1), np.array([0.7])).predict(drawn(2, 1))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()
+
+
+def test_hyper_parameters_are_refitted_when_it_pays() -> None:
+    model = DropModel()
+    assert model._due(1)
+    model._fitted = 59
+    assert model._due(59)
+    model._fitted = 60
+    assert next(count for count in range(61, 76) if model._due(count)) == 65
+    model._fitted = 300
+    assert next(count for count in range(301, 340) if model._due(count)) == 325
+
+
+def test_many_observations_are_thinned_for_the_fit_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogate, "FIT_AT_MOST", 20)
+    seen = drawn(50)
+    drops = seen.pruned.mean(axis=1) * 5
+    mean, _ = DropModel().update(seen, drops).predict(seen)
+    assert mean == pytest.approx(drops, abs=0.5)
+
+
+def test_pruned_fractions_carry_the_trend(vgg: SyntheticProblem) -> None:
+    """50 noisy observations are enough to rank new configurations of the synthetic problem."""
+    rng, space, recipe = np.random.default_rng(0), vgg.space(), TuningChoice()
+    keep = rng.uniform(0.4, 1.0, (130, 1)) + rng.normal(0, 0.1, (130, space.groups))
+    rows = np.tile(space.encode(vgg.architecture.dense(), recipe), (130, 1))
+    rows[:, : space.groups] = space.snap(keep)
+    drops = np.array([vgg.true_drop(*space.decode(row)) for row in rows])
+    seen = rows[:50]
+    model = DropModel().update(space.features(seen), drops[:50] + rng.normal(0, 0.15, 50))
+    mean, deviation = model.predict(space.features(rows[50:]))
+    assert spearmanr(mean, drops[50:]).statistic > 0.93
+    assert np.mean(np.abs(mean - drops[50:]) < 2.6 * deviation) > 0.9
