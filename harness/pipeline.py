@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
@@ -95,8 +97,9 @@ def compress(
 
 def latency_subject(network: Network, config: PruningConfig, role: str = "network", batch_size: int = 1) -> Subject:
     """A network of the configuration's shape, for measurements of latency only: which channels stay does not matter to it."""
-    smaller = surgery.shrink(network.model, network.architecture, config)
-    return subject(network.architecture, config, smaller, role, batch_size)
+    with _one_thread():
+        smaller = surgery.shrink(network.model, network.architecture, config)
+        return subject(network.architecture, config, smaller, role, batch_size)
 
 
 def subject(
@@ -113,3 +116,14 @@ def subject(
         node_layers=artefact.node_layers,
         role=role,
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small networks of batch one gain nothing from more, and lose by tens where other programs hold the processors."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

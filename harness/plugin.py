@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import device_clock, tables
+from harness import device_clock, progress, tables
 from harness.devices import session as device_session
 from harness.devices import spec
 from harness.devices.measure import Protocol, Subject, measure_interleaved
@@ -25,6 +26,7 @@ from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
+LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out")  # measured by the hundred for the predictor: in the file, not in the terminal's table
 
 
@@ -72,15 +74,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what the options name before anything runs; one line and exit code 2 when it does not exist."""
     config.stash[COLLECTED] = Collected()
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
-    try:
+    with _mistakes_end_the_run():
         for name in device_names(config):
             spec.find(name)
         protocol(config)
         _contenders(config)
-    except HarnessError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(device_names(config))}"
+
+
+@contextmanager
+def _mistakes_end_the_run() -> Iterator[None]:
+    try:
+        yield
+    except HarnessError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
 
 
 def device_names(config: pytest.Config) -> list[str]:
@@ -134,10 +142,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
     """A session on the device that ``--device`` names."""
-    try:
+    with _mistakes_end_the_run():
         opened = device_session.Device(spec.find(request.param)).open()
-    except HarnessError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
     with opened as session:
         yield session
 
@@ -145,13 +151,15 @@ def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
 @pytest.fixture(scope="session")
 def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
     """The images that ``--dataset`` names."""
-    return datasets.load(request.config.getoption("--dataset"), request.config.getoption("--data"))
+    with _mistakes_end_the_run():
+        return datasets.load(request.config.getoption("--dataset"), request.config.getoption("--data"))
 
 
 @pytest.fixture(scope="session")
 def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
     """The dense network that ``--network`` names, with its channel groups."""
-    built = Network.by_name(request.param, dataset, request.config.getoption("--weights"))
+    with _mistakes_end_the_run():
+        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"))
     request.config.stash[COLLECTED].architectures.append(built.architecture)
     return built
 
@@ -162,11 +170,9 @@ def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
     path = request.config.getoption("--config")
     if path is None:
         return network.architecture.dense()
-    try:
-        chosen = PruningConfig.from_json(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read --config={path} ({error.strerror}); give a file written by a campaign") from error
-    network.architecture.check(chosen)
+    with _mistakes_end_the_run():
+        chosen = PruningConfig.read(path)
+        network.architecture.check(chosen)
     return chosen
 
 
@@ -178,11 +184,11 @@ def contenders(request: pytest.FixtureRequest) -> list[tuple[str, Path]]:
 
 @pytest.fixture(scope="session")
 def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
-    """Function: measure one subject on a session as the options say."""
+    """Function: measure one subject on a session as the options say, with changes to the protocol by name."""
 
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
-        option = request.config.getoption
-        return measure_subject(session, subject, protocol(request.config), precision=option("--precision"), **changes)
+        chosen = replace(protocol(request.config), **changes)
+        return measure_subject(session, subject, chosen, precision=request.config.getoption("--precision"))
 
     return measure_as_asked
 
@@ -191,10 +197,9 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
 def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Measurement, ...]]:
     """Function: measure several subjects on a session, interleaved."""
 
-    def measure_as_asked(
-        session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol, **changes: Any
-    ) -> tuple[Measurement, ...]:
-        return measure_interleaved(session, subjects, chosen, precision=request.config.getoption("--precision"), **changes)
+    def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
+        with progress.shown(request.config, "measuring") as advance:
+            return measure_interleaved(session, subjects, chosen, precision=request.config.getoption("--precision"), progress=advance)
 
     return measure_as_asked
 
@@ -255,4 +260,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
     if shown:
         detailed = [tables.layers(measurement) for measurement in shown if measurement.layers]
-        terminalreporter.write(tables.text([tables.networks(shown), *detailed, *found.texts], shutil.get_terminal_size((140, 24)).columns))
+        terminalreporter.write(
+            tables.text([tables.networks(shown), *detailed, *found.texts], max(LEAST_COLUMNS, shutil.get_terminal_size().columns))
+        )

@@ -31,10 +31,10 @@ def networks(measurements: Sequence[Measurement]) -> Table:
     """One row per network: median, interval, tail, spread, and what to know about the samples."""
     table = Table(title=_title("whole networks", measurements), box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("network", "device", "precision"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for heading in ("median", "95 % interval", "p90", "p99", "blocks differ", "samples"):
-        table.add_column(heading, justify="right")
-    table.add_column("noise")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("noise", min_width=16)
     for measurement in measurements:
         latency, conditions = measurement.latency, measurement.conditions
         tail_s = latency.p99_s

@@ -62,9 +62,12 @@ def known_cost_improvement(mean: Floats, deviation: Floats, latency: Floats, lim
     return allowed
 
 
-def incumbent_latency(mean: Floats, latency: Floats, limit: float) -> float | None:
-    """Lowest latency among evaluated configurations whose posterior mean is within the limit; None when none is."""
-    feasible: Bools = mean <= limit
+def incumbent_latency(mean: Floats, deviation: Floats, latency: Floats, limit: float, chance: float) -> float | None:
+    """Lowest latency among evaluated configurations that are within the limit with probability ``chance``; None when none is.
+
+    What is compared with is what would be recommended now: a lucky borderline configuration sets no mark to beat.
+    """
+    feasible: Bools = feasibility(mean, deviation, limit) >= np.log(chance)
     return float(latency[feasible].min()) if feasible.any() else None
 
 

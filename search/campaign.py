@@ -34,7 +34,7 @@ class CampaignSettings:
     trials: configurations to try, promotions and repetitions aside. seeds: how many of them form the initial design.
     budget_epochs: full-length fine-tuning. hours: stop asking after that long, earlier sessions included; infinite by
     default. patience: stop after so many proposals in a row whose expected improvement is small; 0 for never. finalists,
-    repeats: how many configurations are evaluated how often again, with other seeds, before one is chosen. max_crashes:
+    repeats: about how many configurations are evaluated how often again, with other seeds, before one is chosen. max_crashes:
     crashed trials in a row after which the campaign stops. measurements, accuracy: digests of the stored latencies and of
     whatever decides an accuracy (dense weights, data, code).
     """
@@ -299,20 +299,22 @@ class _Campaign:
                 self.tell_observer(Improved(trial))
 
     def _repeat_finalists(self) -> None:
-        """Evaluate the best few again with other seeds: the luckiest observation must not win."""
-        done = {(t.request.of, t.request.seed) for t in self.finished if t.request.purpose == REPEAT}
-        contents = Contents(self.journal_header, tuple(self.finished), (), self.imported)
-        found = result_of(self.settings, self.space, self.latency, contents).standings
-        wanted = [
-            (standing, self.settings.seed + again)
-            for again in range(1, self.settings.repeats + 1)
-            for standing in choice.finalists(found, self.settings.goal, self.settings.finalists)
-        ]
-        waiting = [(standing, seed) for standing, seed in wanted if (standing.trial, seed) not in done]
-        while waiting or self.in_flight:
-            while waiting and self.in_flight < self.pool.slots:
-                standing, seed = waiting.pop(0)
-                self._begin(REPEAT, f"trial {standing.trial} again", standing.config, standing.recipe, seed, standing.trial)
+        """Evaluate those that may be chosen again, with other seeds: the luckiest observation must not win."""
+        settings = self.settings
+        spent = sum(trial.request.purpose == REPEAT for trial in self.finished)
+        while self.requeue:
+            self._submit(self.requeue.pop(0))
+            spent += 1
+            self._collect()
+        while spent < settings.finalists * settings.repeats:
+            contents = Contents(self.journal_header, tuple(self.finished), (), self.imported)
+            found = result_of(settings, self.space, self.latency, contents).standings
+            standing = choice.next_repetition(found, settings.goal, 1 + settings.repeats)
+            if standing is None:
+                return
+            seed = settings.seed + standing.observations
+            self._begin(REPEAT, f"trial {standing.trial} again", standing.config, standing.recipe, seed, standing.trial)
+            spent += 1
             self._collect()
 
     def _replay(self) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from harness.records.pruning_config import PruningConfig
+from search import goals
 from search.goals import Goal
 from search.space import SearchSpace
 from search.surrogate import DropModel
 from search.trial import Floats, Trial, TuningChoice
 
-CHOSEN_CHANCE = 0.8  # least probability of keeping the limit that the recommended configuration must have
 HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
 
 
@@ -89,7 +89,7 @@ def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats) -> tu
 
 
 def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
-    """The recommended one: the fastest that keeps the limit with ``CHOSEN_CHANCE``; None when there is nothing.
+    """The recommended one: the fastest that keeps the limit with ``goals.CHOSEN_CHANCE``; None when there is nothing.
 
     When nothing is that certain, the fastest whose posterior mean keeps the limit, else the one of least drop. For a
     latency limit: the least posterior mean among those that are fast enough.
@@ -98,7 +98,7 @@ def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
         fast = [standing for standing in found if standing.latency_s <= limit_s]
         return min(fast, key=lambda standing: standing.mean_points, default=None)
-    certain = [standing for standing in found if standing.chance >= CHOSEN_CHANCE]
+    certain = [standing for standing in found if standing.chance >= goals.CHOSEN_CHANCE]
     likely = [standing for standing in found if standing.mean_points <= goal.drop_limit]
     for some in (certain, likely):
         if some:
@@ -106,14 +106,38 @@ def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
     return min(found, key=lambda standing: standing.mean_points, default=None)
 
 
-def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standing, ...]:
-    """The ``count`` configurations worth repeating: those that might be chosen, best first."""
+def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) -> Standing | None:
+    """The configuration whose repetition says most about the choice; None when all that matter have ``observations``.
+
+    First the recommended one itself, whose luck is most likely; then whoever may yet replace it, by what it would save
+    times its chance to.
+    """
+    chosen = choose(found, goal)
+    if chosen is None:
+        return None
+    if chosen.observations < observations:
+        return chosen
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
-        fast = [standing for standing in found if standing.latency_s <= limit_s]
-        return tuple(sorted(fast, key=lambda standing: standing.mean_points)[:count])
-    hopeful = [standing for standing in found if standing.chance >= HOPEFUL_CHANCE]
-    return tuple(sorted(hopeful, key=lambda standing: standing.latency_s)[:count])
+        rivals = [(ndtr((chosen.mean_points - one.mean_points) / one.deviation_points), one) for one in found if one.latency_s <= limit_s]
+        least = HOPEFUL_CHANCE
+    else:
+        rivals = [(one.chance * (chosen.latency_s - one.latency_s), one) for one in found if one.chance >= HOPEFUL_CHANCE]
+        least = 0.0
+    open_rivals = [(worth, one) for worth, one in rivals if worth > least and one.observations < observations and one is not chosen]
+    return max(open_rivals, key=lambda rival: (rival[0], -rival[1].trial), default=(0.0, None))[1]
+
+
+def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standing, ...]:
+    """The ``count`` configurations that may be chosen, the recommended one first, then by latency (or drop)."""
+    chosen = choose(found, goal)
+    if goal.kind == "max-latency":
+        limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
+        others = sorted((one for one in found if one.latency_s <= limit_s), key=lambda one: one.mean_points)
+    else:
+        others = sorted((one for one in found if one.chance >= HOPEFUL_CHANCE), key=lambda one: one.latency_s)
+    ranked = [one for one in (chosen, *others) if one is not None]
+    return tuple(dict.fromkeys(ranked))[:count]
 
 
 def front(found: Sequence[Standing]) -> tuple[Standing, ...]:

@@ -30,6 +30,7 @@ from smac.runhistory import TrialInfo, TrialValue
 from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 
+from search import goals
 from search.acquisition import incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
 from search.array_search import ArraySearch, SpaceExhausted
 from search.goals import Goal
@@ -89,7 +90,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
     def _update(self, **kwargs: Any) -> None:
         configspace = self.model._configspace
         rows = np.nan_to_num(np.asarray(kwargs["X"]))[:, self._space.order(configspace)]
-        mean, _ = self.model.drops.predict(self._space.features(rows))
+        mean, deviation = self.model.drops.predict(self._space.features(rows))
         latency = self.ratios(rows)
         if self._goal.kind == "max-latency":
             self.best = incumbent_drop(mean, latency, self._max_ratio)
@@ -98,7 +99,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         rng = np.random.default_rng([self._seed, len(rows), 1])
         if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
             self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
-        self.best = incumbent_latency(mean, latency, self.limit)
+        self.best = incumbent_latency(mean, deviation, latency, self.limit, goals.CHOSEN_CHANCE)
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""

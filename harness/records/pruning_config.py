@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.errors import UsageError
 
@@ -59,6 +60,14 @@ class PruningConfig:
     def digest(self) -> str:
         """First 16 hexadecimal digits of the canonical form's SHA-256."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @classmethod
+    def read(cls, path: Path) -> PruningConfig:
+        """Read a file such as a campaign's ``config.json``; UsageError when there is none, or it is something else."""
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {path} ({error}); give a config.json that a campaign wrote") from error
 
     @classmethod
     def from_json(cls, text: str) -> PruningConfig:

@@ -1,0 +1,87 @@
+"""The bench suites as a user runs them: real pytest in a process of its own, on this machine's processor."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.records import benchmark_json
+
+ROOT = Path(__file__).parent.parent.parent
+QUICK = ("--rounds=20", "--min-time=0.01")
+
+
+def run_pytest(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def whole_and_layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    path = tmp_path_factory.mktemp("bench") / "resnet20.json"
+    suites = (str(ROOT / "bench" / "test_network_latency.py"), str(ROOT / "bench" / "test_layer_latency.py"))
+    return run_pytest(*suites, *QUICK, f"--benchmark-json={path}"), path
+
+
+def test_the_suites_pass_and_show_our_tables(whole_and_layers: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    ended, _ = whole_and_layers
+    assert ended.returncode == 0, ended.stdout
+    for told in ("whole networks (measured)", "95 % interval", "layer1.0.conv1", "f32"):
+        assert told in ended.stdout
+
+
+def test_the_file_holds_the_samples_of_the_device_bit_for_bit(whole_and_layers: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    _, path = whole_and_layers
+    document = json.loads(path.read_text())
+    for entry, measurement in zip(document["benchmarks"], benchmark_json.read(path).measurements, strict=True):
+        assert tuple(entry["stats"]["data"]) == measurement.latency.samples_s
+        assert entry["options"]["timer"] == "device_clock"
+        assert entry["stats"]["rounds"] == len(measurement.latency.samples_s)
+
+
+def test_every_layer_of_the_network_has_a_time(whole_and_layers: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    _, path = whole_and_layers
+    file = benchmark_json.read(path)
+    detailed = next(measurement for measurement in file.measurements if measurement.layers)
+    architecture = file.architecture(detailed.architecture_digest)
+    assert {name for node in detailed.layers for name in node.source_layers} == {site.name for site in architecture.layers}
+
+
+def test_the_conditions_say_what_ran(whole_and_layers: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    _, path = whole_and_layers
+    for measurement in benchmark_json.read(path).measurements:
+        conditions = measurement.conditions
+        assert (conditions.device.name, conditions.device.runtime, conditions.threads) == ("cpu", "openvino", 1)
+        assert conditions.precision == "f32"
+        assert conditions.effective_precision == "f32"
+
+
+def test_designed_networks_are_recorded_one_by_one_and_stay_out_of_the_tables(tmp_path: Path) -> None:
+    path = tmp_path / "designed.json"
+    ended = run_pytest(str(ROOT / "bench" / "test_predictor.py"), "--designs=14", "--held-out=3", "--rounds=20", f"--benchmark-json={path}")
+    assert ended.returncode == 0, ended.stdout
+    roles = [measurement.role for measurement in benchmark_json.read(path).measurements]
+    assert (roles.count("design"), roles.count("held-out")) == (14, 3)
+    assert "test_designed_network[" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--device=toaster",), "unknown device 'toaster'"),
+        (("--network=resnet21",), "unknown network 'resnet21'"),
+        (("--dataset=digit",), "did you mean 'digits'"),
+        (("--weights=/nowhere/w.safetensors",), "there are no weights at /nowhere/w.safetensors"),
+        (("--config=/nowhere/config.json",), "cannot read /nowhere/config.json"),
+        (("--rounds=0",), "give at least 1"),
+        (("--contender=a",), "--contender=a: give NAME=FILE.onnx"),
+    ],
+    ids=lambda part: part[0] if isinstance(part, tuple) else "",
+)
+def test_a_mistake_in_an_option_ends_with_one_line_and_code_2(words: tuple[str, ...], told: str) -> None:
+    ended = run_pytest(str(ROOT / "bench" / "test_network_latency.py"), "--benchmark-disable", *words)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert told in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
