@@ -121,7 +121,7 @@ def _inline(svg: str, sheet: _Sheet, described: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.S)
-    body = re.sub(r'\b(id|xlink:href|clip-path)="(#|url\(#)?([^")]+)(\)?)"', rf'\1="\2\3\4"', body)
+    body = re.sub(r'\b(id|xlink:href|clip-path)="(#|url\(#)?([^")]+)(\)?)"', rf'\1="\2{sheet.name}-\3\4"', body)
     body = re.sub(r"font: (?:(bold|\d+) )?([\d.]+)px [^;\"]*", lambda found: _font(found[1], found[2]), body)
     for colour, name in _VARIABLES.items():
         body = body.replace(colour, f"var(--{name}, {colour})")
