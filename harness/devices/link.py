@@ -53,9 +53,13 @@ def command_line(spec: DeviceSpec) -> tuple[str, ...]:
 
 
 class Link:
-    """One agent process. Not for several threads. After any error but one that the agent answered, it is closed."""
+    """One agent process. Not for several threads. After any error but one that the agent answered, it is closed.
 
-    def __init__(self, spec: DeviceSpec) -> None:
+    grace_s: how long after a deadline the host waits for the agent to end itself before it kills it.
+    """
+
+    def __init__(self, spec: DeviceSpec, grace_s: float = GRACE_S) -> None:
+        self._grace_s = grace_s
         self._name = f"{spec.python} on {spec.host}" if spec.host else spec.python
         self._remote = spec.host is not None
         self._next_id = 1
@@ -98,7 +102,7 @@ class Link:
     def request(self, do: str, fields: Mapping[str, Any], blobs: tuple[bytes, ...] = (), deadline_s: float = 30.0) -> Frame:
         """One request and its reply, which may hold ``error``.
 
-        DeviceTimeout when it is late by more than ``GRACE_S``; DeviceCrashed when the agent ended or answered no frame.
+        DeviceTimeout when it is late by more than the grace; DeviceCrashed when the agent ended or answered no frame.
         """
         number, self._next_id = self._next_id, self._next_id + 1
         asked = Frame({**fields, "do": do, "id": number, "deadline_s": deadline_s}, blobs)
@@ -129,7 +133,7 @@ class Link:
         return lines[-1].strip() if lines else ""
 
     def _exchange(self, parts: list[bytes], deadline_s: float, what: str) -> Frame:
-        end = time.monotonic() + deadline_s + GRACE_S
+        end = time.monotonic() + deadline_s + self._grace_s
         pending = [memoryview(part) for part in reversed(parts) if part]
         self._poll.register(self._in, select.POLLOUT)
         while True:

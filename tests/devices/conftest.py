@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,3 +31,17 @@ def simulated(tmp_path: Path) -> Callable[..., Device]:
         return Device(parse("simulated", table, tmp_path / "pyproject.toml"), Quarantine())
 
     return device
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Callable[[str], Path]:
+    """A trtexec of a TensorRT version that is none."""
+
+    def trtexec(version: str) -> Path:
+        script = tmp_path / f"trtexec-{version}"
+        words = [sys.executable, str(Path(__file__).with_name("trtexec_stand_in.py")), version]
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        script.chmod(0o755)
+        return script
+
+    return trtexec

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shlex
 import sys
 import threading
 import time
@@ -24,23 +23,15 @@ from harness.devices.session import Device, Quarantine
 from harness.devices.spec import OptionValue, parse
 from harness.errors import DeviceCrashed, DeviceUnavailable, ModelRefused
 
-STAND_IN = Path(__file__).with_name("trtexec_stand_in.py")
 VERSIONS = ("8.0.1", "8.2.1", "8.5.2", "10.13.3", "11.1.0")  # 10.3 runs the whole contract below
 SHORT = Protocol(warmup_s=0.01, rounds=30, min_time_s=0.0, blocks=3, precision_target=None, profile_compiles=1)
 Board = Callable[..., Device]
 
 
-def stand_in(directory: Path, version: str) -> Path:
-    script = directory / f"trtexec-{version}"
-    script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(STAND_IN), version])} "$@"\n')
-    script.chmod(0o755)
-    return script
-
-
 @pytest.fixture
-def board(tmp_path: Path) -> Board:
+def board(tmp_path: Path, stand_in: Callable[[str], Path]) -> Board:
     def device(version: str = "10.3.0", **options: OptionValue) -> Device:
-        trtexec = {"trtexec": str(stand_in(tmp_path, version)), "timing_cache": str(tmp_path / "cache" / "timing")}
+        trtexec = {"trtexec": str(stand_in(version)), "timing_cache": str(tmp_path / "cache" / "timing")}
         table = {"runtime": "trtexec", "options": trtexec | options, "resource": f"test-{os.getpid()}-{tmp_path.name}"}
         return Device(parse("jetson", table, tmp_path / "pyproject.toml"), Quarantine())
 
