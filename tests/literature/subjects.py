@@ -1,0 +1,380 @@
+"""The pruning libraries under test, each as the operations that it offers, in one vocabulary.
+
+An operation takes plain tensors and answers plain tensors or sorted indices, so that one law of the literature can be put
+to all of them. ``reference`` is the positive control: the papers themselves. ``distiller`` is the user's own copy.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torch_pruning
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import prune as torch_prune
+
+from harness.networks import groups
+from harness.pruning import criteria, schedule, surgery
+from harness.records.architecture import Architecture, ChannelGroup
+from tests.literature import references
+from tests.literature.probes import mask_of
+
+Operation = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A library: its name and what it offers."""
+
+    name: str
+    offers: dict[str, Operation] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Block:
+    """conv1 - norm - relu - conv2, the smallest network in which a filter has a batch norm and a reader."""
+
+    model: nn.Sequential
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def filters(self) -> nn.Conv2d:
+        return self.model[0]
+
+    @property
+    def norm(self) -> nn.BatchNorm2d | None:
+        return self.model[1] if isinstance(self.model[1], nn.BatchNorm2d) else None
+
+    def activations(self) -> Tensor:
+        with torch.no_grad():
+            return self.model[:3](self.images)
+
+    def architecture(self) -> Architecture:
+        return groups.architecture_of(self.model, "block", tuple(self.images.shape[1:]), self.model[-1].out_features)
+
+
+def zeros(mask: Tensor | None, dim: int = 0) -> list[int]:
+    """Indices along ``dim`` whose slice of a mask is all zero."""
+    if mask is None:
+        return []
+    flat = mask.float().transpose(0, dim).flatten(1).abs().sum(1)
+    return torch.nonzero(flat == 0).flatten().tolist()
+
+
+def gone(kept: Sequence[int], channels: int) -> list[int]:
+    return sorted(set(range(channels)) - set(kept))
+
+
+# ---- ours ------------------------------------------------------------------------------------------------------------
+
+
+def _ours_filters(criterion: str) -> Operation:
+    def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
+        layer = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), bias=False)
+        layer.weight.data = weight.detach().clone()
+        return _ours_choice(criterion, nn.Sequential(layer), _alone("0", len(weight)), "0", count, None, None, seed)
+
+    return prune
+
+
+def _ours_statistic(criterion: str) -> Operation:
+    def prune(block: Block, count: int) -> list[int]:
+        channels = block.filters.out_channels
+        return _ours_choice(criterion, block.model, _alone("0", channels), "0", count, block.images, block.labels, 0)
+
+    return prune
+
+
+def _ours_choice(
+    criterion: str,
+    model: nn.Module,
+    architecture: Architecture,
+    group: str,
+    count: int,
+    images: Tensor | None,
+    labels: Tensor | None,
+    seed: int,
+) -> list[int]:
+    scores = criteria.scores(criterion, model, architecture, images, labels, seed)
+    channels = architecture.group(group).channels
+    kept = surgery.chosen(architecture, architecture.partial({group: channels - count}), scores)
+    return gone(kept[group], channels)
+
+
+def _alone(layer: str, channels: int) -> Architecture:
+    return Architecture("alone", (3, 8, 8), 4, (ChannelGroup(layer, channels, (layer,), True, ""),), ())
+
+
+def _ours_removed(block: Block, pruned: Sequence[int]) -> nn.Module:
+    architecture = block.architecture()
+    scores = {group.name: torch.ones(group.channels) for group in architecture.groups}
+    scores["0"][list(pruned)] = 0
+    config = architecture.partial({"0": block.filters.out_channels - len(pruned)})
+    return surgery.prune(block.model, architecture, config, scores)
+
+
+OURS = Subject(
+    "ours",
+    {
+        "prune filters by L1": _ours_filters("l1"),
+        "prune filters by L2": _ours_filters("l2"),
+        "prune filters near the median": _ours_filters("fpgm"),
+        "prune filters at random": _ours_filters("random"),
+        "prune by APoZ": _ours_statistic("apoz"),
+        "prune by mean activation": _ours_statistic("mean-activation"),
+        "prune by Taylor": _ours_statistic("taylor"),
+        "prune by Taylor behind a norm": _ours_statistic("taylor"),
+        "prune by scale": _ours_statistic("bn-scale"),
+        "gradual sparsity": schedule.agp_sparsity,
+        "remove filters": _ours_removed,
+    },
+)
+
+
+# ---- torch.nn.utils.prune --------------------------------------------------------------------------------------------
+
+
+def _torch_masked(method: Callable[..., Any], **arguments: Any) -> Operation:
+    def prune(weight: Tensor, count: int, **_more: Any) -> Tensor:
+        holder = nn.Module()
+        holder.weight = nn.Parameter(weight.detach().clone())
+        method(holder, "weight", amount=count, **arguments)
+        return holder.weight_mask.bool()
+
+    return prune
+
+
+def _torch_structured(norm: int | None, dim: int) -> Operation:
+    method = torch_prune.random_structured if norm is None else torch_prune.ln_structured
+    masked = _torch_masked(method, dim=dim, **({} if norm is None else {"n": norm}))
+
+    def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
+        torch.manual_seed(seed)
+        return zeros(masked(weight, count), dim)
+
+    return prune
+
+
+def _torch_folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    fused_weight, fused_bias = nn.utils.fusion.fuse_conv_bn_weights(
+        weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return fused_weight.detach(), fused_bias.detach()
+
+
+TORCH = Subject(
+    "torch",
+    {
+        "mask the smallest": _torch_masked(torch_prune.l1_unstructured),
+        "prune filters by L1": _torch_structured(1, 0),
+        "prune filters by L2": _torch_structured(2, 0),
+        "prune channels by L1": _torch_structured(1, 1),
+        "prune channels by L2": _torch_structured(2, 1),
+        "prune filters at random": _torch_structured(None, 0),
+        "fold batch norm": _torch_folded,
+    },
+)
+
+
+# ---- torch-pruning ---------------------------------------------------------------------------------------------------
+
+
+def _tp_filters(importance: Callable[[], Any]) -> Operation:
+    def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
+        torch.manual_seed(seed)
+        layer = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), bias=False)
+        layer.weight.data = weight.detach().clone()
+        model = nn.Sequential(layer)
+        size = max(weight.shape[2:])
+        return _tp_lowest(importance(), model, layer, torch.randn(1, weight.shape[1], size, size), count)
+
+    return prune
+
+
+def _tp_lowest(importance: Any, model: nn.Module, layer: nn.Module, example: Tensor, count: int) -> list[int]:
+    graph = torch_pruning.DependencyGraph().build_dependency(model, example)
+    group = graph.get_pruning_group(layer, torch_pruning.prune_conv_out_channels, idxs=list(range(layer.out_channels)))
+    return sorted(torch.argsort(importance(group))[:count].tolist())
+
+
+def _tp_taylor(block: Block, count: int) -> list[int]:
+    block.model.zero_grad()
+    F.cross_entropy(block.model(block.images), block.labels).backward()
+    importance = torch_pruning.importance.TaylorImportance(multivariable=True, target_types=[nn.Conv2d], group_reduction="first")
+    return _tp_lowest(importance, block.model, block.filters, block.images[:1], count)
+
+
+def _tp_scale(block: Block, count: int) -> list[int]:
+    return _tp_lowest(torch_pruning.importance.BNScaleImportance(), block.model, block.filters, block.images[:1], count)
+
+
+def _tp_removed(block: Block, pruned: Sequence[int]) -> nn.Module:
+    graph = torch_pruning.DependencyGraph().build_dependency(block.model, block.images[:1])
+    graph.get_pruning_group(block.filters, torch_pruning.prune_conv_out_channels, idxs=list(pruned)).prune()
+    return block.model
+
+
+TORCH_PRUNING = Subject(
+    "torch-pruning",
+    {
+        "prune filters by L1": _tp_filters(lambda: torch_pruning.importance.MagnitudeImportance(p=1)),
+        "prune filters by L2": _tp_filters(lambda: torch_pruning.importance.MagnitudeImportance(p=2)),
+        "prune filters near the median": _tp_filters(torch_pruning.importance.FPGMImportance),
+        "prune filters at random": _tp_filters(torch_pruning.importance.RandomImportance),
+        "prune by Taylor": _tp_taylor,
+        "prune by scale": _tp_scale,
+        "remove filters": _tp_removed,
+    },
+)
+
+
+# ---- the papers: the positive control ----------------------------------------------------------------------------------
+
+
+def _reference_random(weight: Tensor, count: int, seed: int = 0) -> list[int]:
+    return sorted(torch.randperm(len(weight), generator=torch.Generator().manual_seed(seed))[:count].tolist())
+
+
+def _reference_taylor(block: Block, count: int) -> list[int]:
+    block.model.zero_grad()
+    F.cross_entropy(block.model(block.images), block.labels).backward()
+    norm = block.norm
+    if norm is None:
+        return references.lowest(references.taylor_of_filters(block.filters.weight, block.filters.weight.grad), count)
+    gate = norm.weight.grad * norm.weight.detach() + norm.bias.grad * norm.bias.detach()
+    return references.lowest(gate**2, count)
+
+
+def _reference_removed(block: Block, pruned: Sequence[int]) -> nn.Module:
+    kept = gone(pruned, block.filters.out_channels)
+    first, norm, reader = block.filters, block.norm, block.model[3]
+    first.weight.data = first.weight.data[kept]
+    reader.weight.data = reader.weight.data[:, kept]
+    if first.bias is not None:
+        first.bias.data = first.bias.data[kept]
+    if norm is not None:
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            getattr(norm, name).data = getattr(norm, name).data[kept]
+    return block.model
+
+
+REFERENCE = Subject(
+    "reference",
+    {
+        "mask below": references.magnitude_mask,
+        "sensitivity mask": lambda weight, quality: references.magnitude_mask(weight, references.sensitivity_threshold(weight, quality)),
+        "mask the smallest": references.level_mask,
+        "gradual sparsity": references.agp_sparsity,
+        "surgery": references.surgery_mask,
+        "threshold over time": references.rnn_threshold,
+        "prune filters by L1": lambda weight, count, seed=0: references.lowest(references.filter_norms(weight, 1), count),
+        "prune filters by L2": lambda weight, count, seed=0: references.lowest(references.filter_norms(weight, 2), count),
+        "prune channels by L1": lambda weight, count, seed=0: references.lowest(references.channel_norms(weight, 1), count),
+        "prune channels by L2": lambda weight, count, seed=0: references.lowest(references.channel_norms(weight, 2), count),
+        "prune filters near the median": lambda weight, count, seed=0: references.lowest(references.median_distances(weight), count),
+        "prune filters at random": _reference_random,
+        "prune by APoZ": lambda block, count: references.lowest(-references.apoz(block.activations()), count),
+        "prune by mean activation": lambda block, count: references.lowest(references.mean_activations(block.activations()), count),
+        "prune by Taylor": _reference_taylor,
+        "prune by Taylor behind a norm": _reference_taylor,
+        "prune by scale": lambda block, count: references.lowest(references.scale_factors(block.norm), count),
+        "remove filters": _reference_removed,
+        "group lasso": references.group_lasso,
+        "shrink towards zero": references.soft_threshold,
+        "reconstruct": references.reconstructed,
+        "fold batch norm": references.folded,
+        "drop filters": references.drop_filter_mask,
+    },
+)
+
+COMPUTING = (OURS, TORCH, TORCH_PRUNING, REFERENCE)
+
+
+# ---- Distiller, live ---------------------------------------------------------------------------------------------------
+
+
+def distiller_subject(d: ModuleType) -> Subject:
+    """The same vocabulary spoken by a live Distiller."""
+    pruning, regularization = d.pruning, sys.modules["distiller.regularization"]
+
+    def ranked(class_name: str, group: str, dim: int) -> Operation:
+        def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
+            np.random.seed(seed)
+            pruner = getattr(pruning, class_name)("p", group, count / weight.shape[dim], ["w"])
+            return zeros(mask_of(d, pruner, nn.Parameter(weight.detach().clone())), dim)
+
+        return prune
+
+    def smallest(weight: Tensor, count: int) -> Tensor:
+        pruner = pruning.SparsityLevelParameterPruner("p", {"w": count / weight.numel()})
+        mask = mask_of(d, pruner, nn.Parameter(weight.detach().clone()))
+        return torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.bool()
+
+    def gradual(initial: float, final: float, step: int, steps: int) -> float:
+        return pruning.AutomatedGradualPruner("p", initial, final, ["w"]).agp_pr.step(step, 0, steps + 1, 1)
+
+    def rnn(step: int, start: int, ramp: int, end: int, quality: float, frequency: int, ramp_factor: float) -> float:
+        pruner = pruning.BaiduRNNPruner("p", quality, ramp - start, ramp_factor, ["w"])
+        fine = torch.linspace(0, 1, 100_001)
+        mask = mask_of(d, pruner, nn.Parameter(fine), epoch=step, starting_epoch=start, ending_epoch=end, frequency=frequency)
+        return float(fine[mask == 0].max())
+
+    def lasso(weight: Tensor, group: str) -> float:
+        loss = torch.zeros((), dtype=weight.dtype)
+        regularization.GroupLassoRegularizer("r", None, {"w": [1.0, group]}).loss(weight, "w", loss, None)
+        return float(loss)
+
+    def shrink(weight: Tensor, strength: float) -> Tensor:
+        maskers = {"w": d.ParameterMasker("w")}
+        parameter = nn.Parameter(weight.detach().clone())
+        regularization.L1Regularizer("r", None, {"w": strength}, "Max").threshold(parameter, "w", maskers)
+        maskers["w"].apply_mask(parameter)
+        return parameter.detach()
+
+    def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, None]:
+        layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], bias=bias is not None)
+        layer.weight.data = weight.detach().clone()
+        graph = type("Graph", (), {"successors_f": lambda *_: ["norm"]})()
+        found = d.PruningPolicy._fold_batchnorm(None, "conv.weight", layer.weight, {"conv": layer, "norm": norm}, graph)
+        return found.detach(), None
+
+    def surgery_step(weight: Tensor, mask: Tensor, low: float, high: float) -> Tensor:
+        parameter = nn.Parameter(weight.detach().clone())
+        parameter._std, parameter._mean = 0.0, 1.0  # thresholds are (mean + std * sensitivity) times the two factors
+        return pruning.SplicingPruner.create_mask(parameter, mask, 0.0, low, high)
+
+    return Subject(
+        "distiller",
+        {
+            "mask below": lambda weight, threshold: mask_of(
+                d, pruning.MagnitudeParameterPruner("p", {"*": threshold}), nn.Parameter(weight.detach().clone())
+            ).bool(),
+            "sensitivity mask": lambda weight, quality: mask_of(
+                d, pruning.SensitivityPruner("p", {"w": quality}), nn.Parameter(weight.detach().clone())
+            ).bool(),
+            "mask the smallest": smallest,
+            "gradual sparsity": gradual,
+            "surgery": surgery_step,
+            "threshold over time": rnn,
+            "prune filters by L1": ranked("L1RankedStructureParameterPruner", "Filters", 0),
+            "prune filters by L2": ranked("L2RankedStructureParameterPruner", "Filters", 0),
+            "prune channels by L1": ranked("L1RankedStructureParameterPruner", "Channels", 1),
+            "prune channels by L2": ranked("L2RankedStructureParameterPruner", "Channels", 1),
+            "prune filters at random": ranked("RandomRankedFilterPruner", "Filters", 0),
+            "group lasso": lasso,
+            "shrink towards zero": shrink,
+            "fold batch norm": fold,
+        },
+    )
+
+
+def is_close(found: float, expected: float) -> bool:
+    return math.isclose(found, expected, rel_tol=1e-4, abs_tol=2e-5)
