@@ -1,0 +1,178 @@
+"""Training within a budget: learns, repeats itself, and never touches what it was given."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.errors import TrainingError
+from harness.networks.datasets import Dataset, Split
+from harness.training import processor
+from harness.training.accuracy import evaluate
+from harness.training.augmentation import mirrored, shifted
+from harness.training.finetune import finetune, recalibrate
+from harness.training.recipes import Recipe
+
+RECIPE = Recipe(epochs=15, learning_rate=0.1, batch_size=16, precision="f32")
+
+
+def weights(model: nn.Module) -> list[Tensor]:
+    return [tensor.clone() for tensor in model.state_dict().values()]
+
+
+def same(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
+
+
+def with_position(dataset: Dataset) -> Dataset:
+    """The dataset with a second channel that tells left from right, so that pooled features can name the quarter."""
+
+    def add(split: Split) -> Split:
+        ramp = torch.linspace(-1, 1, 16)
+        return Split(split.images * (1 + ramp[None, None, None, :]) + split.images * 2 * ramp[None, None, :, None], split.labels)
+
+    return replace(dataset, train=add(dataset.train), validation=add(dataset.validation), test=add(dataset.test))
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_training_learns(small: nn.Module, quadrants: Dataset, precision: str) -> None:
+    dataset = with_position(quadrants)
+    before = evaluate(small, dataset.validation)
+    tuned = finetune(small, dataset, replace(RECIPE, precision=precision))
+    assert evaluate(tuned.model, dataset.validation).top1_ratio >= max(0.9, before.top1_ratio)
+    assert (tuned.steps, tuned.precision) == (90, precision)
+    assert tuned.final_loss < 0.7
+    assert not tuned.model.training
+    assert next(tuned.model.parameters()).dtype == torch.float32
+
+
+def test_equal_arguments_give_equal_weights_whatever_the_callers_random_state(small: nn.Module, quadrants: Dataset) -> None:
+    recipe = replace(RECIPE, epochs=1, crop_margin=1, flip=True)
+    torch.manual_seed(1)
+    first = finetune(small, quadrants, recipe)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second = finetune(small, quadrants, recipe)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert same(weights(first.model), weights(second.model))
+    assert not same(weights(first.model), weights(finetune(small, quadrants, recipe.with_seed(1)).model))
+
+
+def test_the_given_model_and_teacher_stay_as_they_are(small: nn.Module, quadrants: Dataset) -> None:
+    before = weights(small)
+    finetune(small, quadrants, replace(RECIPE, epochs=1, distillation=0.5), teacher=small)
+    assert same(weights(small), before)
+    assert not small.training
+    assert all(parameter.grad is None for parameter in small.parameters())
+
+
+def test_no_epochs_change_nothing_but_the_batch_norm_statistics(small: nn.Module, quadrants: Dataset) -> None:
+    tuned = finetune(small, quadrants, RECIPE.with_epochs(0))
+    assert (tuned.steps, math.isnan(tuned.final_loss)) == (0, True)
+    for name, tensor in tuned.model.state_dict().items():
+        unchanged = torch.equal(tensor, small.state_dict()[name])
+        assert unchanged != name.endswith(("running_mean", "running_var", "num_batches_tracked")), name
+
+
+def test_recalibrated_statistics_are_those_of_the_images(quadrants: Dataset) -> None:
+    norm = nn.BatchNorm2d(1)
+    images = quadrants.train.images
+    recalibrate(norm, images, batch_size=32)
+    assert float(norm.running_mean) == pytest.approx(float(images.mean()), abs=1e-5)
+    assert float(norm.running_var) == pytest.approx(float(images.var()), rel=0.02)
+    assert norm.momentum == 0.1
+    assert not norm.training
+
+
+def test_a_last_batch_of_one_image_is_left_out_of_the_statistics() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4))
+    images = torch.cat([torch.randn(32, 1, 2, 2), torch.full((1, 1, 2, 2), 1e6)])
+    recalibrate(model, images, batch_size=32)
+    assert float(model[1].running_mean.abs().max()) < 10
+
+
+def test_networks_without_batch_norm_are_left_alone(quadrants: Dataset) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
+    recalibrate(model, quadrants.train.images)
+    tuned = finetune(model, quadrants, RECIPE.with_epochs(0))
+    assert same(weights(tuned.model), weights(model))
+
+
+def test_a_fraction_of_an_epoch_is_that_many_steps_and_progress_counts_them(small: nn.Module, quadrants: Dataset) -> None:
+    seen: list[tuple[int, int]] = []
+    tuned = finetune(small, quadrants, RECIPE.with_epochs(0.5), progress=lambda done, total: seen.append((done, total)))
+    assert tuned.steps == 3
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_loss_that_is_no_number_stops_the_training(small: nn.Module, quadrants: Dataset) -> None:
+    with pytest.raises(TrainingError, match=r"at step \d+ of 90; lower the learning rate \(now 100\)"):
+        broken = replace(quadrants, train=Split(quadrants.train.images * 1e30, quadrants.train.labels))
+        finetune(nn.Sequential(nn.Flatten(), nn.Linear(256, 4)), broken, replace(RECIPE, learning_rate=100.0))
+
+
+def test_a_student_that_only_follows_its_teacher_ignores_the_labels(quadrants: Dataset) -> None:
+    """[Hinton2015]_ sec. 2: with the full weight on the soft targets the labels play no part."""
+    torch.manual_seed(0)
+    teacher, student = (nn.Sequential(nn.Flatten(), nn.Linear(256, 4)) for _ in range(2))
+    recipe = replace(RECIPE, distillation=1.0, learning_rate=0.02, weight_decay=0.0)
+    shuffled = replace(quadrants, train=Split(quadrants.train.images, quadrants.train.labels.flip(0)))
+    first, second = (finetune(student, dataset, recipe, teacher=teacher).model for dataset in (quadrants, shuffled))
+    assert same(weights(first), weights(second))
+    with torch.no_grad():
+        distances = [
+            float((model(quadrants.train.images).softmax(1) - teacher(quadrants.train.images).softmax(1)).abs().mean())
+            for model in (student, first)
+        ]
+    assert distances[1] < distances[0] / 2, "the student came closer to the teacher"
+
+
+def test_a_subset_is_fixed_whatever_the_seed(small: nn.Module, quadrants: Dataset) -> None:
+    spoilt = quadrants.train.images.clone()
+    chosen = torch.randperm(96, generator=torch.Generator().manual_seed(0))[:40]
+    rest = sorted(set(range(96)) - set(chosen.tolist()))
+    spoilt[rest] = float("nan")
+    for seed in (0, 1):
+        recipe = replace(RECIPE, epochs=1, max_images=40, seed=seed)
+        assert math.isfinite(finetune(small, replace(quadrants, train=Split(spoilt, quadrants.train.labels)), recipe).final_loss)
+
+
+def test_shifted_images_are_crops_of_the_reflected_image() -> None:
+    images = torch.arange(2 * 2 * 6 * 6.0).reshape(2, 2, 6, 6)
+    moved = shifted(images, 2, torch.Generator().manual_seed(0))
+    padded = nn.functional.pad(images, (2, 2, 2, 2), mode="reflect")
+    for index in range(2):
+        crops = [padded[index, :, top : top + 6, left : left + 6] for top in range(5) for left in range(5)]
+        assert any(torch.equal(moved[index], crop) for crop in crops)
+    assert shifted(images, 0, torch.Generator()) is images
+
+
+def test_each_image_is_mirrored_or_not() -> None:
+    images = torch.rand(64, 1, 4, 4)
+    flipped = mirrored(images, torch.Generator().manual_seed(0))
+    same_or_mirrored = [(torch.equal(new, old), torch.equal(new, old.flip(2))) for new, old in zip(flipped, images, strict=True)]
+    assert all(kept != turned for kept, turned in same_or_mirrored)
+    assert 16 < sum(turned for _, turned in same_or_mirrored) < 48
+
+
+def test_images_that_may_not_be_mirrored_are_not(small: nn.Module, quadrants: Dataset) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    plain = finetune(small, quadrants, recipe)
+    asked = finetune(small, quadrants, replace(recipe, flip=True))
+    allowed = finetune(small, replace(quadrants, mirrored=True), replace(recipe, flip=True))
+    assert same(weights(plain.model), weights(asked.model))
+    assert not same(weights(plain.model), weights(allowed.model))
+
+
+def test_threads_and_precision_are_decided_in_one_place() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert processor.use_threads(1) == torch.get_num_threads() == 1
+        assert processor.use_threads(0) == 1
+        assert processor.use_threads() >= 1
+    finally:
+        torch.set_num_threads(before)
+    assert processor.precision("f32") == "f32"
+    assert processor.precision("auto") in ("f32", "bf16")
