@@ -33,6 +33,7 @@ class Request:
     max_latency_ms: float | None = None
     space: str = "layer"
     designs: int = 150
+    rounds: int = 1500
     seed: int = 0
     name: str | None = None
     reports: Path = Path("reports")
@@ -77,6 +78,7 @@ HELP = {
     "max_latency_ms": "latency that must be reached, in milliseconds",
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
     "designs": "designed networks to measure for the latency predictor, when none are stored",
+    "rounds": "latency samples of every network in the final comparison",
     "seed": "of the optimiser, the splits' order and the training",
     "name": "of the campaign's folder (default: network-dataset-device, numbered)",
     "reports": "where campaigns and measurements are stored",
@@ -132,6 +134,7 @@ def request(arguments: Words) -> Request:
         ),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
         (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
         (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
         (

@@ -158,7 +158,7 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
     seconds = {entrant.name: proof.seconds_of(network.architecture, stored.predictor, entrant.config) for entrant in entered}
     chosen = proof.choose(tuned, seconds, request.drop_limit_points, limit_s)
     contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
-    proof.measure(bench_of(request), folder, contenders, display.say)
+    proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
         name=str(request.name),
         command=request.command,

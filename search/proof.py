@@ -161,11 +161,11 @@ def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned],
     return tuple(contenders)
 
 
-def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], say: Callable[[str], None]) -> Path:
+def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds: int, say: Callable[[str], None]) -> Path:
     """Measure all contenders on the device in interleaved rounds, and let the device itself answer the test split."""
     given = [f"--contender={contender.name}={folder / contender.onnx}" for contender in contenders]
     path = folder / outcome.PROOF
-    run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), *given], say)
+    run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), f"--rounds={rounds}", *given], say)
     return path
 
 

@@ -1,0 +1,132 @@
+"""The main job as a user runs it, once, with the smallest budgets: dense network, measurements, search, proof, report."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from harness.devices import spec
+from harness.devices.session import Device
+from harness.networks import zoo
+from harness.pruning import saved
+from harness.records import benchmark_json
+from search import outcome
+
+QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
+
+
+def search(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=cwd, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the weights of a dense network in it."""
+    folder = tmp_path_factory.mktemp("home")
+    model = zoo.build("resnet20", (1, 32, 32), 10, seed=1)
+    safetensors.torch.save_file(model.state_dict(), folder / "dense.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(home: Path) -> Path:
+    """The folder of a finished campaign."""
+    ended = search("run", "--weights=dense.safetensors", "--name=first", *QUICK, cwd=home)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return home / "reports" / "campaigns" / "first"
+
+
+def test_a_campaign_leaves_everything_that_the_readme_promises(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    promised = {"report.html", "report.md", "config.json", "weights.safetensors", "model.onnx", "journal.jsonl", "measurements.json"}
+    assert promised <= names
+    assert not [name for name in names if name.endswith(".part")]
+
+
+def test_all_compared_networks_were_measured_and_judged_on_the_device(finished: Path) -> None:
+    told, proof = outcome.read(finished), benchmark_json.read(finished / outcome.PROOF)
+    assert {"dense", "off-the-shelf", "uniform", "optimised"} <= {contender.role for contender in told.contenders}
+    digests = {contender.artefact_digest for contender in told.contenders}
+    assert {measurement.artefact_digest for measurement in proof.measurements} == digests
+    assert {judged.artefact_digest for judged in proof.accuracies} == digests
+    for judged in proof.accuracies:
+        assert judged.largest_difference is not None
+        assert judged.largest_difference < 1e-3, "the exported network answers as torch does"
+
+
+def test_the_chosen_network_is_rebuilt_from_config_and_weights_alone(finished: Path) -> None:
+    model = saved.load(finished)
+    images = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model(images).numpy()
+    with Device(spec.find("cpu")).open(wait_s=60) as session:
+        loaded = session.load((finished / "model.onnx").read_bytes(), "resnet20")
+        answered = np.concatenate([loaded.outputs(images[i : i + 1].numpy()) for i in range(4)])
+    assert np.abs(answered - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())
+
+
+def test_show_prints_the_same_figures_from_disk_and_changes_nothing(home: Path, finished: Path) -> None:
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    shown = search("show", "first", cwd=home)
+    assert shown.returncode == 0, shown.stderr
+    assert "optimised" in shown.stdout
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
+    repeated = search("report", "first", cwd=home)
+    assert repeated.returncode == 0
+    assert repeated.stdout == shown.stdout
+
+
+def test_a_second_campaign_takes_the_stored_measurements(home: Path, finished: Path) -> None:
+    ended = search("--weights=dense.safetensors", "--name=second", *QUICK, cwd=home)
+    assert ended.returncode == 0, ended.stderr
+    assert "measured networks)" in ended.stdout
+    assert len(list((home / "reports" / "benchmarks" / "cpu").glob("*.json"))) == 1
+
+
+def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: Path, finished: Path) -> None:
+    journal = (finished / outcome.JOURNAL).read_bytes()
+    for name in (outcome.CONTENDERS, outcome.PROOF):
+        (finished / name).unlink()
+    ended = search("resume", "first", cwd=home)
+    assert ended.returncode == 0, ended.stderr
+    began = [json.loads(line) for line in journal.splitlines()]
+    now = [json.loads(line) for line in (finished / outcome.JOURNAL).read_bytes().splitlines()]
+    assert now[: len(began)] == began
+    assert sum("started" in str(line.get("event", "")) for line in now) == sum("started" in str(line.get("event", "")) for line in began)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--name=first",), "exists already"),
+        (("--network=resnet21",), "did you mean 'resnet20'"),
+        (("--device=toaster",), "unknown device 'toaster'"),
+        (("--dataset=digit",), "did you mean 'digits'"),
+        (("--dataset=imagefolder:empty",), "empty"),
+        (("--weights=wrong.safetensors",), "does not fit the network"),
+        (("--max-drop=200",), "between 0 and 100"),
+        (("--name=a/b",), "path separator"),
+        (("--network=torchvision:resnet0",), "resnet0"),
+        (("--network=nofile.py:make",), "nofile.py"),
+        (("show", "nothing"), "there is no campaign 'nothing'"),
+        (("resume", "nothing"), "there is no campaign 'nothing'"),
+        (("report", "../x"), "path separator"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+def test_a_mistake_costs_one_line_and_nothing_else(home: Path, finished: Path, words: tuple[str, ...], told: str) -> None:
+    (home / "empty").mkdir(exist_ok=True)
+    safetensors.torch.save_file(zoo.build("resnet20", (3, 32, 32), 10).state_dict(), home / "wrong.safetensors")
+    weights = () if words[0] in ("show", "resume", "report") or "--weights" in words[0] else ("--weights=dense.safetensors",)
+    before = sorted(home.rglob("*"))
+    ended = search(*words, *weights, cwd=home)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert sorted(home.rglob("*")) == before
