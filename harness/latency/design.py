@@ -1,10 +1,9 @@
 """Which whole networks to measure: few, informative, the same for the same seed.
 
-Candidates are drawn at random, then picked one by one where the latency model would know least (greedy D-optimal design:
-pivoted Cholesky factorisation of the prior covariance [Harbrecht2012]_). A longer design begins with the shorter one.
+Candidates are drawn at random, then picked one by one, always the one whose measurement would lower the model's variance over
+all candidates most (greedy integrated-variance design [Cohn1996]_). A longer design begins with the shorter one.
 
-.. [Harbrecht2012] H. Harbrecht, M. Peters, R. Schneider. On the low-rank approximation by the pivoted Cholesky
-   decomposition. Applied Numerical Mathematics 62(4), 2012.
+.. [Cohn1996] D. A. Cohn. Neural network exploration using optimal experiment design. Neural Networks 9(6), 1996.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from harness.latency.sites import IntArray, SiteMap
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 
-POOL = 1500  # candidates to pick from
-MOST = POOL // 3  # beyond, a greedy pick is no better than a random one
+POOL = 1000  # candidates to pick from
+MOST = POOL // 2  # beyond, a greedy pick is no better than a random one
 FREE_UP_TO = 128  # channels; wider groups would give every width its own unknown, and every candidate would look new
 _NOISE = 0.005  # relative, of one measurement; sets when a second look at the same width stops to pay
 
@@ -126,20 +125,16 @@ def _draw(architecture: Architecture, allowed: tuple[IntArray, ...], count: int,
 
 
 def _pick(site_map: SiteMap, pool: IntArray, count: int, first: int) -> list[int]:
-    """Indices of the greedy design: ``first`` anchors, then always the candidate of the largest remaining variance."""
+    """Indices of the greedy design: ``first`` anchors, then always the candidate that tells most about all the others."""
     features = _prior_features(site_map, pool)
-    variance = np.sum(features**2, axis=1)
-    columns: list[FloatArray] = []
+    covariance = features @ features.T
     picked: list[int] = []
     for turn in range(count):
-        best = turn if turn < first else int(np.argmax(variance))
-        covariance = features @ features[best]
-        for column in columns:
-            covariance -= column * column[best]
-        column = covariance / np.sqrt(covariance[best] + _NOISE**2)
-        columns.append(column)
-        variance = variance - column**2
-        variance[best] = -np.inf
+        told = np.einsum("ij,ij->j", covariance, covariance) / (np.diag(covariance) + _NOISE**2)
+        told[picked] = -1.0
+        best = turn if turn < first else int(np.argmax(told))
+        column = covariance[:, best] / np.sqrt(covariance[best, best] + _NOISE**2)
+        covariance -= np.outer(column, column)
         picked.append(best)
     return picked
 

@@ -2,8 +2,10 @@
 
 Whole networks are measured in place, and solved for what each layer costs at each pair of widths: fusion, reorders and
 caches are inside the numbers. latency = constant + sum over present layers of f_class(input width, output width); the f
-are Bayesian (``cost_features``), the interval is conformal: 90 % quantile of leave-one-out errors in units of the model's
-own standard deviation [Papadopoulos2008]_.
+are Bayesian (``cost_features``), the interval is conformal: the 90 % quantile of the errors on held-out networks in units of
+the model's own standard deviation [Papadopoulos2008]_; of leave-one-out errors while nothing is held out.
+
+A prediction is the latency to be quoted (the median) on the machine's usual quiet stretches, see ``undisturbed``.
 
 .. [Papadopoulos2008] H. Papadopoulos, A. Gammerman, V. Vovk. Normalized nonconformity measures for regression. AIA 2008.
 """
@@ -17,12 +19,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.errors import ConditionsDiffer, LatencyUnknown
-from harness.latency import variance_components
-from harness.latency.cost_features import Factor, FloatArray, design_matrices, factors
+from harness.latency.cost_features import FloatArray
 from harness.latency.cost_table import CostTable
 from harness.latency.held_out import HeldOutError, Judged
 from harness.latency.sites import IntArray, SiteMap
-from harness.latency.undisturbed import disturbance_ratio, undisturbed_s
+from harness.latency.solution import Solution, solve
+from harness.latency.undisturbed import undisturbed_s, usual_disturbance
 from harness.records.architecture import Architecture
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
@@ -30,7 +32,7 @@ from harness.records.pruning_config import PruningConfig
 
 CONFIDENCE = 0.90
 FEWEST_NETWORKS = 12  # below, a constant and a slope per class of layer are not even determined
-NOISE_FLOOR = 0.001  # relative: no clock on these machines repeats better, and the algebra stays well conditioned
+FEWEST_CALIBRATING = 20  # held-out networks; below, leave-one-out errors of the fitted ones join in
 HELD_OUT = "held-out"
 
 
@@ -38,16 +40,21 @@ HELD_OUT = "held-out"
 class LatencyPredictor:
     """A fitted model for one network under one set of conditions; build it with ``fit``.
 
-    conditions: those of the measurements. table: cost of every layer at every width. held_out: error on networks measured
-    for that purpose, None when there are none. conformal: the quantile that widens a standard deviation to the interval.
+    conditions: those of the measurements. fitted_on: how many networks. conformal: the quantile that widens a standard
+    deviation to the interval. held_out: error on networks measured for that purpose, None when there are none.
     """
 
     architecture: Architecture
     conditions: Conditions
-    table: CostTable
+    fitted_on: int
     conformal: float
     held_out: HeldOutError | None
-    _spread: _Spread
+    _solution: Solution
+
+    @property
+    def table(self) -> CostTable:
+        """Cost of every layer at every width."""
+        return self._solution.table
 
     @classmethod
     def fit(cls, architecture: Architecture, measurements: Sequence[Measurement]) -> LatencyPredictor:
@@ -56,7 +63,8 @@ class LatencyPredictor:
         Raises LatencyUnknown with the command to run when there are too few, ConditionsDiffer when they were not all taken
         under the same conditions. A network that is held out is never fitted on, whatever else it was measured for.
         """
-        ours = [m for m in measurements if m.architecture_digest == architecture.digest and m.config is not None]
+        digest = architecture.digest
+        ours = [m for m in measurements if m.architecture_digest == digest and m.config is not None]
         judged_on = {m.config for m in ours if m.role == HELD_OUT}
         fitted_on = [m for m in ours if m.config not in judged_on]
         if len(fitted_on) < FEWEST_NETWORKS:
@@ -65,15 +73,13 @@ class LatencyPredictor:
             if differences := ours[0].conditions.differences(other.conditions):
                 raise ConditionsDiffer(differences)
         site_map = SiteMap.of(architecture)
-        usual = disturbance_ratio(m.latency for m in fitted_on)
+        usual = usual_disturbance(m.latency for m in fitted_on)
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
-        parts = factors(site_map, widths)
-        spread, table = _solve(site_map, parts, widths, seconds)
-        scores = np.abs(1.0 - spread.posterior.left_out_mean) / spread.posterior.left_out_sd
-        model = cls(architecture, ours[0].conditions, table, _conformal_quantile(scores), None, spread)
+        solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on])
+        model = cls(architecture, ours[0].conditions, len(fitted_on), _quantile(solution.left_out_scores), None, solution)
         held = [m for m in ours if m.role == HELD_OUT]
-        return replace(model, held_out=_judge(model, held, usual, len(fitted_on))) if held else model
+        return model._judged_on(held, usual) if held else model
 
     def predict(self, config: PruningConfig) -> Prediction:
         """Latency of ``config`` with its 90 % interval; LatencyUnknown where nothing was measured."""
@@ -83,11 +89,8 @@ class LatencyPredictor:
         """The same for many configurations."""
         widths = self.table.site_map.widths(list(configs))
         seconds = self.seconds(widths)
-        margins = self.conformal * self._spread.sd_s(widths, seconds)
-        return tuple(
-            Prediction(float(mid), float(max(0.0, mid - margin)), float(mid + margin), CONFIDENCE)
-            for mid, margin in zip(seconds, margins, strict=True)
-        )
+        margins = self.conformal * self._solution.sd_s(widths, seconds)
+        return tuple(_prediction(mid, margin) for mid, margin in zip(seconds, margins, strict=True))
 
     def seconds(self, widths: IntArray) -> FloatArray:
         """Latency in seconds of each row of ``n x groups`` widths (columns in ``architecture.groups`` order).
@@ -110,7 +113,7 @@ class LatencyPredictor:
 
     def sd_s(self, widths: IntArray) -> FloatArray:
         """Standard deviation of a measurement around each row's prediction, in seconds."""
-        return self._spread.sd_s(widths, self.seconds(widths))
+        return self._solution.sd_s(widths, self.seconds(widths))
 
     def require(self, conditions: Conditions) -> None:
         """Refuse to speak for other conditions than those measured: LatencyUnknown, naming what differs."""
@@ -123,66 +126,39 @@ class LatencyPredictor:
                 f"{_command(self.architecture.network, device)} --precision={precision}"
             )
 
+    def _judged_on(self, held: Sequence[Measurement], usual: float) -> LatencyPredictor:
+        """The same model with its stated error, and its interval calibrated on the held-out networks.
+
+        Each of them is judged by an interval into which its own error did not enter.
+        """
+        inside = self.known(self.table.site_map.widths([m.config for m in held if m.config is not None]))
+        judged = [m for m, known in zip(held, inside, strict=True) if known]
+        if not judged:
+            return self
+        configs = [m.config for m in judged if m.config is not None]
+        widths = self.table.site_map.widths(configs)
+        seconds, sd = self.seconds(widths), self.sd_s(widths)
+        measured = np.array([usual * undisturbed_s(m.latency) for m in judged])
+        scores = np.abs(measured - seconds) / sd
+        fallback = self._solution.left_out_scores if len(judged) < FEWEST_CALIBRATING else np.zeros(0)
+        rows = []
+        for index, m in enumerate(judged):
+            margin = _quantile(np.concatenate([np.delete(scores, index), fallback])) * sd[index]
+            rows.append(Judged(configs[index], _prediction(seconds[index], margin), float(measured[index]), m.latency.median_s))
+        error = HeldOutError(tuple(rows), len(held) - len(judged), self.fitted_on, self._solution.noise_ratio)
+        return replace(self, conformal=_quantile(np.concatenate([scores, fallback])), held_out=error)
+
     def _refusal(self, row: IntArray) -> str:
         network, device = self.architecture.network, self.conditions.device.name
         return f"no measurement of {network} on {device} covers {self.table.why_unknown(row)}; run: {_command(network, device)}"
 
 
-@dataclass(frozen=True)
-class _Spread:
-    """What the standard deviation of a prediction is computed from: the fitted networks' designs and the posterior."""
-
-    site_map: SiteMap
-    parts: tuple[Factor, ...]
-    component_of: tuple[int, ...]
-    designs: tuple[FloatArray, ...]
-    posterior: variance_components.Posterior
-    unit_s: float
-
-    def sd_s(self, widths: IntArray, seconds: FloatArray) -> FloatArray:
-        """Standard deviation, noise included, in seconds."""
-        cross = np.zeros((len(widths), len(self.posterior.alpha)))
-        own = np.zeros(len(widths))
-        fresh = (np.ones((len(widths), 1)), *design_matrices(self.site_map, self.parts, widths))
-        for component, stored, new in zip(self.component_of, self.designs, fresh, strict=True):
-            amplitude = self.posterior.amplitudes[component]
-            cross += amplitude * self.unit_s * (new @ stored.T)
-            own += amplitude * self.unit_s**2 * np.sum(new**2, axis=1)
-        explained = np.einsum("ij,jk,ik->i", cross, self.posterior.precision, cross, optimize=True)
-        variance: FloatArray = np.maximum(own - explained, 0.0) + self.posterior.noise * seconds**2
-        return np.asarray(np.sqrt(variance))
+def _prediction(mid_s: float, margin_s: float) -> Prediction:
+    return Prediction(float(mid_s), float(max(0.0, mid_s - margin_s)), float(mid_s + margin_s), CONFIDENCE)
 
 
-def _solve(site_map: SiteMap, parts: tuple[Factor, ...], widths: IntArray, seconds: FloatArray) -> tuple[_Spread, CostTable]:
-    """Fit in relative terms: every equation is divided by its measured latency, so that noise is a share."""
-    names = ["constant", *dict.fromkeys(part.component for part in parts)]
-    component_of = (0, *(names.index(part.component) for part in parts))
-    plain = (np.ones((len(widths), 1)), *design_matrices(site_map, parts, widths))
-    unit = float(np.median(seconds))  # amplitudes near 1, whatever the device's speed
-    designs = tuple(matrix * (unit / seconds)[:, None] for matrix in plain)
-    grams = [np.zeros((len(widths), len(widths))) for _ in names]
-    for component, design in zip(component_of, designs, strict=True):
-        grams[component] += design @ design.T
-    relative = variance_components.fit(tuple(grams), np.ones(len(widths)), NOISE_FLOOR)
-    weights = [relative.weights(component, design) for component, design in zip(component_of, designs, strict=True)]
-    table = CostTable.of(site_map, unit * float(weights[0][0]), parts, [unit * part for part in weights[1:]], widths)
-    return _Spread(site_map, parts, component_of, designs, relative, unit), table
-
-
-def _judge(model: LatencyPredictor, held: Sequence[Measurement], usual: float, fitted_on: int) -> HeldOutError:
-    known = model.known(model.table.site_map.widths([m.config for m in held if m.config is not None]))
-    covered = [m for m, inside in zip(held, known, strict=True) if inside]
-    predictions = model.predict_all([m.config for m in covered if m.config is not None])
-    judged = tuple(
-        Judged(m.config, prediction, usual * undisturbed_s(m.latency), m.latency.median_s)
-        for m, prediction in zip(covered, predictions, strict=True)
-        if m.config is not None
-    )
-    return HeldOutError(judged, len(held) - len(covered), fitted_on, math.sqrt(model._spread.posterior.noise))
-
-
-def _conformal_quantile(scores: FloatArray) -> float:
-    """The ceil((n + 1) 0.9)-th smallest score: a new one is below it with probability of at least 90 %."""
+def _quantile(scores: FloatArray) -> float:
+    """The ceil((n + 1) 0.9)-th smallest score: a new one is below it with a chance of at least 90 %."""
     rank = min(len(scores), math.ceil((len(scores) + 1) * CONFIDENCE))
     return float(np.sort(scores)[rank - 1])
 

@@ -1,0 +1,87 @@
+"""Solve measured whole networks for what their layers cost: the fit behind the latency predictor.
+
+Every equation is divided by its measured latency, so that noise is a share of it. Networks measured in one run share that
+run's level (a warmer processor, other neighbours); the levels are unknowns of their own and belong to no layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.latency import variance_components
+from harness.latency.cost_features import Factor, FloatArray, design_matrices, factors
+from harness.latency.cost_table import CostTable
+from harness.latency.sites import IntArray, SiteMap
+
+NOISE_FLOOR = 0.001  # relative: no clock on these machines repeats better, and the algebra stays well conditioned
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Fitted costs, and what the standard deviation of a prediction is computed from.
+
+    table: cost of every layer at every width. parts, component_of, designs: the prior's functions, the component of each (0
+    is the constant) and their matrices over the fitted networks. unit_s: the latency in whose units the weights are.
+    """
+
+    table: CostTable
+    parts: tuple[Factor, ...]
+    component_of: tuple[int, ...]
+    designs: tuple[FloatArray, ...]
+    posterior: variance_components.Posterior
+    unit_s: float
+
+    @property
+    def noise_ratio(self) -> float:
+        """Relative standard deviation of one measurement that the model cannot explain."""
+        return math.sqrt(self.posterior.noise)
+
+    @property
+    def left_out_scores(self) -> FloatArray:
+        """Error of each fitted network predicted from all the others, in units of that prediction's standard deviation."""
+        return np.asarray(np.abs(1.0 - self.posterior.left_out_mean) / self.posterior.left_out_sd)
+
+    def sd_s(self, widths: IntArray, seconds: FloatArray) -> FloatArray:
+        """Standard deviation of a measurement around the predicted ``seconds`` of each row, noise included, in seconds."""
+        cross = np.zeros((len(widths), len(self.posterior.alpha)))
+        own = np.zeros(len(widths))
+        fresh = (np.ones((len(widths), 1)), *design_matrices(self.table.site_map, self.parts, widths))
+        for component, stored, new in zip(self.component_of, self.designs, fresh, strict=True):
+            amplitude = self.posterior.amplitudes[component]
+            cross += amplitude * self.unit_s * (new @ stored.T)
+            own += amplitude * self.unit_s**2 * np.sum(new**2, axis=1)
+        explained = np.einsum("ij,jk,ik->i", cross, self.posterior.precision, cross, optimize=True)
+        variance: FloatArray = np.maximum(own - explained, 0.0) + self.posterior.noise * seconds**2
+        return np.asarray(np.sqrt(variance))
+
+
+def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequence[str]) -> Solution:
+    """Fit ``seconds`` (n) measured of networks of ``widths`` (n x groups); ``runs`` names the run of each measurement."""
+    parts = factors(site_map, widths)
+    names = ["constant", *dict.fromkeys(part.component for part in parts)]
+    component_of = (0, *(names.index(part.component) for part in parts))
+    plain = (np.ones((len(widths), 1)), *design_matrices(site_map, parts, widths))
+    unit = float(np.median(seconds))  # amplitudes near 1, whatever the device's speed
+    designs = tuple(matrix * (unit / seconds)[:, None] for matrix in plain)
+    grams = [np.zeros((len(widths), len(widths))) for _ in names]
+    for component, design in zip(component_of, designs, strict=True):
+        grams[component] += design @ design.T
+    levels = _levels(runs)
+    if levels is not None:
+        grams.append(levels @ levels.T)
+    posterior = variance_components.fit(tuple(grams), np.ones(len(widths)), NOISE_FLOOR)
+    weights = [posterior.weights(component, design) for component, design in zip(component_of, designs, strict=True)]
+    table = CostTable.of(site_map, unit * float(weights[0][0]), parts, [unit * part for part in weights[1:]], widths)
+    return Solution(table, parts, component_of, designs, posterior, unit)
+
+
+def _levels(runs: Sequence[str]) -> FloatArray | None:
+    """Which measurement belongs to which run, ``n x runs``; None where one run holds (nearly) everything."""
+    names = sorted({run for run in runs if runs.count(run) >= 3})
+    if len(names) < 2:
+        return None
+    return np.array([[float(run == name) for name in names] for run in runs])
