@@ -20,7 +20,7 @@ from search.wording import Unit, interval_percent, number, percent, points, unit
 # The light scheme's colours and the style sheet's names for them; each figure is drawn in the former.
 INK, MUTED, LINE, FRONT, PAPER = "#1c2126", "#5c6670", "#d9dde2", "#2a6f97", "#fffffe"
 ROLE_COLOURS = {"dense": "#4b5661", "off-the-shelf": "#b35900", "uniform": "#7a4fa3", "optimised": "#00795c", "candidate": "#5aa893"}
-ROLE_MARKERS = {"dense": "s", "off-the-shelf": "^", "uniform": "D", "optimised": "*", "candidate": "p"}
+ROLE_MARKERS = {"dense": "s", "off-the-shelf": "^v<>", "uniform": "D", "optimised": "*", "candidate": "pHX8"}  # one each, in turn
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FRONT: "front", PAPER: "paper"}
 _VARIABLES |= {colour: role for role, colour in ROLE_COLOURS.items()}
 _BAND = 0.05  # half width of the band in the figure of predictions
@@ -210,7 +210,7 @@ def _contenders(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         upright = [[y - 100 * test.interval_ratio[0]], [100 * test.interval_ratio[1] - y]]
         colour = _colour(entry)
         axes.errorbar([x], [y], xerr=across, yerr=upright, fmt="none", color=colour, elinewidth=1.3, capsize=2.5, alpha=0.75, zorder=2)
-        marker = ROLE_MARKERS.get(entry.contender.role, "o")
+        marker = _marker(summary, entry)
         size = 13 if marker == "*" else 8
         axes.plot([x], [y], marker=marker, markersize=size, color=colour, linestyle="none", markeredgecolor=PAPER, zorder=3,
                   gid=f"network-{place}", label=entry.contender.name)  # fmt: skip
@@ -219,6 +219,12 @@ def _contenders(axes: Any, summary: Summary, sheet: _Sheet) -> None:
     axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})", ylabel="test top-1 (%), 95 % interval")
     axes.legend(loc="best", handletextpad=0.4)
     axes.margins(x=0.08, y=0.06)
+
+
+def _marker(summary: Summary, entry: Compared) -> str:
+    alike = [other.contender.name for other in summary.compared if other.contender.role == entry.contender.role]
+    markers = ROLE_MARKERS.get(entry.contender.role, "o")
+    return markers[alike.index(entry.contender.name) % len(markers)]
 
 
 def _predicted(summary: Summary) -> str:
@@ -246,7 +252,7 @@ def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         assert entry.predicted is not None
         x, y = unit.per_second * entry.measurement.latency.median_s, unit.per_second * entry.predicted.seconds
         margins = [[y - unit.per_second * entry.predicted.low_s], [unit.per_second * entry.predicted.high_s - y]]
-        marker = ROLE_MARKERS.get(entry.contender.role, "o")
+        marker = _marker(summary, entry)
         axes.errorbar([x], [y], yerr=margins, fmt=marker, color=_colour(entry), markersize=11 if marker == "*" else 6.5, elinewidth=1,
                       markeredgecolor=PAPER, markeredgewidth=0.5, label=entry.contender.name, zorder=4)  # fmt: skip
     axes.set(title="Latency", xlabel=f"{summary.provenance} latency, median ({unit.name})", xlim=(low, high), ylim=(low, high))
@@ -262,7 +268,7 @@ def _errors(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         _error_bar(axes, unit, forecast, FRONT, "o", 5)
     for entry in summary.compared:
         if entry.predicted is not None:
-            marker = ROLE_MARKERS.get(entry.contender.role, "o")
+            marker = _marker(summary, entry)
             told = Forecast(entry.contender.config, entry.measurement.latency, entry.predicted)
             _error_bar(axes, unit, told, _colour(entry), marker, 11 if marker == "*" else 6.5)
     reach = max(6.5, 1.1 * max(abs(value) for value in axes.get_ylim()))

@@ -66,6 +66,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     """The answer, the compared networks and the paths, on the terminal."""
     console.print(Text(wording.headline(summary), style="bold"))
     console.print(Text(wording.rival_sentence(summary)))
+    if noisy := wording.noise_sentence(summary):
+        console.print(Text(noisy, style="yellow"))
     console.print(_rich(tables.compared(summary)))
     console.print(Text(f"Limits: {wording.limit_sentence(summary)}."))
     console.print(Text(wording.error_sentence(summary)))

@@ -11,7 +11,6 @@ from search.wording import (
     Unit,
     duration,
     interval_percent,
-    noise_words,
     percent,
     points,
     points_interval,
@@ -47,8 +46,8 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     contender, unit, dense = entry.contender, unit_for(summary), summary.dense
     latency, test = entry.measurement.latency, contender.test
     slowest = max(other.measurement.latency.median_s for other in summary.compared)
-    noise = noise_words(entry)
-    count = f"n = {len(latency.samples_s)}" + (f"; noisy: {noise}" if noise else "")
+    noise = bool(latency.noise)
+    count = f"n = {len(latency.samples_s)}" + (", noisy" if noise else "")
     bars = ((contender.role, latency.median_s / slowest),)
     against = [_speed_cell(entry.against_dense)] + ([_speed_cell(entry.against_off_the_shelf)] if summary.off_the_shelf else [])
     return (
@@ -66,7 +65,8 @@ def _speed_cell(judged: SpeedUp | None) -> Cell:
     if judged is None:
         return Cell(MISSING, tone="quiet")
     tone = {"faster": "good", "slower": "bad"}.get(judged.outcome, "quiet")
-    return Cell(verdict_words(judged), verdict_interval(judged), "", tone)
+    needed = f"{percent(judged.smallest_detectable_ratio, 1)} would show" if judged.outcome == "cannot tell" else ""
+    return Cell(verdict_words(judged), verdict_interval(judged), needed, tone)
 
 
 def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:

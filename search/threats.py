@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+
 from search.summary import Summary
-from search.wording import count_words, noise_words, percent, points
+from search.wording import count_words, noise_sentence, percent, points
 
 FEW_IMAGES = 2000  # fewer: one wrong answer is worth more than a twentieth of a point
+DRIFTED = 0.05  # median miss of the predictions above which the machine itself must have changed
 LOADED = 1.5  # load average above which other programs competed for the processor
 
 
@@ -21,21 +24,31 @@ def _simulated(summary: Summary) -> tuple[str, ...]:
 
 
 def _noise(summary: Summary) -> tuple[str, ...]:
-    said = [
-        f"The measurement of {entry.contender.name} is noisy ({noise}): read its interval, not its median."
-        for entry in summary.compared
-        if (noise := noise_words(entry))
-    ]
+    said = [sentence] if (sentence := noise_sentence(summary)) else []
     loads = [load for s in (summary.conditions.before, summary.conditions.after) if (load := s.load_average) is not None]
     if loads and max(loads) > LOADED:
         said.append(f"Other programs ran on the host (load average up to {max(loads):.1f}); interleaving spreads their harm evenly.")
     if summary.conditions.throttled:
         said.append("The device throttled while it was measured.")
+    said += _drifted(summary)
     if summary.conditions.effective_precision != summary.conditions.precision:
         said.append(
             f"The device computed in {summary.conditions.effective_precision}, although {summary.conditions.precision} was asked for."
         )
     return tuple(said)
+
+
+def _drifted(summary: Summary) -> list[str]:
+    """Whether the machine was another one, in effect, than when the predictor's measurements were taken."""
+    missed = [e.predicted.seconds / e.measurement.latency.median_s - 1 for e in summary.compared if e.predicted is not None]
+    typical = statistics.median(missed) if missed else 0.0
+    if abs(typical) <= DRIFTED:
+        return []
+    return [
+        f"The compared networks ran {'slower' if typical < 0 else 'faster'} than predicted (median error {percent(typical, 0)}): the "
+        "machine was in another state than when the predictor's measurements were taken. Ratios between networks hold, for they were "
+        "measured in turns."
+    ]
 
 
 def _accuracy(summary: Summary) -> tuple[str, ...]:
@@ -54,7 +67,7 @@ def _accuracy(summary: Summary) -> tuple[str, ...]:
         )
         limit = summary.outcome.max_drop_points
         if limit is not None and lost.points <= limit < lost.high:
-            said.append(f"The test drop keeps the limit of {limit:g} points, but its interval does not exclude a larger drop.")
+            said.append(f"The test drop keeps the limit of {limit:g}, but its interval does not exclude a larger drop.")
     said.append("Every network was fine-tuned once, with one seed; another seed moves each accuracy by its own noise.")
     return tuple(said)
 

@@ -84,7 +84,7 @@ def times(figure: float) -> str:
 
 def count_words(count: int, one: str, several: str = "") -> str:
     """``1 block``, ``5 blocks``."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}".replace(",", NARROW)
+    return f"{_fixed(count, 0)} {one if count == 1 else several or one + 's'}"
 
 
 def size(value: float) -> str:
@@ -119,9 +119,7 @@ def verdict_words(judged: SpeedUp) -> str:
 
 
 def verdict_interval(judged: SpeedUp) -> str:
-    """The interval of the factor, or what would have been needed to tell."""
-    if judged.outcome == "cannot tell":
-        return f"a difference of {percent(judged.smallest_detectable_ratio, 1)} would have shown"
+    """The 95 % interval of the factor."""
     low, high = (judged.low, judged.high) if judged.outcome != "slower" else (1 / judged.high, 1 / judged.low)
     places = 2 if high - low >= 0.05 else 3
     return f"{_fixed(low, places)}{DASH}{_fixed(high, places)}×"
@@ -170,9 +168,13 @@ def rival_sentence(summary: Summary) -> str:
     if rival is None:
         return "Off-the-shelf: there is no published configuration for this network to compare with."
     return (
-        f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; "
-        f"the optimised network {_speed(best.against_off_the_shelf, 'runs', 'it')}."
+        f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; the optimised "
+        f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}."
     )
+
+
+def _same_widths(best: Compared, rival: Compared) -> str:
+    return ", for it keeps the very same channels" if best.contender.config == rival.contender.config else ""
 
 
 def _speed(judged: SpeedUp | None, verb: str, baseline: str) -> str:
@@ -224,9 +226,17 @@ def error_sentence(summary: Summary) -> str:
     )
 
 
-def noise_words(entry: Compared) -> str:
-    """Why a measurement is marked, or nothing."""
-    return "; ".join(entry.measurement.latency.noise)
+def noise_sentence(summary: Summary) -> str:
+    """How many of the comparison's measurements are noisy, and why the worst one is; nothing when none is."""
+    noisy = [entry for entry in summary.compared if entry.measurement.latency.noise]
+    if not noisy:
+        return ""
+    worst = max(noisy, key=lambda entry: entry.measurement.latency.block_spread_ratio)
+    reasons = "; ".join(worst.measurement.latency.noise)
+    return (
+        f"{len(noisy)} of {count_words(len(summary.compared), 'measurement')} {'is' if len(noisy) == 1 else 'are'} noisy, "
+        f"{worst.contender.name} most of all ({reasons}): trust the speed-ups, which compare neighbouring blocks, more than the medians."
+    )
 
 
 def _places(figure: float) -> int:

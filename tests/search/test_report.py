@@ -1,6 +1,8 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -11,7 +13,8 @@ from rich.console import Console
 from harness.errors import CampaignError
 from search import rehearsal, report, summary, wording
 from search.rehearsal import Rehearsal
-from search.summary import Summary
+from search.summary import Compared, Drop, SpeedUp, Summary
+from search.threats import threats
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +164,9 @@ def test_what_is_missing_is_said_in_words(bare_files: tuple[str, str]) -> None:
 
 def test_names_cannot_break_the_page_or_the_markdown_tables(told: Summary) -> None:
     hostile = '<script>alert("1")</script>|a\nb'
-    entries = [*told.compared]
-    entries[1] = type(entries[1])(**{**vars(entries[1]), "contender": _renamed(entries[1].contender, hostile)})
-    changed = type(told)(**{**_fields(told), "compared": tuple(entries), "folder": told.folder.parent / "hostile"})
+    entry = told.compared[1]
+    renamed = replace(entry, contender=replace(entry.contender, name=hostile, source=hostile))
+    changed = replace(told, compared=(told.compared[0], renamed, *told.compared[2:]), folder=told.folder.parent / "hostile")
     changed.folder.mkdir()
     page, text = (path.read_text() for path in report.write(changed))
     assert "<script" not in page
@@ -172,13 +175,88 @@ def test_names_cannot_break_the_page_or_the_markdown_tables(told: Summary) -> No
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
-def _renamed(contender: summary.Contender, name: str) -> summary.Contender:
-    fields = {field: getattr(contender, field) for field in contender.__dataclass_fields__}
-    return summary.Contender(**{**fields, "name": name, "source": name})
+def change(told: Summary, role: str, alter: Callable[[Compared], Compared]) -> Summary:
+    """The same campaign with every network of a role ("" for all) altered."""
+    return replace(told, compared=tuple(alter(e) if role in ("", e.contender.role) else e for e in told.compared))
 
 
-def _fields(told: Summary) -> dict[str, object]:
-    return {field: getattr(told, field) for field in told.__dataclass_fields__}
+def faster(entry: Compared, factor: float) -> Compared:
+    latency = replace(entry.measurement.latency, samples_s=tuple(sample / factor for sample in entry.measurement.latency.samples_s))
+    return replace(entry, measurement=replace(entry.measurement, latency=latency))
+
+
+def test_a_machine_in_another_state_than_the_predictors_is_told(told: Summary) -> None:
+    assert not [threat for threat in threats(told) if "another state" in threat]
+    slow = [threat for threat in threats(change(told, "", lambda entry: faster(entry, 0.5))) if "another state" in threat]
+    assert len(slow) == 1
+    assert "ran slower than predicted (median error −50 %)" in slow[0]
+
+
+def test_a_plain_network_that_beats_the_answer_is_told(told: Summary) -> None:
+    assert not [threat for threat in threats(told) if "ran faster and answered" in threat]
+    beaten = change(told, "uniform", lambda entry: faster(entry, 4))
+    assert [threat for threat in threats(beaten) if threat.startswith("uniform ran faster and answered at least as many")]
+
+
+def test_an_answer_that_equals_the_published_network_is_called_that(told: Summary) -> None:
+    assert told.off_the_shelf is not None
+    config = told.off_the_shelf.contender.config
+    equal = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=config)))
+    assert "for it keeps the very same channels" in wording.rival_sentence(equal)
+    assert "for it keeps" not in wording.rival_sentence(told)
+
+
+VERDICTS = (
+    ("faster", 2.0, "runs 2.00× faster than dense"),
+    ("slower", 0.5, "runs 2.00× slower than dense"),
+    ("same", 1.001, "runs as fast as dense"),
+    ("cannot tell", 1.02, "cannot be told from dense in speed"),
+)
+
+
+@pytest.mark.parametrize(("outcome", "times", "claim"), VERDICTS, ids=[outcome for outcome, _, _ in VERDICTS])
+def test_the_claim_is_the_verdict(told: Summary, outcome: str, times: float, claim: str) -> None:
+    judged = SpeedUp("dense", times, 0.9 * times, 1.1 * times, outcome, 0.17)
+    changed = change(told, "optimised", lambda entry: replace(entry, against_dense=judged))
+    assert wording.headline(changed).startswith(f"resnet20 {claim} (median")
+    cell = next(row[2] for row in report.tables.compared(changed).rows if row[0].text == "optimised")
+    assert outcome in cell.text
+    assert (cell.note == "17.0 % would show") == (outcome == "cannot tell")
+
+
+@pytest.mark.parametrize(
+    ("drop", "loss"),
+    [
+        (Drop(0.5, -1, 2), "at a test top-1 drop of 0.50 points"),
+        (Drop(-0.5, -2, 1), "at a test top-1 0.50 points above dense"),
+        (Drop(0.0, -1, 1), "at an unchanged test top-1"),
+    ],
+    ids=["lost", "won", "kept"],
+)
+def test_the_loss_is_told_with_its_sign(told: Summary, drop: Drop, loss: str) -> None:
+    assert loss in wording.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
+
+
+LIMITS = (
+    (0.5, 0.5, "drop of at most 1 point: kept on validation and test"),
+    (0.5, 1.5, "drop of at most 1 point: kept on validation, missed on test"),
+    (1.5, 0.5, "drop of at most 1 point: missed on validation, kept on test"),
+    (1.5, 1.5, "drop of at most 1 point: missed on validation and test"),
+)
+
+
+@pytest.mark.parametrize(("validation", "test", "said"), LIMITS, ids=[said.partition(": ")[2] for _, _, said in LIMITS])
+def test_limits_are_judged_on_both_splits(told: Summary, validation: float, test: float, said: str) -> None:
+    drops = {"validation_drop": Drop(validation, -1, 3), "test_drop": Drop(test, -1, 3)}
+    assert wording.limit_sentence(change(told, "optimised", lambda entry: replace(entry, **drops))) == said
+
+
+def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None:
+    median_s = told.optimised.measurement.latency.median_s
+    for limit_s, said in ((1.01 * median_s, "kept"), (0.99 * median_s, "missed")):
+        asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
+        assert wording.limit_sentence(asked).endswith(f": {said}")
+    assert wording.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
 
 
 def test_a_report_written_twice_is_the_same(told: Summary, page: str) -> None:
@@ -224,8 +302,8 @@ def test_noise_is_marked_and_explained(told: Summary, tmp_path: Path) -> None:
     latency["preempted"] = list(range(100))
     (copy / "proof.json").write_text(json.dumps(document))
     page, text = (path.read_text() for path in report.write(summary.load(copy)))
-    assert "The measurement of optimised is noisy (16.7% of the samples were preempted)" in text
-    assert "noisy: 16.7% of the samples were preempted" in page
+    assert "1 of 6 measurements is noisy, optimised most of all (16.7% of the samples were preempted)" in text
+    assert "n = 600, noisy" in page or "n = 600, noisy" in page
 
 
 @pytest.mark.parametrize(
