@@ -115,6 +115,11 @@ class LatencyPredictor:
         """Standard deviation of a measurement around each row's prediction, in seconds."""
         return self._solution.sd_s(widths, self.seconds(widths))
 
+    def difference_sd_s(self, widths: IntArray, reference: IntArray) -> FloatArray:
+        """Standard deviation of (each row's latency - that of the one row ``reference``), measurement noise left out, in seconds."""
+        self.seconds(np.concatenate([widths, reference[None, :]]))
+        return self._solution.difference_sd_s(widths, reference)
+
     def require(self, conditions: Conditions) -> None:
         """Refuse to speak for other conditions than those measured: LatencyUnknown, naming what differs."""
         differences = self.conditions.differences(conditions)

@@ -47,16 +47,26 @@ class Solution:
 
     def sd_s(self, widths: IntArray, seconds: FloatArray) -> FloatArray:
         """Standard deviation of a measurement around the predicted ``seconds`` of each row, noise included, in seconds."""
-        cross = np.zeros((len(widths), len(self.posterior.alpha)))
-        own = np.zeros(len(widths))
-        fresh = (np.ones((len(widths), 1)), *design_matrices(self.table.site_map, self.parts, widths))
+        return np.asarray(np.sqrt(self._variance(self._fresh(widths)) + self.posterior.noise * seconds**2))
+
+    def difference_sd_s(self, widths: IntArray, reference: IntArray) -> FloatArray:
+        """Standard deviation of each row's true latency less that of the network ``reference`` (a row), in seconds."""
+        here, there = self._fresh(widths), self._fresh(reference[None, :])
+        return np.asarray(np.sqrt(self._variance(tuple(ours - theirs for ours, theirs in zip(here, there, strict=True)))))
+
+    def _fresh(self, widths: IntArray) -> tuple[FloatArray, ...]:
+        return (np.ones((len(widths), 1)), *design_matrices(self.table.site_map, self.parts, widths))
+
+    def _variance(self, fresh: tuple[FloatArray, ...]) -> FloatArray:
+        """Posterior variance of what ``fresh`` design matrices stand for, without noise."""
+        count = len(fresh[0])
+        cross, own = np.zeros((count, len(self.posterior.alpha))), np.zeros(count)
         for component, stored, new in zip(self.component_of, self.designs, fresh, strict=True):
             amplitude = self.posterior.amplitudes[component]
             cross += amplitude * self.unit_s * (new @ stored.T)
             own += amplitude * self.unit_s**2 * np.sum(new**2, axis=1)
-        explained = np.einsum("ij,jk,ik->i", cross, self.posterior.precision, cross, optimize=True)
-        variance: FloatArray = np.maximum(own - explained, 0.0) + self.posterior.noise * seconds**2
-        return np.asarray(np.sqrt(variance))
+        explained = np.sum((cross @ self.posterior.precision) * cross, axis=1)
+        return np.asarray(np.maximum(own - explained, 0.0))
 
 
 def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequence[str]) -> Solution:
