@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.summary import Compared, Forecast, Summary
+from harness.latency.held_out import Judged
+from harness.records.measurement import Prediction
+from search.summary import Compared, Summary
 from search.trial import Trial
 from search.wording import Unit, interval_percent, number, percent, points, unit_for
 
@@ -238,13 +240,13 @@ def _colour(entry: Compared) -> str:
 def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
     unit = unit_for(summary)
     predicted = [entry for entry in summary.compared if entry.predicted is not None]
-    known = [f.measured.median_s for f in summary.forecasts] + [e.measurement.latency.median_s for e in predicted]
+    known = [f.measured_s for f in summary.forecasts] + [e.measurement.latency.median_s for e in predicted]
     low, high = 0.9 * unit.per_second * min(known), 1.06 * unit.per_second * max(known)
     axes.fill_between([low, high], [low * (1 - _BAND), high * (1 - _BAND)], [low * (1 + _BAND), high * (1 + _BAND)], color=LINE, alpha=0.6,
                       linewidth=0, label="±5 %", zorder=1)  # fmt: skip
     axes.plot([low, high], [low, high], color=MUTED, linewidth=1, zorder=1, label="equal")
     for place, forecast in enumerate(summary.forecasts):
-        x, y = (unit.per_second * s for s in (forecast.measured.median_s, forecast.predicted.seconds))
+        x, y = (unit.per_second * s for s in (forecast.measured_s, forecast.predicted.seconds))
         axes.plot([x], [y], marker="o", color=FRONT, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.5, linestyle="none",
                   gid=f"held-out-{place}", zorder=3, label="held out" if place == 0 else None)  # fmt: skip
         sheet.tips[f"held-out-{place}"] = _forecast_tip(forecast, unit)
@@ -255,7 +257,7 @@ def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
         marker = _marker(summary, entry)
         axes.errorbar([x], [y], yerr=margins, fmt=marker, color=_colour(entry), markersize=11 if marker == "*" else 6.5, elinewidth=1,
                       markeredgecolor=PAPER, markeredgewidth=0.5, label=entry.contender.name, zorder=4)  # fmt: skip
-    axes.set(title="Latency", xlabel=f"{summary.provenance} latency, median ({unit.name})", xlim=(low, high), ylim=(low, high))
+    axes.set(title="Latency", xlabel=f"{summary.provenance} latency ({unit.name})", xlim=(low, high), ylim=(low, high))
     axes.set_ylabel(f"{_predicted(summary)} ({unit.name}), 90 % interval")
     axes.legend(loc="upper left", handletextpad=0.4)
 
@@ -265,26 +267,24 @@ def _errors(axes: Any, summary: Summary, sheet: _Sheet) -> None:
     axes.axhspan(-100 * _BAND, 100 * _BAND, color=LINE, alpha=0.6, linewidth=0, zorder=0)
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
     for forecast in summary.forecasts:
-        _error_bar(axes, unit, forecast, FRONT, "o", 5)
+        _error_bar(axes, unit, (forecast.measured_s, forecast.predicted), FRONT, ("o", 5))
     for entry in summary.compared:
         if entry.predicted is not None:
             marker = _marker(summary, entry)
-            told = Forecast(entry.contender.config, entry.measurement.latency, entry.predicted)
-            _error_bar(axes, unit, told, _colour(entry), marker, 11 if marker == "*" else 6.5)
+            pair = entry.measurement.latency.median_s, entry.predicted
+            _error_bar(axes, unit, pair, _colour(entry), (marker, 11 if marker == "*" else 6.5))
     reach = max(6.5, 1.1 * max(abs(value) for value in axes.get_ylim()))
-    axes.set(title="Error", xlabel=f"{summary.provenance} latency, median ({unit.name})", ylim=(-reach, reach))
+    axes.set(title="Error", xlabel=f"{summary.provenance} latency ({unit.name})", ylim=(-reach, reach))
     axes.set_ylabel(f"predicted − {summary.provenance} (%), 90 % interval")
 
 
-def _error_bar(axes: Any, unit: Unit, told: Forecast, colour: str, marker: str, size: float) -> None:
-    measured, predicted = told.measured.median_s, told.predicted
+def _error_bar(axes: Any, unit: Unit, pair: tuple[float, Prediction], colour: str, mark: tuple[str, float]) -> None:
+    (measured, predicted), (marker, size) = pair, mark
     error, low, high = (100 * (value / measured - 1) for value in (predicted.seconds, predicted.low_s, predicted.high_s))
     axes.errorbar([unit.per_second * measured], [error], yerr=[[error - low], [high - error]], fmt=marker, color=colour, markersize=size,
                   elinewidth=0.9, markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3)  # fmt: skip
 
 
-def _forecast_tip(forecast: Forecast, unit: Unit) -> str:
-    return (
-        f"held-out network: measured {unit.told(forecast.measured.median_s)}, predicted {unit.told(forecast.predicted.seconds)} "
-        f"({number(100 * forecast.error_ratio)} %)"
-    )
+def _forecast_tip(forecast: Judged, unit: Unit) -> str:
+    undisturbed, median, predicted = (unit.told(s) for s in (forecast.measured_s, forecast.median_s, forecast.predicted.seconds))
+    return f"held-out network: undisturbed {undisturbed}, median {median}, predicted {predicted} ({number(100 * forecast.error_ratio)} %)"

@@ -277,8 +277,16 @@ class _World:
         path.write_text(json.dumps({"benchmarks": entries, **benchmark_json.top_level([self.architecture], answers)}))
 
 
-if __name__ == "__main__":
-    from search import report, summary
+def main(words: Sequence[str]) -> int:
+    """The command line: one argument, the folder."""
+    from search import report, summary  # only here: the report needs no rehearsal
 
-    made = write(Path(sys.argv[1]))
-    print(*report.write(summary.load(made)), sep="\n")
+    if len(words) != 1:
+        print("give the folder to write to: python -m search.rehearsal FOLDER", file=sys.stderr)
+        return 2
+    print(*report.write(summary.load(write(Path(words[0])))), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

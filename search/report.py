@@ -104,9 +104,14 @@ def _prediction(summary: Summary) -> Section:
     title = f"Predicted against {summary.provenance}"
     if not summary.forecasts and all(entry.predicted is None for entry in summary.compared):
         return Section("prediction", title, (wording.error_sentence(summary), *summary.notes))
-    judged = "Held-out networks are judged on samples that nothing disturbed; the figure shows quoted medians, disturbances included."
-    said = (wording.error_sentence(summary), judged) if summary.held_out else (wording.error_sentence(summary),)
-    return Section("prediction", title, said, plots.predictions(summary))
+    said = [wording.error_sentence(summary)]
+    if summary.held_out is not None:
+        against = wording.percent(summary.held_out.mape_of_medians_ratio)
+        said.append(
+            "Held-out networks are judged, and drawn, by the samples that no other program disturbed, compared networks by the quoted "
+            f"median. Against the held-out networks' own medians, disturbances included, the mean error is {against}."
+        )
+    return Section("prediction", title, tuple(said), plots.predictions(summary))
 
 
 def _layers(summary: Summary) -> list[Section]:

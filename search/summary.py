@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import CampaignError, ConditionsDiffer, HarnessError, LatencyUnknown, RecordError
-from harness.latency.held_out import HeldOutError
+from harness.latency.held_out import HeldOutError, Judged
 from harness.latency.predictor import LatencyPredictor
 from harness.latency.verdict import verdict
 from harness.records import benchmark_json
@@ -24,7 +24,7 @@ from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
-from harness.records.measurement import Latency, Measurement, Prediction
+from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
 from search import journal, outcome
 from search.layer_table import LayerTable, layer_table
@@ -76,27 +76,13 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """A network that the predictor was not fitted on: what it said, and what was then measured."""
-
-    config: PruningConfig
-    measured: Latency
-    predicted: Prediction
-
-    @property
-    def error_ratio(self) -> float:
-        """(predicted - measured median) / measured median."""
-        return self.predicted.seconds / self.measured.median_s - 1
-
-
-@dataclass(frozen=True)
 class Summary:
     """A finished campaign, whole.
 
     compared: in the order of the comparison. trials: in the order in which they ran. front: numbers of the trials that no
     other of the same length beats in both predicted latency and validation top-1, fastest first. designs: measured networks
-    that the latency predictor was fitted on. held_out: its error on others, None where there are none; forecasts: these
-    others. layers: None where the device gave no times per layer. stopped: why the search ended, in the journal's words.
+    that the latency predictor was fitted on. held_out: its error on others, None where there are none. layers: None where
+    the device gave no times per layer. stopped: why the search ended, in the journal's words.
     imported: trials taken over from other campaigns. notes: what is missing from the figures and why, one sentence each.
     """
 
@@ -108,7 +94,6 @@ class Summary:
     front: tuple[int, ...]
     designs: int
     held_out: HeldOutError | None
-    forecasts: tuple[Forecast, ...]
     layers: LayerTable | None
     stopped: str
     imported: int
@@ -133,6 +118,11 @@ class Summary:
         """The fastest of the published configurations, the hardest to beat; None where the network has none."""
         published = [entry for entry in self.compared if entry.contender.role == "off-the-shelf"]
         return min(published, key=lambda entry: entry.measurement.latency.median_s, default=None)
+
+    @property
+    def forecasts(self) -> tuple[Judged, ...]:
+        """Random networks that the predictor was not fitted on: what it said of each, and what was then measured."""
+        return self.held_out.judged if self.held_out else ()
 
     @property
     def provenance(self) -> str:
@@ -168,7 +158,6 @@ def load(folder: Path) -> Summary:
         front=front(tried.finished),
         designs=sum(m.role != "held-out" for m in ours),
         held_out=predictor.held_out if predictor and predictor.held_out and predictor.held_out.judged else None,
-        forecasts=_forecasts(predictor, ours),
         layers=layer_table(architecture, told.contender("optimised").config, dense, optimised),
         stopped=tried.stopped,
         imported=len(tried.imported),
@@ -249,13 +238,6 @@ def _predict(predictor: LatencyPredictor | None, config: PruningConfig | None) -
         return predictor.predict(config)
     except LatencyUnknown:
         return None
-
-
-def _forecasts(predictor: LatencyPredictor | None, ours: Sequence[Measurement]) -> tuple[Forecast, ...]:
-    if predictor is None or predictor.held_out is None:
-        return ()
-    measured = {m.config: m.latency for m in ours if m.role == "held-out"}
-    return tuple(Forecast(judged.config, measured[judged.config], judged.predicted) for judged in predictor.held_out.judged)
 
 
 def _compare(

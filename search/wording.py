@@ -218,11 +218,12 @@ def error_sentence(summary: Summary) -> str:
     if summary.held_out is None:
         return "The predictor's error is unknown: no held-out network was measured."
     held = summary.held_out
+    refused = f"; {held.refused} more could not be predicted" if held.refused else ""
     return (
         f"Predicted against {summary.provenance}, {count_words(len(held.judged), 'random configuration')} that the fit never saw: "
         f"median absolute error {percent(held.median_ratio)}, mean {percent(held.mape_ratio)}, largest {percent(held.max_ratio)}, "
         f"{percent(held.within_ratio(0.05), 0)} within ±5 %, rank correlation {held.rho:.4f}; "
-        f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}."
+        f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}{refused}."
     )
 
 

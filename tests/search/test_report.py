@@ -329,3 +329,10 @@ def test_durations_read_as_people_say_them(seconds: float, shown: str) -> None:
 )
 def test_numbers_have_a_real_minus_and_no_false_decimals(figure: float, shown: str) -> None:
     assert wording.number(figure) == shown
+
+
+def test_a_rehearsal_is_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rehearsal.main([str(tmp_path / "campaign")]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "campaign" / name) for name in ("report.html", "report.md")]
+    assert rehearsal.main([]) == 2
+    assert "give the folder" in capsys.readouterr().err
