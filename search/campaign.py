@@ -18,11 +18,12 @@ from search.choice import Standing
 from search.events import Begun, Ended, Event, Improved, Observer, TrialFinished, TrialProgress, TrialStarted, silent
 from search.goals import Goal, check_reachable
 from search.journal import Contents, Header, Journal
-from search.pool import Here, Pool
+from search.pool import Here, Pool, Progress
 from search.seeds import initial_rows
 from search.selector import Optimizer
 from search.space import SearchSpace
 from search.trial import MODEL, REPEAT, SEED, Evaluate, Floats, KnownLatency, Trial, TrialRequest, TuningChoice
+from search.workers import Processes
 
 SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
 
@@ -107,13 +108,15 @@ def run(
     imported: Sequence[Trial] = (),
     resume: bool = False,
     guard: Callable[[], None] | None = None,
+    pool: Callable[[Progress], Pool] | None = None,
 ) -> CampaignResult:
     """Run a campaign to its end, or go on with an interrupted one.
 
     directory: of the journal. published: configurations to try early, as they are (``space`` must have been made with them as
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
-    raise when something under the campaign has changed. Raises CampaignError, and whatever ``guard`` raises; an interrupted
-    campaign goes on with ``resume``.
+    raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
+    or ``workers`` child processes when there are several or a time limit is set. Raises CampaignError, and whatever
+    ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)
     header = settings.header(space)
@@ -123,7 +126,7 @@ def run(
     else:
         journal, before = Journal.create(directory, header), Contents(header)
     try:
-        running = _Campaign(settings, space, latency, evaluate, journal, before, observer, published, tuple(imported), guard)
+        running = _Campaign(settings, space, latency, evaluate, journal, before, observer, published, tuple(imported), guard, pool)
         try:
             return running.to_the_end()
         finally:
@@ -174,6 +177,7 @@ class _Campaign:
         published: Sequence[PruningConfig],
         imported: tuple[Trial, ...],
         guard: Callable[[], None] | None,
+        pool: Callable[[Progress], Pool] | None,
     ) -> None:
         self.settings, self.space, self.latency, self.journal, self.observer = settings, space, latency, journal, observer
         self.guard = guard
@@ -189,7 +193,7 @@ class _Campaign:
         self.hopeless = 0
         self.worst_drop = 0.0
         self.dense_s = float(latency.seconds(_dense_widths(space))[0])
-        self.pool: Pool = Here(evaluate, lambda number, phase, share: self.tell_observer(TrialProgress(number, phase, share)))
+        self.pool: Pool = (pool or _local_pool(settings, evaluate))(lambda *progress: self.tell_observer(TrialProgress(*progress)))
         self.in_flight = 0
         seeds = initial_rows(space, latency, published, min(settings.seeds, settings.trials), settings.seed)
         self.optimizer = Optimizer(space, latency, settings.goal, settings.seed, seeds, self.pool.slots)
@@ -356,6 +360,12 @@ class _Campaign:
         """Whether the observation beats all before it, for the goal."""
         earlier = [_rank(one, self.settings.goal) for one in self.finished if one.outcome.ok]
         return not earlier or _rank(trial, self.settings.goal) < min(earlier)
+
+
+def _local_pool(settings: CampaignSettings, evaluate: Evaluate) -> Callable[[Progress], Pool]:
+    if settings.workers > 1 or settings.trial_timeout_s < math.inf:
+        return lambda progress: Processes(evaluate, settings.workers, settings.trial_timeout_s, progress)
+    return lambda progress: Here(evaluate, progress)
 
 
 def _rank(trial: Trial, goal: Goal) -> tuple[float, float]:

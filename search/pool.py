@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
-from harness.errors import HarnessError
-from search.trial import Evaluate, TrialOutcome, TrialRequest
+from search.trial import Evaluate, TrialOutcome, TrialRequest, attempt
 
 Progress = Callable[[int, str, float], None]
 """Trial number, phase and the share of it that is done."""
 
 
 class Pool(Protocol):
-    """Runs trials; ``slots`` may be in flight at once."""
+    """Runs trials."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many may be in flight at once."""
+        ...
 
     def submit(self, request: TrialRequest) -> None:
         """Begin a trial as soon as a slot is free."""
@@ -52,14 +53,3 @@ class Here:
     def close(self) -> None:
         """Forget what was not begun."""
         self._waiting.clear()
-
-
-def attempt(evaluate: Evaluate, request: TrialRequest, report: Callable[[str, float], None]) -> TrialOutcome:
-    """One evaluation whose failure is an outcome: the campaign must survive any configuration."""
-    began = time.perf_counter()
-    try:
-        return evaluate(request, report).checked()
-    except HarnessError as error:
-        return TrialOutcome.crashed(str(error), time.perf_counter() - began)
-    except Exception as error:
-        return TrialOutcome.crashed(f"{type(error).__name__}: {error}", time.perf_counter() - began)

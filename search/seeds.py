@@ -11,27 +11,27 @@ from harness.records.pruning_config import PruningConfig
 from search.space import SearchSpace
 from search.trial import Floats, KnownLatency, TuningChoice
 
-UNIFORM_RATIOS = (0.8, 0.6, 0.9, 0.7, 0.5, 0.95)
-TARGETS = (0.85, 0.7, 0.55)  # of the dense latency, for "prune this next"
+UNIFORM_RATIOS = (0.8, 0.6)
+TARGETS = (0.85, 0.7, 0.55, 0.4)  # of the dense latency, for "prune this next"
+DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary others
 
 
 def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[PruningConfig], count: int, seed: int) -> list[Floats]:
     """``count`` different rows to begin with.
 
     First come the dense network and the published configurations as they are, then solutions of "prune this next" at
-    several latencies, then uniform keep ratios, first exactly and later disturbed, with recipes around the off-the-shelf one.
+    several latencies and uniform keep ratios, all with the off-the-shelf recipe; then disturbed ones with recipes around it.
     """
     rng = np.random.default_rng([seed, 3])
     recipe = space.ranges.off_the_shelf
+    anchors = prune_next(space, latency, TARGETS)
+    anchors += [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
     rows = [space.encode(config, recipe) for config in (space.architecture.dense(), *published)]
-    rows += [_with_recipe(space, row, recipe) for row in prune_next(space, latency, TARGETS)]
+    rows += [_with_recipe(space, widths, recipe) for widths in anchors]
     for place in range(4 * count):
-        keep = np.full((1, space.groups), UNIFORM_RATIOS[place % len(UNIFORM_RATIOS)])
-        if place < 4:
-            rows.append(_with_recipe(space, space.snap(keep)[0].astype(np.float64), recipe))
-        else:
-            disturbed = space.snap(np.clip(keep + rng.normal(0.0, 0.12, keep.shape), 0.0, 1.0))[0]
-            rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, recipe, rng)))
+        keep = space.features(_with_recipe(space, anchors[place % len(anchors)], recipe)[None]).pruned
+        disturbed = space.snap(np.clip(1.0 - keep + rng.normal(0.0, DISTURBANCE, keep.shape), 0.0, 1.0))[0]
+        rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, recipe, rng)))
     distinct: dict[bytes, Floats] = {}
     for row in rows:
         distinct.setdefault(space.keys(row[None])[0], row)
@@ -41,9 +41,8 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
 def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[float]) -> list[Floats]:
     """Width rows found by removing, again and again, what saves most latency per accuracy that it may cost.
 
-    The cost before any trial is the surrogate's prior: the squared pruned fraction of the group, weighed by the
-    share of multiply-accumulates it takes part in being lost. Returns one row (widths only) per reached target, a ratio to
-    the dense latency.
+    What it may cost, before any trial, is the surrogate's prior: the squared pruned fraction of every group. Returns one
+    row (widths only) per reached target, a ratio to the dense latency.
     """
     row = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
     dense_s = current_s = float(latency.seconds(space.widths(row[None]))[0])

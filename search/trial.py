@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import HarnessError
 from harness.records.pruning_config import PruningConfig
 
 Floats = npt.NDArray[np.float64]
@@ -133,3 +135,14 @@ class Evaluate(Protocol):
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune and judge; exceptions count as a crashed trial."""
         ...
+
+
+def attempt(evaluate: Evaluate, request: TrialRequest, report: Report) -> TrialOutcome:
+    """One evaluation whose failure is an outcome: the campaign must survive any configuration."""
+    began = time.perf_counter()
+    try:
+        return evaluate(request, report).checked()
+    except HarnessError as error:
+        return TrialOutcome.crashed(str(error), time.perf_counter() - began)
+    except Exception as error:
+        return TrialOutcome.crashed(f"{type(error).__name__}: {error}", time.perf_counter() - began)

@@ -38,9 +38,11 @@ def test_a_hopeless_drop_keeps_its_order() -> None:
     assert (np.diff(values) < 0).all()
 
 
-def test_the_incumbent_is_feasible_by_posterior_mean() -> None:
-    assert incumbent_latency(MEAN, LATENCY, 1.0) == 0.5
-    assert incumbent_latency(MEAN, LATENCY, 0.1) is None
+def test_the_incumbent_is_feasible_with_some_certainty() -> None:
+    """Chances at a limit of 1 point: 0.999, 0.34 and 0.84."""
+    assert incumbent_latency(MEAN, DEVIATION, LATENCY, 1.0, 0.8) == 0.5
+    assert incumbent_latency(MEAN, DEVIATION, LATENCY, 1.0, 0.3) == 0.4
+    assert incumbent_latency(MEAN, DEVIATION, LATENCY, 0.1, 0.8) is None
     assert incumbent_drop(MEAN, LATENCY, 0.6) == 0.4
     assert incumbent_drop(MEAN, LATENCY, 0.1) is None
 

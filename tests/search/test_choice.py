@@ -37,8 +37,24 @@ def test_within_a_latency_the_least_drop_is_chosen() -> None:
 
 
 def test_finalists_are_those_that_may_yet_be_chosen() -> None:
-    assert [one.trial for one in choice.finalists(FOUND, Goal(1.0), 2)] == [2, 3]
+    assert [one.trial for one in choice.finalists(FOUND, Goal(1.0), 2)] == [3, 2]
     assert [one.trial for one in choice.finalists(FOUND, Goal(None, 0.6), 2)] == [3, 2]
+
+
+def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
+    assert choice.next_repetition(FOUND, Goal(1.0), 3) == FOUND[2]
+    verified = replace(FOUND[2], observations=3)
+    assert choice.next_repetition((*FOUND[:2], verified, FOUND[3]), Goal(1.0), 3) == FOUND[1]
+    rival = replace(FOUND[1], observations=3)
+    assert choice.next_repetition((FOUND[0], rival, verified, FOUND[3]), Goal(1.0), 3) is None
+    assert choice.next_repetition((), Goal(1.0), 3) is None
+
+
+def test_within_a_latency_rivals_are_those_of_low_drop() -> None:
+    verified = replace(FOUND[2], observations=3)
+    assert choice.next_repetition((FOUND[1], verified), Goal(None, 0.6), 3) == FOUND[1]
+    hopeless = replace(FOUND[0], deviation_points=0.1)
+    assert choice.next_repetition((hopeless, verified), Goal(None, 0.6), 3) is None
 
 
 def test_the_front_holds_what_nothing_beats() -> None:
