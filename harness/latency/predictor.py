@@ -120,6 +120,14 @@ class LatencyPredictor:
         self.seconds(np.concatenate([widths, reference[None, :]]))
         return self._solution.difference_sd_s(widths, reference)
 
+    def layers_sd_s(self, row: IntArray, sites: tuple[int, ...]) -> float:
+        """Standard deviation of what some layers (positions in ``architecture.layers``) cost together, in seconds."""
+        return self._solution.layers_sd_s(row, sites)
+
+    def layer_sd_s(self, row: IntArray) -> FloatArray:
+        """The same for every layer by itself."""
+        return np.array([self.layers_sd_s(row, (site,)) for site in range(len(self.architecture.layers))])
+
     def require(self, conditions: Conditions) -> None:
         """Refuse to speak for other conditions than those measured: LatencyUnknown, naming what differs."""
         differences = self.conditions.differences(conditions)

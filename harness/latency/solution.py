@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,12 @@ class Solution:
         """Standard deviation of each row's true latency less that of the network ``reference`` (a row), in seconds."""
         here, there = self._fresh(widths), self._fresh(reference[None, :])
         return np.asarray(np.sqrt(self._variance(tuple(ours - theirs for ours, theirs in zip(here, there, strict=True)))))
+
+    def layers_sd_s(self, row: IntArray, sites: tuple[int, ...]) -> float:
+        """Standard deviation of what the layers at ``sites`` cost together in one configuration, in seconds."""
+        parts = tuple(replace(part, sites=tuple(site for site in part.sites if site in sites)) for part in self.parts)
+        fresh = (np.zeros((1, 1)), *design_matrices(self.table.site_map, parts, row[None, :]))
+        return float(np.sqrt(self._variance(fresh))[0])
 
     def _fresh(self, widths: IntArray) -> tuple[FloatArray, ...]:
         return (np.ones((len(widths), 1)), *design_matrices(self.table.site_map, self.parts, widths))
