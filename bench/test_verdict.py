@@ -2,9 +2,10 @@
 
 import pytest
 
-from harness.devices.measure import Protocol, Subject
-from harness.latency.verdict import verdict
+from harness.devices.measure import Protocol
+from harness.latency.verdict import ADVISED_PAIRS, Outcome, compare
 from harness.networks import export
+from harness.pipeline import foreign_subject
 
 
 def pytest_generate_tests(metafunc):
@@ -17,27 +18,16 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def measured(device, network, contenders, measure_together, request):
     """All contenders, loaded at once and measured in turn, with the times of their layers."""
-    subjects = []
-    for name, path in contenders:
-        artefact = export.read(path, name)
-        subjects.append(
-            Subject(
-                network=network.name,
-                architecture_digest=network.architecture.digest,
-                config=None,
-                onnx=artefact.onnx,
-                artefact_digest=artefact.digest,
-                node_layers=artefact.node_layers,
-                label=name,
-            )
-        )
+    subjects = [foreign_subject(network.architecture, export.read(path, name)) for name, path in contenders]
     rounds = request.config.getoption("--rounds") or 1500
-    found = measure_together(device, subjects, Protocol(rounds=rounds, blocks=10, precision_target=None, profile_compiles=3))
+    found = measure_together(device, subjects, Protocol(rounds=rounds, blocks=ADVISED_PAIRS, precision_target=None))
     return dict(zip([name for name, _ in contenders], found, strict=True))
 
 
-def test_contender(measured, contender, record):
+def test_contender(measured, contender, record, collected):
     """Record one contender beside the others, and say how it compares with the first."""
     record(measured[contender])
     first = next(iter(measured.values()))
-    assert verdict(measured[contender].latency, first.latency).outcome in ("faster", "slower", "same", "cannot tell")
+    told = compare(measured[contender], first)
+    collected.texts.append(f"{contender} against {next(iter(measured))}: {told.sentence()}")
+    assert told.outcome in Outcome

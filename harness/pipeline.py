@@ -118,6 +118,19 @@ def subject(
     )
 
 
+def foreign_subject(architecture: Architecture, artefact: export.Artefact) -> Subject:
+    """An exported network, for measuring beside those of an architecture; what it was pruned by is not known."""
+    return Subject(
+        network=architecture.network,
+        architecture_digest=architecture.digest,
+        config=None,
+        onnx=artefact.onnx,
+        artefact_digest=artefact.digest,
+        node_layers=artefact.node_layers,
+        label=artefact.name,
+    )
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Small networks of batch one gain nothing from more, and lose by tens where other programs hold the processors."""

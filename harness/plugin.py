@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from harness import device_clock, progress, tables
+from harness import ci_summary, device_clock, options, progress, tables
 from harness.devices import session as device_session
 from harness.devices import spec
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, NoisyMeasurement
 from harness.networks import datasets
 from harness.pipeline import Network
 from harness.records import benchmark_json
@@ -24,8 +25,8 @@ from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
+from harness.regression import Finding
 
-DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out")  # measured by the hundred for the predictor: in the file, not in the terminal's table
 
@@ -37,6 +38,7 @@ class Collected:
     measurements: list[Measurement] = field(default_factory=list)
     architectures: list[Architecture] = field(default_factory=list)
     accuracies: list[DeviceAccuracy] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)  # printed behind the tables
 
 
@@ -45,29 +47,7 @@ COLLECTED = pytest.StashKey[Collected]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the harness's options."""
-    group = parser.getgroup("espalier", "measuring networks on devices")
-    group.addoption("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
-    group.addoption("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
-    group.addoption("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
-    group.addoption("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
-    group.addoption("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
-    group.addoption("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
-    group.addoption(
-        "--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated"
-    )
-    group.addoption("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
-    group.addoption("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
-    group.addoption("--rounds", type=int, metavar="N", help="samples of each network (default: 500, 200 for each designed one)")
-    group.addoption("--min-time", type=float, metavar="S", help="least seconds to sample each network for (default: 1)")
-    group.addoption(
-        "--precision-target", type=float, metavar="R", help="stop early when the median's interval is within this ratio (default: 0.01)"
-    )
-    group.addoption(
-        "--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)"
-    )
-    group.addoption(
-        "--held-out", type=int, default=30, metavar="N", help="random networks to judge the predictor on (default: %(default)s)"
-    )
+    options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,12 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[COLLECTED] = Collected()
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
     with _mistakes_end_the_run():
-        for name in device_names(config):
+        for name in options.device_names(config):
             spec.find(name)
-        protocol(config)
-        _contenders(config)
+        options.check(config)
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
-        config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(device_names(config))}"
+        config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
 
 
 @contextmanager
@@ -91,39 +70,9 @@ def _mistakes_end_the_run() -> Iterator[None]:
         pytest.exit(str(error), returncode=error.exit_code)
 
 
-def device_names(config: pytest.Config) -> list[str]:
-    """The devices of this run, each once."""
-    return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
-
-
-def network_names(config: pytest.Config) -> list[str]:
-    """The networks of this run, each once."""
-    return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
-
-
-def protocol(config: pytest.Config) -> Protocol:
-    """How to sample, from the options; UsageError for a number that makes no sense."""
-    given = {
-        "rounds": config.getoption("--rounds"),
-        "min_time_s": config.getoption("--min-time"),
-        "precision_target": config.getoption("--precision-target"),
-    }
-    return Protocol(**{key: number for key, number in given.items() if number is not None})
-
-
-def _contenders(config: pytest.Config) -> list[tuple[str, Path]]:
-    pairs = []
-    for text in config.getoption("--contender"):
-        name, _, path = text.partition("=")
-        if not name or not Path(path).is_file():
-            raise UsageError(f"--contender={text}: give NAME=FILE.onnx with a file that exists")
-        pairs.append((name, Path(path)))
-    return pairs
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name."""
-    for fixture, names in (("device", device_names(metafunc.config)), ("network", network_names(metafunc.config))):
+    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", options.network_names(metafunc.config))):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
             metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
@@ -177,9 +126,15 @@ def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
 
 
 @pytest.fixture(scope="session")
+def batch_size(request: pytest.FixtureRequest) -> int:
+    """Images per inference."""
+    return int(request.config.getoption("--batch-size"))
+
+
+@pytest.fixture(scope="session")
 def contenders(request: pytest.FixtureRequest) -> list[tuple[str, Path]]:
     """Exported networks to compare, as ``(name, file)``."""
-    return _contenders(request.config)
+    return options.contenders(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -187,8 +142,9 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
     """Function: measure one subject on a session as the options say, with changes to the protocol by name."""
 
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
-        chosen = replace(protocol(request.config), **changes)
-        return measure_subject(session, subject, chosen, precision=request.config.getoption("--precision"))
+        chosen = replace(options.protocol(request.config), **changes)
+        asked = request.config.getoption
+        return measure_subject(session, subject, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
 
     return measure_as_asked
 
@@ -211,6 +167,12 @@ def record(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurem
     def keep(measurement: Measurement) -> None:
         device_clock.replay(benchmark, measurement)
         request.config.stash[COLLECTED].measurements.append(measurement)
+        most, spread = request.config.getoption("--max-noise"), measurement.latency.block_spread_ratio
+        if most is not None and spread > most:
+            raise NoisyMeasurement(
+                f"{measurement.network}: blocks differ by {spread:.1%}, --max-noise allows {most:.1%}; "
+                "close other programs, pin the process to a processor (taskset), or raise its priority (nice -n -10)"
+            )
 
     return keep
 
@@ -237,7 +199,7 @@ def _shows_lines(item: pytest.Item) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Name the devices, so that files of different devices are told apart."""
-    machine_info["devices"] = device_names(config)
+    machine_info["devices"] = options.device_names(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -258,6 +220,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Print our tables behind pytest-benchmark's."""
     found = config.stash[COLLECTED]
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
+    for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):
+        terminalreporter.write_line(line)
     if shown:
         detailed = [tables.layers(measurement) for measurement in shown if measurement.layers]
         terminalreporter.write(

@@ -23,9 +23,16 @@ class Display:
         self.console.print(line, markup=False, soft_wrap=True)
 
     @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """A step that draws its own progress, or none."""
+        started = perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
+        self.say(f"{name}: {self.seconds[name]:.1f} s")
+
+    @contextmanager
     def step(self, name: str, total: float = 1.0) -> Iterator[Bar]:
         """A step of the campaign with its own bar; ``total`` in any unit."""
-        started = perf_counter()
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -36,10 +43,8 @@ class Display:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        with self.timed(name), Progress(*columns, console=self.console, transient=True) as progress:
             yield Bar(progress, progress.add_task(name, total=total, note=""))
-        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
-        self.say(f"{name}: {self.seconds[name]:.1f} s")
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
 
 def stored_latencies(request: Request, network: Network, display: Display) -> Stored:
     """The measurements from which latencies are predicted: found on disk, or measured now."""
-    stored = measurements.find_or_measure(bench_of(request), network.architecture, request.designs, display.say)
+    with display.timed("latencies of the designed networks"):
+        stored = measurements.find_or_measure(bench_of(request), network.architecture, request.designs, display.say)
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
     return stored
@@ -158,7 +159,8 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
     seconds = {entrant.name: proof.seconds_of(network.architecture, stored.predictor, entrant.config) for entrant in entered}
     chosen = proof.choose(tuned, seconds, request.drop_limit_points, limit_s)
     contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
-    proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
+    with display.timed("measuring the compared networks"):
+        proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
         name=str(request.name),
         command=request.command,

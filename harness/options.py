@@ -1,0 +1,93 @@
+"""The words of ``pytest bench/``: every option of the harness with its default and its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.devices.measure import Protocol
+from harness.errors import UsageError
+from harness.latency.verdict import SAME_WITHIN
+
+DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
+
+
+def add(parser: pytest.Parser) -> None:
+    """Register the options with pytest, in two groups."""
+    _add_subjects(parser.getgroup("espalier", "what is measured, and where"))
+    _add_sampling(parser.getgroup("espalier-sampling", "how it is sampled and judged"))
+
+
+def _add_subjects(group: pytest.OptionGroup) -> None:
+    option = group.addoption
+    option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
+    option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
+    option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
+    option("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
+    option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
+    option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
+    option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
+    option("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
+    option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
+    option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
+
+
+def _add_sampling(group: pytest.OptionGroup) -> None:
+    option = group.addoption
+    option("--rounds", type=int, metavar="N", help="samples of each network (default: 500; 1500 in comparisons, 300 of designed ones)")
+    option("--min-time", type=float, metavar="S", help="least seconds to sample each network for (default: 1)")
+    option("--precision-target", type=float, metavar="R", help="stop when the median is known within this ratio (default: 0.01)")
+    option("--pace", type=float, metavar="HZ", help="inferences started a second, as by a camera (default: a tight loop)")
+    option("--sustained", type=float, default=0.0, metavar="S", help="keep the device busy for that long and show how it holds")
+    option("--max-noise", type=float, metavar="R", help="fail when the blocks of a network differ by more than this ratio")
+    option("--baseline", type=Path, metavar="FILE", help="benchmark file of an earlier run that must not have been faster")
+    option("--against", type=Path, metavar="MODEL.onnx", help="network that the measured one must not be slower than")
+    option("--same-within", type=float, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
+    option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
+
+
+def device_names(config: pytest.Config) -> list[str]:
+    """The devices of this run, each once."""
+    return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
+
+
+def network_names(config: pytest.Config) -> list[str]:
+    """The networks of this run, each once."""
+    return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
+
+
+def protocol(config: pytest.Config) -> Protocol:
+    """How to sample; UsageError for a number that makes no sense."""
+    given = {
+        "rounds": config.getoption("--rounds"),
+        "min_time_s": config.getoption("--min-time"),
+        "precision_target": config.getoption("--precision-target"),
+        "pace_hz": config.getoption("--pace"),
+        "sustained_s": config.getoption("--sustained"),
+    }
+    return Protocol(**{key: number for key, number in given.items() if number is not None})
+
+
+def contenders(config: pytest.Config) -> list[tuple[str, Path]]:
+    """``(name, file)`` of the networks to compare; UsageError for a file that does not exist."""
+    pairs = []
+    for text in config.getoption("--contender"):
+        name, _, path = text.partition("=")
+        if not name or not Path(path).is_file():
+            raise UsageError(f"--contender={text}: give NAME=FILE.onnx with a file that exists")
+        pairs.append((name, Path(path)))
+    return pairs
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse, with UsageError, what no run could use."""
+    protocol(config)
+    contenders(config)
+    if config.getoption("--batch-size") < 1:
+        raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
+    for option in ("--baseline", "--against"):
+        path = config.getoption(option)
+        if path is not None and not path.is_file():
+            raise UsageError(f"{option}={path}: there is no such file; give one that exists")
