@@ -114,6 +114,19 @@ def test_channels_that_meet_a_layer_norm_keep_their_number() -> None:
     assert [group.name for group in describe(model).groups] == ["second"]
 
 
+def test_channels_that_are_also_the_output_form_no_group() -> None:
+    class Refining(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.rough, self.refine = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 10, 1), nn.Conv2d(10, 10, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            rough = self.rough(self.stem(images))
+            return pooled(rough + self.refine(rough))
+
+    assert [group.name for group in describe(Refining()).groups] == ["stem"]
+
+
 @pytest.mark.parametrize("case", ["no groups", "layer used twice", "no gradient path"])
 def test_what_cannot_be_described_is_refused(case: str) -> None:
     model: nn.Module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
@@ -129,7 +142,8 @@ def test_what_cannot_be_described_is_refused(case: str) -> None:
 def test_the_model_is_left_as_it_was() -> None:
     model = zoo.build("resnet20", IMAGE, 10).train()
     model.bn1.eval()
-    model.fc.weight.requires_grad_(False)
+    model.requires_grad_(False)
+    model.conv1.weight.requires_grad_(True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.inference_mode():
         describe_in_place = groups.architecture_of(model, "resnet20", IMAGE, 10)

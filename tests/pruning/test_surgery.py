@@ -24,7 +24,7 @@ class Concatenating(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.left = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.PReLU(8))
+        self.left = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8, affine=False), nn.PReLU(8))
         self.right = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.joined = nn.Sequential(nn.BatchNorm2d(16), nn.Conv2d(16, 12, 1), nn.ReLU())
         self.grouped = nn.Sequential(nn.Conv2d(12, 12, 3, 2, 1, groups=3), nn.BatchNorm2d(12), nn.ReLU6())
@@ -77,11 +77,12 @@ def dense(name: str) -> Dense:
         if isinstance(module, nn.BatchNorm2d):
             for tensor, low, high in (
                 (module.running_mean, -0.3, 0.3),
-                (module.bias.data, -0.3, 0.3),
+                (module.bias, -0.3, 0.3),
                 (module.running_var, 0.5, 1.5),
-                (module.weight.data, 0.5, 1.5),
+                (module.weight, 0.5, 1.5),
             ):
-                tensor.uniform_(low, high, generator=generator)
+                if tensor is not None:
+                    tensor.data.uniform_(low, high, generator=generator)
     return Dense(model, groups.architecture_of(model, name, IMAGE, 10))
 
 
