@@ -22,6 +22,7 @@ from harness.errors import DeviceCrashed, DeviceTimeout, DeviceUnavailable
 PREAMBLE = b"espalier agent 1\n"
 HELLO_DEADLINE_S = 20.0
 GRACE_S = 1.0  # the agent's own watchdog ends it at the deadline and says where it hung; the host kills it after this
+EXIT_WAIT_S = 0.1  # between the end of its output and its exit code
 PIPE_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 16 << 10
 
@@ -196,7 +197,7 @@ class Link:
 
     def _ended(self, what: str, deadline_s: float) -> DeviceTimeout | DeviceCrashed:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=0.5)
+            self._process.wait(timeout=EXIT_WAIT_S)
         code = self._process.poll()
         self._drain_stderr()
         self.kill()

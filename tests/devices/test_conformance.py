@@ -22,9 +22,3 @@ class TestSimulatedStick(DeviceConformance):
     @pytest.fixture
     def device(self) -> Device:
         return Device(replace(find("simulated"), resource=f"test-stick-{os.getpid()}"), Quarantine())
-
-
-class TestSimulatedJetson(DeviceConformance):
-    @pytest.fixture
-    def device(self) -> Device:
-        return Device(replace(find("simulated-jetson"), resource=f"test-jetson-{os.getpid()}"), Quarantine())

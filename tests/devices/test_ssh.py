@@ -95,12 +95,14 @@ def board(config: Path, runtime: str = "simulated", host: str = "board", **optio
     return parse("board", table | {"resource": f"test-ssh-{os.getpid()}-{runtime}"}, config)
 
 
-class TestSimulatedBoard(DeviceConformance):
-    has_outputs = False  # the oldest interpreter has no engine for the arithmetic
+class TestJetson(DeviceConformance):
+    """Against the stand-in: the real agent, transport, files and processes; only the times are made up."""
+
+    layer_sum_limits = (0.5, 1.6)
 
     @pytest.fixture
-    def device(self, config: Path) -> Device:
-        return Device(board(config), Quarantine())
+    def device(self, config: Path, stand_in: Callable[[str], Path]) -> Device:
+        return Device(board(config, "trtexec", trtexec=str(stand_in("10.3.0")), timing_cache=""), Quarantine())
 
 
 def test_a_jetson_is_measured_over_ssh(config: Path, stand_in: Callable[[str], Path], network: Probe) -> None:
