@@ -3,7 +3,7 @@
 Whole networks are measured in place, and solved for what each layer costs at each pair of widths: fusion, reorders and
 caches are inside the numbers. latency = constant + sum over present layers of f_class(input width, output width); the f
 are Bayesian (``cost_features``), the interval is conformal: the 90 % quantile of the errors on held-out networks in units of
-the model's own standard deviation [Papadopoulos2008]_; of leave-one-out errors while nothing is held out.
+the model's own standard deviation [Papadopoulos2008]_; of leave-one-out errors, widened, while nothing is held out.
 
 A prediction is the latency to be quoted (the median) on the machine's usual quiet stretches, see ``undisturbed``.
 
@@ -32,6 +32,7 @@ from harness.records.pruning_config import PruningConfig
 
 CONFIDENCE = 0.90
 FEWEST_NETWORKS = 12  # below, a constant and a slope per class of layer are not even determined
+UNJUDGED_WIDENING = 1.3  # of leave-one-out intervals: amplitudes and noise were fitted on the left-out network, too
 FEWEST_CALIBRATING = 20  # held-out networks; below, leave-one-out errors of the fitted ones join in
 HELD_OUT = "held-out"
 
@@ -77,7 +78,9 @@ class LatencyPredictor:
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
         solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on])
-        model = cls(architecture, ours[0].conditions, len(fitted_on), _quantile(solution.left_out_scores), None, solution)
+        model = cls(
+            architecture, ours[0].conditions, len(fitted_on), UNJUDGED_WIDENING * _quantile(solution.left_out_scores), None, solution
+        )
         held = [m for m in ours if m.role == HELD_OUT]
         return model._judged_on(held, usual) if held else model
 
@@ -153,7 +156,7 @@ class LatencyPredictor:
         seconds, sd = self.seconds(widths), self.sd_s(widths)
         measured = np.array([usual * undisturbed_s(m.latency) for m in judged])
         scores = np.abs(measured - seconds) / sd
-        fallback = self._solution.left_out_scores if len(judged) < FEWEST_CALIBRATING else np.zeros(0)
+        fallback = UNJUDGED_WIDENING * self._solution.left_out_scores if len(judged) < FEWEST_CALIBRATING else np.zeros(0)
         rows = []
         for index, m in enumerate(judged):
             margin = _quantile(np.concatenate([np.delete(scores, index), fallback])) * sd[index]

@@ -18,6 +18,7 @@ from harness.latency.cost_table import CostTable
 from harness.latency.sites import IntArray, SiteMap
 
 NOISE_FLOOR = 0.001  # relative: no clock on these machines repeats better, and the algebra stays well conditioned
+FEWEST_IN_RUN = 3  # networks measured at one time; fewer do not show the level of that time
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,12 @@ def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequen
 
 
 def _levels(runs: Sequence[str]) -> FloatArray | None:
-    """Which measurement belongs to which run, ``n x runs``; None where one run holds (nearly) everything."""
-    names = sorted({run for run in runs if runs.count(run) >= 3})
+    """How each measurement's run differs from the mean run, ``n x runs``; None where one run holds (nearly) everything.
+
+    Rows add up to 0: a level that all runs share is the network's own latency, never the runs'.
+    """
+    names = sorted({run for run in runs if runs.count(run) >= FEWEST_IN_RUN})
     if len(names) < 2:
         return None
-    return np.array([[float(run == name) for name in names] for run in runs])
+    lone = np.zeros(len(names))
+    return np.array([np.equal(names, run) - 1.0 / len(names) if run in names else lone for run in runs])

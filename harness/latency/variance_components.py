@@ -35,7 +35,7 @@ class Posterior:
 
     amplitudes: prior variance of the weights of each component, in the order given. noise: variance of an observation of
     weight one. alpha: ``n``. precision: ``n x n`` inverse covariance of the observations. left_out_mean, left_out_sd:
-    prediction of each observation, noise included, from all the others.
+    prediction of each observation, noise of weight one included, from all the others.
     """
 
     amplitudes: tuple[float, ...]
@@ -61,7 +61,7 @@ def fit(grams: tuple[FloatArray, ...], target: FloatArray, noise_floor: float) -
     variances = problem.maximise(problem.start(), noise_weights, MAX_CYCLES)
     posterior = problem.posterior(variances, noise_weights)
     for _ in range(REWEIGHTINGS):
-        z = np.abs(target - posterior.left_out_mean) / posterior.left_out_sd * np.sqrt(noise_weights)
+        z = np.abs(target - posterior.left_out_mean) / posterior.left_out_sd
         raised = np.maximum(1.0, (z / OUTLIER_SD) ** 2)
         if np.array_equal(raised, noise_weights):
             break
@@ -115,7 +115,7 @@ class _Problem:
             alpha=alpha,
             precision=precision,
             left_out_mean=self.target - alpha * left_out,
-            left_out_sd=np.sqrt(left_out),
+            left_out_sd=np.sqrt(np.maximum(left_out - variances[-1] * (noise_weights - 1.0), _FLOOR)),
         )
 
     def _sizes(self) -> FloatArray:
