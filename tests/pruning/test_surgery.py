@@ -24,7 +24,7 @@ class Concatenating(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.left = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8, affine=False), nn.PReLU(8))
+        self.left = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.PReLU(8))
         self.right = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.joined = nn.Sequential(nn.BatchNorm2d(16), nn.Conv2d(16, 12, 1), nn.ReLU())
         self.grouped = nn.Sequential(nn.Conv2d(12, 12, 3, 2, 1, groups=3), nn.BatchNorm2d(12), nn.ReLU6())
@@ -54,7 +54,7 @@ class Squeezing(nn.Module):
 
 
 def squeezing() -> nn.Module:
-    stem = (nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8), nn.ReLU())
+    stem = (nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8, affine=False), nn.ReLU())
     return nn.Sequential(*stem, Squeezing(8), Squeezing(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 
 
