@@ -205,7 +205,11 @@ def _stage(name: str, coupling: Coupling) -> str:
     inside = sum(layer.name.startswith(top + ".") for layer in coupling.layers)
     if 2 * inside <= len(coupling.layers) or inside < 4:
         return top
-    height = next(layer.input_size[0] for layer in coupling.layers if layer.name == name)
+    height = 1
+    for layer in coupling.layers:
+        height = layer.input_size[0] if layer.input_size != (1, 1) else height  # a gate's layers belong to the map they gate
+        if layer.name == name:
+            break
     return f"{top}/{height}"
 
 

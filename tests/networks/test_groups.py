@@ -65,6 +65,12 @@ def test_mobilenetv2_couples_depthwise_filters_with_their_producers() -> None:
     assert depthwise.in_groups == (depthwise.out_group,)
 
 
+def test_stages_are_top_modules_or_map_heights() -> None:
+    resnet, mobile = (describe(zoo.build(name, IMAGE, 10)) for name in ("resnet20", "mobilenetv3-small"))
+    assert [group.stage for group in resnet.groups] == ["conv1"] + 3 * ["layer1"] + 4 * ["layer2"] + 4 * ["layer3"]
+    assert mobile.group("features.5.block.0.0").stage == mobile.group("features.5.block.2.fc1").stage == "features/8"
+
+
 def test_a_bottleneck_is_removed_with_its_first_interior_group() -> None:
     architecture = describe(zoo.build("torchvision:resnet50", IMAGE, 10))
     assert architecture.group("layer1.1.conv1").removable
