@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
+from harness.devices.samples import conditions_of, latency_of, merge_runs
 from harness.devices.session import Loaded, Session
 from harness.errors import UsageError
-from harness.records.conditions import Conditions, Snapshot
+from harness.records.conditions import Conditions
 from harness.records.measurement import Latency, LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
 
@@ -117,7 +118,7 @@ def measure(
     loaded.unload()
     layers, profiled = _profile(session, subject, protocol, precision, batch_size)
     tell(turns, turns)
-    conditions = _conditions(session, loaded, precision, before, session.snapshot(), host or host_facts())
+    conditions = conditions_of(session, loaded, precision, before, session.snapshot(), host or host_facts())
     return _record(subject, loaded, blocks, conditions, layers, profiled, (*notes, *_protocol_notes(protocol, blocks)))
 
 
@@ -158,7 +159,7 @@ def measure_interleaved(
     after = session.snapshot()
     measurements = []
     for subject, one, found, (layers, profiled) in zip(subjects, loaded, blocks, profiles, strict=True):
-        conditions = _conditions(session, one, precision, before, after, host or host_facts())
+        conditions = conditions_of(session, one, precision, before, after, host or host_facts())
         notes = (("interleaved", str(len(subjects))), *_protocol_notes(protocol, found))
         measurements.append(_record(subject, one, found, conditions, layers, profiled, notes))
     return tuple(measurements)
@@ -188,7 +189,7 @@ def _load(session: Session, subject: Subject, precision: str, batch_size: int, p
 def _precise(blocks: Sequence[Block], protocol: Protocol) -> bool:
     if protocol.precision_target is None or len(blocks) < MIN_BLOCKS:
         return False
-    latency = _latency(blocks)
+    latency = latency_of(blocks)
     low_s, high_s = latency.interval_s
     return (high_s - low_s) / 2 <= protocol.precision_target * latency.median_s
 
@@ -218,47 +219,7 @@ def _profile(
         blocks.append(loaded.infer(max(PROFILED_INFERENCES, protocol.block_rounds), warmup_rounds=protocol.warmup_rounds))
         runs.append(loaded.profile(0))
         loaded.unload()
-    return merge_runs(runs), _latency(blocks) if blocks else None
-
-
-def merge_runs(runs: Sequence[Sequence[NodeTime]]) -> tuple[LayerLatency, ...]:
-    """The same node of several compilations as one row, in the order of the first; a node that one lacks took 0 s there."""
-    rows: dict[tuple[str, int], NodeTime] = {}
-    times: dict[tuple[str, int], list[float]] = {}
-    for number, run in enumerate(runs):
-        seen: dict[str, int] = {}
-        for node in run:
-            key = node.node, seen.get(node.node, 0)  # runtimes may give one name to two nodes
-            seen[node.node] = key[1] + 1
-            rows.setdefault(key, node)
-            times.setdefault(key, [0.0] * len(runs))[number] = node.seconds
-    return tuple(LayerLatency(node.node, node.layers, node.kind, tuple(times[key])) for key, node in rows.items())
-
-
-def _latency(blocks: Sequence[Block]) -> Latency:
-    told = all(block.cpu_ns for block in blocks)
-    starts = [sum(len(block.wall_ns) for block in blocks[:number]) for number in range(len(blocks))]
-    return Latency(
-        samples_s=tuple(ns * 1e-9 for block in blocks for ns in block.wall_ns),
-        block_sizes=tuple(len(block.wall_ns) for block in blocks),
-        preempted=tuple(start + index for start, block in zip(starts, blocks, strict=True) for index in block.preempted),
-        cpu_samples_s=tuple(ns * 1e-9 for block in blocks for ns in block.cpu_ns) if told else (),
-    )
-
-
-def _conditions(session: Session, loaded: Loaded, precision: str, before: Snapshot, after: Snapshot, host: HostFacts) -> Conditions:
-    return Conditions(
-        device=session.info,
-        precision=precision,
-        effective_precision=loaded.effective_precision,
-        threads=loaded.threads,
-        streams=loaded.streams,
-        batch_size=loaded.batch_size,
-        before=before,
-        after=after,
-        versions=host.versions,
-        git_commit=host.git_commit,
-    )
+    return merge_runs(runs), latency_of(blocks) if blocks else None
 
 
 def _protocol_notes(protocol: Protocol, blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
@@ -287,7 +248,7 @@ def _record(
         config=subject.config,
         artefact_digest=subject.artefact_digest,
         artefact_bytes=len(subject.onnx),
-        latency=_latency(blocks),
+        latency=latency_of(blocks),
         conditions=conditions,
         load_s=loaded.load_s,
         first_inference_s=loaded.first_inference_s,

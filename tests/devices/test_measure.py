@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices.measure import DESIGNED_SET, Protocol, Subject, measure, measure_interleaved, merge_runs, turn_orders
+from harness.devices.measure import DESIGNED_SET, Protocol, Subject, measure, measure_interleaved, turn_orders
 from harness.devices.probe import Probe
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import NodeTime
+from harness.devices.samples import merge_runs
 from harness.devices.session import Device
 from harness.errors import UsageError
 

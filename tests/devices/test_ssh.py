@@ -129,7 +129,7 @@ def test_a_missing_remote_interpreter_is_told_with_the_shells_words(config: Path
 def test_a_lost_connection_is_a_crash_and_the_remote_agent_goes_too(config: Path, network: Probe) -> None:
     session = Device(board(config), Quarantine()).open()
     session.load(network.onnx, "probe")
-    agents = {one.pid for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"][:1] == [str(OLDEST)]}
+    agents = {one.pid for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [])[:1] == [str(OLDEST)]}
     (client,) = (one for one in psutil.Process().children() if one.name() == "ssh")
     os.kill(client.pid, signal.SIGKILL)
     with pytest.raises(DeviceCrashed, match="board"):

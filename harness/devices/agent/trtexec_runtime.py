@@ -1,17 +1,11 @@
 """TensorRT on an NVIDIA board or card, driven through its own trtexec: build, timed run, separate profiled run."""
 
 import array
-import ctypes
-import glob
 import hashlib
 import math
 import os
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 import faults
@@ -20,13 +14,10 @@ import onnx_shapes
 import tegra_state
 import timed_loop
 import trtexec_files
+import trtexec_process
 
-PLACES = ("/usr/src/tensorrt/bin/trtexec", "/usr/local/tensorrt/bin/trtexec", "/opt/tensorrt/bin/trtexec")
 OLD_WORKSPACE_MIB = 512  # before 8.4 the default of 16 MiB excludes the fast tactics
 LOTTERY_ITERATIONS = 100
-RAIL_PERIOD_S = 0.05
-FOLDER = "espalier-trtexec-"
-DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
 class Runtime:
@@ -34,15 +25,10 @@ class Runtime:
     none), ``set_power_mode`` (an id for nvpmodel; left as it is by default)."""
 
     def __init__(self, options):
-        self.trtexec = _find(options.get("trtexec"))
+        self.tool = trtexec_process.Trtexec(options.get("trtexec"))
         self.builds = int(options.get("builds", 1))
         self.workspace_mib = int(options.get("workspace_mib", 0))
-        _sweep()
-        self.directory = tempfile.mkdtemp(prefix="%s%d-" % (FOLDER, os.getpid()))
-        rc, help_text = self.run(["--help"])
-        self.flags, self.release = trtexec_files.flags(help_text), trtexec_files.version(help_text)
-        if "onnx" not in self.flags or "exportTimes" not in self.flags:
-            raise faults.Unavailable("%s --help lists no --onnx; give the path of TensorRT's trtexec" % self.trtexec)
+        self.directory, self.flags, self.release = self.tool.directory, self.tool.flags, self.tool.release
         self.cache = str(options.get("timing_cache", "~/.cache/espalier/tensorrt-%s.timing" % self.release_text()))
         self.engines = {}
         if "set_power_mode" in options:
@@ -50,7 +36,7 @@ class Runtime:
 
     def close(self):
         """Remove the engines of this session; the timing cache stays."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.tool.close()
 
     def release_text(self):
         """``8.5.2``, or ``unknown``."""
@@ -58,7 +44,7 @@ class Runtime:
 
     def describe(self):
         """TensorRT's version, the board or card, its system software."""
-        details = [["trtexec", self.trtexec]] + tegra_state.software()
+        details = [["trtexec", self.tool.path]] + tegra_state.software()
         return {"runtime_version": self.release_text(), "model": tegra_state.model() or "unknown NVIDIA device", "details": details}
 
     def snapshot(self):
@@ -81,43 +67,12 @@ class Runtime:
         engine, notes = self.engines[key]
         return Model(self, engine, graph, wanted, notes)
 
-    def run(self, arguments, while_running=None):
-        """``(exit code, log)`` of one trtexec; it ends with the agent, and with it everything that it started."""
-        log_path = os.path.join(self.directory, "log")
-        with open(log_path, "wb") as log:
-            process = subprocess.Popen(
-                [self.trtexec] + arguments,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-                cwd=self.directory,
-            )
-            try:
-                while while_running is not None and process.poll() is None:
-                    while_running()
-                    time.sleep(RAIL_PERIOD_S)
-                rc = process.wait()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        with open(log_path, errors="replace") as log:
-            return rc, log.read()
-
-    def must(self, arguments, while_running=None):
-        """The log of one trtexec that has to succeed."""
-        rc, log = self.run(arguments, while_running)
-        if rc or not trtexec_files.passed(log):
-            raise RuntimeError("trtexec failed: %s" % trtexec_files.complaints(log)[:600])
-        return log
-
     def times_ms(self, engine, iterations, duration_s, warm_up_ms, extra=(), while_running=None):
         """Latencies in ms of one timed run: at least ``iterations`` and ``duration_s``."""
         path = os.path.join(self.directory, "times.json")
         arguments = ["--loadEngine=" + engine, "--warmUp=%d" % warm_up_ms, "--iterations=%d" % iterations]
         arguments += ["--duration=%d" % math.ceil(duration_s), "--useSpinWait", "--noDataTransfers", "--exportTimes=" + path]
-        self.must(arguments + list(extra), while_running)
+        self.tool.must(arguments + list(extra), while_running)
         times = trtexec_files.times_ms(_text(path), self.release, warm_up_ms)
         if len(times) < iterations:
             raise trtexec_files.Unreadable("trtexec timed %d inferences, %d were asked for" % (len(times), iterations))
@@ -131,7 +86,7 @@ class Runtime:
         made = []
         for number in range(max(self.builds, 1)):
             engine = os.path.join(self.directory, "%s-%d.plan" % (key, number))
-            rc, log = self.run(arguments + ["--saveEngine=" + engine])
+            rc, log = self.tool.run(arguments + ["--saveEngine=" + engine])
             if rc or not trtexec_files.passed(log) or not os.path.exists(engine):
                 raise faults.Refused("TensorRT %s cannot build the model: %s" % (self.release_text(), trtexec_files.complaints(log)[:600]))
             made.append(engine)
@@ -267,34 +222,12 @@ class Model:
         with open(images, "wb") as file:
             file.write(batch)
         arguments = ["--loadEngine=" + self.engine, "--loadInputs=%s:%s" % (self.graph.inputs[0][0], images)]
-        self.runtime.must(arguments + ["--exportOutput=" + answer, "--iterations=1", "--duration=0", "--warmUp=0"])
+        self.runtime.tool.must(arguments + ["--exportOutput=" + answer, "--iterations=1", "--duration=0", "--warmUp=0"])
         dims, numbers = trtexec_files.output_values(_text(answer))
         expected = onnx_shapes.infer(self.graph, self.shape[0]).get(self.graph.outputs[0][0], dims)
         if len(numbers) % self.shape[0] or dims != expected:
             raise trtexec_files.Unreadable("the output has dimensions %s, not %s" % (dims, expected))
         return dims, numbers
-
-
-def _find(wanted):
-    """The path of trtexec: as given, on the search path, or where JetPack and the archives put it."""
-    places = [str(wanted)] if wanted else [shutil.which("trtexec")] + list(PLACES)
-    for place in places:
-        if place and os.access(os.path.expanduser(place), os.X_OK):
-            return os.path.expanduser(place)
-    looked = ", ".join(place for place in places if place)
-    raise faults.Unavailable("no trtexec at %s; install libnvinfer-bin, or set options = { trtexec = PATH }" % looked)
-
-
-def _sweep():
-    """Remove what agents that were killed have left."""
-    for path in glob.glob(os.path.join(tempfile.gettempdir(), FOLDER + "*")):
-        pid = os.path.basename(path)[len(FOLDER) :].split("-")[0]
-        if not pid.isdigit() or not os.path.exists("/proc/" + pid):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _text(path):
