@@ -96,6 +96,13 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
     part.replace(path)
 
 
+def _reason(output: str) -> str:
+    """The first line in which pytest tells what went wrong, or its last one."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("E ", "ERROR", "FAILED", "!!"))]
+    return (told or lines or ["it printed nothing"])[0].removeprefix("E ").strip()
+
+
 def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo) -> tuple[Stored | None, str]:
     try:
         file = benchmark_json.read(path)
