@@ -36,7 +36,10 @@ class WidthLoss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A layer's or stage's part of the whole. ratio: of ``whole_s``; low, high: its 95 % interval."""
+    """A layer's or stage's part of the whole. ratio: of ``whole_s``; low_ratio, high_ratio: its 95 % interval.
+
+    Predicted shares of single layers may be negative within their interval: whole networks tell layers of one block apart badly.
+    """
 
     name: str
     seconds: float
@@ -116,7 +119,7 @@ def shares(layers: Sequence[LayerCost], whole_s: float, by_stage: bool = False) 
 def _share(name: str, seconds: float, sd_s: float, whole_s: float, bound: Bound | None) -> Share:
     half = 1.96 * sd_s / whole_s
     ratio = seconds / whole_s
-    return Share(name, seconds, ratio, max(0.0, ratio - half), ratio + half, bound)
+    return Share(name, seconds, ratio, ratio - half, ratio + half, bound)
 
 
 def _advise(group: ChannelGroup, staircase: Staircase, losses: dict[int, float], layers: Sequence[LayerCost], roof: Roof | None) -> Advice:

@@ -1,0 +1,164 @@
+"""Legal widths and useful cuts: known answers of a published machine, invariants, and series of three kinds."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
+from harness.latency import design
+from harness.latency.predictor import LatencyPredictor
+from harness.latency.staircase import Staircase, WidthCost, measured_point, predicted_series
+from harness.records.measurement import Latency
+
+
+def ncs2_microseconds(inputs, filters, side):
+    """3 x 3 convolution on the refined roofline of [Wess2021]_ (ANNETTE's NCS2 constants, 2 bytes a value)."""
+
+    def busy(units):
+        return 1.0 if units < 32 else units / (32 * math.ceil(units / 32))
+
+    operations = 2 * 9 * inputs * filters * side**2
+    moved = 2 * (inputs * side**2 + filters * side**2 + 9 * inputs * filters)
+    compute, memory = operations / 319_543_476_297, moved / 5_679_437_699
+    slow_in = 1 - 0.14579841511696096 + 0.14579841511696096 / busy(inputs)
+    slow_out = 1 - 0.7046765447791339 + 0.7046765447791339 / busy(filters)
+    return 1e6 * (compute * slow_in * slow_out if compute > memory else memory)
+
+
+def test_the_ncs2_says_that_one_filter_more_saves_three_times_as_much():
+    """256 channels on a 14 x 14 map: 225 filters save 3.6 %, 224 save 12.5 %."""
+    series = {"conv": [WidthCost(n, ncs2_microseconds(256, n, 14)) for n in range(129, 257)]}
+    stairs = Staircase.fit(series, tolerance=0.04 * 723.6)
+    assert stairs.points("conv")[0].cost == pytest.approx(723.6, abs=0.1)
+    useful = stairs.next_useful("conv", 256)
+    assert useful is not None
+    assert useful.width == 224
+    assert useful.saved / 723.6 == pytest.approx(0.125, abs=0.001)
+    assert stairs.legal_widths("conv") == (256, 224, 192, 160)
+    steps = stairs.steps("conv")
+    assert [step[0].width for step in steps] == [256, 224, 192, 160]
+    assert sum(len(step) for step in steps) == 128
+
+
+series_of_points = st.lists(
+    st.builds(WidthCost, st.integers(1, 64), st.floats(1e-3, 1.0), st.floats(0, 0.05)), min_size=1, max_size=25, unique_by=lambda p: p.width
+)
+
+
+@given(series_of_points)
+def test_a_legal_width_is_cheaper_than_every_larger_legal_one(points):
+    stairs = Staircase.fit({"g": points})
+    cost = {point.width: point.cost for point in points}
+    legal = stairs.legal_widths("g")
+    assert legal[0] == max(cost)
+    assert all(cost[narrow] < cost[wide] for wide, narrow in itertools.pairwise(legal))
+    assert list(legal) == sorted(legal, reverse=True)
+
+
+@given(series_of_points)
+def test_every_illegal_width_has_a_larger_legal_one_that_is_as_fast(points):
+    stairs = Staircase.fit({"g": points}, tolerance=0.0)
+    by_width = {point.width: point for point in points}
+    legal = stairs.legal_widths("g")
+    for width, point in by_width.items():
+        if width not in legal:
+            larger = [by_width[wide] for wide in legal if wide > width]
+            assert any(one.cost - point.cost <= 2 * math.hypot(one.sd, point.sd) for one in larger)
+
+
+@given(series_of_points)
+def test_useful_widths_save_and_are_the_largest_that_do(points):
+    stairs = Staircase.fit({"g": points})
+    widest = max(points, key=lambda p: p.width)
+    useful = stairs.next_useful("g", widest.width)
+    if useful is None:
+        assert len(stairs.legal_widths("g")) == 1
+    else:
+        assert useful.saved > stairs.tolerance
+        assert useful.width == stairs.legal_widths("g")[1]
+
+
+@given(series_of_points, st.randoms())
+def test_the_order_of_the_points_does_not_matter(points, random):
+    shuffled = list(points)
+    random.shuffle(shuffled)
+    assert Staircase.fit({"g": shuffled}) == Staircase.fit({"g": points})
+
+
+def test_fewer_channels_that_are_slower_are_named_and_never_legal():
+    points = [WidthCost(64, 10.0, 0.01), WidthCost(63, 12.0, 0.01), WidthCost(48, 8.0, 0.01), WidthCost(47, 9.0, 0.01)]
+    stairs = Staircase.fit({"g": points})
+    slower = stairs.slower_when_narrower("g")
+    assert [(one.width, one.than) for one in slower] == [(63, 64), (47, 48)]
+    assert slower[0].lost == pytest.approx(2.0)
+    assert stairs.legal_widths("g") == (64, 48)
+
+
+def test_a_saving_within_the_noise_is_no_step():
+    noisy = [WidthCost(16, 1.00, 0.02), WidthCost(15, 0.97, 0.02), WidthCost(8, 0.80, 0.02)]
+    assert Staircase.fit({"g": noisy}).legal_widths("g") == (16, 8)
+    certain = [WidthCost(p.width, p.cost, 0.001) for p in noisy]
+    assert Staircase.fit({"g": certain}).legal_widths("g") == (16, 15, 8)
+
+
+def test_a_compilers_whole_numbers_make_a_staircase_too():
+    """Cost of the real NCS2 compiler: 15 of 16 channels cost exactly as much."""
+    stairs = Staircase.fit({"conv1": [WidthCost(16, 1508), WidthCost(15, 1508), WidthCost(13, 1470), WidthCost(12, 1224)]})
+    assert stairs.legal_widths("conv1") == (16, 13, 12)
+    assert stairs.next_useful("conv1", 12) is None
+
+
+def test_measured_points_look_at_the_quiet_blocks():
+    quiet = Latency((1.0, 1.0, 1.02, 1.02, 1.01, 1.01, 3.0, 3.0), (2, 2, 2, 2))
+    point = measured_point(8, quiet)
+    assert point.width == 8
+    assert point.cost == pytest.approx(1.005)
+    assert 0 < point.sd < 0.01
+    assert measured_point(8, Latency((1.0,), (1,))).sd == 0.0
+
+
+@pytest.fixture(scope="module")
+def predictor(network, machine, measured):
+    configs = design.design(network, 150, 0)
+    return LatencyPredictor.fit(network, [measured(network, c, machine(network, c), noise=0.001) for c in configs])
+
+
+def test_the_latency_models_table_shows_the_machines_vector_width(network, predictor):
+    points = predicted_series(predictor, "layer2.0.conv1")
+    cost = np.array([point.cost for point in sorted(points, key=lambda p: p.width)])
+    drops = {width for width in range(1, 32) if cost[width] - cost[width - 1] > 1.2e-6}  # going from width + 1 to width
+    assert drops == {8, 16, 24}
+    assert points[-1].sd == 0.0 or points[0].sd == 0.0  # the widest is compared with itself
+
+
+def test_a_predicted_series_can_stand_around_another_configuration(network, predictor):
+    narrow = network.uniform(0.5)
+    points = predicted_series(predictor, "stem", around=narrow, widths=(4, 8, 16))
+    assert [p.width for p in points] == [4, 8, 16]
+    assert points[1].cost == pytest.approx(predictor.predict(narrow).seconds)
+    with pytest.raises(UsageError, match="knows 1 of the widths"):
+        predicted_series(predictor, "stem", widths=(4,))
+
+
+def test_broken_series_are_refused():
+    with pytest.raises(RecordError, match="give each width once"):
+        Staircase.fit({"g": [WidthCost(4, 1.0), WidthCost(4, 2.0)]})
+    with pytest.raises(RecordError, match="0 points"):
+        Staircase.fit({"g": []})
+    with pytest.raises(RecordError, match="no group"):
+        Staircase.fit({})
+    for cost, sd in ((math.nan, 0.0), (0.0, 0.0), (-1.0, 0.0), (1.0, -0.1), (1.0, math.inf)):
+        with pytest.raises(RecordError, match="positive and finite"):
+            WidthCost(4, cost, sd)
+
+
+def test_what_was_not_measured_is_unknown():
+    stairs = Staircase.fit({"g": [WidthCost(4, 1.0), WidthCost(2, 0.5)]})
+    with pytest.raises(LatencyUnknown, match=r"no width 3 \(it has 4, 2\); run: pytest bench/test_width_staircase\.py"):
+        stairs.next_useful("g", 3)
+    with pytest.raises(UnknownName, match="test_width_staircase"):
+        stairs.legal_widths("h")
