@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from harness.records.pruning_config import PruningConfig
 from search import goals
+from search.fidelity import Calibration
 from search.goals import Goal
 from search.space import SearchSpace
 from search.surrogate import DropModel
@@ -50,9 +51,15 @@ class Standing:
         return self.mean_points - self.observed_points
 
 
-def standings(space: SearchSpace, trials: Sequence[Trial], goal: Goal) -> tuple[Standing, ...]:
-    """Every configuration that was evaluated at full length, fastest first; empty when none was."""
-    usable = [trial for trial in trials if trial.outcome.ok and space.fits(trial.request.config)]
+def standings(
+    space: SearchSpace, trials: Sequence[Trial], goal: Goal, short: Sequence[Trial] = (), relation: Calibration | None = None
+) -> tuple[Standing, ...]:
+    """Every configuration that was evaluated at full length (``trials``), fastest first; empty when none was.
+
+    short: trials of the same campaign at a lower fidelity; with ``relation``, what they say about the true drop is
+    combined with the few observations at full length, each weighed by its precision.
+    """
+    usable = [trial for trial in trials if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
     if not usable:
         return ()
     rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
@@ -61,7 +68,10 @@ def standings(space: SearchSpace, trials: Sequence[Trial], goal: Goal) -> tuple[
     for index, key in enumerate(space.keys(rows)):
         members.setdefault(key, []).append(index)
     firsts = np.asarray([indices[0] for indices in members.values()])
-    mean, deviation = posterior(space, rows, drops, rows[firsts])
+    if relation is None:
+        mean, deviation = posterior(space, rows, drops, rows[firsts])
+    else:
+        mean, deviation = _combined(space, usable, list(members.values()), short, relation)
     chances = ndtr((goal.drop_limit - mean) / deviation)
     found = []
     for indices, m, s, chance in zip(members.values(), mean, deviation, chances, strict=True):
@@ -86,6 +96,25 @@ def standings(space: SearchSpace, trials: Sequence[Trial], goal: Goal) -> tuple[
 def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the true drop at rows ``at``, given ``drops`` observed at ``rows``."""
     return DropModel().update(space.features(rows), drops).predict(space.features(at))
+
+
+def _combined(
+    space: SearchSpace, trials: Sequence[Trial], members: Sequence[Sequence[int]], short: Sequence[Trial], relation: Calibration
+) -> tuple[Floats, Floats]:
+    """Posterior at configurations with few full-length trials, from the model of the short ones and the relation between."""
+    cheap = [trial for trial in short if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
+    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in cheap])
+    at = np.asarray([space.encode(trials[indices[0]].request.config, trials[indices[0]].request.recipe) for indices in members])
+    short_mean, _ = posterior(space, rows, np.asarray([trial.outcome.drop_points for trial in cheap]), at)
+    means, deviations = [], []
+    for indices, expected_short in zip(members, short_mean, strict=True):
+        expected, spread = relation.predict(float(expected_short))
+        observed = float(np.mean([trials[index].outcome.drop_points for index in indices]))
+        noise = float(np.mean([trials[index].outcome.deviation_points for index in indices])) / math.sqrt(len(indices))
+        weight, prior_weight = noise**-2, spread**-2
+        means.append((weight * observed + prior_weight * expected) / (weight + prior_weight))
+        deviations.append((weight + prior_weight) ** -0.5)
+    return np.asarray(means), np.asarray(deviations)
 
 
 def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:

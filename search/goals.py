@@ -66,7 +66,7 @@ def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
     Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
     the steps of the staircase.
     """
-    dense = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+    dense = space.encode(space.architecture.dense(), space.start)
     narrow = dense.copy()
     narrow[: space.groups] = space.snap(np.zeros((1, space.groups)))[0]
     best_row, best_s = dense, float(latency.seconds(space.widths(dense[None]))[0])

@@ -32,7 +32,7 @@ class Header:
     """What a campaign is about; a journal with other digests belongs to another campaign.
 
     goal: the goal in words. settings: the settings as text, for people. digests: of the space, the architecture, the
-    stored measurements and whatever decides an accuracy (dense weights, data, code), by name.
+    stored measurements and whatever decides an accuracy (dense weights, data, code), by name. epochs: how long trials are.
     """
 
     name: str
@@ -43,12 +43,13 @@ class Header:
     architecture: str
     measurements: str
     accuracy: str
+    epochs: str = ""
 
     def differences(self, other: Header) -> tuple[str, ...]:
         """Names of what must agree before a campaign goes on, but does not."""
         return tuple(
             name
-            for name in ("seed", "goal", "space", "architecture", "measurements", "accuracy")
+            for name in ("seed", "goal", "epochs", "space", "architecture", "measurements", "accuracy")
             if getattr(self, name) != getattr(other, name)
         )
 

@@ -11,8 +11,9 @@ from harness.records.pruning_config import PruningConfig
 from search.space import SearchSpace
 from search.trial import Floats, KnownLatency, TuningChoice
 
-UNIFORM_RATIOS = (0.8, 0.6)
+UNIFORM_RATIOS = (0.8,)
 TARGETS = (0.85, 0.7, 0.55, 0.4)  # of the dense latency, for "prune this next"
+VARIED = (2, 3, 1)  # which of these are varied: where a recipe has something to bring back
 DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary others
 
 
@@ -20,18 +21,18 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
     """``count`` different rows to begin with.
 
     First come the dense network and the published configurations as they are, then solutions of "prune this next" at
-    several latencies and uniform keep ratios, all with the off-the-shelf recipe; then disturbed ones with recipes around it.
+    several latencies and a uniform keep ratio, all with the recipe to begin with; then disturbed ones with recipes around it.
     """
     rng = np.random.default_rng([seed, 3])
-    recipe = space.ranges.off_the_shelf
     anchors = prune_next(space, latency, TARGETS)
-    anchors += [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
-    rows = [space.encode(config, recipe) for config in (space.architecture.dense(), *published)]
-    rows += [_with_recipe(space, widths, recipe) for widths in anchors]
+    uniform = [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
+    rows = [space.encode(config, space.start) for config in (space.architecture.dense(), *published)]
+    rows += [_with_recipe(space, widths, space.start) for widths in (*anchors, *uniform)]
+    varied = [anchors[place] for place in VARIED if place < len(anchors)] or uniform
     for place in range(4 * count):
-        keep = space.features(_with_recipe(space, anchors[place % len(anchors)], recipe)[None]).pruned
-        disturbed = space.snap(np.clip(1.0 - keep + rng.normal(0.0, DISTURBANCE, keep.shape), 0.0, 1.0))[0]
-        rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, recipe, rng)))
+        pruned = space.features(_with_recipe(space, varied[place % len(varied)], space.start)[None]).pruned
+        disturbed = space.snap(np.clip(1.0 - pruned + rng.normal(0.0, DISTURBANCE, pruned.shape), 0.0, 1.0))[0]
+        rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, space.start, rng)))
     distinct: dict[bytes, Floats] = {}
     for row in rows:
         distinct.setdefault(space.keys(row[None])[0], row)
@@ -44,7 +45,7 @@ def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[floa
     What it may cost, before any trial, is the surrogate's prior: the squared pruned fraction of every group. Returns one
     row (widths only) per reached target, a ratio to the dense latency.
     """
-    row = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+    row = space.encode(space.architecture.dense(), space.start)
     dense_s = current_s = float(latency.seconds(space.widths(row[None]))[0])
     found: list[Floats] = []
     waiting = sorted(targets, reverse=True)

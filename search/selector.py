@@ -80,7 +80,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
     def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int) -> None:
         super().__init__()
         self._space, self._latency, self._goal, self._seed = space, latency, goal, seed
-        dense = space.encode(space.architecture.dense(), space.ranges.off_the_shelf)
+        dense = space.encode(space.architecture.dense(), space.start)
         self.dense_s = float(latency.seconds(space.widths(dense[None]))[0])
         self.limit = goal.drop_limit
         self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHyperparameter, UniformFloatHyperparameter
 
-from harness.errors import UnknownName, UsageError
+from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
 from search.trial import Bools, Floats, Ints, TuningChoice
@@ -25,7 +25,6 @@ from search.trial import Bools, Floats, Ints, TuningChoice
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
 SAME_NUMBER = 1e-3  # unit numbers that round to the same multiple of this are the same trial
-_CATEGORIES = ("criterion", "schedule")
 _NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "distillation")
 _LOGARITHMIC = ("learning_rate", "weight_decay")
 
@@ -34,7 +33,7 @@ _LOGARITHMIC = ("learning_rate", "weight_decay")
 class RecipeRanges:
     """Which recipes may be tried; a range of one value is not searched.
 
-    off_the_shelf: the recipe of the first seeds, and the source of every value that is not searched.
+    off_the_shelf: the recipe to begin with; ``start`` is the same moved into the ranges.
     """
 
     criteria: tuple[str, ...] = ("l1", "l2", "fpgm", "taylor", "bn-scale")
@@ -50,9 +49,28 @@ class RecipeRanges:
             low, high = getattr(self, name)
             if not (math.isfinite(low) and math.isfinite(high) and low <= high) or (name in _LOGARITHMIC and low <= 0):
                 raise UsageError(f"the range {low} to {high} of {name} is empty or not finite; give the smaller value first")
-        for name, choices in (("criterion", self.criteria), ("schedule", self.schedules)):
+        for name, choices in self.choices:
             if not choices or len(set(choices)) != len(choices):
                 raise UsageError(f"the choices of {name} are {list(choices)}; name at least one, each once")
+
+    @property
+    def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The categories and what they may be."""
+        return ("criterion", self.criteria), ("schedule", self.schedules)
+
+    @property
+    def start(self) -> TuningChoice:
+        """The off-the-shelf recipe, every value moved into its range."""
+        moved: dict[str, Any] = {name: min(max(getattr(self.off_the_shelf, name), low), high) for name, (low, high) in self.limits}
+        for name, choices in self.choices:
+            ours = getattr(self.off_the_shelf, name)
+            moved[name] = ours if ours in choices else choices[0]
+        return TuningChoice(**moved)
+
+    @property
+    def limits(self) -> tuple[tuple[str, tuple[float, float]], ...]:
+        """The numbers and their ranges."""
+        return tuple((name, getattr(self, name)) for name in _NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +124,10 @@ class SearchSpace:
             raise UsageError("no group has more than one legal width, there is nothing to search; measure more widths of the staircase")
         self.tables = tuple(np.asarray(tables[name], dtype=np.int64) for name in self.names)
         self.channels = np.asarray([architecture.group(name).channels for name in self.names], dtype=np.float64)
-        self.numbers = tuple(name for name in _NUMBERS if getattr(self.ranges, name)[0] < getattr(self.ranges, name)[1])
-        choices = {"criterion": self.ranges.criteria, "schedule": self.ranges.schedules}
-        self.categories = tuple(name for name in _CATEGORIES if len(choices[name]) > 1)
-        self.choices = tuple(choices[name] for name in self.categories)
+        self.start = self.ranges.start
+        self.numbers = tuple(name for name, (low, high) in self.ranges.limits if low < high)
+        self.categories = tuple(name for name, choices in self.ranges.choices if len(choices) > 1)
+        self.choices = tuple(choices for _, choices in self.ranges.choices if len(choices) > 1)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -188,10 +206,14 @@ class SearchSpace:
         self.architecture.check(config)
         row: list[float] = [self._index(name, table, config.kept(name)) for name, table in zip(self.names, self.tables, strict=True)]
         row += [round(self._unit(name, getattr(recipe, name)), NUMBER_DIGITS) for name in self.numbers]
-        for name, choices in zip(self.categories, self.choices, strict=True):
+        for name, choices in self.ranges.choices:
             if getattr(recipe, name) not in choices:
                 raise UnknownName(name, getattr(recipe, name), choices)
-            row.append(choices.index(getattr(recipe, name)))
+            if name in self.categories:
+                row.append(choices.index(getattr(recipe, name)))
+        for name, (low, high) in self.ranges.limits:
+            if low == high != getattr(recipe, name):
+                raise UsageError(f"{name} {getattr(recipe, name):g} is outside the search space; it is fixed at {low:g}")
         return np.asarray(row, dtype=np.float64)
 
     def decode(self, row: Floats) -> tuple[PruningConfig, TuningChoice]:
@@ -203,12 +225,15 @@ class SearchSpace:
         changed: dict[str, Any] = {name: self._value(name, row[self.groups + i]) for i, name in enumerate(self.numbers)}
         for i, (name, choices) in enumerate(zip(self.categories, self.choices, strict=True)):
             changed[name] = choices[int(row[self.groups + len(self.numbers) + i])]
-        return config, TuningChoice(**{**asdict(self.ranges.off_the_shelf), **changed})
+        return config, TuningChoice(**{**asdict(self.start), **changed})
 
-    def fits(self, config: PruningConfig) -> bool:
-        """Whether every width of ``config`` can be encoded."""
-        kept = dict(config.channels)
-        return all(kept.get(name) in table for name, table in zip(self.names, self.tables, strict=True))
+    def covers(self, config: PruningConfig, recipe: TuningChoice) -> bool:
+        """Whether a configuration with its recipe has a row."""
+        try:
+            self.encode(config, recipe)
+        except HarnessError:
+            return False
+        return True
 
     def configspace(self, seed: int = 0) -> ConfigurationSpace:
         """The same space for SMAC: one ordinal hyper-parameter per group, floats and categories of the recipe."""

@@ -21,6 +21,7 @@ from search.trial import Floats, Ints
 # numbers, decay per differing category, noise variance (of standardised drops).
 PRIOR_MEDIANS = np.log([1.0, 0.5, 0.3, 0.6, 0.5, 0.05])
 PRIOR_DEVIATIONS = np.array([1.5, 1.5, 0.7, 0.7, 0.8, 1.5])
+BOUND_DEVIATIONS = 5.0  # prior deviations beyond which no hyper-parameter is looked for: a line search may try anything
 JITTER = 1e-6  # added to the diagonal; the unit is a standardised drop's variance
 REFIT_ALWAYS_BELOW = 60  # observations: up to here hyper-parameters move with every one
 REFIT_EVERY, REFIT_SELDOM, SELDOM_FROM = 5, 25, 300
@@ -112,7 +113,10 @@ class DropModel:
 
 def _fit(parts: _Distances, targets: Floats, start: Floats) -> Floats:
     """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient."""
-    result = minimize(_loss, start, args=(parts, targets), jac=True, method="L-BFGS-B", options={"maxiter": 15})
+    bounds = list(
+        zip(PRIOR_MEDIANS - BOUND_DEVIATIONS * PRIOR_DEVIATIONS, PRIOR_MEDIANS + BOUND_DEVIATIONS * PRIOR_DEVIATIONS, strict=True)
+    )
+    result = minimize(_loss, start, args=(parts, targets), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 15})
     return np.asarray(result.x, dtype=np.float64) if np.isfinite(result.fun) and result.fun < 1e9 else start
 
 

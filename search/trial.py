@@ -22,8 +22,11 @@ Bools = npt.NDArray[np.bool_]
 SEED = "seed"  # initial design
 MODEL = "model"  # the optimiser asked for it
 PROMOTE = "promote"  # a good short trial, again at full length
+SCREEN = "screen"  # a proposal, first judged with recalibrated batch norm only
 REPEAT = "repeat"  # a finalist, again with another seed
-PURPOSES = (SEED, MODEL, PROMOTE, REPEAT)
+PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT)
+
+LEAST_DEVIATION_POINTS = 0.05  # no fine-tuning repeats itself more closely than this
 
 Report = Callable[[str, float], None]
 """What an evaluation calls while it works: the phase ("prune", "tune", "evaluate") and the share of it done, in [0, 1]."""
@@ -50,8 +53,8 @@ class TrialRequest:
     """One configuration to prune, fine-tune for ``budget_epochs`` (0: recalibrate batch norm only) and judge.
 
     number: counts from 0 within a campaign. purpose: one of ``PURPOSES``. origin: where the configuration came from, in
-    words. seed: of everything random in the evaluation. of: for a promotion or a repetition the number of the trial whose
-    configuration it is, else -1.
+    words. seed: of everything random in the evaluation. of: number of an earlier trial of the same configuration that led
+    to this one (its screen, its short trial, the one repeated), else -1.
     """
 
     number: int
@@ -98,6 +101,11 @@ class TrialOutcome:
     def seconds(self) -> float:
         """How long the evaluation took, in seconds."""
         return self.prune_s + self.tune_s + self.evaluate_s
+
+    @property
+    def deviation_points(self) -> float:
+        """Standard deviation of the observed drop that the size of the validation split explains, in points."""
+        return max((self.top1_high - self.top1_low) * 100 / (2 * 1.96), LEAST_DEVIATION_POINTS)
 
     def checked(self) -> TrialOutcome:
         """The same, or a crashed one when the accuracies are not usable numbers."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from harness.errors import CampaignError, TrainingError, UsageError
-from search import campaign, journal
+from search import campaign, journal, progress
 from search.campaign import CampaignResult, CampaignSettings
 from search.events import Begun, Ended, Event, Improved, TrialFinished, TrialProgress, TrialStarted
 from search.goals import Goal
@@ -185,7 +185,7 @@ def test_time_ends_the_search(vgg: SyntheticProblem, tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_search_that_promises_nothing(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "SMALL_IMPROVEMENT", 1e9)
+    monkeypatch.setattr(progress, "SMALL_IMPROVEMENT", 1e9)
     result = run(vgg, tmp_path, replace(SETTINGS, patience=2, repeats=0))
     assert len(result.searched) == 7
     assert result.stop_reason.startswith("2 proposals in a row promised")

@@ -52,7 +52,8 @@ def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
 
 def test_within_a_latency_rivals_are_those_of_low_drop() -> None:
     verified = replace(FOUND[2], observations=3)
-    assert choice.next_repetition((FOUND[1], verified), Goal(None, 0.6), 3) == FOUND[1]
+    rival = replace(FOUND[1], mean_points=0.75)
+    assert choice.next_repetition((rival, verified), Goal(None, 0.6), 3) == rival
     hopeless = replace(FOUND[0], deviation_points=0.1)
     assert choice.next_repetition((hopeless, verified), Goal(None, 0.6), 3) is None
 

@@ -34,7 +34,7 @@ def test_a_row_comes_back_from_its_configuration_to_the_bit(space: SearchSpace, 
 def test_published_widths_can_be_encoded_but_are_not_legal(architecture: Architecture) -> None:
     published = architecture.partial({"layer1.0.conv1": 7})
     legal = {"layer1.0.conv1": (0, 8, 16)}
-    assert not SearchSpace(architecture, legal).fits(published)
+    assert not SearchSpace(architecture, legal).covers(published, TuningChoice())
     space = SearchSpace(architecture, legal, exact=[published])
     row = space.encode(published, TuningChoice())
     assert space.decode(row)[0] == published
@@ -115,6 +115,8 @@ def test_strangers_are_refused(space: SearchSpace, architecture: Architecture) -
         space.encode(architecture.dense(), TuningChoice("l2"))
     with pytest.raises(UsageError, match="learning_rate 5 is outside"):
         space.encode(architecture.dense(), TuningChoice(learning_rate=5))
+    with pytest.raises(UsageError, match=r"distillation 0.5 is outside the search space; it is fixed at 0"):
+        space.encode(architecture.dense(), TuningChoice(distillation=0.5))
     with pytest.raises(PruningError, match="is for other"):
         space.encode(PruningConfig.of("other", dict(architecture.dense().channels)), RECIPE)
 
@@ -132,3 +134,9 @@ def test_strangers_are_refused(space: SearchSpace, architecture: Architecture) -
 def test_recipe_ranges_that_make_no_sense_are_refused(ranges: dict[str, tuple[float, float]], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         RecipeRanges(**ranges)  # type: ignore[arg-type]
+
+
+def test_the_first_recipe_lies_within_the_ranges() -> None:
+    ranges = RecipeRanges(("fpgm",), ("one-shot",), (0.02, 0.1), (1e-5, 1e-4), (0.1, 0.1))
+    assert ranges.start == TuningChoice("fpgm", "one-shot", 0.02, 1e-4, 0.1)
+    assert RecipeRanges().start == TuningChoice()

@@ -1,0 +1,100 @@
+"""Fidelities: cheap evaluations that stand for expensive ones, and what the one says about the other.
+
+All configurations are tried short, the best are promoted to full length, and the relation between the two is learnt from those that
+were tried both ways. The same relation, from recalibrated batch norm to a short trial, screens out hopeless ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from search.trial import Floats, Trial
+
+PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # after so many short trials, so many are promoted
+PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted
+LEAST_PAIRS_TO_SHIFT = 2
+LEAST_PAIRS_TO_SCREEN = 8
+SCREENED_OUT_BELOW = 0.05  # chance to keep the limit below which a configuration is not tried any longer
+LEAST_DEVIATION_POINTS = 0.1
+TOLD_AT_MOST_POINTS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A straight line from one fidelity's drop to the next one's, on a scale that tames broken networks.
+
+    slope, intercept: of ``log(1 + drop)``, negative drops kept linear. deviation: of the residuals on that scale.
+    error_points: mean absolute leave-one-out error, in points. pairs: how many configurations were seen at both.
+    """
+
+    slope: float
+    intercept: float
+    deviation: float
+    error_points: float
+    pairs: int
+
+    @classmethod
+    def fit(cls, low: Floats, high: Floats) -> Calibration:
+        """From at least two pairs of drops, in points."""
+        x, y = _tamed(low), _tamed(high)
+        slope, intercept = _line(x, y)
+        residuals = y - (slope * x + intercept)
+        freedom = max(1, len(x) - 2)
+        left_out = []
+        for index in range(len(x)):
+            keep = np.arange(len(x)) != index
+            one_slope, one_intercept = _line(x[keep], y[keep])
+            left_out.append(abs(float(_released(np.asarray(one_slope * x[index] + one_intercept))) - float(high[index])))
+        deviation = math.sqrt(float((residuals**2).sum()) / freedom)
+        return cls(slope, intercept, max(deviation, 1e-3), float(np.mean(left_out)), len(x))
+
+    def predict(self, low: float) -> tuple[float, float]:
+        """Expected drop at the higher fidelity and its standard deviation, in points."""
+        middle = self.slope * float(_tamed(np.asarray(low))) + self.intercept
+        expected, above = float(_released(np.asarray(middle))), float(_released(np.asarray(middle + self.deviation)))
+        return min(expected, TOLD_AT_MOST_POINTS), max(above - expected, LEAST_DEVIATION_POINTS)
+
+    def chance(self, low: float, limit: float) -> float:
+        """Probability that the higher fidelity's drop is within ``limit``, given the lower one's."""
+        expected, deviation = self.predict(low)
+        return float(ndtr((limit - expected) / deviation))
+
+
+def pairs(low: Sequence[Trial], high: Sequence[Trial]) -> tuple[Floats, Floats]:
+    """Drops of the configurations that were evaluated at both fidelities; ``high`` names its ``low`` trial in ``of``."""
+    drops = {trial.number: trial.outcome.drop_points for trial in low if trial.outcome.ok}
+    found = [(drops[one.request.of], one.outcome.drop_points) for one in high if one.outcome.ok and one.request.of in drops]
+    both = np.asarray(found, dtype=np.float64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def limit_shift(low: Floats, high: Floats) -> float:
+    """By how many points the limit is looser for short trials: what full length brings back, at the median."""
+    return float(np.median(low - high)) if len(low) >= LEAST_PAIRS_TO_SHIFT else 0.0
+
+
+def due_for_promotion(short: Sequence[Trial], promoted: set[int], limit: float, count: int) -> list[Trial]:
+    """The ``count`` fastest short trials, not yet promoted, whose drop is near or within ``limit``."""
+    fit = [t for t in short if t.outcome.ok and t.number not in promoted and t.outcome.drop_points <= limit + PROMOTE_MARGIN_POINTS]
+    return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
+
+
+def _line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Least squares with a weak pull of the slope towards 1: two pairs must not turn the order round."""
+    pull = 0.1
+    centred = x - x.mean()
+    slope = float((centred @ (y - y.mean()) + pull) / (centred @ centred + pull))
+    return slope, float(y.mean() - slope * x.mean())
+
+
+def _tamed(drop: Floats) -> Floats:
+    return np.asarray(np.where(drop > 0, np.log1p(np.maximum(drop, 0.0)), drop))
+
+
+def _released(tamed: Floats) -> Floats:
+    return np.asarray(np.where(tamed > 0, np.expm1(np.minimum(tamed, 10.0)), tamed))

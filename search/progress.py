@@ -1,0 +1,288 @@
+"""The course of a campaign: which trial comes next, what is learnt from one that is over, and when to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from harness.errors import CampaignError
+from harness.records.pruning_config import PruningConfig
+from search import choice, fidelity
+from search.array_search import SpaceExhausted
+from search.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
+from search.fidelity import Calibration
+from search.journal import Contents, Journal
+from search.pool import Pool
+from search.result import CampaignResult, dense_widths, rank, result_of, searched
+from search.selector import Optimizer
+from search.settings import CampaignSettings
+from search.space import SearchSpace
+from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest
+
+SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
+_UNNUMBERED = -1
+
+
+class Campaign:
+    """The state between two trials; everything in it follows from the journal."""
+
+    def __init__(
+        self,
+        settings: CampaignSettings,
+        space: SearchSpace,
+        latency: KnownLatency,
+        journal: Journal,
+        before: Contents,
+        observer: Observer,
+        guard: Callable[[], None] | None,
+    ) -> None:
+        self.settings, self.space, self.latency, self.journal, self.observer = settings, space, latency, journal, observer
+        self.guard, self.before = guard, before
+        self.finished: list[Trial] = list(before.finished)
+        self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
+        self.next_number = before.next_number
+        self.began = time.monotonic()
+        self.ask_s: dict[int, float] = {}
+        self.asked = 0  # searched configurations in flight
+        self.in_flight = 0
+        self.hopeless = 0
+        self.worst_drop = 0.0
+        self.dense_s = float(latency.seconds(dense_widths(space))[0])
+
+    def attach(self, pool: Pool, optimizer: Callable[[int], Optimizer]) -> None:
+        """Give the campaign its place to run trials and its optimiser, and tell the latter what is known."""
+        self.pool, self.optimizer = pool, optimizer(pool.slots)
+        for trial in (*self.before.imported, *self.finished):
+            self._learn(trial)
+        self.optimizer.replayed()
+        for request in self.planned:
+            if request.purpose in (SEED, MODEL, SCREEN):
+                self.optimizer.expect(self._row(request))
+        self._adjust_limit()
+
+    def to_the_end(self) -> CampaignResult:
+        """All trials, then promotions and repetitions, then the choice."""
+        self.began = time.monotonic() - self.before.seconds
+        done = len(searched(self.finished))
+        goal, space = self.settings.goal, self.space
+        self.observer(Begun(goal.text, space.dimensions, space.configurations, self.dense_s, self.settings.trials, done))
+        reason = self._search()
+        self._promote(self.settings.finalists)
+        self._repeat()
+        self.journal.stopped(reason, self.elapsed_s)
+        self.observer(Ended(reason))
+        return self._result(reason)
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        self.pool.close()
+        self.optimizer.close()
+
+    def progress(self, number: int, phase: str, share: float) -> None:
+        """Pass on how far a trial is."""
+        self.observer(TrialProgress(number, phase, share))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of all sessions of the campaign."""
+        return time.monotonic() - self.began
+
+    def _search(self) -> str:
+        """Trials until there is a reason to stop, which is returned."""
+        reason = ""
+        while True:
+            while self.in_flight < self.pool.slots and not reason:
+                if self.planned:
+                    self._submit(self.planned.pop(0))
+                else:
+                    reason = self._why_stop() or self._ask()
+            if not self.in_flight:
+                return reason
+            self._collect()
+
+    def _why_stop(self) -> str:
+        settings, crashes = self.settings, _crashes_in_a_row(self.finished)
+        if crashes >= settings.max_crashes:
+            last = self.finished[-1].outcome.reason
+            if crashes == len(self.finished):
+                raise CampaignError(f"all of the first {crashes} trials crashed, the last one with: {last}; mend that, then resume")
+            return f"the last {crashes} trials crashed, the last one with: {last}"
+        if self.elapsed_s >= settings.hours * 3600:
+            return f"the time of {settings.hours:g} h is used up"
+        if len(searched(self.finished)) + self.asked >= settings.trials:
+            return f"all {settings.trials} trials are done"
+        if settings.patience and self.hopeless >= settings.patience:
+            return f"{self.hopeless} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense latency"
+        return ""
+
+    def _ask(self) -> str:
+        """Begin a new configuration; the reason when there is nothing left to try."""
+        if self.guard is not None:
+            self.guard()
+        began = time.perf_counter()
+        try:
+            row, is_seed = self.optimizer.ask()
+        except SpaceExhausted:
+            return "every legal configuration within reach was tried"
+        if not is_seed:
+            self.hopeless = self.hopeless + 1 if self.optimizer.expected_improvement < SMALL_IMPROVEMENT else 0
+        purpose, origin = (SEED, "initial design") if is_seed else (MODEL, "known latency, modelled drop")
+        config, recipe = self.space.decode(row)
+        self.ask_s[self.next_number] = time.perf_counter() - began
+        request = TrialRequest(_UNNUMBERED, purpose, origin, config, recipe, self.settings.search_epochs, self.settings.seed)
+        if self.settings.screen:
+            request = replace(request, purpose=SCREEN, origin=f"{purpose}: {origin}", budget_epochs=0.0)
+        self._submit(request)
+        return ""
+
+    def _submit(self, request: TrialRequest) -> None:
+        """Start a trial; one without a number gets the next one and its line in the journal."""
+        if request.number == _UNNUMBERED:
+            request = replace(request, number=self.next_number)
+            self.next_number += 1
+            self.journal.started(request, self.elapsed_s)
+        self.in_flight += 1
+        self.asked += request.purpose in (SEED, MODEL, SCREEN)
+        self.observer(TrialStarted(request, self._seconds(request.config)))
+        self.pool.submit(request)
+
+    def _collect(self) -> None:
+        """Wait for trials to be over, and take them in."""
+        for request, outcome in self.pool.wait():
+            self.in_flight -= 1
+            self.asked -= request.purpose in (SEED, MODEL, SCREEN)
+            trial = Trial(request, outcome, self._seconds(request.config), self.ask_s.pop(request.number, 0.0))
+            self.journal.finished(trial, self.elapsed_s)
+            improved = outcome.ok and self._improves(trial)
+            self.finished.append(trial)
+            self._learn(trial)
+            self._plan_after(trial)
+            self.observer(TrialFinished(trial, len(searched(self.finished))))
+            if improved:
+                self.observer(Improved(trial))
+
+    def _plan_after(self, trial: Trial) -> None:
+        """Promotions that fall due with this trial."""
+        settings = self.settings
+        if settings.short_epochs is None or trial.request.purpose not in (SEED, MODEL, PROMOTE):
+            return
+        if trial.request.purpose == PROMOTE:
+            self._adjust_limit()
+            return
+        short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
+        if len(short) % fidelity.PROMOTE_EVERY == 0:
+            self.planned += self._promotions(fidelity.PROMOTE_COUNT)
+
+    def _promotions(self, count: int) -> list[TrialRequest]:
+        """Requests that bring the best short trials to full length."""
+        short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
+        pending = [one for one in self.planned if one.purpose == PROMOTE]
+        promoted = {one.request.of for one in self.finished if one.request.purpose == PROMOTE} | {one.of for one in pending}
+        limit = self.settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
+        return [
+            replace(
+                one.request,
+                number=_UNNUMBERED,
+                purpose=PROMOTE,
+                origin=f"trial {one.number} at full length",
+                budget_epochs=self.settings.budget_epochs,
+                of=one.number,
+            )
+            for one in fidelity.due_for_promotion(short, promoted, limit, count)
+        ]
+
+    def _adjust_limit(self) -> None:
+        """Let short trials off as much as full length has brought back so far."""
+        if self.settings.short_epochs is None:
+            return
+        low, high = fidelity.pairs(self.finished, [one for one in self.finished if one.request.purpose == PROMOTE])
+        self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high)
+        if len(low) >= 3:
+            error = Calibration.fit(low, high).error_points
+            told = f"full length brings back {shift:.2f} points at the median, predicted to {error:.2f}"
+            self.observer(Note(f"{len(low)} configurations at both lengths: {told}"))
+
+    def _promote(self, count: int) -> None:
+        """Bring the last good short trials to full length: only those can be chosen."""
+        if self.settings.short_epochs is not None:
+            self.planned += self._promotions(count)
+        while self.planned or self.in_flight:
+            while self.planned and self.in_flight < self.pool.slots:
+                self._submit(self.planned.pop(0))
+            self._collect()
+
+    def _repeat(self) -> None:
+        """Evaluate those that may be chosen again, with other seeds: the luckiest observation must not win."""
+        settings = self.settings
+        spent = sum(trial.request.purpose == REPEAT for trial in self.finished)
+        while spent < settings.finalists * settings.repeats:
+            standing = choice.next_repetition(self._result("").standings, settings.goal, 1 + settings.repeats)
+            if standing is None:
+                return
+            seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
+            epochs, of = settings.budget_epochs, standing.trial
+            self._submit(TrialRequest(_UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, epochs, seed, of))
+            spent += 1
+            self._collect()
+
+    def _learn(self, trial: Trial) -> None:
+        """Tell the optimiser, unless the trial says nothing at the length of the search, or a longer one will follow."""
+        request, outcome = trial.request, trial.outcome
+        if not self.space.covers(request.config, request.recipe):
+            return
+        if request.purpose == SCREEN:
+            self._judge_screen(trial)
+        elif request.purpose in (SEED, MODEL) and request.budget_epochs == self.settings.search_epochs:
+            if outcome.ok:
+                self.worst_drop = max(self.worst_drop, outcome.drop_points)
+            self.optimizer.tell(self._row(request), outcome.drop_points if outcome.ok else self.worst_drop, crashed=not outcome.ok)
+
+    def _judge_screen(self, trial: Trial) -> None:
+        """Go on with a screened configuration that has a chance; else tell what the screen lets expect of it."""
+        request, outcome = trial.request, trial.outcome
+        known = {one.of for one in self.planned} | {one.request.of for one in self.finished if one.request.purpose in (SEED, MODEL)}
+        if request.number in known:
+            return
+        if not outcome.ok:
+            self.optimizer.tell(self._row(request), self.worst_drop, crashed=True)
+            return
+        screens = [one for one in self.finished if one.request.purpose == SCREEN]
+        low, high = fidelity.pairs(screens, [one for one in self.finished if one.request.purpose in (SEED, MODEL)])
+        if len(low) >= fidelity.LEAST_PAIRS_TO_SCREEN:
+            relation = Calibration.fit(low, high)
+            limit = self.settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
+            if relation.chance(outcome.drop_points, limit) < fidelity.SCREENED_OUT_BELOW:
+                self.optimizer.tell(self._row(request), relation.predict(outcome.drop_points)[0])
+                return
+        purpose, _, origin = request.origin.partition(": ")
+        epochs = self.settings.search_epochs
+        self.planned.append(replace(request, number=_UNNUMBERED, purpose=purpose, origin=origin, budget_epochs=epochs, of=request.number))
+
+    def _result(self, reason: str) -> CampaignResult:
+        contents = Contents(self.before.header, tuple(self.finished), (), self.before.imported, reason, self.elapsed_s)
+        return result_of(self.settings, self.space, self.latency, contents)
+
+    def _row(self, request: TrialRequest) -> Floats:
+        return self.space.encode(request.config, request.recipe)
+
+    def _seconds(self, config: PruningConfig) -> float:
+        widths = np.asarray([[config.kept(group.name) for group in self.space.architecture.groups]], dtype=np.int64)
+        return float(self.latency.seconds(widths)[0])
+
+    def _improves(self, trial: Trial) -> bool:
+        """Whether an observation at full length beats all before it, for the goal."""
+        least, goal = self.settings.budget_epochs, self.settings.goal
+        earlier = [rank(one, goal) for one in self.finished if one.outcome.ok and one.request.budget_epochs >= least]
+        return trial.request.budget_epochs >= least and (not earlier or rank(trial, goal) < min(earlier))
+
+
+def _crashes_in_a_row(trials: list[Trial]) -> int:
+    count = 0
+    for trial in reversed(trials):
+        if trial.outcome.ok:
+            break
+        count += 1
+    return count

@@ -1,0 +1,106 @@
+"""The result of a campaign: everything that its journal says, and the choice made from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from search import choice
+from search.choice import Standing
+from search.fidelity import Calibration, pairs
+from search.goals import Goal
+from search.journal import Contents
+from search.settings import CampaignSettings
+from search.space import SearchSpace
+from search.trial import MODEL, PROMOTE, SCREEN, SEED, Ints, KnownLatency, Trial
+
+
+@dataclass(frozen=True)
+class CampaignResult:
+    """What a campaign found.
+
+    trials: all finished ones, in the order in which they finished. imported: of other campaigns. standings: every
+    configuration evaluated at full length, fastest first. front: those that none beats in both latency and drop. chosen: the
+    recommendation; None when no trial succeeded at full length. stop_reason: why it ended. elapsed_s: all sessions
+    together. calibration: from short to full length, where both were tried.
+    """
+
+    settings: CampaignSettings
+    trials: tuple[Trial, ...]
+    imported: tuple[Trial, ...]
+    standings: tuple[Standing, ...]
+    front: tuple[Standing, ...]
+    chosen: Standing | None
+    stop_reason: str
+    elapsed_s: float
+    dense_s: float
+    calibration: Calibration | None = None
+
+    @property
+    def searched(self) -> tuple[Trial, ...]:
+        """One trial per configuration that was new: promotions, repetitions and screens that led to a trial left out."""
+        return searched(self.trials)
+
+    @property
+    def epochs(self) -> float:
+        """Fine-tuning epochs spent in all."""
+        return sum(trial.request.budget_epochs for trial in self.trials)
+
+    @property
+    def chosen_meets_goal(self) -> bool:
+        """Whether the recommendation keeps all limits of the goal by posterior mean and predicted latency."""
+        if self.chosen is None:
+            return False
+        goal = self.settings.goal
+        fast = goal.max_latency_s is None or self.chosen.latency_s <= goal.max_latency_s
+        return fast and (goal.max_drop_points is None or self.chosen.mean_points <= goal.max_drop_points)
+
+
+def searched(trials: tuple[Trial, ...] | list[Trial]) -> tuple[Trial, ...]:
+    """One trial per configuration that was new."""
+    followed = {trial.request.of for trial in trials if trial.request.purpose in (SEED, MODEL)}
+    return tuple(trial for trial in trials if trial.request.purpose in (SEED, MODEL) or _screened_out(trial, followed))
+
+
+def _screened_out(trial: Trial, followed: set[int]) -> bool:
+    return trial.request.purpose == SCREEN and trial.outcome.ok and trial.number not in followed
+
+
+def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLatency, contents: Contents) -> CampaignResult:
+    """The result as far as a journal tells it, without running anything."""
+    everything = (*contents.imported, *contents.finished)
+    full = [trial for trial in everything if trial.request.budget_epochs >= settings.budget_epochs]
+    short = [t for t in everything if t.request.purpose in (SEED, MODEL) and t.request.budget_epochs == settings.search_epochs]
+    relation = None
+    if settings.short_epochs is not None:
+        low, high = pairs(short, [trial for trial in full if trial.request.purpose == PROMOTE])
+        relation = Calibration.fit(low, high) if len(low) >= 3 else None
+    found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation)
+    dense_s = float(latency.seconds(dense_widths(space))[0])
+    return CampaignResult(
+        settings,
+        contents.finished,
+        contents.imported,
+        found,
+        choice.front(found),
+        choice.choose(found, settings.goal),
+        contents.stopped,
+        contents.seconds,
+        dense_s,
+        relation,
+    )
+
+
+def dense_widths(space: SearchSpace) -> Ints:
+    """The dense network as one row of widths."""
+    return np.asarray([[group.channels for group in space.architecture.groups]], dtype=np.int64)
+
+
+def rank(trial: Trial, goal: Goal) -> tuple[float, float]:
+    """Smaller is better, by observation: first by how much the limit is missed, then what is minimised."""
+    if goal.kind == "max-latency":
+        limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
+        return max(0.0, trial.latency_s - limit_s), trial.outcome.drop_points
+    return max(0.0, trial.outcome.drop_points - goal.drop_limit), trial.latency_s

@@ -1,0 +1,73 @@
+"""Sharing: what other campaigns found out about the same network's accuracy, so that a new device costs only measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import CampaignError
+from harness.records.pruning_config import PruningConfig
+from search.journal import FILE, Contents, read
+from search.trial import Trial
+
+
+def shareable(contents: Contents, architecture: str, accuracy: str) -> tuple[Trial, ...]:
+    """Successful trials of a journal that still apply; none when it is about another network or another accuracy.
+
+    architecture, accuracy: digests as in the journal's header. Latencies are another device's: the campaign that imports
+    a trial computes its own. Numbers become negative, so that they cannot be mistaken for its own trials.
+    """
+    if (contents.header.architecture, contents.header.accuracy) != (architecture, accuracy) or not accuracy:
+        return ()
+    usable = [trial for trial in (*contents.imported, *contents.finished) if trial.outcome.ok]
+    return renumbered(usable)
+
+
+def renumbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """The same trials, numbered -2, -3 ...; references between them follow."""
+    numbers = {trial.number: -2 - place for place, trial in enumerate(trials)}
+    requests = [replace(one.request, number=numbers[one.number], of=numbers.get(one.request.of, -1)) for one in trials]
+    return tuple(replace(trial, request=request) for trial, request in zip(trials, requests, strict=True))
+
+
+def gather(campaigns: Path, architecture: str, accuracy: str, leave_out: str = "") -> tuple[Trial, ...]:
+    """All that the journals in the folders under ``campaigns`` can share, each evaluation once.
+
+    leave_out: the folder of the campaign that asks. Journals that cannot be read are passed over: they are not ours to mend.
+    """
+    found: list[Trial] = []
+    for path in sorted(campaigns.glob(f"*/{FILE}")):
+        if path.parent.name == leave_out:
+            continue
+        try:
+            contents = read(path.parent)
+        except CampaignError:
+            continue
+        found += shareable(contents, architecture, accuracy)
+    return renumbered(list({_identity(trial): trial for trial in reversed(found)}.values())[::-1])
+
+
+def fork(contents: Contents, architecture: str) -> tuple[Trial, ...]:
+    """What a campaign with another goal or space may take over from one on the same network: CampaignError on another one."""
+    if contents.header.architecture != architecture:
+        raise CampaignError(
+            f"campaign {contents.header.name} is about another network ({contents.header.architecture}, not {architecture}); "
+            "fork one that is about this network"
+        )
+    return shareable(contents, architecture, contents.header.accuracy or "-") or renumbered([t for t in contents.finished if t.outcome.ok])
+
+
+def with_latencies(trials: Iterable[Trial], seconds: Iterable[float]) -> tuple[Trial, ...]:
+    """The trials with this device's predicted latencies."""
+    return tuple(replace(trial, latency_s=latency_s) for trial, latency_s in zip(trials, seconds, strict=True))
+
+
+def configurations(trials: Iterable[Trial]) -> tuple[PruningConfig, ...]:
+    """The different configurations of some trials, which a space must be able to encode to learn from them."""
+    return tuple(dict.fromkeys(trial.request.config for trial in trials))
+
+
+def _identity(trial: Trial) -> tuple[object, ...]:
+    request = trial.request
+    return request.config, request.recipe, request.budget_epochs, request.seed

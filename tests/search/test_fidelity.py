@@ -1,0 +1,127 @@
+"""Cheap evaluations stand for expensive ones, as far as both were seen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from search import campaign, fidelity
+from search.campaign import CampaignResult, CampaignSettings
+from search.events import Event, Note
+from search.fidelity import Calibration
+from search.goals import Goal
+from search.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
+from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Evaluate, Report, TrialOutcome, TrialRequest
+
+SHORT = CampaignSettings("c", trials=26, seeds=8, budget_epochs=FULL_EPOCHS, short_epochs=6.0, goal=Goal(1.0), finalists=3, repeats=1)
+SCREENED = CampaignSettings("c", trials=20, seeds=10, budget_epochs=FULL_EPOCHS, screen=True, goal=Goal(1.0), finalists=2, repeats=1)
+
+
+def test_a_relation_is_learnt_with_its_error() -> None:
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0.5, 30, 40)
+    high = np.expm1(0.6 * np.log1p(low)) + rng.normal(0, 0.05, 40)
+    found = Calibration.fit(low, high)
+    assert found.slope == pytest.approx(0.6, abs=0.02)
+    assert found.pairs == 40
+    assert found.error_points < 0.2
+    expected, deviation = found.predict(10.0)
+    assert expected == pytest.approx(np.expm1(0.6 * np.log1p(10.0)), abs=0.2)
+    assert 0 < deviation < 1
+    assert found.chance(1.0, 2.0) > 0.99
+    assert found.chance(29.0, 2.0) < 0.01
+
+
+@given(st.lists(st.tuples(st.floats(-1, 80), st.floats(-1, 80)), min_size=2, max_size=12), st.floats(-2, 90))
+def test_a_relation_from_anything_predicts_finite_drops_in_order(seen: list[tuple[float, float]], at: float) -> None:
+    low, high = np.asarray(seen).T
+    found = Calibration.fit(low, high)
+    expected, deviation = found.predict(at)
+    assert np.isfinite([expected, deviation, found.error_points]).all()
+    assert deviation > 0
+    assert expected <= fidelity.TOLD_AT_MOST_POINTS
+
+
+def test_two_pairs_shift_the_limit_one_does_not() -> None:
+    assert fidelity.limit_shift(np.array([2.0]), np.array([1.0])) == 0.0
+    assert fidelity.limit_shift(np.array([2.0, 3.0]), np.array([1.0, 1.0])) == 1.5
+
+
+def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings, **more: object) -> CampaignResult:
+    evaluate = more.pop("evaluate", SyntheticEvaluate("vgg", 0))
+    return campaign.run(settings, problem.space(), problem, evaluate, directory, **more)  # type: ignore[arg-type]
+
+
+def test_short_trials_are_promoted_and_only_full_ones_are_chosen(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    events: list[Event] = []
+    result = run(vgg, tmp_path, SHORT, observer=events.append)
+    of = {purpose: [t for t in result.trials if t.request.purpose == purpose] for purpose in (SEED, MODEL, PROMOTE, REPEAT)}
+    assert len(of[SEED]) + len(of[MODEL]) == len(result.searched) == 26
+    assert {t.request.budget_epochs for t in result.searched} == {6.0}
+    assert 4 <= len(of[PROMOTE]) <= 7
+    assert {t.request.budget_epochs for t in of[PROMOTE] + of[REPEAT]} == {FULL_EPOCHS}
+    assert len({t.request.of for t in of[PROMOTE]}) == len(of[PROMOTE]), "nothing is promoted twice"
+    assert {one.trial for one in result.standings} <= {t.number for t in of[PROMOTE]}
+    assert result.chosen in result.standings
+    assert result.calibration is not None
+    assert result.calibration.pairs == len(of[PROMOTE])
+    assert any(isinstance(event, Note) and "brings back" in event.text for event in events)
+    assert result.epochs == 26 * 6 + 27 * (len(of[PROMOTE]) + len(of[REPEAT]))
+    for number, one in enumerate(t for t in result.trials if t.request.purpose == PROMOTE):
+        short = next(t for t in result.trials if t.number == one.request.of)
+        assert short.request.config == one.request.config, number
+
+
+class Stops:
+    def __init__(self, evaluate: Evaluate, number: int) -> None:
+        self.evaluate, self.number, self.seen = evaluate, number, list[int]()
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        if trial.number == self.number:
+            raise KeyboardInterrupt
+        self.seen.append(trial.number)
+        return self.evaluate(trial, report)
+
+
+@pytest.mark.parametrize(("settings", "number"), [(SHORT, 12), (SHORT, 13), (SCREENED, 9), (SCREENED, 24)])
+def test_campaigns_with_fidelities_resume_too(vgg: SyntheticProblem, tmp_path: Path, settings: CampaignSettings, number: int) -> None:
+    evaluate = SyntheticEvaluate("vgg", 0)
+    first, second = Stops(evaluate, number), Stops(evaluate, -1)
+    with pytest.raises(KeyboardInterrupt):
+        run(vgg, tmp_path, settings, evaluate=first)
+    result = run(vgg, tmp_path, settings, evaluate=second, resume=True)
+    assert sorted(first.seen + second.seen) == sorted(t.number for t in result.trials)
+    assert len({t.number for t in result.trials}) == len(result.trials)
+    assert len(result.searched) == settings.trials
+    promoted = [t.request.of for t in result.trials if t.request.purpose == PROMOTE]
+    assert len(set(promoted)) == len(promoted)
+
+
+def test_a_screen_saves_the_tuning_of_hopeless_configurations(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path, SCREENED)
+    screens = [t for t in result.trials if t.request.purpose == SCREEN]
+    tried = [t for t in result.trials if t.request.purpose in (SEED, MODEL)]
+    assert len(screens) == len(result.searched) == 20
+    assert {t.request.budget_epochs for t in screens} == {0.0}
+    assert all(next(s for s in screens if s.number == t.request.of).request.config == t.request.config for t in tried)
+    assert fidelity.LEAST_PAIRS_TO_SCREEN <= len(tried) <= 20
+    out = [s for s in screens if s.number not in {t.request.of for t in tried}]
+    assert all(vgg.true_drop(s.request.config, s.request.recipe) > 1.0 for s in out), "nothing good is screened out"
+    assert result.chosen is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"short_epochs": 2.0}, "no shorter than full length"),
+        ({"short_epochs": -1.0}, "no shorter"),
+        ({"budget_epochs": 0.0, "screen": True}, "no screen"),
+    ],
+)
+def test_lengths_that_make_no_sense_are_refused(changes: dict[str, float], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        replace(CampaignSettings("c", budget_epochs=2.0), **changes)  # type: ignore[arg-type]

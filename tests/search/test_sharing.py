@@ -1,0 +1,82 @@
+"""What one campaign found out about accuracy, another one on another device need not find out again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CampaignError
+from search import campaign, journal, sharing
+from search.campaign import CampaignSettings
+from search.goals import Goal
+from search.space import RecipeRanges, SearchSpace
+from search.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.trial import Ints, TrialRequest
+
+SETTINGS = CampaignSettings("a", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), repeats=0, accuracy="same", measurements="cpu")
+EVALUATE = SyntheticEvaluate("vgg", 0)
+
+
+class OtherDevice:
+    """Twice as slow, and the last group is free."""
+
+    def __init__(self, problem: SyntheticProblem) -> None:
+        self.problem = problem
+
+    def seconds(self, widths: Ints) -> object:
+        return 2 * self.problem.seconds(widths) - 1e-9 * widths[:, -1]
+
+
+def test_a_second_device_starts_from_the_first_ones_trials(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    first = campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
+    assert len(shared) == 8
+    space = vgg.space(exact=sharing.configurations(shared))
+    evaluated: list[TrialRequest] = []
+
+    def evaluate(trial: TrialRequest, report: object) -> object:
+        evaluated.append(trial)
+        return EVALUATE(trial, report)  # type: ignore[arg-type]
+
+    settings = replace(SETTINGS, name="b", measurements="ncs2")
+    other = OtherDevice(vgg)
+    second = campaign.run(settings, space, other, evaluate, tmp_path / "b", imported=shared)  # type: ignore[arg-type]
+    known = {(t.request.config, t.request.recipe) for t in first.trials}
+    assert len(second.searched) == 8
+    assert not known & {(one.config, one.recipe) for one in evaluated}, "nothing is evaluated twice"
+    assert len(second.standings) == 16
+    imported = next(one for one in second.standings if one.config == vgg.architecture.dense())
+    assert imported.latency_s == pytest.approx(second.dense_s)
+    assert imported.trial < -1
+    again = journal.read(tmp_path / "b")
+    assert len(again.imported) == 8
+    resumed = campaign.run(settings, space, other, evaluate, tmp_path / "b", resume=True)  # type: ignore[arg-type]
+    assert resumed.chosen == second.chosen
+
+
+def test_each_evaluation_is_shared_once_and_only_when_it_applies(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, trials=2, finalists=0)
+    campaign.run(settings, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    campaign.run(settings, vgg.space(), vgg, EVALUATE, tmp_path / "b")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / journal.FILE).write_text("nonsense\nnonsense\n")
+    digest = vgg.architecture.digest
+    assert [t.number for t in sharing.gather(tmp_path, digest, "same")] == [-2, -3]
+    assert sharing.gather(tmp_path, digest, "other weights") == ()
+    assert sharing.gather(tmp_path, "other network", "same") == ()
+    assert sharing.gather(tmp_path, digest, "") == ()
+    assert len(sharing.gather(tmp_path, digest, "same", leave_out="a")) == 2
+
+
+def test_a_fork_takes_over_what_still_applies(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    taken = sharing.fork(journal.read(tmp_path / "a"), vgg.architecture.digest)
+    assert len(taken) == 8
+    legal = vgg.space().legal_widths
+    narrower = SearchSpace(vgg.architecture, legal, RecipeRanges(("l1",), ("one-shot",)))
+    settings = replace(SETTINGS, name="f", goal=Goal(2.0), trials=3, seeds=1)
+    result = campaign.run(settings, narrower, vgg, EVALUATE, tmp_path / "f", imported=taken)
+    assert 0 < len(result.imported) < 8
+    assert {t.request.recipe.criterion for t in result.imported} == {"l1"}
+    with pytest.raises(CampaignError, match="about another network"):
+        sharing.fork(journal.read(tmp_path / "a"), "other")
