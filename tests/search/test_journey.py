@@ -1,6 +1,7 @@
 """The main job as a user runs it, once, with the smallest budgets: dense network, measurements, search, proof, report."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.pruning import saved
 from harness.records import benchmark_json
 from search import outcome
 
+README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
 
 
@@ -35,8 +37,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(home: Path) -> Path:
-    """The folder of a finished campaign."""
-    ended = search("run", "--weights=dense.safetensors", "--name=first", *QUICK, cwd=home)
+    """The folder of a finished campaign, made by the README's command with a dense network at hand and the least budgets."""
+    shown = next(line for line in README.splitlines() if line.startswith("python -m search --"))
+    ended = search(*shlex.split(shown)[3:], "--weights=dense.safetensors", "--name=first", *QUICK, cwd=home)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return home / "reports" / "campaigns" / "first"
 
