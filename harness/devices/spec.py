@@ -14,7 +14,7 @@ from harness.errors import UnknownName, UsageError
 
 OptionValue = str | int | float | bool
 PRODUCT_PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-LOCK_WAIT_S = 30.0  # another process usually needs the device for one suite, or for one short check
+LOCK_WAIT_S = 120.0  # another process usually needs the device for one suite, or for one short check
 LOAD_DEADLINE_S = 120.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

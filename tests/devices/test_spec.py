@@ -22,7 +22,7 @@ def write(directory: Path, text: str) -> Path:
 def test_the_embedded_device_is_the_processor_by_openvino() -> None:
     cpu = spec.find("cpu")
     assert (cpu.runtime, cpu.host, cpu.python) == ("openvino", None, sys.executable)
-    assert dict(cpu.options) == {"device": "CPU", "threads": 1}
+    assert dict(cpu.options) == {"device": "CPU", "threads": 1, "nice": -15}
 
 
 def test_the_working_directory_adds_devices_and_overrides_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

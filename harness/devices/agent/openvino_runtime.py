@@ -1,6 +1,7 @@
 """OpenVINO 2022 and newer (API 2) on a processor of the agent's machine."""
 
 import faults
+import host_state
 import onnx_reader
 import timed_loop
 
@@ -15,13 +16,14 @@ SUFFIX = "/WithoutBiases"  # the compiler's mark on a convolution whose bias it 
 
 
 class Runtime:
-    """options: ``device`` (an OpenVINO device name, never AUTO or HETERO), ``threads``."""
+    """options: ``device`` (an OpenVINO device name, never AUTO or HETERO), ``threads``, ``nice`` (wished; granted only with rights)."""
 
     def __init__(self, options):
         self.device = str(options.get("device", "CPU"))
         self.threads = int(options.get("threads", 1))
         if self.device.split(":")[0] in ("AUTO", "HETERO", "MULTI", "BATCH"):
             raise faults.Unusable("device %r may silently run elsewhere; name one device, for example CPU" % self.device)
+        self.nice = host_state.favour(int(options.get("nice", 0)))
         self.core = openvino.Core()
         if self.device not in self.core.available_devices:
             raise faults.Unavailable("OpenVINO has no device %r here, only %s" % (self.device, ", ".join(self.core.available_devices)))
@@ -31,7 +33,7 @@ class Runtime:
         return {
             "runtime_version": openvino.__version__,
             "model": str(self.core.get_property(self.device, "FULL_DEVICE_NAME")),
-            "details": [["device", self.device]],
+            "details": [["device", self.device], ["nice", str(self.nice)]],
         }
 
     def load(self, onnx, wanted):
