@@ -39,6 +39,8 @@ _OURS = ("scheduler.py", "thinning.py", "policy.py", "pruning/automated_gradual_
 
 Batch = tuple[Tensor, Tensor]
 
+_found: dict[Path, Distiller] = {}  # of this process: a package is imported once
+
 
 @dataclass(frozen=True, slots=True)
 class Distiller:
@@ -71,11 +73,14 @@ def find(path: str | None = None) -> Distiller | None:
     loaded = sys.modules.get("distiller")
     if loaded is not None and Path(str(loaded.__file__)).parent.parent != root:
         raise UsageError(f"another Distiller is already imported from {loaded.__file__}; give one place only")
-    return _load(root)
+    if root not in _found:
+        _found[root] = _load(root)
+    return _found[root]
 
 
-def summary_line(found: Distiller | None) -> str:
-    """One line for the end of a run: verified live, recorded only, and how to get the rest."""
+def summary_line() -> str:
+    """One line for the end of a run: verified live or by the recording alone, and how to get the rest."""
+    found = next(iter(_found.values()), None)
     if found is None:
         return f"Distiller verified: recorded (live: no; {HOW_TO_GET})"
     return f"Distiller verified: recorded and live ({found.root}, {found.commit[:12]}, {len(found.shims)} shims)"

@@ -202,7 +202,8 @@ class _Reader:
             found[group.name] = group
         counts = ", ".join(f"{group.name} ({group.channels})" for group in found.values())
         coupled = "; coupled layers get one common index set" if any(len(self._producers(group)) > 1 for group in found.values()) else ""
-        self.notes[component.name] = f"of {counts}{coupled}"
+        ranked = "" if by_output else "; ranked by the filters that make these inputs"
+        self.notes[component.name] = f"of {counts}{coupled}{ranked}"
         return list(found.values())
 
     def _layer(self, component: Component, weight: str) -> str:

@@ -446,6 +446,7 @@ DEVIATIONS = (
     Deviation("distiller", "exactly m channels go, ties or not", "D-TIES", "all that equals the k-th goes"),
     Deviation("distiller", "an all-zero group costs nothing", "D-EPSILON", "Channels adds 1e-8 under the root"),
     Deviation("distiller", "the proximal step of the L1 norm shrinks by its strength", "D-SOFT", "the threshold is hard"),
+    Deviation("distiller", "the kept filters are scaled so that the expectation stays, and none left is 0", "D-BERN", "none kept is NaN"),
     Deviation("torch-pruning", "the filters nearest the geometric median go", "T-FPGM", "distances of |w|^2, not of w"),
 )
 

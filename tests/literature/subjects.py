@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -351,6 +352,15 @@ def distiller_subject(d: ModuleType) -> Subject:
         parameter._std, parameter._mean = 0.0, 1.0  # thresholds are (mean + std * sensitivity) times the two factors
         return pruning.SplicingPruner.create_mask(parameter, mask, 0.0, low, high)
 
+    def reconstruct(inputs: Tensor, outputs: Tensor, kept: Sequence[int]) -> Tensor:
+        solve = sys.modules["distiller.pruning.ranked_structures_pruner"]._least_square_sklearn
+        return torch.as_tensor(solve(inputs[:, list(kept)], outputs)).double()
+
+    def drop(kept: Tensor) -> Tensor:
+        pruner = pruning.BernoulliFilterPruner("p", "Filters", 0.5, ["w"])
+        with mock.patch("torch.bernoulli", return_value=kept.float()):
+            return mask_of(d, pruner, nn.Parameter(torch.ones(len(kept), 1, 1, 1))).flatten()
+
     return Subject(
         "distiller",
         {
@@ -372,6 +382,8 @@ def distiller_subject(d: ModuleType) -> Subject:
             "group lasso": lasso,
             "shrink towards zero": shrink,
             "fold batch norm": fold,
+            "reconstruct": reconstruct,
+            "drop filters": drop,
         },
     )
 

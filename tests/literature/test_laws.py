@@ -33,7 +33,7 @@ def test_the_law_holds(law: Law, subject: Subject) -> None:
 OFFERED_BY_DISTILLER = {
     "mask below", "sensitivity mask", "mask the smallest", "gradual sparsity", "surgery", "threshold over time", "prune filters by L1",
     "prune filters by L2", "prune channels by L1", "prune channels by L2", "prune filters at random", "group lasso",
-    "shrink towards zero", "fold batch norm",
+    "shrink towards zero", "fold batch norm", "reconstruct", "drop filters",
 }  # fmt: skip
 
 

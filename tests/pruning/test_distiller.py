@@ -69,35 +69,42 @@ def run(code: str, *arguments: str, **environment: str) -> str:
     return answer.stdout
 
 
-SHOW = """
-    import sys
+FIND = """
+    import os, sys
     from harness.pruning import distiller
     before = set(sys.modules)
-    found = distiller.find(sys.argv[1] if len(sys.argv) > 1 else None)
-    print(found.root, found.commit)
-    print([name for name in ("pkg_resources", "torchnet", "git", "xlsxwriter") if name in sys.modules and name not in before])
-    print([shim for shim in found.shims if "pkg_resources" in shim])
+
+    def show(path):
+        for name in [name for name in sys.modules if name.split(".")[0] == "distiller"]:
+            del sys.modules[name]
+        distiller._found.clear()
+        found = distiller.find(path)
+        left = [name for name in ("pkg_resources", "torchnet", "git", "xlsxwriter") if name in sys.modules and name not in before]
+        print(found.root, found.commit, left, [shim for shim in found.shims if "pkg_resources" in shim], sep="|")
+
+    checkout = sys.argv[1]
+    show(checkout)
+    show(checkout + "/distiller")
+    os.environ["DISTILLER_HOME"] = checkout
+    show(None)
+    os.rename(checkout + "/history", checkout + "/.git")
+    show(None)
 """
 
 
-def test_a_checkout_is_found_by_path_and_leaves_no_stand_ins(imitation):
-    first, left, shims = run(SHOW, str(imitation)).splitlines()
-    assert first.startswith(f"{imitation} unknown commit, files ")
-    assert left == "[]"
-    assert shims == "['pkg_resources: stand-in during the import']"
-
-
-def test_a_checkout_is_found_by_its_environment_variable_and_by_the_package_folder(imitation):
-    assert run(SHOW, DISTILLER_HOME=str(imitation)).startswith(f"{imitation} ")
-    assert run(SHOW, str(imitation / "distiller")).startswith(f"{imitation} ")
-
-
-def test_the_commit_comes_from_the_history_where_there_is_one(imitation):
+def test_a_checkout_is_found_checked_imported_and_named(imitation):
+    """By path, by the package's folder, by the environment variable; with a history, its commit; no stand-in stays behind."""
     git = ["git", "-C", str(imitation), "-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run([*git, *command], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert run(SHOW, str(imitation)).splitlines()[0] == f"{imitation} {head}"
+    (imitation / ".git").rename(imitation / "history")
+    found = [line.split("|") for line in run(FIND, str(imitation)).splitlines()]
+    assert [root for root, *_ in found] == [str(imitation)] * 4
+    assert all(commit.startswith("unknown commit, files ") for _, commit, *_ in found[:3])
+    assert found[3][1] == head
+    assert all(left == "[]" for _, _, left, _ in found)
+    assert all(shims == "['pkg_resources: stand-in during the import']" for *_, shims in found)
 
 
 def test_the_namesake_of_the_package_index_is_refused(tmp_path):
@@ -122,10 +129,12 @@ def test_a_place_without_distiller_is_an_error_and_no_place_is_none(tmp_path):
         assert door.find() is None
 
 
-def test_the_summary_says_how_to_get_what_is_missing():
-    assert door.summary_line(None).startswith("Distiller verified: recorded (live: no; clone github.com/IntelLabs/distiller")
+def test_the_summary_says_how_to_get_what_is_missing(monkeypatch):
+    monkeypatch.setattr(door, "_found", {})
+    assert door.summary_line().startswith("Distiller verified: recorded (live: no; clone github.com/IntelLabs/distiller")
     found = door.Distiller(nn, Path("/somewhere"), "d859fc85a3c9", ("a", "b"))
-    assert door.summary_line(found) == "Distiller verified: recorded and live (/somewhere, d859fc85a3c9, 2 shims)"
+    monkeypatch.setattr(door, "_found", {found.root: found})
+    assert door.summary_line() == "Distiller verified: recorded and live (/somewhere, d859fc85a3c9, 2 shims)"
 
 
 def test_what_only_prints_is_importable_and_refuses_on_use():
