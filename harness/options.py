@@ -32,6 +32,14 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
+    option("--widths", type=int, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
+    option(
+        "--store",
+        type=Path,
+        default=Path("reports/benchmarks"),
+        metavar="DIR",
+        help="where measured widths are kept (default: %(default)s)",
+    )
 
 
 def _add_sampling(group: pytest.OptionGroup) -> None:
@@ -87,6 +95,8 @@ def check(config: pytest.Config) -> None:
     contenders(config)
     if config.getoption("--batch-size") < 1:
         raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
+    if config.getoption("--widths") < 1:
+        raise UsageError(f"--widths={config.getoption('--widths')}: give at least 1")
     for option in ("--baseline", "--against"):
         path = config.getoption(option)
         if path is not None and not path.is_file():

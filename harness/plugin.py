@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import RenderableType
 
 from harness import ci_summary, device_clock, options, progress, tables
 from harness.devices import session as device_session
@@ -25,10 +26,11 @@ from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
+from harness.records.width_accuracy import WidthAccuracy
 from harness.regression import Finding
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
-HIDDEN_ROLES = ("design", "held-out")  # measured by the hundred for the predictor: in the file, not in the terminal's table
+HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
 
 
 @dataclass
@@ -38,8 +40,9 @@ class Collected:
     measurements: list[Measurement] = field(default_factory=list)
     architectures: list[Architecture] = field(default_factory=list)
     accuracies: list[DeviceAccuracy] = field(default_factory=list)
+    sensitivities: list[WidthAccuracy] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)  # printed behind the tables
+    texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
 
 
 COLLECTED = pytest.StashKey[Collected]()
@@ -154,8 +157,11 @@ def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Meas
     """Function: measure several subjects on a session, interleaved."""
 
     def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
+        asked = request.config.getoption
         with progress.shown(request.config, "measuring") as advance:
-            return measure_interleaved(session, subjects, chosen, precision=request.config.getoption("--precision"), progress=advance)
+            return measure_interleaved(
+                session, subjects, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"), progress=advance
+            )
 
     return measure_as_asked
 
@@ -206,7 +212,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the schema number, the architectures and the accuracies to pytest-benchmark's file."""
     found = config.stash[COLLECTED]
-    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies))
+    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies, found.sensitivities))
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
@@ -222,8 +228,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
     for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):
         terminalreporter.write_line(line)
-    if shown:
-        detailed = [tables.layers(measurement) for measurement in shown if measurement.layers]
-        terminalreporter.write(
-            tables.text([tables.networks(shown), *detailed, *found.texts], max(LEAST_COLUMNS, shutil.get_terminal_size().columns))
-        )
+    detailed = [tables.layers(measurement, found.architectures) for measurement in shown if measurement.layers]
+    told = [*([tables.networks(shown)] if shown else []), *detailed, *found.texts]
+    if told:
+        terminalreporter.write(tables.text(told, max(LEAST_COLUMNS, shutil.get_terminal_size().columns)))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from harness.errors import RecordError
+from harness.latency import ledger
+from harness.latency.ledger import Ledger
+from harness.records.architecture import Architecture
+from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, Measurement
 
 BAR_CELLS = 16
@@ -53,30 +58,75 @@ def networks(measurements: Sequence[Measurement]) -> Table:
     return table
 
 
-def layers(measurement: Measurement) -> Table:
-    """One row per executed node in network order: its layers, type, channels, median, spread over compilations, share."""
-    total_s = sum(layer.median_s for layer in measurement.layers)
-    table = Table(title=_title(f"layers of {label(measurement)}, profiled", [measurement]), box=box.SIMPLE_HEAD, title_justify="left")
+def layers(measurement: Measurement, architectures: Sequence[Architecture]) -> RenderableType:
+    """The ledger of one profiled measurement: its layers in network order, what belongs to none, and the whole they add up to.
+
+    architectures: those that the run was about. One sentence instead, when the layers' times do not account for the network.
+    """
+    by_digest = {architecture.digest: architecture for architecture in architectures}
+    architecture = by_digest.get(measurement.architecture_digest)
+    if architecture is None:
+        return f"layers of {label(measurement)}: the run does not hold its architecture {measurement.architecture_digest}"
+    try:
+        balanced = ledger.balance(measurement, architecture)
+    except RecordError as error:
+        return f"layers of {label(measurement)}: {error}"
+    config = measurement.config
+    return ledger_table(balanced, architecture.shapes(config) if config else {}, _title(f"layers of {label(measurement)}", [measurement]))
+
+
+def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str) -> Table:
+    """A ledger as a table: layers, the named lines of the remainder, the sum.
+
+    shapes: gives the channels in and out; empty where a network's widths are not known.
+    """
+    caption = (
+        f"whole = layers {duration(balanced.layers_s)} + remainder {_signed(balanced.remainder_s)} ({balanced.remainder_ratio:.1%}); "
+        "layers: medians over profiled compilations, with the smallest and the largest; whole: median of the unprofiled run"
+    )
+    if not balanced.balanced:
+        caption += (
+            f"; the remainder exceeds {ledger.REMAINDER_LIMIT:.0%}: the layers do not explain the whole, profile again on a quiet machine"
+        )
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     for heading in ("layer", "type"):
         table.add_column(heading, overflow="fold")
     for heading in ("channels", "median", "compilations", "share"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    longest_s = max((layer.median_s for layer in measurement.layers), default=0.0)
-    for layer in measurement.layers:
-        if not layer.median_s and not layer.source_layers:
-            continue
-        runs = f"{min(layer.runs_s) * 1e6:.1f}–{max(layer.runs_s) * 1e6:.1f} µs"
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    longest_s = max((row.seconds for row in balanced.rows), default=0.0)
+    for row in balanced.rows:
         table.add_row(
-            " + ".join(layer.source_layers) or f"({layer.node})",
-            layer.kind,
-            str(layer.channels) if layer.channels else "",
-            duration(layer.median_s),
-            runs,
-            f"{layer.median_s / total_s:.1%}" if total_s else "",
-            "█" * round(BAR_CELLS * layer.median_s / longest_s) if longest_s else "",
+            row.name,
+            row.kind,
+            ", ".join(_channels(shapes[name]) for name in row.layers if name in shapes),
+            duration(row.seconds),
+            _ends(row.low_s, row.high_s),
+            f"{balanced.share(row):.1%}",
+            "█" * round(BAR_CELLS * row.seconds / longest_s) if longest_s else "",
         )
+    table.add_section()
+    for line in balanced.lines:
+        table.add_row(line.name, "", "", _signed(line.seconds), "", f"{line.seconds / balanced.whole_s:.1%}", "")
+    for name in balanced.unattributed:
+        table.add_row(name, "cannot attribute", "", "–", "", "", "")
+    table.add_section()
+    table.add_row("whole network", "unprofiled", "", duration(balanced.whole_s), "", "100.0%", "")
     return table
+
+
+def _signed(seconds: float) -> str:
+    return f"−{duration(-seconds)}" if seconds < 0 else duration(seconds)
+
+
+def _ends(low_s: float, high_s: float) -> str:
+    return f"{low_s * 1e6:.1f}–{high_s * 1e6:.1f} µs"
+
+
+def _channels(shape: LayerShape) -> str:
+    if isinstance(shape, ConvShape):
+        return f"{shape.in_channels} → {shape.out_channels}"
+    return f"{shape.in_features} → {shape.out_features}"
 
 
 def label(measurement: Measurement) -> str:

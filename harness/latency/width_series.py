@@ -1,0 +1,95 @@
+"""Staircases from networks that were measured with one group narrowed and all others whole.
+
+The networks of one group are measured in turns with the dense one, their anchor. Series taken at different hours are brought
+to one level by their anchors, so that a machine's slow drift does not look like a step.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+
+from harness.errors import LatencyUnknown
+from harness.latency.sites import SiteMap
+from harness.latency.staircase import Staircase, WidthCost, measured_point
+from harness.latency.undisturbed import undisturbed_s, usual_disturbance
+from harness.records.architecture import Architecture, ChannelGroup
+from harness.records.measurement import Measurement
+
+ROLE = "staircase"  # of measurements taken for this purpose
+
+
+def grid(group: ChannelGroup, count: int) -> tuple[int, ...]:
+    """Widths to look at, widest first: ``count`` spread evenly, one just below the full width, and 0 where the branch can go."""
+    evenly = {max(group.step, round(place * group.channels / count / group.step) * group.step) for place in range(1, count + 1)}
+    just_below = {group.channels - group.step} - {0}
+    return tuple(sorted({*evenly, *just_below, group.channels, *([0] if group.removable else [])}, reverse=True))
+
+
+def twins(architecture: Architecture) -> tuple[tuple[str, ...], ...]:
+    """Groups sorted into classes, in network order: narrowing any one of a class leaves the same layer shapes in the network.
+
+    Measuring the first of a class tells of all; what the model of ``sites`` calls the same cost is called the same here.
+    """
+    site_map = SiteMap.of(architecture)
+    dense = site_map.widths([architecture.dense()])
+    found: dict[object, list[str]] = {}
+    for column, group in enumerate(architecture.groups):
+        row = dense.copy()
+        row[0, column] = max(group.step, group.channels // 2 // group.step * group.step)
+        inputs, outputs, present = site_map.gather(row)
+        shapes = [
+            (site.site_class, int(inputs[0, index]), int(outputs[0, index]))
+            for index, site in enumerate(site_map.sites)
+            if present[0, index]
+        ]
+        found.setdefault((group.channels, group.step, group.removable, tuple(sorted(shapes))), []).append(group.name)
+    return tuple(tuple(names) for names in found.values())
+
+
+def measured_series(architecture: Architecture, measurements: Iterable[Measurement]) -> dict[str, tuple[WidthCost, ...]]:
+    """Points per measured group, the dense network among them; costs are latencies to be quoted, in seconds.
+
+    A width measured twice counts as measured last. Measurements of other architectures, roles, or without their anchor are
+    left out; LatencyUnknown when nothing is left.
+    """
+    dense = architecture.dense()
+    ours = [m for m in measurements if m.role == ROLE and m.architecture_digest == architecture.digest and m.config is not None]
+    anchors = {_set_of(m): m for m in ours if m.config == dense}
+    points: dict[str, dict[int, WidthCost]] = {}
+    if not anchors:
+        raise LatencyUnknown(f"no widths of {architecture.network} are measured; run: pytest bench/test_width_staircase.py")
+    usual = usual_disturbance(m.latency for m in ours)
+    level_s = statistics.median(usual * undisturbed_s(m.latency) for m in anchors.values())
+    for measurement in ours:
+        anchor = anchors.get(_set_of(measurement))
+        if anchor is None or measurement.config is None or measurement.config == dense:
+            continue
+        changed = [group for group in architecture.groups if measurement.config.kept(group.name) != group.channels]
+        if len(changed) != 1:
+            continue
+        group, width = changed[0], measurement.config.kept(changed[0].name)
+        scale = level_s / undisturbed_s(anchor.latency)
+        points.setdefault(group.name, {group.channels: _scaled(measured_point(group.channels, anchor.latency), scale)})
+        points[group.name][width] = _scaled(measured_point(width, measurement.latency), scale)
+    return {name: tuple(by_width[width] for width in sorted(by_width, reverse=True)) for name, by_width in points.items()}
+
+
+def with_twins(architecture: Architecture, series: Mapping[str, tuple[WidthCost, ...]]) -> dict[str, tuple[WidthCost, ...]]:
+    """The same for every group whose class holds a measured one, in network order."""
+    told = {name: next((series[one] for one in names if one in series), None) for names in twins(architecture) for name in names}
+    return {group.name: found for group in architecture.groups if (found := series.get(group.name) or told[group.name])}
+
+
+def staircase(architecture: Architecture, measurements: Iterable[Measurement]) -> Staircase:
+    """The measured staircase of every group that was swept, or whose twin was; LatencyUnknown when none was."""
+    return Staircase.fit(with_twins(architecture, measured_series(architecture, measurements)))
+
+
+def _set_of(measurement: Measurement) -> str:
+    """Networks measured in turns share the look at the machine that was taken before them."""
+    return measurement.conditions.before.taken_at
+
+
+def _scaled(point: WidthCost, scale: float) -> WidthCost:
+    return WidthCost(point.width, point.cost * scale, point.sd * scale)
