@@ -8,6 +8,9 @@ STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum 
 
 ARGS ?=
 
+# Threads that wait asleep: spinning ones make training ten times slower where other programs use the processors too.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help search test bench install lint types suite clean
 
 help:

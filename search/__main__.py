@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code, 0 only when what was asked for was done."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads are slow on a shared machine
     arguments = command_line.parse(sys.argv[1:] if words is None else words)
     display = Display()
     try:
