@@ -1,28 +1,30 @@
 """pytest-benchmark's JSON to Measurement and back: the only module that knows the file's keys.
 
 Schema history
-1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``.
+1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``;
+            ``sensitivities`` beside them is newer and may be absent.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from harness.errors import RecordError
-from harness.records.accuracy import Accuracy, DeviceAccuracy
-from harness.records.architecture import Architecture, ChannelGroup, LayerSite
-from harness.records.conditions import Conditions, DeviceInfo, Snapshot
-from harness.records.measurement import Latency, LayerLatency, Measurement
+from harness.errors import RecordError, UsageError
+from harness.records.accuracy import DeviceAccuracy
+from harness.records.architecture import Architecture
+from harness.records.decoding import decode, decode_counts, refuse_constant
+from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
+from harness.records.width_accuracy import WidthAccuracy
 
 SCHEMA = 1
 KEY = "espalier"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class BenchmarkFile:
     measurements: tuple[Measurement, ...]
     architectures: tuple[Architecture, ...]
     accuracies: tuple[DeviceAccuracy, ...] = ()
+    sensitivities: tuple[WidthAccuracy, ...] = ()
 
     def architecture(self, digest: str) -> Architecture:
         """The architecture with this digest; RecordError when the files do not hold it."""
@@ -50,7 +53,9 @@ def extra_info(measurement: Measurement) -> dict[str, Any]:
     return {KEY: document}
 
 
-def top_level(architectures: Iterable[Architecture], accuracies: Iterable[DeviceAccuracy] = ()) -> dict[str, Any]:
+def top_level(
+    architectures: Iterable[Architecture], accuracies: Iterable[DeviceAccuracy] = (), sensitivities: Iterable[WidthAccuracy] = ()
+) -> dict[str, Any]:
     """What goes to the top level of the file."""
     distinct = {architecture.digest: architecture for architecture in architectures}
     return {
@@ -58,14 +63,24 @@ def top_level(architectures: Iterable[Architecture], accuracies: Iterable[Device
             "schema": SCHEMA,
             "architectures": [asdict(architecture) for architecture in distinct.values()],
             "accuracies": [asdict(accuracy) for accuracy in accuracies],
+            "sensitivities": [asdict(point) for point in sensitivities],
         }
     }
+
+
+def document(file: BenchmarkFile) -> dict[str, Any]:
+    """A whole document without pytest-benchmark's statistics, for files that a run writes on its way."""
+    entries = [
+        {"name": f"{m.network}-{index}", "extra_info": extra_info(m), "stats": {"data": list(m.latency.samples_s)}}
+        for index, m in enumerate(file.measurements)
+    ]
+    return {"benchmarks": entries, **top_level(file.architectures, file.accuracies, file.sensitivities)}
 
 
 def read(path: Path) -> BenchmarkFile:
     """Read one file; RecordError names the file and the place when it is truncated, foreign, newer or contradictory."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_constant=refuse_constant)
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
     except ValueError as error:
@@ -74,25 +89,35 @@ def read(path: Path) -> BenchmarkFile:
 
 
 def parse(document: object, origin: str) -> BenchmarkFile:
-    """Turn a parsed document into records; ``origin`` names it in errors."""
-    try:
-        if not isinstance(document, dict) or KEY not in document:
-            raise RecordError(f"{origin} was not written by Espalier's plugin; give a file of pytest bench/ --benchmark-json=FILE")
-        schema = document[KEY].get("schema")
-        if not isinstance(schema, int) or schema < 1:
-            raise RecordError(f"{origin} has no schema number; measure again")
-        if schema > SCHEMA:
-            raise RecordError(f"{origin} has schema {schema}, this program knows up to {SCHEMA}; update Espalier")
-        architectures = tuple(_architecture(entry) for entry in document[KEY]["architectures"])
-        accuracies = tuple(_accuracy(entry) for entry in document[KEY]["accuracies"])
-        measurements = tuple(
-            _measurement(entry["extra_info"][KEY], entry["stats"]["data"])
-            for entry in document["benchmarks"]
-            if KEY in entry.get("extra_info", {})
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RecordError(f"{origin} lacks or garbles a part of a record ({type(error).__name__}: {error}); measure again") from error
-    return BenchmarkFile(measurements, architectures, accuracies)
+    """Turn a parsed document into records; ``origin`` names it in errors, which name the place inside it as well."""
+    ours, benchmarks = _sections(document, origin)
+    lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in ("architectures", "accuracies", "sensitivities")}
+    architectures = tuple(
+        _consistent(decode(Architecture, entry, f"{origin}: architectures[{index}]"), origin)
+        for index, entry in enumerate(lists["architectures"])
+    )
+    known = {architecture.digest: _Known.of(architecture) for architecture in architectures}
+    measurements = tuple(
+        _measurement(entry, known, f"{origin}: {entry.get('name', f'benchmarks[{index}]')}")
+        for index, entry in enumerate(benchmarks)
+        if isinstance(entry, dict) and KEY in (entry.get("extra_info") or {})
+    )
+    return BenchmarkFile(
+        measurements,
+        architectures,
+        tuple(decode(DeviceAccuracy, entry, f"{origin}: accuracies[{index}]") for index, entry in enumerate(lists["accuracies"])),
+        tuple(decode(WidthAccuracy, entry, f"{origin}: sensitivities[{index}]") for index, entry in enumerate(lists["sensitivities"])),
+    )
+
+
+def write(path: Path, file: BenchmarkFile) -> None:
+    """Write ``file`` whole or not at all: beside ``path`` first, flushed to the disk, then renamed over it."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as stream:
+        json.dump(document(file), stream, allow_nan=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
 
 
 def read_all(paths: Sequence[Path]) -> BenchmarkFile:
@@ -110,79 +135,104 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
                 raise RecordError(f"{path} and {seen[key]} hold the same measurement of {measurement.network}; remove one of the files")
     architectures = {a.digest: a for _, file in files for a in file.architectures}
     accuracies = tuple(dict.fromkeys(accuracy for _, file in files for accuracy in file.accuracies))
-    return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()), accuracies)
+    points = tuple(dict.fromkeys(point for _, file in files for point in file.sensitivities))
+    return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()), accuracies, points)
 
 
-def _architecture(entry: Mapping[str, Any]) -> Architecture:
-    groups = tuple(ChannelGroup(**{**group, "members": tuple(group["members"])}) for group in entry["groups"])
-    layers = tuple(_frozen(LayerSite, site) for site in entry["layers"])
-    return Architecture(entry["network"], _triple(entry["input_shape"]), int(entry["classes"]), groups, layers)
+@dataclass(frozen=True)
+class _Known:
+    """What a measurement of an architecture may name: channels of each group, the layers."""
+
+    channels: Mapping[str, int]
+    layers: frozenset[str]
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> _Known:
+        return cls({g.name: g.channels for g in architecture.groups}, frozenset(site.name for site in architecture.layers))
 
 
-def _accuracy(entry: Mapping[str, Any]) -> DeviceAccuracy:
-    host = entry["on_host"]
-    answered = {"on_device": Accuracy(**entry["on_device"]), "on_host": None if host is None else Accuracy(**host)}
-    return DeviceAccuracy(**{**entry, **answered})
+def _sections(document: object, origin: str) -> tuple[dict[str, Any], list[Any]]:
+    """The two parts of a document that are read: ours at the top level, and pytest-benchmark's list."""
+    if not isinstance(document, dict) or not isinstance(document.get(KEY), dict):
+        raise RecordError(f"{origin} was not written by Espalier's plugin; give a file of pytest bench/ --benchmark-json=FILE")
+    ours = document[KEY]
+    schema = ours.get("schema")
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+        raise RecordError(f"{origin} has no schema number; measure again")
+    if schema > SCHEMA:
+        raise RecordError(f"{origin} has schema {schema}, this program knows up to {SCHEMA}; update Espalier")
+    if "architectures" not in ours:
+        raise RecordError(f"{origin} lacks its architectures; measure again")
+    return ours, _list(document.get("benchmarks"), f"{origin}: benchmarks")
 
 
-def _frozen(kind: type[T], entry: Mapping[str, Any]) -> T:
-    return kind(**{key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()})
+def _list(value: object, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RecordError(f"{place} is no list; measure again")
+    return value
 
 
-def _triple(values: Sequence[int]) -> tuple[int, int, int]:
-    first, second, third = (int(number) for number in values)
-    return first, second, third
+def _consistent(architecture: Architecture, origin: str) -> Architecture:
+    """Refuse an architecture whose groups and layers name each other wrongly: RecordError."""
+    layers = {site.name for site in architecture.layers}
+    groups = {group.name for group in architecture.groups}
+    if len(layers) < len(architecture.layers) or len(groups) < len(architecture.groups):
+        raise RecordError(f"{origin}: the architecture of {architecture.network} names a layer or group twice; measure again")
+    for group in architecture.groups:
+        if lost := sorted(set(group.members) - layers):
+            raise RecordError(f"{origin}: layer {lost[0]} of group {group.name} vanished from {architecture.network}; measure again")
+    for site in architecture.layers:
+        named = {*site.in_groups, *(name for name in (site.out_group, site.branch) if name is not None)}
+        if lost := sorted(named - groups):
+            raise RecordError(f"{origin}: group {lost[0]} of layer {site.name} vanished from {architecture.network}; measure again")
+    return architecture
 
 
-def _pairs(entry: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {**entry, **{key: tuple((str(name), value) for name, value in entry[key]) for key in keys}}
+def _measurement(entry: Mapping[str, Any], known: Mapping[str, _Known], place: str) -> Measurement:
+    told = entry["extra_info"][KEY]
+    stats = entry.get("stats")
+    if not isinstance(told, dict) or not isinstance(told.get("latency"), dict):
+        raise RecordError(f"{place} lacks its latency; measure again")
+    if not isinstance(stats, dict) or "data" not in stats:
+        raise RecordError(f"{place} lacks its samples (stats.data); save with --benchmark-json, or --benchmark-save-data")
+    provenance, config = told.get("provenance"), told.get("config")
+    plain = {key: part for key, part in told.items() if key not in ("provenance", "config")}
+    plain |= {"latency": {**told["latency"], "samples_s": stats["data"]}, "config": None}
+    try:
+        measurement = decode(Measurement, plain, place)
+        if config is not None:
+            measurement = replace(measurement, config=PruningConfig.of(measurement.network, decode_counts(config, f"{place}.config")))
+    except RecordError as error:
+        raise error if str(error).startswith(place) else RecordError(f"{place}: {error}") from error
+    except UsageError as error:
+        raise RecordError(f"{place}: {error}") from error
+    _check(measurement, provenance, known.get(measurement.architecture_digest), place)
+    return measurement
 
 
-def _snapshot(entry: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(**_pairs(entry, "clocks_mhz", "temperatures_c", "power_w"))
+def _check(measurement: Measurement, provenance: object, known: _Known | None, place: str) -> None:
+    """Refuse a record that contradicts itself or its architecture: RecordError."""
+    if provenance != measurement.provenance:
+        raise RecordError(f"{place} calls itself {provenance!r} but was {measurement.provenance}; measure again")
+    before, after = (_moment(state.taken_at) for state in (measurement.conditions.before, measurement.conditions.after))
+    if before is not None and after is not None and after < before:
+        raise RecordError(f"{place} ended ({after}) before it began ({before}); set the device's clock and measure again")
+    if known is None:
+        return
+    if measurement.config is not None:
+        kept = dict(measurement.config.channels)
+        wrong = sorted(kept.keys() ^ known.channels.keys()) or [name for name, count in kept.items() if count > known.channels[name]]
+        if wrong:
+            raise RecordError(f"{place}: its configuration and its architecture disagree about group {wrong[0]}; measure again")
+    for node in measurement.layers:
+        if lost := sorted(set(node.source_layers) - known.layers):
+            raise RecordError(f"{place}: layer {lost[0]} of node {node.node} vanished from {measurement.network}; measure again")
 
 
-def _conditions(entry: Mapping[str, Any]) -> Conditions:
-    device = DeviceInfo(**_pairs(entry["device"], "details"))
-    return Conditions(
-        **{
-            **_pairs(entry, "versions"),
-            "device": device,
-            "before": _snapshot(entry["before"]),
-            "after": _snapshot(entry["after"]),
-        }
-    )
-
-
-def _latency(entry: Mapping[str, Any], samples: Sequence[float]) -> Latency:
-    return Latency(
-        tuple(float(sample) for sample in samples),
-        tuple(int(size) for size in entry["block_sizes"]),
-        tuple(int(index) for index in entry["preempted"]),
-        tuple(float(sample) for sample in entry["cpu_samples_s"]),
-    )
-
-
-def _layer(entry: Mapping[str, Any]) -> LayerLatency:
-    runs = tuple(float(run) for run in entry["runs_s"])
-    return LayerLatency(str(entry["node"]), tuple(entry["source_layers"]), str(entry["kind"]), runs, int(entry["channels"]))
-
-
-def _measurement(entry: Mapping[str, Any], samples: Sequence[float]) -> Measurement:
-    network = str(entry["network"])
-    return Measurement(
-        network=network,
-        architecture_digest=str(entry["architecture_digest"]),
-        config=None if entry["config"] is None else PruningConfig.of(network, entry["config"]),
-        artefact_digest=str(entry["artefact_digest"]),
-        artefact_bytes=int(entry["artefact_bytes"]),
-        latency=_latency(entry["latency"], samples),
-        conditions=_conditions(entry["conditions"]),
-        load_s=float(entry["load_s"]),
-        first_inference_s=float(entry["first_inference_s"]),
-        peak_memory_bytes=None if entry["peak_memory_bytes"] is None else int(entry["peak_memory_bytes"]),
-        layers=tuple(_layer(layer) for layer in entry["layers"]),
-        profiled=None if entry["profiled"] is None else _latency(entry["profiled"], entry["profiled"]["samples_s"]),
-        role=str(entry["role"]),
-        notes=tuple((str(key), str(text)) for key, text in entry["notes"]),
-    )
+def _moment(text: str) -> datetime | None:
+    """A point in time, None where the device wrote something that is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
