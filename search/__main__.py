@@ -29,18 +29,19 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
-    if verb == "run":
+    if verb in ("run", "fork"):
         request = command_line.request(arguments)
     else:
         command_line.folder_name(arguments.name)
+    from search import folder as folders
     from search import journey, report, summary  # after the words are known to be right: torch takes seconds
 
-    if verb == "run":
-        folder = journey.run(request, display)
+    if verb in ("run", "fork"):
+        folder = journey.run(request, display, getattr(arguments, "old", None))
     elif verb == "resume":
         folder = journey.resume(arguments.name, arguments.reports, display)
     else:
-        folder = journey.existing(arguments.name, arguments.reports)
+        folder = folders.existing(arguments.name, arguments.reports)
         if verb == "report":
             report.write(summary.load(folder))
     report.print_summary(display.console, summary.load(folder))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from harness.errors import UsageError
+from search.goals import Goal
 
-VERBS = ("run", "resume", "show", "report")
+VERBS = ("run", "resume", "show", "report", "fork")
 MAX_DROP_POINTS = 100.0
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
@@ -28,9 +29,20 @@ class Request:
     precision: str = "f32"
     trials: int = 30
     budget: float = 2.0
+    short: float | None = None
+    screen: bool = False
+    hours: float | None = None
+    patience: int = 0
+    workers: int = 1
+    dask: str | None = None
+    resources: str | None = None
+    trial_timeout: float | None = None
     proof_budget: float = 12.0
     max_drop: float | None = None
     max_latency_ms: float | None = None
+    pareto: bool = False
+    recipe: str = "fixed"
+    share: bool = True
     space: str = "layer"
     designs: int = 150
     rounds: int = 1500
@@ -44,8 +56,11 @@ class Request:
         words = ["python", "-m", "search", "run"]
         for field in fields(self):
             chosen = getattr(self, field.name)
-            if chosen != field.default and chosen is not None:
-                words += [f"--{field.name.replace('_', '-')}", str(chosen)]
+            word = field.name.replace("_", "-")
+            if isinstance(chosen, bool):
+                words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]
+            elif chosen != field.default and chosen is not None:
+                words += [f"--{word}", str(chosen)]
         return shlex.join(words)
 
     @property
@@ -57,6 +72,16 @@ class Request:
     def drop_limit_points(self) -> float | None:
         """Points of top-1 that may be lost; None where only a latency was asked for."""
         return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
+
+    @property
+    def goal(self) -> Goal:
+        """What the optimiser seeks."""
+        return Goal(self.drop_limit_points, self.max_latency_s, self.pareto)
+
+    @property
+    def max_latency_s(self) -> float | None:
+        """The latency asked for, in seconds."""
+        return None if self.max_latency_ms is None else self.max_latency_ms * 1e-3
 
     @property
     def campaigns(self) -> Path:
@@ -73,6 +98,17 @@ HELP = {
     "precision": "what the device computes in: f32, bf16, f16; the effective one is recorded",
     "trials": "configurations to try",
     "budget": "epochs of fine-tuning in a trial; 0 only recalibrates batch norm",
+    "short": "epochs of the search's own trials, of which the best are promoted to --budget (default: all at --budget)",
+    "screen": "judge every proposal with recalibrated batch norm first, and tune only those that have a chance",
+    "hours": "stop asking after that long, interruptions not counted (default: no limit)",
+    "patience": "stop after so many hopeless proposals in a row; 0 for never",
+    "workers": "trials side by side, in processes of this machine",
+    "dask": "address of a Dask scheduler whose workers run the trials",
+    "resources": "what a Dask worker must have for a trial, e.g. GPU=1",
+    "trial_timeout": "seconds after which a trial counts as crashed (default: no limit)",
+    "pareto": "seek the whole front of latency and accuracy",
+    "recipe": "fixed: trials are tuned as the final comparison is; searched: the optimiser chooses learning rate and decay too",
+    "share": "take over what other campaigns found out about this very network's accuracy",
     "proof_budget": "epochs of fine-tuning for every network of the final comparison",
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
     "max_latency_ms": "latency that must be reached, in milliseconds",
@@ -96,9 +132,12 @@ def parser() -> argparse.ArgumentParser:
     run = verbs.add_parser(
         "run", help="a new campaign, from the dense network to the report", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    for field in fields(Request):
-        kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)
-        run.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name])
+    _add_request(run)
+    fork = verbs.add_parser(
+        "fork", help="a new campaign from another one's trials, with other settings", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    fork.add_argument("old", metavar="OLD", help="the campaign whose trials are taken over, as far as they still apply")
+    _add_request(fork)
     for verb, text in (
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),
@@ -108,6 +147,16 @@ def parser() -> argparse.ArgumentParser:
         after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
     return top
+
+
+def _add_request(run: argparse.ArgumentParser) -> None:
+    for field in fields(Request):
+        kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)
+        word = f"--{field.name.replace('_', '-')}"
+        if field.type == "bool":
+            run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
+        else:
+            run.add_argument(word, type=kind, default=field.default, help=HELP[field.name])
 
 
 Words = argparse.Namespace
@@ -135,6 +184,23 @@ def request(arguments: Words) -> Request:
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
         (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
+        (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
+        (
+            asked.short is not None and not 0 <= asked.short < asked.budget,
+            f"--short={asked.short}: give less than --budget={asked.budget:g}",
+        ),
+        (
+            asked.screen and not (asked.budget if asked.short is None else asked.short),
+            "--screen: trials without epochs need no screen; leave it out",
+        ),
+        (asked.hours is not None and not asked.hours > 0, f"--hours={asked.hours}: give more than 0"),
+        (
+            asked.trial_timeout is not None and not asked.trial_timeout > 0,
+            f"--trial-timeout={asked.trial_timeout}: give more than 0 seconds",
+        ),
+        (asked.patience < 0, f"--patience={asked.patience}: give 0 or more"),
+        (asked.workers < 1, f"--workers={asked.workers}: give at least 1"),
+        (asked.dask is not None and asked.workers > 1, "--dask and --workers: choose one; the cluster decides how many trials run at once"),
         (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
         (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
         (

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from harness.errors import CampaignError, UsageError
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
-from harness.pruning import off_the_shelf, saved
+from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, recipes
-from search import campaign, legal_widths, measurements, outcome, proof, report, summary
-from search.campaign import CampaignResult, CampaignSettings
-from search.command_line import Request, folder_name
+from harness.training.recipes import Recipe
+from search import campaign, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, workers
+from search import folder as folders
+from search.command_line import Request
 from search.display import Display
 from search.evaluation import PipelineEvaluate
-from search.goals import Goal
 from search.measurements import Bench, Stored
 from search.outcome import MEASUREMENTS, Outcome
-from search.space import SearchSpace
+from search.pool import Pool
+from search.pool import Progress as PoolProgress
+from search.result import CampaignResult
+from search.settings import CampaignSettings
+from search.space import RecipeRanges, SearchSpace
+from search.trial import Trial, TuningChoice
 from search.watch import Watch
 
-REQUEST, DENSE = "request.json", "dense/weights.safetensors"
-SCHEMA = 1
 FINALISTS = 3  # found configurations that enter the final comparison
 
 
@@ -44,42 +42,35 @@ class Subject:
     dense: Accuracy
 
 
-def run(request: Request, display: Display) -> Path:
+def run(request: Request, display: Display, fork: str | None = None) -> Path:
     """A new campaign, from the first step to the last; returns its folder.
 
+    fork: name of a campaign on the same network, whose trials are taken over as far as they still apply.
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
-    request = replace(request, name=_free_name(request))
+    forked = None if fork is None else folders.existing(fork, request.reports)
+    request = replace(request, name=folders.free_name(request))
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
     stored = stored_latencies(request, subject.network, display)
-    _begin(folder, request, subject.network, stored)
-    return _search_and_prove(folder, request, subject, stored, display, resume=False)
+    folders.lay(folder, request, subject.network, stored.path)
+    return _search_and_prove(folder, request, subject, stored, display, resume=False, forked=forked)
 
 
 def resume(name: str, reports: Path, display: Display) -> Path:
     """Go on with a campaign from its folder alone; CampaignError when there is none, or nothing is left to do."""
-    folder = existing(name, reports)
-    request = replace(_read_request(folder), reports=reports)
+    folder = folders.existing(name, reports)
+    request = replace(folders.read_request(folder), reports=reports)
     if (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file():
         display.say(f"campaign {name} is finished; writing its report again")
         report.write(summary.load(folder))
         return folder
     dataset = datasets.load(request.dataset, request.data)
-    subject = dense_network(replace(request, weights=folder / DENSE), dataset, display)
+    subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     return _search_and_prove(folder, request, subject, stored, display, resume=(folder / outcome.JOURNAL).is_file())
-
-
-def existing(name: str, reports: Path) -> Path:
-    """The folder of a campaign that exists; CampaignError names those that do."""
-    folder = reports / "campaigns" / folder_name(name)
-    if not (folder / REQUEST).is_file():
-        known = sorted(found.parent.name for found in (reports / "campaigns").glob(f"*/{REQUEST}"))
-        raise CampaignError(f"there is no campaign {name!r} in {reports / 'campaigns'}: choose one of {', '.join(known) or '(none yet)'}")
-    return folder
 
 
 def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
@@ -110,15 +101,24 @@ def bench_of(request: Request) -> Bench:
     return Bench(request.device, request.network, request.dataset, request.data, request.precision, request.reports)
 
 
-def space_of(request: Request, network: Network, stored: Stored) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
+def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
     """The legal configurations, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
     legal = legal_widths.of(stored.predictor, network.architecture)
-    return SearchSpace(network.architecture, legal, exact=published, moves=request.space), published
+    recipe = recipes.tuning_recipe(dataset, request.budget)
+    usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
+    guided = (usual.distillation, usual.distillation)
+    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual)
+    if request.recipe == "fixed":
+        rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
+        ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
+    return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
 
 
-def _search_and_prove(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> Path:
-    result = _search(folder, request, subject, stored, display, resume)
+def _search_and_prove(
+    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, forked: Path | None = None
+) -> Path:
+    result = _search(folder, request, subject, stored, display, resume, forked)
     told = _prove(folder, request, subject, stored, result, display)
     outcome.write(folder, told)
     with display.step("report"):
@@ -126,38 +126,75 @@ def _search_and_prove(folder: Path, request: Request, subject: Subject, stored: 
     return folder
 
 
-def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
-    space, published = space_of(request, subject.network, stored)
-    settings = CampaignSettings(
+def _search(
+    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, forked: Path | None
+) -> CampaignResult:
+    space, published = space_of(request, subject.network, stored, subject.dataset.name)
+    settings = _settings(folder, request, subject.dataset)
+    base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
+    evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense)
+    imported: tuple[Trial, ...] = ()
+    if not resume and forked is not None:
+        imported = sharing.fork(journal.read(forked), subject.network.architecture.digest)
+    elif not resume and request.share:
+        imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
+    if imported:
+        display.say(f"search: {len(imported)} trials of other campaigns on this network are taken over")
+    with display.step("search", settings.trials) as bar:
+        watch = Watch(display, bar)
+        return campaign.run(
+            settings,
+            space,
+            stored.predictor,
+            evaluate,
+            folder,
+            watch,
+            published=published,
+            imported=imported,
+            resume=resume,
+            guard=folders.unchanged(folder),
+            pool=_cluster(request, evaluate),
+        )
+
+
+def _settings(folder: Path, request: Request, dataset: Dataset) -> CampaignSettings:
+    return CampaignSettings(
         name=str(request.name),
         seed=request.seed,
         trials=request.trials,
         budget_epochs=request.budget,
-        goal=Goal(request.drop_limit_points, None if request.max_latency_ms is None else request.max_latency_ms * 1e-3),
-        measurements=_digest((folder / MEASUREMENTS).read_bytes()),
-        accuracy=_digest((folder / DENSE).read_bytes() + subject.dataset.digest.encode()),
+        short_epochs=request.short,
+        screen=request.screen,
+        goal=request.goal,
+        hours=math.inf if request.hours is None else request.hours,
+        patience=request.patience,
+        workers=request.workers,
+        trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
+        measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
+        accuracy=folders.digest((folder / folders.DENSE).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
     )
-    evaluate = PipelineEvaluate(
-        subject.network, subject.dataset, recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed), subject.dense
-    )
-    with display.step("search", settings.trials) as bar:
-        watch = Watch(display, bar)
-        return campaign.run(settings, space, stored.predictor, evaluate, folder, watch, published=published, resume=resume)
+
+
+def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProgress], Pool] | None:
+    if request.dask is None:
+        return None
+    address, needed = request.dask, workers.parse_resources(request.resources or "")
+    timeout_s = math.inf if request.trial_timeout is None else request.trial_timeout
+    return lambda progress: workers.DaskPool(address, evaluate, progress, timeout_s, needed)
 
 
 def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Outcome:
     network, dataset = subject.network, subject.dataset
     found = proof.finalists(result, FINALISTS)
     entered = proof.entrants(network.architecture, stored.predictor, found)
-    recipe = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+    recipe = _proof_recipe(request, dataset, result)
     with display.step("tuning the networks to compare", len(entered)) as bar:
         place = {entrant.name: index for index, entrant in enumerate(entered)}
         tuned = proof.tune(
             network, dataset, entered, recipe, lambda name, done, steps: bar.at(place[name] + done / max(steps, 1), note=name)
         )
-    limit_s = None if request.max_latency_ms is None else request.max_latency_ms * 1e-3
     seconds = {entrant.name: proof.seconds_of(network.architecture, stored.predictor, entrant.config) for entrant in entered}
-    chosen = proof.choose(tuned, seconds, request.drop_limit_points, limit_s)
+    chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
     contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
@@ -169,7 +206,7 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
         device=request.device,
         precision=request.precision,
         max_drop_points=request.drop_limit_points,
-        max_latency_s=limit_s,
+        max_latency_s=request.max_latency_s,
         settings=request.shown,
         split_sizes=(len(dataset.train.labels), len(dataset.validation.labels), len(dataset.test.labels)),
         proof_recipe=str(recipe),
@@ -179,51 +216,15 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
     )
 
 
-def _begin(folder: Path, request: Request, network: Network, stored: Stored) -> None:
-    """Lay the campaign's folder: all that resuming needs, on this machine or another one."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    laid = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(laid, ignore_errors=True)
-    laid.mkdir()
-    architecture = network.architecture
-    saved.save((laid / DENSE).parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
-    shutil.copyfile(stored.path, laid / MEASUREMENTS)
-    document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
-    (laid / REQUEST).write_text(json.dumps(document, indent=1))
-    try:
-        os.rename(laid, folder)
-    except OSError as error:
-        shutil.rmtree(laid, ignore_errors=True)
-        raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
-
-
-def _read_request(folder: Path) -> Request:
-    try:
-        document: dict[str, Any] = json.loads((folder / REQUEST).read_bytes())
-        if document.pop("schema") != SCHEMA:
-            raise CampaignError(f"{folder / REQUEST} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        paths = {field.name for field in fields(Request) if "Path" in str(field.type)}
-        parsed: dict[str, Any] = {key: Path(value) if key in paths and value is not None else value for key, value in document.items()}
-        return Request(**parsed)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CampaignError(f"{folder / REQUEST} is broken ({error}); start the campaign again") from error
-
-
-def _free_name(request: Request) -> str:
-    if request.name is not None:
-        if (request.campaigns / request.name).exists():
-            raise UsageError(f"campaign {request.name} exists already in {request.campaigns}; resume it, or choose another --name")
-        return request.name
-    network, dataset = (Path(part.replace(":", "-").replace("/", "-")).name for part in (request.network, request.dataset))
-    stem = folder_name(f"{network}-{dataset}-{request.device}" + ("" if request.precision == "f32" else f"-{request.precision}"))
-    names: Sequence[str] = (stem, *(f"{stem}-{number}" for number in range(2, 10000)))
-    return next(name for name in names if not (request.campaigns / name).exists())
+def _proof_recipe(request: Request, dataset: Dataset, result: CampaignResult) -> Recipe:
+    """How all networks of the comparison are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's."""
+    recipe = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+    if request.recipe == "fixed" or result.chosen is None:
+        return recipe
+    found = result.chosen.recipe
+    return replace(recipe, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
 
 
 def _print_request(request: Request, display: Display) -> None:
     for option, setting in request.shown:
         display.say(f"  {option:16} {setting}")
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

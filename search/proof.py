@@ -22,9 +22,9 @@ from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
 from harness.training.recipes import Recipe
 from search import choice, outcome
-from search.campaign import CampaignResult
 from search.measurements import Bench, run_bench
 from search.outcome import Contender
+from search.result import CampaignResult
 from search.trial import KnownLatency
 
 Progress = Callable[[str, int, int], None]  # contender, steps done, steps in all

@@ -1,0 +1,91 @@
+"""A campaign's folder: laid whole before the first trial, and enough to resume from on this machine or another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CampaignError, UsageError
+from harness.pipeline import Network
+from harness.pruning import saved
+from search.command_line import Request, folder_name
+from search.outcome import MEASUREMENTS
+
+REQUEST, DENSE = "request.json", "dense/weights.safetensors"
+SCHEMA = 1
+
+
+def existing(name: str, reports: Path) -> Path:
+    """The folder of a campaign that exists; CampaignError names those that do."""
+    folder = reports / "campaigns" / folder_name(name)
+    if not (folder / REQUEST).is_file():
+        known = sorted(found.parent.name for found in (reports / "campaigns").glob(f"*/{REQUEST}"))
+        raise CampaignError(f"there is no campaign {name!r} in {reports / 'campaigns'}: choose one of {', '.join(known) or '(none yet)'}")
+    return folder
+
+
+def lay(folder: Path, request: Request, network: Network, measurements: Path) -> None:
+    """Lay the campaign's folder: all that resuming needs, on this machine or another one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    laid = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(laid, ignore_errors=True)
+    laid.mkdir()
+    architecture = network.architecture
+    saved.save((laid / DENSE).parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
+    shutil.copyfile(measurements, laid / MEASUREMENTS)
+    document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
+    (laid / REQUEST).write_text(json.dumps(document, indent=1))
+    try:
+        os.rename(laid, folder)
+    except OSError as error:
+        shutil.rmtree(laid, ignore_errors=True)
+        raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
+
+
+def read_request(folder: Path) -> Request:
+    """What the campaign was asked for; CampaignError when the file is broken or of another schema."""
+    try:
+        document: dict[str, Any] = json.loads((folder / REQUEST).read_bytes())
+        if document.pop("schema") != SCHEMA:
+            raise CampaignError(f"{folder / REQUEST} is of another schema than {SCHEMA}; use the Espalier that wrote it")
+        paths = {field.name for field in fields(Request) if "Path" in str(field.type)}
+        parsed: dict[str, Any] = {key: Path(value) if key in paths and value is not None else value for key, value in document.items()}
+        return Request(**parsed)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CampaignError(f"{folder / REQUEST} is broken ({error}); start the campaign again") from error
+
+
+def free_name(request: Request) -> str:
+    """The campaign's name, made up where none was given; UsageError when the given one is taken."""
+    if request.name is not None:
+        if (request.campaigns / request.name).exists():
+            raise UsageError(f"campaign {request.name} exists already in {request.campaigns}; resume it, or choose another --name")
+        return request.name
+    network, dataset = (Path(part.replace(":", "-").replace("/", "-")).name for part in (request.network, request.dataset))
+    stem = folder_name(f"{network}-{dataset}-{request.device}" + ("" if request.precision == "f32" else f"-{request.precision}"))
+    names: Sequence[str] = (stem, *(f"{stem}-{number}" for number in range(2, 10000)))
+    return next(name for name in names if not (request.campaigns / name).exists())
+
+
+def unchanged(folder: Path) -> Callable[[], None]:
+    """A guard that refuses to go on when the measurements under the campaign were replaced."""
+    path = folder / MEASUREMENTS
+    before = path.stat()
+
+    def check() -> None:
+        now = path.stat()
+        if (now.st_mtime_ns, now.st_size, now.st_ino) != (before.st_mtime_ns, before.st_size, before.st_ino):
+            raise CampaignError(f"{path} was replaced while the campaign ran; put the old file back and resume, or start a new campaign")
+
+    return check
+
+
+def digest(content: bytes) -> str:
+    """First 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
