@@ -157,7 +157,8 @@ class LayerLatency:
 
     node: the runtime's name of it. source_layers: the network's own layers that were fused into it, in network order;
     empty when it cannot be attributed (a reorder, a copy). kind: the runtime's word for its type. runs_s: seconds per
-    inference, one value per profiled compilation. channels: output channels where known, else 0.
+    inference, one value per profiled compilation. channels: output channels where known, else 0. Raises RecordError for
+    times that are none.
     """
 
     node: str
@@ -165,6 +166,10 @@ class LayerLatency:
     kind: str
     runs_s: tuple[float, ...]
     channels: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.runs_s or not all(math.isfinite(run) and run >= 0 for run in self.runs_s):
+            raise RecordError(f"node {self.node} took {list(self.runs_s)} s; profile the network again, the clock cannot be trusted")
 
     @property
     def median_s(self) -> float:
@@ -195,6 +200,11 @@ class Measurement:
     profiled: Latency | None = None
     role: str = "network"  # "network", "design" or "held-out": what it was measured for
     notes: tuple[tuple[str, str], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("loading", self.load_s), ("the first inference", self.first_inference_s)):
+            if not math.isfinite(seconds) or seconds < 0:
+                raise RecordError(f"{name} of {self.network} took {seconds} s; measure again, the clock cannot be trusted")
 
     @property
     def provenance(self) -> str:
