@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.networks.datasets import Split
 from harness.records.accuracy import Accuracy
@@ -12,13 +12,21 @@ from harness.training import processor
 
 def evaluate(model: nn.Module, split: Split, batch_size: int = 256) -> Accuracy:
     """Top-1 of ``model`` on every image of ``split``, in float32; the network's mode is left as it was."""
+    return of(answers(model, split, batch_size), split)
+
+
+def answers(model: nn.Module, split: Split, batch_size: int = 256) -> Tensor:
+    """The logits, images x classes, in float32 on the CPU; the network's mode and place are left as they were."""
     place = processor.device()
     training, home = model.training, next(model.parameters()).device
     model.eval().to(place)
-    correct = 0
     with torch.inference_mode():
-        for images, labels in zip(torch.split(split.images, batch_size), torch.split(split.labels, batch_size), strict=True):
-            logits = model(images.contiguous(memory_format=torch.channels_last).to(place))
-            correct += int((logits.argmax(1).cpu() == labels).sum())
+        batches = (images.contiguous(memory_format=torch.channels_last).to(place) for images in torch.split(split.images, batch_size))
+        logits = torch.cat([model(images).float().cpu() for images in batches])
     model.to(home).train(training)
-    return Accuracy(correct, len(split))
+    return logits
+
+
+def of(logits: Tensor, split: Split) -> Accuracy:
+    """Top-1 of logits (images x classes) against the labels of ``split``."""
+    return Accuracy(int((logits.argmax(1) == split.labels).sum()), len(split))

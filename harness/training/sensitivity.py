@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
 from harness.pruning import surgery
+from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture, ChannelGroup
-from harness.training.accuracy import Accuracy, evaluate
+from harness.training.accuracy import evaluate
 from harness.training.finetune import recalibrate
 
 KEEP_RATIOS = (0.75, 0.5, 0.25, 0.0)
