@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +31,7 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
     for place in range(4 * count):
         pruned = space.features(_with_recipe(space, varied[place % len(varied)], space.start)[None]).pruned
         disturbed = space.snap(np.clip(1.0 - pruned + rng.normal(0.0, DISTURBANCE, pruned.shape), 0.0, 1.0))[0]
-        rows.append(_with_recipe(space, disturbed.astype(np.float64), _varied(space, space.start, rng)))
+        rows.append(_with_recipe(space, disturbed.astype(np.float64), varied_recipe(space, space.start, rng)))
     distinct: dict[bytes, Floats] = {}
     for row in rows:
         distinct.setdefault(space.keys(row[None])[0], row)
@@ -84,7 +83,7 @@ def _with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Fl
     return dense
 
 
-def _varied(space: SearchSpace, recipe: TuningChoice, rng: np.random.Generator) -> TuningChoice:
+def varied_recipe(space: SearchSpace, recipe: TuningChoice, rng: np.random.Generator) -> TuningChoice:
     """A random recipe: learning rate and weight decay near the off-the-shelf ones, everything else uniform."""
     start = space.encode(space.architecture.dense(), recipe)
     for place, name in enumerate(space.numbers):
@@ -93,4 +92,4 @@ def _varied(space: SearchSpace, recipe: TuningChoice, rng: np.random.Generator) 
         start[column] = float(np.clip(near, 0.0, 1.0))
     for place, choices in enumerate(space.choices):
         start[space.groups + len(space.numbers) + place] = rng.integers(len(choices))
-    return replace(space.decode(start)[1])
+    return space.decode(space.rounded(start[None])[0])[1]

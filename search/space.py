@@ -77,19 +77,37 @@ class RecipeRanges:
 class Features:
     """What the surrogate sees of n rows.
 
-    pruned: n x G pruned fractions. numbers: n x m unit-scaled recipe numbers. categories: n x q indices.
+    pruned: n x G pruned fractions. stages: their means over each of S stages, then the means of their squares, n x 2S, every
+    stage weighed by the root of its share of the groups. numbers: n x m unit-scaled recipe numbers. categories: n x q
+    indices.
     """
 
     pruned: Floats
+    stages: Floats
     numbers: Floats
     categories: Floats
 
     def __len__(self) -> int:
         return len(self.pruned)
 
+    @property
+    def group_trend(self) -> Floats:
+        """n x 2G: every group's fraction and its square, scaled so that rows of ones have length 2."""
+        return np.concatenate([self.pruned, self.pruned**2], axis=1) / math.sqrt(self.pruned.shape[1])
+
+    @property
+    def stage_trend(self) -> Floats:
+        """n x 2S."""
+        return self.stages
+
+    @property
+    def whole_trend(self) -> Floats:
+        """n x 2: means over all groups."""
+        return np.stack([self.pruned.mean(axis=1), (self.pruned**2).mean(axis=1)], axis=1)
+
     def take(self, rows: Ints | Bools) -> Features:
         """The features of some rows."""
-        return Features(self.pruned[rows], self.numbers[rows], self.categories[rows])
+        return Features(self.pruned[rows], self.stages[rows], self.numbers[rows], self.categories[rows])
 
 
 class SearchSpace:
@@ -145,6 +163,10 @@ class SearchSpace:
         ties = [(self.architecture.group(name).stage, self.architecture.group(name).removable) for name in self.names]
         self.ties = tuple(np.asarray([i for i, tie in enumerate(ties) if tie == one]) for one in dict.fromkeys(ties))
 
+        self._stage_means = np.zeros((len(self.names), len(self.ties)))
+        for place, tie in enumerate(self.ties):
+            self._stage_means[tie, place] = math.sqrt(len(tie) / len(self.names)) / len(tie)
+
     @property
     def groups(self) -> int:
         """How many groups are searched: the first columns of a row."""
@@ -180,9 +202,10 @@ class SearchSpace:
 
     def features(self, rows: Floats) -> Features:
         """What the surrogate sees; pruned fractions come from the widths, so that equal networks look equal."""
-        kept = self.widths(rows)[:, self._columns] / self.channels
+        pruned = 1.0 - self.widths(rows)[:, self._columns] / self.channels
         split = self.groups + len(self.numbers)
-        return Features(1.0 - kept, rows[:, self.groups : split], rows[:, split:])
+        stages = np.concatenate([pruned @ self._stage_means, pruned**2 @ self._stage_means], axis=1)
+        return Features(pruned, stages, rows[:, self.groups : split], rows[:, split:])
 
     def snap(self, keep: Floats) -> Ints:
         """n x g indices of the legal widths nearest to n x g keep ratios (ties to the narrower)."""

@@ -62,6 +62,12 @@ def test_features_are_pruned_fractions_of_the_real_widths(space: SearchSpace) ->
     features = space.features(space.encode(config, RECIPE)[None])
     assert features.pruned.tolist() == [[0.5, 1.0, 0.75, 0.25]]
     assert features.numbers.shape == (1, 3)
+    stages = {"stem": 0.5, "layer1": 0.875, "layer2": 0.25}
+    assert features.stages[0, :3] == pytest.approx([stages["stem"] * 0.5, stages["layer1"] * 0.5**0.5, stages["layer2"] * 0.5])
+    assert features.stages[0, 3:] == pytest.approx([0.25 * 0.5, (1 + 0.75**2) / 2 * 0.5**0.5, 0.0625 * 0.5])
+    assert features.whole_trend[0] == pytest.approx([0.625, (0.25 + 1 + 0.5625 + 0.0625) / 4])
+    fractions = np.array([0.5, 1.0, 0.75, 0.25])
+    assert (features.group_trend**2).sum() == pytest.approx(np.mean(fractions**2) + np.mean(fractions**4))
     assert features.categories.tolist() == [[1.0]]
 
 

@@ -10,32 +10,43 @@ from search.surrogate import DropModel, kernel
 from search.synthetic import SyntheticProblem
 from search.trial import TuningChoice
 
-THETA = np.log([1.3, 0.4, 0.25, 0.7, 0.6, 0.03])
+THETA = np.array([*np.log([1.3, 0.7, 0.9, 0.4, 0.25, 0.8, 0.7, 0.6, 0.03]), 0.2])
+STAGES = np.array([0, 0, 0, 1, 1, 2, 2])
 
 
 def drawn(count: int, seed: int = 0) -> Features:
     rng = np.random.default_rng(seed)
-    return Features(rng.random((count, 7)), rng.random((count, 3)), rng.integers(3, size=(count, 2)).astype(float))
+    pruned = rng.random((count, 7))
+    means = [np.stack([(pruned**power)[:, stage == STAGES].mean(axis=1) for stage in range(3)], axis=1) for power in (1, 2)]
+    weights = np.sqrt(np.bincount(STAGES) / 7)
+    stages = np.concatenate([means[0] * weights, means[1] * weights], axis=1)
+    return Features(pruned, stages, rng.random((count, 3)), rng.integers(3, size=(count, 2)).astype(float))
 
 
 def kernel_written_out(theta: np.ndarray, one: Features, other: Features) -> np.ndarray:
     """The kernel entry by entry, with nothing vectorised."""
-    a, b, l1, l2, decay, _ = np.exp(theta)
+    groups, by_stage, whole, b, l1, c, l2, decay, _ = np.exp(theta[:9])
+    shared = 1 / (1 + np.exp(-theta[9]))
     covariance = np.empty((len(one), len(other)))
     for i in range(len(one)):
         for j in range(len(other)):
             p, q = one.pruned[i], other.pruned[j]
-            trend = np.mean(p * q) + np.mean(p**2 * q**2) + 1
             recipe = np.exp(
                 -np.mean((one.numbers[i] - other.numbers[j]) ** 2) / (2 * l2**2) - decay * np.mean(one.categories[i] != other.categories[j])
             )
-            covariance[i, j] = a * trend * recipe + b * np.exp(-np.mean((p - q) ** 2) / (2 * l1**2)) * recipe
+            trend = groups * (np.mean(p * q) + np.mean(p**2 * q**2)) + whole * (p.mean() * q.mean() + (p**2).mean() * (q**2).mean())
+            for stage in range(3):
+                here = stage == STAGES
+                products = p[here].mean() * q[here].mean() + (p[here] ** 2).mean() * (q[here] ** 2).mean()
+                trend += by_stage * here.mean() * products
+            smooth = b * np.exp(-np.mean((p - q) ** 2) / (2 * l1**2))
+            covariance[i, j] = c * recipe + (shared + (1 - shared) * recipe) * (trend + smooth)
     return covariance
 
 
-def test_kernel_is_trend_plus_deviation_times_recipe() -> None:
+def test_kernel_is_trends_plus_deviation_scaled_by_the_recipe() -> None:
     one, other = drawn(9, 1), drawn(5, 2)
-    assert kernel(THETA, surrogate.distances(one, other)) == pytest.approx(kernel_written_out(THETA, one, other), rel=1e-10)
+    assert kernel(THETA, surrogate.pairs(one, other)).total == pytest.approx(kernel_written_out(THETA, one, other), rel=1e-10)
     assert surrogate.diagonal(THETA, one) == pytest.approx(np.diag(kernel_written_out(THETA, one, one)), rel=1e-10)
 
 
@@ -44,7 +55,7 @@ def test_posterior_is_the_textbook_formula() -> None:
     seen, new = drawn(20, 3), drawn(6, 4)
     drops = np.random.default_rng(5).normal(3.0, 2.0, 20)
     model = DropModel().update(seen, drops)
-    total = kernel_written_out(model.theta, seen, seen) + (np.exp(model.theta[5]) + surrogate.JITTER) * np.eye(20)
+    total = kernel_written_out(model.theta, seen, seen) + (np.exp(model.theta[surrogate.NOISE]) + surrogate.JITTER) * np.eye(20)
     cross = kernel_written_out(model.theta, new, seen)
     scale = drops.std() + 1e-9
     mean = cross @ np.linalg.inv(total) @ ((drops - drops.mean()) / scale) * scale + drops.mean()
@@ -57,7 +68,7 @@ def test_posterior_is_the_textbook_formula() -> None:
 def test_gradient_of_the_fit_agrees_with_differences() -> None:
     seen = drawn(15, 6)
     targets = np.random.default_rng(7).normal(size=15)
-    parts = surrogate.distances(seen, seen)
+    parts = surrogate.pairs(seen, seen)
     _, gradient = surrogate._loss(THETA, parts, targets)
     for place in range(len(THETA)):
         step = np.zeros(len(THETA))
@@ -72,7 +83,7 @@ def test_a_covariance_that_is_not_positive_counts_as_worthless(monkeypatch: pyte
 
     monkeypatch.setattr(surrogate, "cho_factor", refuse)
     seen = drawn(4)
-    loss, _ = surrogate._loss(THETA, surrogate.distances(seen, seen), np.zeros(4))
+    loss, _ = surrogate._loss(THETA, surrogate.pairs(seen, seen), np.zeros(4))
     assert loss == 1e10
 
 

@@ -1,0 +1,245 @@
+"""The comparison: our campaign against honest and well-known alternatives, on equal trials, seeds and first configurations.
+
+Methods: ``espalier`` (a campaign, repetitions counted), ``random`` (screened by known latency), ``uniform`` (a person's sweep of keep
+ratios), ``smac`` (stock SMAC on a penalised cost), ``optuna-tpe``, ``optuna-gp``, ``optuna-nsga2`` (with the package optuna).
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UnknownName, UsageError
+from search import campaign, race
+from search.campaign import CampaignSettings
+from search.goals import Goal
+from search.race import Arena, Run
+from search.seeds import initial_rows, varied_recipe
+from search.space import SearchSpace
+from search.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, SyntheticEvaluate, problem
+from search.trial import MODEL, SEED, Floats, Trial, TrialRequest, attempt
+
+REPEATED = (5, 2)  # of a campaign's trials: finalists and repetitions each
+SEEDS = 12
+PENALTY_PER_POINT = 0.5  # of the dense latency, for methods that know no constraint
+REDRAWS = 200
+SWEEP = (*(round(0.95 - 0.05 * step, 2) for step in range(12)), 0.3)
+MISSING_OPTUNA = "the methods optuna-* need the package optuna; install it with: pip install optuna"
+
+Method = Callable[[Arena, int, int], "Played"]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A method's trials in order, and the place of its recommendation (-1: its best observation)."""
+
+    trials: tuple[Trial, ...]
+    chosen: int = -1
+
+
+class _Field:
+    """Evaluates rows of an arena, one after the other."""
+
+    def __init__(self, arena: Arena, seed: int) -> None:
+        self.arena, self.seed, self.trials = arena, seed, list[Trial]()
+        dense = arena.space.encode(arena.space.architecture.dense(), arena.space.start)
+        self.dense_s = float(arena.latency.seconds(arena.space.widths(dense[None]))[0])
+
+    def evaluate(self, row: Floats, purpose: str = MODEL) -> Trial:
+        """One trial; a crash counts as a drop of 100 points."""
+        config, recipe = self.arena.space.decode(row)
+        request = TrialRequest(len(self.trials), purpose, "", config, recipe, self.arena.budget_epochs, self.seed)
+        outcome = attempt(self.arena.evaluate, request, lambda phase, share: None)
+        self.trials.append(Trial(request, outcome, self.seconds(row)))
+        return self.trials[-1]
+
+    def seconds(self, row: Floats) -> float:
+        """Known latency of one row."""
+        return float(self.arena.latency.seconds(self.arena.space.widths(row[None]))[0])
+
+    def cost(self, trial: Trial) -> float:
+        """Latency ratio plus the penalty of a drop beyond the limit."""
+        drop = trial.outcome.drop_points if trial.outcome.ok else 100.0
+        return trial.latency_s / self.dense_s + PENALTY_PER_POINT * max(0.0, drop - self.arena.goal.drop_limit)
+
+
+def race_methods(
+    arenas: Sequence[Arena], methods: Sequence[str], trials: int, seeds: Sequence[int], path: Path, told: Callable[[Run], None]
+) -> tuple[Run, ...]:
+    """Run every method on every arena with every seed, leaving out what ``path`` holds already; returns all of them."""
+    for name in methods:
+        if name not in METHODS:
+            raise UnknownName("method", name, METHODS)
+    done = {(run.problem, run.instance, run.method, run.seed): run for run in race.read(path)}
+    for arena in arenas:
+        for seed in seeds:
+            for name in methods:
+                key = (arena.problem, arena.instance, name, seed)
+                if key in done:
+                    continue
+                began = time.perf_counter()
+                played = METHODS[name](arena, trials, seed)
+                run = race.run_of(arena, name, seed, played.trials, played.chosen, time.perf_counter() - began)
+                race.append(path, run)
+                done[key] = run
+                told(run)
+    return tuple(done.values())
+
+
+def synthetic_arena(name: str, instance: int, goal: Goal, noise_seed: int) -> Arena:
+    """One instance of the synthetic problem."""
+    found = problem(name, instance)
+    near = NEAR_OPTIMUM.get((name, instance), float("nan"))
+    evaluate = SyntheticEvaluate(name, instance, noise_seed)
+    return Arena(name, instance, found.space(), found, evaluate, goal, FULL_EPOCHS, found.true_drop, near)
+
+
+def espalier(arena: Arena, trials: int, seed: int) -> Played:
+    """A campaign whose repetitions count as trials."""
+    finalists, repeats = REPEATED if trials > 4 * REPEATED[0] * REPEATED[1] else (2, 1)
+    settings = CampaignSettings(
+        "race",
+        seed=seed,
+        trials=trials - finalists * repeats,
+        seeds=SEEDS,
+        budget_epochs=arena.budget_epochs,
+        goal=arena.goal,
+        finalists=finalists,
+        repeats=repeats,
+    )
+    with tempfile.TemporaryDirectory(prefix="espalier-race-") as scratch:
+        result = campaign.run(settings, arena.space, arena.latency, arena.evaluate, Path(scratch) / "race")
+    chosen = result.chosen.trial if result.chosen is not None else -1
+    places = {trial.number: place for place, trial in enumerate(result.trials)}
+    return Played(result.trials, places.get(chosen, -1))
+
+
+def random_screened(arena: Arena, trials: int, seed: int) -> Played:
+    """Random configurations, redrawn until their known latency beats the best feasible one: the honest baseline."""
+    field, space, rng = _Field(arena, seed), arena.space, np.random.default_rng([seed, 4])
+    best_s = field.dense_s
+    for _ in range(trials):
+        for _ in range(REDRAWS):
+            keep = rng.uniform(0.35, 0.98) + rng.normal(0.0, 0.12, (1, space.groups))
+            row = space.encode(space.architecture.dense(), varied_recipe(space, space.start, rng))
+            row[: space.groups] = space.snap(np.clip(keep, 0.0, 1.0))[0]
+            if field.seconds(row) < best_s:
+                break
+        trial = field.evaluate(row)
+        if trial.outcome.ok and trial.outcome.drop_points <= arena.goal.drop_limit:
+            best_s = min(best_s, trial.latency_s)
+    return Played(tuple(field.trials))
+
+
+def uniform_sweep(arena: Arena, trials: int, seed: int) -> Played:
+    """One keep ratio for all groups, from 0.95 down, with the recipe to begin with."""
+    field, space = _Field(arena, seed), arena.space
+    for keep in SWEEP[:trials]:
+        row = space.encode(space.architecture.dense(), space.start)
+        row[: space.groups] = space.snap(np.full((1, space.groups), keep))[0]
+        field.evaluate(row)
+    return Played(tuple(field.trials))
+
+
+def stock_smac(arena: Arena, trials: int, seed: int) -> Played:
+    """SMAC's own random forest and expected improvement on the penalised cost, from the same first configurations."""
+    from smac import HyperparameterOptimizationFacade as Facade
+    from smac import Scenario
+    from smac.runhistory import TrialInfo, TrialValue
+
+    from search.selector import configuration
+
+    field, space = _Field(arena, seed), arena.space
+    logging.getLogger("smac").setLevel(logging.ERROR)
+    configspace = space.configspace(seed)
+    first = [configuration(space, configspace, row, SEED) for row in initial_rows(space, arena.latency, (), SEEDS, seed)]
+    order = space.order(configspace)
+    with tempfile.TemporaryDirectory(prefix="espalier-smac-") as scratch:
+        scenario = Scenario(configspace, deterministic=True, n_trials=trials + SEEDS, seed=seed, output_directory=Path(scratch))
+        design = Facade.get_initial_design(scenario, n_configs=0, max_ratio=1.0, additional_configs=first)
+        smac = Facade(scenario, None, initial_design=design, logging_level=False, overwrite=True)
+        for _ in range(trials):
+            info = smac.ask()
+            row = np.asarray(info.config.get_array(), dtype=np.float64)[order]
+            cost = field.cost(field.evaluate(row))
+            smac.tell(TrialInfo(info.config, seed=info.seed), TrialValue(cost=cost), save=False)
+    return Played(tuple(field.trials))
+
+
+def _optuna(sampler: Callable[[Any, int], Any], front: bool) -> Method:
+    """A method that lets Optuna propose; ``front``: two objectives instead of a penalised or constrained one."""
+
+    def play(arena: Arena, trials: int, seed: int) -> Played:
+        optuna = _imported_optuna()
+        field, space = _Field(arena, seed), arena.space
+        directions = ["minimize", "minimize"] if front else ["minimize"]
+        study = optuna.create_study(directions=directions, sampler=sampler(optuna, seed))
+        for row in initial_rows(space, arena.latency, (), SEEDS, seed):
+            study.enqueue_trial({name: _parameter(space, name, row[column]) for column, name in enumerate(_names(space))})
+        for _ in range(trials):
+            asked = study.ask()
+            row = np.asarray([_suggested(space, asked, column, name) for column, name in enumerate(_names(space))], dtype=np.float64)
+            done = field.evaluate(space.rounded(row[None])[0])
+            drop = done.outcome.drop_points if done.outcome.ok else 100.0
+            asked.set_user_attr("excess", drop - arena.goal.drop_limit)
+            ratio = done.latency_s / field.dense_s
+            study.tell(asked, [ratio, drop] if front else (ratio if sampler is _gp else field.cost(done)))
+        return Played(tuple(field.trials))
+
+    return play
+
+
+def _imported_optuna() -> Any:
+    try:
+        import optuna  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise UsageError(MISSING_OPTUNA) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _tpe(optuna: Any, seed: int) -> Any:
+    return optuna.samplers.TPESampler(multivariate=True, n_startup_trials=20, seed=seed)
+
+
+def _gp(optuna: Any, seed: int) -> Any:
+    return optuna.samplers.GPSampler(seed=seed, constraints_func=lambda trial: (trial.user_attrs.get("excess", 0.0),))
+
+
+def _nsga2(optuna: Any, seed: int) -> Any:
+    return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+
+
+def _names(space: SearchSpace) -> tuple[str, ...]:
+    return (*space.names, *space.numbers, *space.categories)
+
+
+def _parameter(space: SearchSpace, name: str, coordinate: float) -> Any:
+    return int(coordinate) if name not in space.numbers else float(coordinate)
+
+
+def _suggested(space: SearchSpace, trial: Any, column: int, name: str) -> float:
+    if column < space.groups:
+        return float(trial.suggest_int(name, 0, int(space.sizes[column]) - 1))
+    if name in space.numbers:
+        return float(trial.suggest_float(name, 0.0, 1.0))
+    choices = space.choices[space.categories.index(name)]
+    return float(trial.suggest_categorical(name, list(range(len(choices)))))
+
+
+METHODS: dict[str, Method] = {
+    "espalier": espalier,
+    "random": random_screened,
+    "uniform": uniform_sweep,
+    "smac": stock_smac,
+    "optuna-tpe": _optuna(_tpe, front=False),
+    "optuna-gp": _optuna(_gp, front=False),
+    "optuna-nsga2": _optuna(_nsga2, front=True),
+}
