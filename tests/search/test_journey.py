@@ -107,7 +107,7 @@ def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: 
     ("words", "told"),
     [
         (("--name=first",), "exists already"),
-        (("--network=resnet21",), "did you mean 'resnet20'"),
+        (("--network=resnet-20",), "did you mean 'resnet20'"),
         (("--device=toaster",), "unknown device 'toaster'"),
         (("--dataset=digit",), "did you mean 'digits'"),
         (("--dataset=imagefolder:empty",), "empty"),
