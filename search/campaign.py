@@ -56,11 +56,14 @@ def run(
         seeds = initial_rows(space, latency, published, min(settings.seeds, settings.trials), settings.seed)
         make_pool = pool if pool is not None else _local_pool(settings, evaluate)
         running = Campaign(settings, space, latency, journal, before, observer, guard)
-        running.attach(make_pool(running.progress), lambda slots: Optimizer(space, latency, settings.goal, settings.seed, seeds, slots))
+        place = make_pool(running.progress)
+        optimizer = Optimizer(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
         try:
+            running.attach(place, optimizer)
             return running.to_the_end()
         finally:
-            running.close()
+            place.close()
+            optimizer.close()
     finally:
         journal.close()
 

@@ -52,9 +52,9 @@ class Campaign:
         self.worst_drop = 0.0
         self.dense_s = float(latency.seconds(dense_widths(space))[0])
 
-    def attach(self, pool: Pool, optimizer: Callable[[int], Optimizer]) -> None:
+    def attach(self, pool: Pool, optimizer: Optimizer) -> None:
         """Give the campaign its place to run trials and its optimiser, and tell the latter what is known."""
-        self.pool, self.optimizer = pool, optimizer(pool.slots)
+        self.pool, self.optimizer = pool, optimizer
         for trial in (*self.before.imported, *self.finished):
             self._learn(trial)
         self.optimizer.replayed()
@@ -75,11 +75,6 @@ class Campaign:
         self.journal.stopped(reason, self.elapsed_s)
         self.observer(Ended(reason))
         return self._result(reason)
-
-    def close(self) -> None:
-        """Stop what still runs."""
-        self.pool.close()
-        self.optimizer.close()
 
     def progress(self, number: int, phase: str, share: float) -> None:
         """Pass on how far a trial is."""

@@ -41,6 +41,10 @@ from search.trial import Floats, KnownLatency
 MAX_PARETO_LIMIT_POINTS = 6.0  # largest random limit; wider drops are of no use to anybody
 MIN_PARETO_LIMIT_POINTS = 0.1
 USER_LIMIT_SHARE = 0.5  # share of Pareto proposals that keep the user's own limit
+# In the middle of a long campaign the posterior's deviation is multiplied by these in turn: with its own deviation alone the
+# search settles down where it began, and never learns which groups are cheap.
+BOLDNESS = (1.0, 2.0, 3.0)
+BOLD_FROM, BOLD_UNTIL_SHARE = 30, 0.75  # evaluated configurations, share of the planned trials
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
 
 
@@ -77,21 +81,24 @@ class Surrogate(AbstractModel):  # type: ignore[misc]
 class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc]
     """SMAC's view of the acquisition; ``value`` works on rows of the search space instead of Configurations."""
 
-    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int) -> None:
+    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int, planned: int) -> None:
         super().__init__()
-        self._space, self._latency, self._goal, self._seed = space, latency, goal, seed
+        self._space, self._latency, self._goal, self._seed, self._planned = space, latency, goal, seed, planned
         dense = space.encode(space.architecture.dense(), space.start)
         self.dense_s = float(latency.seconds(space.widths(dense[None]))[0])
         self.limit = goal.drop_limit
         self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
         self.best: float | None = None
+        self.boldness = 1.0
 
     def _update(self, **kwargs: Any) -> None:
         configspace = self.model._configspace
         rows = np.nan_to_num(np.asarray(kwargs["X"]))[:, self._space.order(configspace)]
         mean, deviation = self.model.drops.predict(self._space.features(rows))
         latency = self.ratios(rows)
+        bold = BOLD_FROM <= len(rows) < BOLD_UNTIL_SHARE * self._planned
+        self.boldness = BOLDNESS[len(rows) % len(BOLDNESS)] if bold else 1.0
         if self._goal.kind == "max-latency":
             self.best = incumbent_drop(mean, latency, self._max_ratio)
             return
@@ -106,9 +113,10 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         ratios: Floats = self._latency.seconds(self._space.widths(rows)) / self.dense_s
         return ratios
 
-    def value(self, rows: Floats) -> Floats:
-        """Acquisition of rows of the search space."""
+    def value(self, rows: Floats, boldness: float | None = None) -> Floats:
+        """Acquisition of rows of the search space; ``boldness`` multiplies the posterior's deviation."""
         mean, deviation = self.model.drops.predict(self._space.features(rows))
+        deviation = deviation * (self.boldness if boldness is None else boldness)
         if self._goal.kind == "max-latency":
             return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
         return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best)
@@ -123,8 +131,7 @@ class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
     def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, search: ArraySearch, count: int, seed: int) -> None:
         super().__init__(configspace, challengers=search.challengers, seed=seed)
         self._space, self._search, self._count = space, search, count
-        self.last_value = 0.0  # acquisition of the best candidate of the last call
-        self.running: list[Floats] = []  # rows that are being evaluated
+        self.last_value = 0.0  # acquisition of the last call's best candidate, without boldness
 
     def _maximize(self, previous_configs: list[Configuration], n_points: int) -> list[tuple[float, Configuration]]:
         order = self._space.order(self._configspace)
@@ -134,7 +141,7 @@ class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
         value = self._acquisition_function.value
         rows = self._search.maximize(value, evaluated, keys, self._count, rng, np.empty((0, self._space.dimensions)))
         values = value(rows)
-        self.last_value = float(values[0])
+        self.last_value = float(self._acquisition_function.value(rows[:1], boldness=1.0)[0])
         found = [configuration(self._space, self._configspace, row, "model") for row in rows]
         return list(zip(values.tolist(), found, strict=True))
 
@@ -151,11 +158,20 @@ class FastSelector(ConfigSelector):  # type: ignore[misc]
 class Optimizer:
     """SMAC behind ask and tell, in rows of the search space.
 
-    seeds: rows to evaluate first, in this order. slots: how many trials may be in flight. Never writes outside a temporary
-    directory, never asks on the terminal and leaves the root logger alone.
+    seeds: rows to evaluate first, in this order. slots: how many trials may be in flight. planned: trials in all. Never
+    writes outside a temporary directory, never asks on the terminal and leaves the root logger alone.
     """
 
-    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int, seeds: Sequence[Floats], slots: int = 1) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        latency: KnownLatency,
+        goal: Goal,
+        seed: int,
+        seeds: Sequence[Floats],
+        slots: int = 1,
+        planned: int = 100,
+    ) -> None:
         self.space = space
         self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
         self._configspace = space.configspace(seed)
@@ -171,7 +187,7 @@ class Optimizer:
             output_directory=self._scratch.name,
         )
         batch = slots
-        self.acquisition = KnownLatencyImprovement(space, latency, goal, seed)
+        self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
         self.maximizer = LegalMaximizer(self._configspace, space, ArraySearch(space), max(8, batch), seed)
         self.surrogate = Surrogate(self._configspace, space, seed)
         first = [self._configuration(row, "seed") for row in seeds]

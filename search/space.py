@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,57 +20,13 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHy
 from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
+from search.recipe_ranges import LOGARITHMIC
+from search.recipe_ranges import RecipeRanges as RecipeRanges
 from search.trial import Bools, Floats, Ints, TuningChoice
 
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
 SAME_NUMBER = 1e-3  # unit numbers that round to the same multiple of this are the same trial
-_NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "distillation")
-_LOGARITHMIC = ("learning_rate", "weight_decay")
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeRanges:
-    """Which recipes may be tried; a range of one value is not searched.
-
-    off_the_shelf: the recipe to begin with; ``start`` is the same moved into the ranges.
-    """
-
-    criteria: tuple[str, ...] = ("l1", "l2", "fpgm", "taylor", "bn-scale")
-    schedules: tuple[str, ...] = ("one-shot",)
-    learning_rate: tuple[float, float] = (1e-4, 10**-0.5)
-    weight_decay: tuple[float, float] = (1e-6, 1e-2)
-    label_smoothing: tuple[float, float] = (0.0, 0.2)
-    distillation: tuple[float, float] = (0.0, 0.0)
-    off_the_shelf: TuningChoice = field(default_factory=TuningChoice)
-
-    def __post_init__(self) -> None:
-        for name in _NUMBERS:
-            low, high = getattr(self, name)
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high) or (name in _LOGARITHMIC and low <= 0):
-                raise UsageError(f"the range {low} to {high} of {name} is empty or not finite; give the smaller value first")
-        for name, choices in self.choices:
-            if not choices or len(set(choices)) != len(choices):
-                raise UsageError(f"the choices of {name} are {list(choices)}; name at least one, each once")
-
-    @property
-    def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The categories and what they may be."""
-        return ("criterion", self.criteria), ("schedule", self.schedules)
-
-    @property
-    def start(self) -> TuningChoice:
-        """The off-the-shelf recipe, every value moved into its range."""
-        moved: dict[str, Any] = {name: min(max(getattr(self.off_the_shelf, name), low), high) for name, (low, high) in self.limits}
-        for name, choices in self.choices:
-            ours = getattr(self.off_the_shelf, name)
-            moved[name] = ours if ours in choices else choices[0]
-        return TuningChoice(**moved)
-
-    @property
-    def limits(self) -> tuple[tuple[str, tuple[float, float]], ...]:
-        """The numbers and their ranges."""
-        return tuple((name, getattr(self, name)) for name in _NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +221,7 @@ class SearchSpace:
             space.add(OrdinalHyperparameter(name, [int(width) for width in table], default_value=int(table[-1])))
         for name in self.numbers:
             low, high = getattr(self.ranges, name)
-            space.add(UniformFloatHyperparameter(name, low, high, log=name in _LOGARITHMIC))
+            space.add(UniformFloatHyperparameter(name, low, high, log=name in LOGARITHMIC))
         for name, choices in zip(self.categories, self.choices, strict=True):
             space.add(CategoricalHyperparameter(name, list(choices)))
         return space
@@ -285,13 +241,13 @@ class SearchSpace:
         low, high = getattr(self.ranges, name)
         if not low <= number <= high:
             raise UsageError(f"{name} {number} is outside the search space; give a value from {low} to {high}")
-        if name in _LOGARITHMIC:
+        if name in LOGARITHMIC:
             return float(np.clip(math.log(number / low) / math.log(high / low), 0.0, 1.0))
         return float((number - low) / (high - low))
 
     def _value(self, name: str, unit: float) -> float:
         low, high = getattr(self.ranges, name)
-        if name in _LOGARITHMIC:
+        if name in LOGARITHMIC:
             return float(np.clip(low * (high / low) ** unit, low, high))
         return float(np.clip(low + (high - low) * unit, low, high))
 

@@ -16,7 +16,8 @@ import numpy as np
 from harness.errors import UnknownName
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.space import RecipeRanges, SearchSpace
+from search.recipe_ranges import RecipeRanges
+from search.space import SearchSpace
 from search.trial import Floats, Ints, Report, TrialOutcome, TrialRequest, TuningChoice
 
 PROBLEMS = ("r56", "r56c", "vgg")

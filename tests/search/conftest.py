@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from harness.records.architecture import Architecture, ChannelGroup
-from search.space import RecipeRanges, SearchSpace
+from search.recipe_ranges import RecipeRanges
+from search.space import SearchSpace
 from search.synthetic import SyntheticProblem, problem
 
 

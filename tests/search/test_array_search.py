@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from harness.records.architecture import Architecture
 from search.array_search import ArraySearch, SpaceExhausted
-from search.space import MOVES, RecipeRanges, SearchSpace
+from search.recipe_ranges import RecipeRanges
+from search.space import MOVES, SearchSpace
 from search.trial import TuningChoice
 
 NO_ROWS = np.empty((0, 0))

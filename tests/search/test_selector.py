@@ -14,9 +14,10 @@ from smac.runhistory.enumerations import StatusType
 from harness.records.pruning_config import PruningConfig
 from search.array_search import SpaceExhausted
 from search.goals import Goal
+from search.recipe_ranges import RecipeRanges
 from search.seeds import initial_rows
 from search.selector import Optimizer, configuration
-from search.space import RecipeRanges, SearchSpace
+from search.space import SearchSpace
 from search.synthetic import SyntheticProblem
 from search.trial import KnownLatency, TuningChoice
 

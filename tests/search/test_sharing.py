@@ -9,7 +9,8 @@ from harness.errors import CampaignError
 from search import campaign, journal, sharing
 from search.campaign import CampaignSettings
 from search.goals import Goal
-from search.space import RecipeRanges, SearchSpace
+from search.recipe_ranges import RecipeRanges
+from search.space import SearchSpace
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.trial import Ints, TrialRequest
 

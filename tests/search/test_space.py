@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from harness.errors import PruningError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.space import RecipeRanges, SearchSpace
+from search.recipe_ranges import RecipeRanges
+from search.space import SearchSpace
 from search.trial import TuningChoice
 
 RECIPE = TuningChoice("fpgm", "one-shot", 0.0123, 3e-4, 0.07)
