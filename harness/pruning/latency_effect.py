@@ -114,7 +114,7 @@ def _half_of_interiors(architecture: Architecture) -> PruningConfig:
     return architecture.partial({group.name: group.channels // 2 for group in architecture.groups if group.removable})
 
 
-_UNSTRUCTURED = ("magnitude", "sensitivity", "level", "agp", "surgery", "rnn", "blocks", "l1-regularisation")
+_UNSTRUCTURED = ("magnitude", "sensitivity", "level", "agp on single weights", "surgery", "rnn", "blocks", "l1-regularisation")
 _STRUCTURED = (
     "l1-filters",
     "l2-filters",
@@ -130,7 +130,7 @@ _STRUCTURED = (
 
 WAYS = (
     Way(f"{ZEROED_RATIO:.0%} of all weights zero", _UNSTRUCTURED, _zeroed_weights),
-    Way("half of the interior filters zero, not removed", ("masks", "group-lasso", "dropfilter"), _zeroed_filters),
+    Way("half of the interior filters zero, not removed", ("masks", "group-lasso before removal", "dropfilter"), _zeroed_filters),
     Way("half of the interior filters removed", _STRUCTURED, _removed_filters),
     Way("half of every group removed", ("coupled groups",), _removed_stream),
     Way("every second branch removed", ("removal",), _removed_branches),

@@ -160,6 +160,7 @@ BROKEN = (
     Broken("prune channels by L2", "the largest go", _filters(lambda w: -references.channel_norms(w, 2))),
     Broken(_MEDIAN, "the farthest go", _filters(lambda w: -references.median_distances(w))),
     Broken(_MEDIAN, "absolute weights", _filters(lambda w: references.median_distances(w.abs()))),
+    Broken(_MEDIAN, "nearest the mean", _filters(lambda w: ((w - w.mean(0)) ** 2).flatten(1).sum(1))),
     Broken(_MEDIAN, "norms", _filters(lambda w: references.filter_norms(w, 2))),
     Broken("prune filters at random", "always the first", lambda w, n, seed=0: list(range(n))),
     Broken("prune filters at random", "by norm", _filters(lambda w: references.filter_norms(w, 1))),

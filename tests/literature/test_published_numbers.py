@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,6 +55,15 @@ def test_dense_networks_have_the_published_counts() -> None:
     resnet56 = architecture("resnet56")
     assert resnet56.macs(resnet56.dense()) == 125_747_840
     assert sum(parameter.numel() for parameter in zoo.build("resnet20", SHAPE, CLASSES).parameters()) == 272_474
+
+
+def test_filters_that_a_schedule_only_zeroes_count_as_removed(tmp_path: Path) -> None:
+    """[Zhu2017]_: the gradual schedule without its remover ends at the same widths, as we remove what it zeroed."""
+    lines = (schedule.SCHEDULES / "resnet20-agp.yaml").read_text().splitlines()
+    path = tmp_path / "schedule.yaml"
+    path.write_text("\n".join(line for line in lines if "extension" not in line and "removal" not in line))
+    found = architecture("resnet20")
+    assert found.macs(schedule.read_schedule(path, found).config) == 30_655_104
 
 
 def lively(network: str) -> nn.Module:
