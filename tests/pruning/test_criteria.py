@@ -127,6 +127,20 @@ def test_a_linear_bottleneck_counts_its_own_output(calibration):
     torch.testing.assert_close(scores("mean-activation", model, architecture, calibration[0])["0"], expected, atol=1e-6, rtol=1e-5)
 
 
+def test_a_depthwise_convolution_counts_with_the_layer_that_it_follows(calibration):
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 4))
+    model = nn.Sequential(*layers).eval()
+    architecture = Architecture("separable", (3, 8, 8), 4, (ChannelGroup("0", 4, ("0", "2"), False, ""),), ())
+    expected = (model[0].weight.abs().sum((1, 2, 3)) + model[2].weight.abs().sum((1, 2, 3))).detach().double()
+    torch.testing.assert_close(scores("l1", model, architecture)["0"], expected, atol=1e-6, rtol=1e-6)
+    with torch.no_grad():
+        first = model[:2](calibration[0])
+        shares = (first != 0).double().mean((0, 2, 3)) + (model[2:4](first) != 0).double().mean((0, 2, 3))
+    torch.testing.assert_close(scores("apoz", model, architecture, calibration[0])["0"], shares)
+    assert scores("fpgm", model, architecture)["0"].shape == scores("taylor", model, architecture, *calibration)["0"].shape == (4,)
+
+
 def test_taylor_is_the_squared_gradient_of_a_gate_behind_the_batch_norm(model, calibration):
     images, labels = calibration
     model.eval()
