@@ -32,6 +32,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
+    option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
     option("--widths", type=int, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
     option(
         "--store",

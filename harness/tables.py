@@ -15,6 +15,7 @@ from harness.latency.ledger import Ledger
 from harness.records.architecture import Architecture
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, Measurement
+from harness.records.width_accuracy import WidthAccuracy
 
 BAR_CELLS = 16
 
@@ -127,6 +128,22 @@ def _channels(shape: LayerShape) -> str:
     if isinstance(shape, ConvShape):
         return f"{shape.in_channels} → {shape.out_channels}"
     return f"{shape.in_features} → {shape.out_features}"
+
+
+def sensitivities(points: Sequence[WidthAccuracy]) -> Table:
+    """One row per group: percentage points of validation top-1 lost at each analysed width."""
+    dense = points[0].dense
+    title = f"accuracy against width on {points[0].dataset}, validation split, channels kept by {points[0].criterion}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table.caption = (
+        f"points lost against the dense network's {dense.top1_ratio:.2%} ({dense.correct} of {dense.total}), batch norm recalibrated"
+    )
+    table.add_column("group", overflow="fold")
+    table.add_column("points lost, by channels kept")
+    for group in dict.fromkeys(point.group for point in points):
+        members = [point for point in points if point.group == group]
+        table.add_row(group, "   ".join(f"{one.channels}: {one.points_lost:.2f}" for one in members))
+    return table
 
 
 def label(measurement: Measurement) -> str:

@@ -1,0 +1,31 @@
+"""How much accuracy each group of channels costs by itself, on the validation split, batch norm recalibrated."""
+
+import pytest
+
+from harness.pipeline import Network
+from harness.progress import shown
+from harness.tables import sensitivities
+from harness.training import baseline, recipes, stored_sensitivity
+from harness.training.sensitivity import sensitivity
+
+
+@pytest.fixture(scope="session")
+def trained(network, dataset, pytestconfig):
+    """The network with the weights that were given, or trained by the standard recipe and cached."""
+    if pytestconfig.getoption("--weights") is not None:
+        return network
+    with shown(pytestconfig, f"training {network.name}") as advance:
+        model = baseline.dense(network.name, dataset, recipes.dense_recipe(dataset.name), progress=advance)
+    return Network(network.name, model, network.architecture)
+
+
+def test_sensitivity(trained, dataset, benchmark, collected, pytestconfig):
+    """Every group narrowed alone; the clock here tells how long the analysis took."""
+    criterion = pytestconfig.getoption("--criterion")
+    with shown(pytestconfig, "accuracy against width") as advance:
+        asked = (trained.model, trained.architecture, dataset, trained.scores(criterion, dataset))
+        losses = benchmark.pedantic(sensitivity, args=asked, kwargs={"progress": advance}, rounds=1, iterations=1)
+    found = stored_sensitivity.records(trained.architecture, trained.model, dataset, criterion, losses)
+    collected.sensitivities.extend(found)
+    collected.texts.append(sensitivities(found))
+    assert {one.group for one in found} == {group.name for group in trained.architecture.groups}

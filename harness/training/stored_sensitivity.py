@@ -1,0 +1,44 @@
+"""Sensitivities as records: what they were found on, so that they are used again only for the same weights and images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from torch import nn
+
+from harness.networks.datasets import Dataset
+from harness.records.accuracy import Accuracy
+from harness.records.architecture import Architecture
+from harness.records.width_accuracy import WidthAccuracy
+from harness.training.sensitivity import WidthLoss
+
+
+def weights_digest(model: nn.Module) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of every tensor of the state, with its name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def records(
+    architecture: Architecture, model: nn.Module, dataset: Dataset, criterion: str, losses: Iterable[WidthLoss]
+) -> tuple[WidthAccuracy, ...]:
+    """The losses of an analysis of ``model`` with ``dataset``, ready to be stored."""
+    weights = weights_digest(model)
+    return tuple(
+        WidthAccuracy(
+            architecture_digest=architecture.digest,
+            weights_digest=weights,
+            dataset=dataset.name,
+            dataset_digest=dataset.digest,
+            criterion=criterion,
+            group=loss.group,
+            channels=loss.channels,
+            accuracy=loss.accuracy,
+            dense=Accuracy(round(loss.accuracy.correct + loss.points_lost / 100 * loss.accuracy.total), loss.accuracy.total),
+        )
+        for loss in losses
+    )
