@@ -29,13 +29,18 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
-    if verb in ("run", "fork"):
+    if verb in ("run", "fork", "explain"):
         request = command_line.request(arguments)
     else:
         command_line.folder_name(arguments.name)
     from search import folder as folders
     from search import journey, report, summary  # after the words are known to be right: torch takes seconds
 
+    if verb == "explain":
+        from search import explain_run
+
+        explain_run.run(request, display)
+        return 0
     if verb in ("run", "fork"):
         folder = journey.run(request, display, getattr(arguments, "old", None))
     elif verb == "resume":

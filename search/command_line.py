@@ -12,7 +12,17 @@ from pathlib import Path
 from harness.errors import UsageError
 from search.goals import Goal
 
-VERBS = ("run", "resume", "show", "report", "fork")
+VERBS = ("run", "resume", "show", "report", "fork", "explain")
+EXPLAINED = (
+    "device",
+    "network",
+    "dataset",
+    "data",
+    "weights",
+    "precision",
+    "designs",
+    "reports",
+)  # a campaign's options that explain takes
 MAX_DROP_POINTS = 100.0
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
@@ -138,6 +148,10 @@ def parser() -> argparse.ArgumentParser:
     )
     fork.add_argument("old", metavar="OLD", help="the campaign whose trials are taken over, as far as they still apply")
     _add_request(fork)
+    told = verbs.add_parser(
+        "explain", help="which part costs what, and what to prune next", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    _add_request(told, EXPLAINED)
     for verb, text in (
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),
@@ -149,8 +163,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_request(run: argparse.ArgumentParser) -> None:
+def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:
+    """Add the options of a request, or those of ``names`` only."""
     for field in fields(Request):
+        if names and field.name not in names:
+            continue
         kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)
         word = f"--{field.name.replace('_', '-')}"
         if field.type == "bool":
@@ -172,7 +189,7 @@ def parse(words: Sequence[str]) -> Words:
 
 def request(arguments: Words) -> Request:
     """A checked request; UsageError for a number or a name that makes no sense, before anything is loaded."""
-    asked = Request(**{field.name: getattr(arguments, field.name) for field in fields(Request)})
+    asked = Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)})
     checks = (
         (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
