@@ -176,3 +176,19 @@ def test_threads_and_precision_are_decided_in_one_place() -> None:
         torch.set_num_threads(before)
     assert processor.precision("f32") == "f32"
     assert processor.precision("auto") in ("f32", "bf16")
+
+
+def test_every_training_batch_has_an_even_number_of_images(quadrants: Dataset) -> None:
+    """Odd batches make oneDNN's backward of strided 1x1 convolutions write behind its buffer, which ends the process."""
+    odd = replace(quadrants, train=Split(quadrants.train.images[:37], quadrants.train.labels[:37]))
+    sizes: list[int] = []
+
+    class Counted(nn.Linear):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                sizes.append(len(images))
+            return super().forward(images)
+
+    finetune(nn.Sequential(nn.Flatten(), Counted(256, 4)), odd, replace(RECIPE, epochs=3, batch_size=16))
+    assert sizes
+    assert not [size for size in sizes if size % 2]
