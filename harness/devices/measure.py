@@ -148,7 +148,7 @@ def measure_interleaved(
         tell(len(loaded), turns)
     blocks: list[list[Block]] = [[] for _ in subjects]
     for number, order in enumerate(turn_orders(len(subjects), protocol)):
-        if number % 2 == 0 and all(_precise(found, protocol) for found in blocks):
+        if enough(blocks, number, protocol):
             break
         for place, index in enumerate(order):
             blocks[index].append(_turn(loaded[index], protocol, first=number == 0))
@@ -174,6 +174,11 @@ def turn_orders(count: int, protocol: Protocol) -> tuple[tuple[int, ...], ...]:
         shuffler.shuffle(order)
         orders += [tuple(order), tuple(reversed(order))]
     return tuple(orders[: protocol.blocks])
+
+
+def enough(blocks: Sequence[Sequence[Block]], number: int, protocol: Protocol) -> bool:
+    """Whether interleaved measuring may end before turn ``number``: the order is balanced and every network precise."""
+    return number % 2 == 0 and all(_precise(found, protocol) for found in blocks)
 
 
 def _turn(loaded: Loaded, protocol: Protocol, first: bool) -> Block:

@@ -22,6 +22,8 @@ from harness.records.conditions import DeviceInfo, Snapshot
 
 T = TypeVar("T")
 
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what parsing a foreign answer may raise
+
 # The kinds that an agent may name; everything else that goes wrong in it is a DeviceError.
 KINDS: Mapping[str, type[HarnessError]] = {
     "ModelRefused": errors.ModelRefused,
@@ -121,7 +123,7 @@ def error(header: Mapping[str, Any], device: str) -> HarnessError | None:
         found = header["error"]
         kind, name, text = str(found["kind"]), str(found["type"]), " ".join(str(found["text"]).split())
         trace = str(found["traceback"])
-    except (KeyError, TypeError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("a request", problem) from problem
     if kind in KINDS:
         failure = KINDS[kind](f"device {device}: {text}")
@@ -146,7 +148,7 @@ def device_info(frame: Frame, spec: DeviceSpec, hello: Hello, agent: str) -> Dev
             simulated=bool(found.get("simulated", False)),
             details=(*details, ("agent", agent), ("machine", hello.machine)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("describe", problem) from problem
 
 
@@ -164,7 +166,7 @@ def snapshot(frame: Frame) -> Snapshot:
             load_average=_maybe(float, found.get("load_average")),
             throttle_events=_maybe(int, found.get("throttle_events")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("snapshot", problem) from problem
 
 
@@ -184,7 +186,7 @@ def facts(frame: Frame) -> Facts:
             run_s=_duration(header.get("run_s", 0.0)),
             notes=tuple((str(key), str(text)) for key, text in header.get("notes", [])),
         )
-    except (KeyError, TypeError, ValueError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("load", problem) from problem
 
 
@@ -204,7 +206,7 @@ def block(frame: Frame) -> Block:
             bool(frame.header["steady"]),
             tuple((str(key), str(text)) for key, text in frame.header.get("notes", [])),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("infer", problem) from problem
 
 
@@ -212,7 +214,7 @@ def outputs(frame: Frame) -> NDArray[np.float32]:
     """The network's answers as an array."""
     try:
         return np.frombuffer(frame.blobs[0], dtype="<f4").reshape(frame.header["shape"]).astype(np.float32)
-    except (KeyError, TypeError, ValueError, IndexError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("outputs", problem) from problem
 
 
@@ -223,7 +225,7 @@ def nodes(frame: Frame) -> tuple[NodeTime, ...]:
             NodeTime(str(node["node"]), str(node["kind"]), _duration(node["seconds"]), tuple(str(name) for name in node["sources"]))
             for node in frame.header["nodes"]
         )
-    except (KeyError, TypeError, ValueError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("profile", problem) from problem
 
 
@@ -236,7 +238,7 @@ def compiled(frame: Frame) -> Compiled:
         )
         header = frame.header
         return Compiled(stages, int(header["blob_bytes"]), str(header["blob_digest"]), _duration(header["compile_s"]))
-    except (KeyError, TypeError, ValueError) as problem:
+    except UNREADABLE as problem:
         raise _garbled("compile", problem) from problem
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices.measure import DESIGNED_SET, Protocol, Subject, measure, measure_interleaved, turn_orders
+from harness.devices.measure import DESIGNED_SET, Protocol, Subject, enough, measure, measure_interleaved, turn_orders
 from harness.devices.probe import Probe
 from harness.devices.provenance import HostFacts, host_facts
-from harness.devices.replies import NodeTime
+from harness.devices.replies import Block, NodeTime
 from harness.devices.samples import merge_runs
 from harness.devices.session import Device
 from harness.errors import UsageError
@@ -79,6 +79,17 @@ def test_turns_stop_early_only_when_every_network_is_precise(simulated: Simulate
     with simulated(noise=0.001).open() as session:
         found = measure_interleaved(session, [subject] * 2, LONG, host=HOST)
     assert [len(one.latency.block_sizes) for one in found] == [4, 4]  # three are enough, four are balanced
+
+
+def block(*wall_ns: int) -> Block:
+    return Block(wall_ns, (), (), 0.0, 0, True)
+
+
+def test_one_network_that_is_not_precise_keeps_all_of_them_going() -> None:
+    steady, restless = [block(*[100] * 50)] * 4, [block(*[100, 200] * 25)] * 4
+    assert enough([steady, steady], 4, LONG)
+    assert not enough([steady, restless], 4, LONG)
+    assert not enough([steady[:3], steady[:3]], 3, LONG)
 
 
 def test_no_networks_take_no_turns(simulated: Simulated) -> None:

@@ -47,6 +47,31 @@ def test_a_large_convolution_on_the_stick_has_steps_of_32(roofline: ModuleType, 
     assert stick_us(roofline, 256, 14, filters) == pytest.approx(expected_us, abs=0.06)
 
 
+def resnet56_convolutions(first: int, second: int, third: int) -> list[tuple[int, int, int, int, int]]:
+    """``(inputs, filters, kernel, side, stride)`` of ResNet-56 for CIFAR-10, inner widths as given, 1 x 1 projections included."""
+    found, inputs = [(3, 16, 3, 32, 1)], 16
+    for stage, (width, inner) in enumerate(((16, first), (32, second), (64, third))):
+        for number in range(9):
+            stride = 2 if stage and not number else 1
+            side = 32 >> (stage - (stride == 2))
+            found += [(inputs, inner, 3, side, stride), (inner, width, 3, side // stride, 1)]
+            found += [(inputs, width, 1, side, stride)] if stride == 2 else []
+            inputs = width
+    return found
+
+
+def test_resnet56_on_the_stick_takes_what_the_published_constants_give(roofline: ModuleType) -> None:
+    """[Wess2021]_ refined roofline without overhead, added up over the 57 convolutions of [He2016]_: 0.829 ms."""
+    total_s = 0.0
+    for inputs, filters, kernel, side, stride in resnet56_convolutions(16, 32, 64):
+        out = side // stride
+        operations = 2 * kernel**2 * inputs * filters * out**2
+        moved = 2 * (inputs * side**2 + filters * out**2 + kernel**2 * inputs * filters)
+        total_s += roofline.Ncs2().conv(operations, moved, inputs, filters, False)
+    assert len(resnet56_convolutions(16, 32, 64)) == 57
+    assert total_s * 1e3 == pytest.approx(0.829, abs=0.0006)
+
+
 def test_the_whole_is_the_sum_of_its_stages(simulated: Simulated, network: Probe) -> None:
     with simulated(noise=0.0, overhead_us=50.0).open() as session:
         loaded = session.load(network.onnx, "probe", profile=True, node_layers=network.node_layers)
