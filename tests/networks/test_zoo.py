@@ -131,6 +131,9 @@ def test_unknown_names_list_what_exists() -> None:
 
 
 def test_torchvision_is_imported_only_when_asked_for() -> None:
-    code = "import sys; from harness.networks import zoo, datasets; zoo.build('resnet20', (3, 32, 32), 10); print('torchvision' in sys.modules)"
+    code = (
+        "import sys; from harness.networks import zoo, datasets; "
+        "zoo.build('resnet20', (3, 32, 32), 10); print('torchvision' in sys.modules)"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
