@@ -22,14 +22,15 @@ def feasibility(mean: Floats, deviation: Floats, limit: float) -> Floats:
     return log_probability
 
 
-def known_improvement(mean: Floats, deviation: Floats, latency: Floats, limit: float, best: float | None) -> Floats:
+def known_improvement(mean: Floats, deviation: Floats, latency: Floats, limit: float, best: float | None, caution: float = 1.0) -> Floats:
     """Log of (latency saved x probability that the drop stays within ``limit``), per candidate.
 
     mean, deviation: posterior of the drop. latency: of the candidates, as ratios to the dense network. best: the lowest
     latency among evaluated configurations whose posterior mean is within the limit; None: first find something feasible.
-    Candidates that save nothing are ordered below those that do.
+    caution: power of the probability; more than 1 prefers sure savings to large ones. Candidates that save nothing are
+    ordered below those that do.
     """
-    chance = feasibility(mean, deviation, limit)
+    chance = caution * feasibility(mean, deviation, limit)
     if best is None:
         return chance
     saved = best - latency

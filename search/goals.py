@@ -11,7 +11,7 @@ from harness.errors import CampaignError, UsageError
 from search.space import SearchSpace
 from search.trial import Floats, KnownLatency
 
-CHOSEN_CHANCE = 0.8  # least probability of keeping the limit that the recommended configuration must have
+CHOSEN_CHANCE = 0.9  # least probability of keeping the limit that the recommended configuration must have
 PARETO_LIMIT_POINTS = 1.0  # the limit at which a front's one recommended configuration is read off, unless the user gives one
 
 

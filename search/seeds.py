@@ -10,7 +10,7 @@ from harness.records.pruning_config import PruningConfig
 from search.space import SearchSpace
 from search.trial import Floats, KnownLatency, TuningChoice
 
-UNIFORM_RATIOS = (0.8,)
+UNIFORM_RATIOS = (0.8, 0.65)
 TARGETS = (0.85, 0.7, 0.55, 0.4)  # of the dense latency, for "prune this next"
 VARIED = (2, 3, 1)  # which of these are varied: where a recipe has something to bring back
 DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary others

@@ -44,7 +44,9 @@ USER_LIMIT_SHARE = 0.5  # share of Pareto proposals that keep the user's own lim
 # In the middle of a long campaign the posterior's deviation is multiplied by these in turn: with its own deviation alone the
 # search settles down where it began, and never learns which groups are cheap.
 BOLDNESS = (1.0, 2.0, 3.0)
-BOLD_FROM, BOLD_UNTIL_SHARE = 30, 0.75  # evaluated configurations, share of the planned trials
+BOLD_FROM = 30  # evaluated configurations
+# Towards the end, savings that are sure count more than large ones: what is found now must still be recommended.
+CAUTIOUS_FROM_SHARE, CAUTION = 0.75, 4.0  # share of the planned trials, power of the probability to keep the limit
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
 
 
@@ -90,15 +92,16 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
         self.best: float | None = None
-        self.boldness = 1.0
+        self.boldness = self.caution = 1.0
 
     def _update(self, **kwargs: Any) -> None:
         configspace = self.model._configspace
         rows = np.nan_to_num(np.asarray(kwargs["X"]))[:, self._space.order(configspace)]
         mean, deviation = self.model.drops.predict(self._space.features(rows))
         latency = self.ratios(rows)
-        bold = BOLD_FROM <= len(rows) < BOLD_UNTIL_SHARE * self._planned
-        self.boldness = BOLDNESS[len(rows) % len(BOLDNESS)] if bold else 1.0
+        cautious = len(rows) >= CAUTIOUS_FROM_SHARE * self._planned and self._goal.kind == "max-drop"
+        self.boldness = BOLDNESS[len(rows) % len(BOLDNESS)] if len(rows) >= BOLD_FROM and not cautious else 1.0
+        self.caution = CAUTION if cautious else 1.0
         if self._goal.kind == "max-latency":
             self.best = incumbent_drop(mean, latency, self._max_ratio)
             return
@@ -113,13 +116,20 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         ratios: Floats = self._latency.seconds(self._space.widths(rows)) / self.dense_s
         return ratios
 
-    def value(self, rows: Floats, boldness: float | None = None) -> Floats:
-        """Acquisition of rows of the search space; ``boldness`` multiplies the posterior's deviation."""
+    def value(self, rows: Floats) -> Floats:
+        """Acquisition of rows of the search space, as bold or cautious as it is time for."""
+        return self._valued(rows, self.boldness, self.caution)
+
+    def plain_value(self, rows: Floats) -> Floats:
+        """Acquisition of rows of the search space by definition: the logarithm of the expected improvement."""
+        return self._valued(rows, 1.0, 1.0)
+
+    def _valued(self, rows: Floats, boldness: float, caution: float) -> Floats:
         mean, deviation = self.model.drops.predict(self._space.features(rows))
-        deviation = deviation * (self.boldness if boldness is None else boldness)
+        deviation = deviation * boldness
         if self._goal.kind == "max-latency":
             return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
-        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best)
+        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution)
 
     def _compute(self, X: Floats) -> Floats:  # noqa: N803
         return self.value(np.nan_to_num(X)[:, self._space.order(self.model._configspace)])[:, None]
@@ -131,7 +141,7 @@ class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
     def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, search: ArraySearch, count: int, seed: int) -> None:
         super().__init__(configspace, challengers=search.challengers, seed=seed)
         self._space, self._search, self._count = space, search, count
-        self.last_value = 0.0  # acquisition of the last call's best candidate, without boldness
+        self.last_value = 0.0  # acquisition of the last call's best candidate, neither bold nor cautious
 
     def _maximize(self, previous_configs: list[Configuration], n_points: int) -> list[tuple[float, Configuration]]:
         order = self._space.order(self._configspace)
@@ -141,7 +151,7 @@ class LegalMaximizer(AbstractAcquisitionMaximizer):  # type: ignore[misc]
         value = self._acquisition_function.value
         rows = self._search.maximize(value, evaluated, keys, self._count, rng, np.empty((0, self._space.dimensions)))
         values = value(rows)
-        self.last_value = float(self._acquisition_function.value(rows[:1], boldness=1.0)[0])
+        self.last_value = float(self._acquisition_function.plain_value(rows[:1])[0])
         found = [configuration(self._space, self._configspace, row, "model") for row in rows]
         return list(zip(values.tolist(), found, strict=True))
 

@@ -21,6 +21,14 @@ def test_improvement_is_latency_saved_times_probability() -> None:
         assert math.exp(found[place]) == pytest.approx((0.7 - LATENCY[place]) * chance, rel=1e-6)
 
 
+def test_caution_prefers_what_is_sure() -> None:
+    """A large saving at a chance of 0.34 against a small one at 0.999."""
+    latency = np.array([0.6, 0.2, 0.9])
+    plain, cautious = (known_improvement(MEAN, DEVIATION, latency, 1.0, 0.7, caution) for caution in (1.0, 4.0))
+    assert plain.argmax() == 1
+    assert cautious.argmax() == 0
+
+
 def test_without_an_incumbent_only_feasibility_counts() -> None:
     assert (known_improvement(MEAN, DEVIATION, LATENCY, 1.0, None) == feasibility(MEAN, DEVIATION, 1.0)).all()
 
