@@ -15,6 +15,7 @@ from harness.devices.session import Device, Quarantine, Session
 from harness.errors import DeviceBusy, DeviceQuarantined, DeviceTimeout, ModelRefused, UsageError
 
 DEADLINE_S = 0.5
+MEMORY_GROWTH_ALLOWED = 1.3  # allocators keep some of what they were given back
 QUICK = Protocol(warmup_s=0.01, rounds=60, min_time_s=0.0, blocks=3, precision_target=None, profile_compiles=1)
 
 
@@ -123,6 +124,16 @@ class DeviceConformance:
         with pytest.raises(UsageError, match="unloaded"):
             loaded.infer(1)
         assert session.load(network.onnx, "probe", self.precision).infer(1).wall_ns
+
+    def test_unloading_frees_what_loading_took(self, session: Session, network: Probe) -> None:
+        """The most memory needed by the last of many loads is about that of the first."""
+        peaks = []
+        for _ in range(6):
+            loaded = session.load(network.onnx, "probe", self.precision)
+            peaks.append(loaded.peak_memory_bytes)
+            loaded.unload()
+        if peaks[0] is not None and peaks[-1] is not None:
+            assert peaks[-1] <= MEMORY_GROWTH_ALLOWED * peaks[0]
 
     @pytest.mark.parametrize("spoil", [bytes, lambda onnx: b"no model", lambda onnx: onnx[: len(onnx) // 3]], ids=["zeros", "text", "cut"])
     def test_a_bad_model_is_refused(self, session: Session, network: Probe, spoil: object) -> None:

@@ -73,7 +73,7 @@ class Runtime:
             return {}
         try:
             return {"temperatures_c": [["stick", float(self.core.get_metric("MYRIAD", "DEVICE_THERMAL"))]]}
-        except RuntimeError:
+        except (RuntimeError, TypeError, ValueError):
             return {}  # it has not booted yet
 
     def load(self, onnx, wanted):
@@ -161,7 +161,7 @@ class Model:
 
     def first_inference(self):
         """Seconds of the first inference after load."""
-        return timed_loop.time_once(self.request.infer)
+        return timed_loop.time_once(self._run)
 
     def facts(self):
         """The stick computes in 16 bit whatever was asked; the processor as asked."""
@@ -177,7 +177,8 @@ class Model:
     def infer(self, timing):
         """Timed inferences on the host's clock, USB included; the calling thread only waits for a stick."""
         witness = not self.runtime.stick and self.runtime.threads == 1
-        samples, facts = timed_loop.run(self.request.infer, timing, witness)
+        with self._watched():
+            samples, facts = timed_loop.run(self.request.infer, timing, witness)
         if self.runtime.stick and self.wanted["profile"]:
             device_ms = sum(counter["real_time"] for counter in self.request.get_perf_counts().values()) / 1000.0
             facts["notes"] = [["sum of the stick's own stages, last inference", "%.3f ms" % device_ms]]
@@ -191,7 +192,7 @@ class Model:
         for start in range(0, len(images), self.shape[0]):
             part = images[start : start + self.shape[0]]
             self.request.input_blobs[self.input].buffer[: len(part)] = part
-            self.request.infer()
+            self._run()
             found.append(numpy.array(self.request.output_blobs[self.output].buffer[: len(part)], dtype=numpy.float32))
         everything = numpy.concatenate(found)
         return everything.shape, everything.tobytes()
@@ -199,7 +200,7 @@ class Model:
     def profile(self, inferences):
         """Times of nodes: of the stick's stages in the last inference, or the processor's means since compilation."""
         for _ in range(inferences):
-            self.request.infer()
+            self._run()
         if self.runtime.stick:
             return myriad_graph.counters(self.request.get_perf_counts(), self.graph)
         return myriad_graph.executed(self.compiled.get_exec_graph_info(), self.graph)
@@ -207,6 +208,19 @@ class Model:
     def unload(self):
         """Free the compiled network."""
         self.request = self.compiled = None
+
+    def _run(self):
+        with self._watched():
+            self.request.infer()
+
+    @contextlib.contextmanager
+    def _watched(self):
+        try:
+            yield
+        except RuntimeError as error:
+            if not self.runtime.stick:
+                raise
+            raise faults.Unavailable("the stick stopped answering (%s); plug it in again" % one_line(error))
 
 
 @contextlib.contextmanager
