@@ -38,11 +38,12 @@ def test_no_interpreter_is_told_with_those_there_are_and_what_to_do(tmp_path: Pa
         find_python(RECIPES["ncs2"].pythons, [fake(tmp_path, "a", "echo 3.12")])
 
 
-def test_an_environment_is_created_once(recipe: Recipe) -> None:
+def test_an_environment_is_created_once(recipe: Recipe, tmp_path: Path) -> None:
+    base = fake(tmp_path, "base", f'mkdir -p "$4/bin" && ln -s {sys.executable} "$4/bin/python"')  # -m venv --clear DIRECTORY
     told: list[str] = []
-    assert create(recipe, sys.executable, told.append) == "plugin 1\nsticks \n"
-    assert told == [f"creating {recipe.directory} with {sys.executable}"]
-    assert create(recipe, sys.executable, told.append)
+    assert create(recipe, str(base), told.append) == "plugin 1\nsticks \n"
+    assert told == [f"creating {recipe.directory} with {base}"]
+    assert create(recipe, str(base), told.append)
     assert len(told) == 1
 
 
