@@ -12,6 +12,7 @@ from search.space import SearchSpace
 from search.trial import Floats, KnownLatency
 
 CHOSEN_CHANCE = 0.9  # least probability of keeping the limit that the recommended configuration must have
+UNLIKELY = 0.1  # chance below which a goal is said to be out of reach
 PARETO_LIMIT_POINTS = 1.0  # the limit at which a front's one recommended configuration is read off, unless the user gives one
 
 
@@ -58,6 +59,30 @@ class Goal:
         if drop:
             return f"the lowest latency within {drop}" + (f", and {latency}" if latency else "")
         return f"the lowest drop within {latency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How likely it is that both limits of a goal can be kept at once, as far as the trials tell.
+
+    chance: highest posterior probability of keeping the drop among configurations within the latency. drop_points: posterior
+    mean at that configuration. fastest_s: predicted latency of the fastest evaluated configuration that keeps the drop; not
+    a number when none does.
+    """
+
+    chance: float
+    drop_points: float
+    fastest_s: float
+
+    def warning(self, goal: Goal) -> str:
+        """One line for a goal that looks out of reach, with the nearest feasible ones; empty when it does not, yet."""
+        if goal.max_drop_points is None or goal.max_latency_s is None or self.chance >= UNLIKELY:
+            return ""
+        nearest = "" if math.isnan(self.fastest_s) else f"--max-latency-ms={self.fastest_s * 1e3:.4g} with this drop, or "
+        return (
+            f"both limits together look out of reach (chance {self.chance:.1%}): "
+            f"nearest are {nearest}--max-drop={max(self.drop_points, 0.0):.2g} with this latency"
+        )
 
 
 def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:

@@ -23,6 +23,7 @@ from search.space import SearchSpace
 from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest
 
 SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
+REACH_EVERY = 5  # trials after the initial design between two looks at whether both limits can be kept
 _UNNUMBERED = -1
 
 
@@ -49,6 +50,7 @@ class Campaign:
         self.asked = 0  # searched configurations in flight
         self.in_flight = 0
         self.hopeless = 0
+        self.warned = False
         self.worst_drop = 0.0
         self.dense_s = float(latency.seconds(dense_widths(space))[0])
 
@@ -156,6 +158,7 @@ class Campaign:
             self._learn(trial)
             self._plan_after(trial)
             self.observer(TrialFinished(trial, len(searched(self.finished))))
+            self._warn_of_reach(trial)
             if improved:
                 self.observer(Improved(trial))
 
@@ -170,6 +173,18 @@ class Campaign:
         short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
         if len(short) % fidelity.PROMOTE_EVERY == 0:
             self.planned += self._promotions(fidelity.PROMOTE_COUNT)
+
+    def _warn_of_reach(self, trial: Trial) -> None:
+        """Say once, early, when the trials so far leave little hope of keeping both limits."""
+        goal, done = self.settings.goal, len(searched(self.finished))
+        if goal.max_drop_points is None or goal.max_latency_s is None or self.warned or trial.request.purpose != MODEL:
+            return
+        if (done - self.settings.seeds) % REACH_EVERY == 0:
+            limit = goal.max_drop_points + self.optimizer.acquisition.limit_shift
+            warning = self.optimizer.reach(limit, goal.max_latency_s).warning(goal)
+            if warning:
+                self.warned = True
+                self.observer(Note(warning))
 
     def _promotions(self, count: int) -> list[TrialRequest]:
         """Requests that bring the best short trials to full length."""

@@ -31,9 +31,9 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 
 from search import goals
-from search.acquisition import incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
 from search.array_search import ArraySearch, SpaceExhausted
-from search.goals import Goal
+from search.goals import Goal, Reach
 from search.space import SearchSpace
 from search.surrogate import DropModel
 from search.trial import Floats, KnownLatency
@@ -239,6 +239,24 @@ class Optimizer:
     def expected_improvement(self) -> float:
         """Of the last model-based proposal: share of the dense latency (or points of drop) times the chance to keep the limit."""
         return math.exp(min(self.maximizer.last_value, 50.0)) if self.acquisition.best is not None else 1.0
+
+    def reach(self, limit_points: float, max_latency_s: float) -> Reach:
+        """How likely a drop within ``limit_points`` at ``max_latency_s`` is; call after the first model-based proposal."""
+        ratio, drops = max_latency_s / self.acquisition.dense_s, self.surrogate.drops
+
+        def chance_within(rows: Floats) -> Floats:
+            mean, deviation = drops.predict(self.space.features(rows))
+            excess = np.maximum(self.acquisition.ratios(rows) - ratio, 0.0)
+            return np.where(excess > 0, -1e6 * (1.0 + excess), feasibility(mean, deviation, limit_points))
+
+        seen = np.asarray([config.get_array() for config in self._smac.runhistory.get_configs()], dtype=np.float64)
+        rows = seen[:, self.space.order(self._configspace)]
+        rng = np.random.default_rng([len(rows), 5])
+        best = ArraySearch(self.space).maximize(chance_within, rows, (), 1, rng, rows[:0])
+        mean, _ = drops.predict(self.space.features(best))
+        known, _ = drops.predict(self.space.features(rows))
+        fastest = self.acquisition.ratios(rows)[known <= limit_points].min(initial=math.inf) * self.acquisition.dense_s
+        return Reach(float(np.exp(chance_within(best)[0])), float(mean[0]), float(fastest) if math.isfinite(fastest) else math.nan)
 
     def expect(self, row: Floats) -> None:
         """Announce a trial that is in flight although this optimizer did not ask for it."""

@@ -17,7 +17,7 @@ import pytest
 from harness.errors import CampaignError, TrainingError, UsageError
 from search import campaign, journal, progress
 from search.campaign import CampaignResult, CampaignSettings
-from search.events import Begun, Ended, Event, Improved, TrialFinished, TrialProgress, TrialStarted
+from search.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
 from search.goals import Goal
 from search.journal import Journal
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
@@ -219,6 +219,22 @@ def test_other_goals_are_met(vgg: SyntheticProblem, tmp_path: Path, goal: Goal) 
     if goal.max_latency_s is not None:
         assert result.chosen.latency_s <= goal.max_latency_s
     assert (np.diff([one.mean_points for one in result.front]) < 0).all()
+
+
+def test_two_limits_that_cannot_both_be_kept_are_told_early(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    events: list[Event] = []
+    settings = replace(SETTINGS, trials=16, seeds=6, goal=Goal(0.2, max_latency_s=0.008), finalists=0)
+    result = run(vgg, tmp_path / "hopeless", settings, observer=events.append)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert len(notes) == 1
+    assert notes[0].startswith("both limits together look out of reach (chance 0.")
+    assert "--max-latency-ms=" in notes[0]
+    assert "--max-drop=" in notes[0]
+    assert not result.chosen_meets_goal
+    events.clear()
+    easy = run(vgg, tmp_path / "easy", replace(settings, goal=Goal(3.0, max_latency_s=0.08)), observer=events.append)
+    assert not any(isinstance(event, Note) for event in events)
+    assert easy.chosen_meets_goal
 
 
 @pytest.mark.parametrize("changes", [{"trials": 0}, {"hours": 0.0}, {"workers": 0}, {"patience": -1}, {"budget_epochs": float("nan")}])
