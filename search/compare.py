@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import UnknownName, UsageError
-from search import campaign, race
+from harness.errors import UnknownName
+from search import campaign, optuna_export, race
 from search.campaign import CampaignSettings
 from search.goals import Goal
 from search.race import Arena, Run
@@ -31,7 +31,6 @@ SEEDS = 12
 PENALTY_PER_POINT = 0.5  # of the dense latency, for methods that know no constraint
 REDRAWS = 200
 SWEEP = (*(round(0.95 - 0.05 * step, 2) for step in range(12)), 0.3)
-MISSING_OPTUNA = "the methods optuna-* need the package optuna; install it with: pip install optuna"
 
 Method = Callable[[Arena, int, int], "Played"]
 
@@ -177,7 +176,7 @@ def _optuna(sampler: Callable[[Any, int], Any], front: bool) -> Method:
     """A method that lets Optuna propose; ``front``: two objectives instead of a penalised or constrained one."""
 
     def play(arena: Arena, trials: int, seed: int) -> Played:
-        optuna = _imported_optuna()
+        optuna = optuna_export.imported()
         field, space = _Field(arena, seed), arena.space
         directions = ["minimize", "minimize"] if front else ["minimize"]
         study = optuna.create_study(directions=directions, sampler=sampler(optuna, seed))
@@ -194,15 +193,6 @@ def _optuna(sampler: Callable[[Any, int], Any], front: bool) -> Method:
         return Played(tuple(field.trials))
 
     return play
-
-
-def _imported_optuna() -> Any:
-    try:
-        import optuna  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise UsageError(MISSING_OPTUNA) from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def _tpe(optuna: Any, seed: int) -> Any:

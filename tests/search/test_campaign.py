@@ -223,7 +223,7 @@ def test_other_goals_are_met(vgg: SyntheticProblem, tmp_path: Path, goal: Goal) 
 
 def test_two_limits_that_cannot_both_be_kept_are_told_early(vgg: SyntheticProblem, tmp_path: Path) -> None:
     events: list[Event] = []
-    settings = replace(SETTINGS, trials=16, seeds=6, goal=Goal(0.2, max_latency_s=0.008), finalists=0)
+    settings = replace(SETTINGS, trials=22, seeds=6, goal=Goal(0.2, max_latency_s=0.008), finalists=0)
     result = run(vgg, tmp_path / "hopeless", settings, observer=events.append)
     notes = [event.text for event in events if isinstance(event, Note)]
     assert len(notes) == 1

@@ -1,0 +1,31 @@
+"""A campaign can be looked at in Optuna's dashboard."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CampaignError, UsageError
+from search import campaign, optuna_export
+from search.campaign import CampaignSettings
+from search.goals import Goal
+from search.synthetic import SyntheticEvaluate, SyntheticProblem
+
+
+def test_every_trial_is_in_the_study(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    settings = CampaignSettings("c", trials=4, seeds=4, budget_epochs=27.0, goal=Goal(1.0), finalists=0)
+    result = campaign.run(settings, vgg.space(), vgg, SyntheticEvaluate("vgg", 0), tmp_path / "c")
+    path = tmp_path / "study.db"
+    assert optuna_export.export(result, vgg.space(), path) == 4
+    study = optuna.load_study(study_name="c", storage=f"sqlite:///{path}")
+    assert [trial.values for trial in study.trials] == [[t.latency_s, t.outcome.drop_points] for t in result.trials]
+    assert study.trials[0].params["g00"] == 64
+    with pytest.raises(CampaignError, match="exists; choose another file"):
+        optuna_export.export(result, vgg.space(), path)
+
+
+def test_without_optuna_the_package_is_named(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match="pip install optuna"):
+        optuna_export.export(None, vgg.space(), tmp_path / "study.db")  # type: ignore[arg-type]
