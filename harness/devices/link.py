@@ -63,6 +63,7 @@ class Link:
         self._grace_s = grace_s
         self._name = f"{spec.python} on {spec.host}" if spec.host else spec.python
         self._remote = spec.host is not None
+        self._killed = False
         self._next_id = 1
         self._stderr = bytearray()
         self._decoder = Decoder(PREAMBLE)
@@ -88,6 +89,11 @@ class Link:
         """Process id of the local child."""
         return self._process.pid
 
+    @property
+    def closed(self) -> bool:
+        """Whether the agent was ended; its pipes' numbers may be other files' by then, so nothing is sent any more."""
+        return self._killed
+
     def boot(self, source: bytes, deadline_s: float = HELLO_DEADLINE_S) -> Hello:
         """Send the serve loop's source and wait for its greeting; DeviceUnavailable says why none came."""
         try:
@@ -105,6 +111,8 @@ class Link:
 
         DeviceTimeout when it is late by more than the grace; DeviceCrashed when the agent ended or answered no frame.
         """
+        if self._killed:
+            raise DeviceCrashed(f"{self._name} was ended, it cannot answer {do}; open the device again")
         number, self._next_id = self._next_id, self._next_id + 1
         asked = Frame({**fields, "do": do, "id": number, "deadline_s": deadline_s}, blobs)
         reply = self._exchange(frames.encode(asked), deadline_s, do)
@@ -114,13 +122,16 @@ class Link:
 
     def close(self) -> None:
         """End the agent: a goodbye first, then by force; never raises, never waits longer than a second."""
-        if self._process.poll() is None:
+        if not self._killed and self._process.poll() is None:
             with contextlib.suppress(DeviceTimeout, DeviceCrashed):
                 self.request("bye", {}, deadline_s=0.0)
         self.kill()
 
     def kill(self) -> None:
-        """End the process and everything in its session at once."""
+        """End the process and everything in its session at once; a second time it does nothing, as the number may be another's by then."""
+        if self._killed:
+            return
+        self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -111,6 +111,8 @@ class Session:
         Every DeviceError but ModelRefused ends the session and quarantines the device, also one that ``parse`` raises.
         """
         self._quarantine.check(self.spec.identity)
+        if self._link.closed:
+            raise UsageError(f"the session of device {self.spec.name} is closed, it cannot {do}; open the device again")
         try:
             return _ask(self._link, self.spec, do, parse, fields or {}, blobs, deadline_s)
         except ModelRefused:

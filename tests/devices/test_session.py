@@ -70,6 +70,16 @@ def test_a_refused_model_does_not_end_the_run(simulated: Simulated, network: Pro
         assert session.load(network.onnx, "probe").facts.effective_precision == "f16"
 
 
+def test_a_closed_session_does_nothing_and_blames_nobody(simulated: Simulated, network: Probe) -> None:
+    device = simulated()
+    with device.open() as session:
+        loaded = session.load(network.onnx, "probe")
+    session.close()
+    with pytest.raises(UsageError, match="is closed, it cannot infer; open the device again"):
+        loaded.infer(1)
+    device.open().close()
+
+
 def test_a_runtimes_refusal_of_its_options_is_the_users_to_mend(simulated: Simulated) -> None:
     with pytest.raises(UsageError, match="no option 'nois'"):
         simulated(nois=1).open()
