@@ -9,6 +9,7 @@ smooth       any smooth function of the two widths
 free         any function of one width, alone and times the other: whatever single widths do against the rule
 layer        a layer's own deviation from its class: neighbours, cache, fusion
 removed      what remains of a removed branch
+skipped      what a layer costs less where its only reader skips positions (``sites.Junction``)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from harness.latency.sites import IntArray, SiteMap
 FloatArray = npt.NDArray[np.float64]
 
 STEPS = (4, 8, 16, 32)  # vector and tile widths of the processors in use
+SKIPPED_STEP = 16  # the one step that what a skipping reader saves may follow; the rest is straight
 SMOOTH_SPAN = 0.25  # correlation length of "smooth", as a share of the dense width
 _SMOOTH_KEEP = 1e-3  # eigenfunctions weaker than this share of the strongest are dropped
 
@@ -32,7 +34,8 @@ class Factor:
     """One component of one class: cost(i, o) = inputs[i] @ weights @ outputs[o].
 
     inputs: ``(in_width + 1) x r``. outputs: ``(out_width + 1) x q``. sites: positions of the layers that it applies to.
-    removed: it is the cost of absence, counted where the branch is gone instead of where it is there.
+    removed: it is the cost of absence, counted where the branch is gone instead of where it is there. skipped: it is counted
+    only where the layer's only reader skips positions this often, besides what the layer costs anyhow.
     """
 
     component: str
@@ -41,6 +44,7 @@ class Factor:
     outputs: FloatArray
     sites: tuple[int, ...]
     removed: bool = False
+    skipped: int = 0
 
 
 def factors(site_map: SiteMap, seen: IntArray) -> tuple[Factor, ...]:
@@ -55,17 +59,22 @@ def factors(site_map: SiteMap, seen: IntArray) -> tuple[Factor, ...]:
         seen_in, seen_out = (np.unique(widths[:, members][here]) for widths in (inputs, outputs))
         scale = float(np.sqrt(0.5 * (site_class.macs / mean_macs + site_class.bytes_moved / mean_bytes)))
         found += _class_factors(index, tuple(members), (site_class.in_width, site_class.out_width), (seen_in, seen_out), scale)
-    return tuple(found + _layer_factors(site_map))
+    return tuple(found + _layer_factors(site_map) + _skipped_factors(site_map, seen))
 
 
 def design_matrices(site_map: SiteMap, parts: tuple[Factor, ...], widths: IntArray) -> tuple[FloatArray, ...]:
     """Per factor an ``n x (r q)`` matrix: the coefficients of its weights in each configuration's latency."""
     inputs, outputs, present = site_map.gather(widths)
+    skipped = site_map.skipped(widths)
+    nowhere = np.zeros(0, dtype=np.int64)
     matrices = []
     for part in parts:
         total = np.zeros((len(widths), part.inputs.shape[1] * part.outputs.shape[1]))
         for site in part.sites:
-            rows = np.flatnonzero(~present[:, site] if part.removed else present[:, site])
+            if part.skipped:
+                rows = skipped.get((site, part.skipped), nowhere)
+            else:
+                rows = np.flatnonzero(~present[:, site] if part.removed else present[:, site])
             product = part.inputs[inputs[rows, site], :, None] * part.outputs[outputs[rows, site], None, :]
             total[rows] += product.reshape(len(rows), total.shape[1])
         matrices.append(total)
@@ -110,6 +119,24 @@ def _layer_factors(site_map: SiteMap) -> list[Factor]:
         wide_out = np.arange(site_class.out_width + 1, dtype=np.float64)
         found.append(Factor("removed", index, np.ones((site_class.in_width + 1, 1)), _line(wide_out), ends, removed=True))
     return found
+
+
+def _skipped_factors(site_map: SiteMap, seen: IntArray) -> list[Factor]:
+    """Per class of which a layer was seen before a reader that skips: straight, and with one machine step."""
+    found: list[Factor] = []
+    classes = {(site_map.sites[position].site_class, times) for position, times in site_map.skipped(seen)}
+    ends = {position for junction in site_map.junctions for position in junction.writers}
+    for index, times in sorted(classes):
+        site_class = site_map.classes[index]
+        sites = tuple(position for position in site_map.members(index) if position in ends)
+        wide_in, wide_out = (np.arange(width + 1, dtype=np.float64) for width in (site_class.in_width, site_class.out_width))
+        for component, shape in (("skipped", _line), ("skipped step", _skipped_stairs)):
+            found.append(Factor(component, index, shape(wide_in), shape(wide_out), sites, skipped=times))
+    return found
+
+
+def _skipped_stairs(widths: FloatArray) -> FloatArray:
+    return _stairs(widths, SKIPPED_STEP)
 
 
 def _line(widths: FloatArray) -> FloatArray:

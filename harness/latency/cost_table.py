@@ -5,7 +5,7 @@ Entries outside of what was measured are NaN, so that a configuration that needs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +32,15 @@ class CostTable:
 
     constant_s: what no layer's width changes. layers: per site of ``site_map``, ``(in_width + 1) x (out_width + 1)`` seconds
     of its class's shape. gone: per site the seconds left when its branch is removed, by output width (zeros where it is not
-    the last of a branch).
+    the last of a branch). skipped: per ``(site, times)`` the seconds added, mostly below zero, where its only reader skips
+    positions that often; what is not there was never measured.
     """
 
     site_map: SiteMap
     constant_s: float
     layers: tuple[FloatArray, ...]
     gone: tuple[FloatArray, ...]
+    skipped: tuple[tuple[tuple[int, int], FloatArray], ...]
     _terms: tuple[_Term, ...]
     _unfolded: tuple[int, ...]
 
@@ -50,17 +52,20 @@ class CostTable:
         shapes = [(c.in_width + 1, c.out_width + 1) for c in site_map.classes]
         layers = [np.zeros(shapes[site.site_class]) for site in site_map.sites]
         gone = [np.zeros(shapes[site.site_class][1]) for site in site_map.sites]
+        skipped: dict[tuple[int, int], FloatArray] = {}
         for part, weight in zip(parts, weights, strict=True):
             matrix = weight.reshape(part.inputs.shape[1], part.outputs.shape[1])
             values = part.inputs @ matrix @ part.outputs.T
             for site in part.sites:
-                if part.removed:
+                if part.skipped:
+                    skipped[site, part.skipped] = skipped.get((site, part.skipped), 0.0) + values
+                elif part.removed:
                     gone[site] = gone[site] + values[0]
                 else:
                     layers[site] = layers[site] + values
         _blank_unseen(site_map, layers, gone, seen)
         terms, unfolded = _fold(site_map, layers, gone)
-        return cls(site_map, constant_s, tuple(layers), tuple(gone), terms, unfolded)
+        return cls(site_map, constant_s, tuple(layers), tuple(gone), tuple(skipped.items()), terms, unfolded)
 
     def seconds(self, widths: IntArray) -> FloatArray:
         """Latency of each row of ``n x groups`` widths, which must fit the network; NaN where unknown."""
@@ -72,11 +77,30 @@ class CostTable:
             for term in self._terms:
                 part += term.flat[columns[term.first] * term.stride + columns[term.second]]
         if self._unfolded:
-            total += self.layer_seconds(widths)[:, list(self._unfolded)].sum(axis=1)
+            total += self._plain_seconds(widths)[:, list(self._unfolded)].sum(axis=1)
+        for _, before, seconds in self._skips(widths):
+            total[before] += seconds
         return total
 
     def layer_seconds(self, widths: IntArray) -> FloatArray:
         """Seconds of every layer in every row, ``n x layers``; a removed branch's remainder stands at its last layer."""
+        seconds = self._plain_seconds(widths)
+        for site, rows, less in self._skips(widths):
+            seconds[rows, site] += less
+        return seconds
+
+    def _skips(self, widths: IntArray) -> Iterator[tuple[int, IntArray, FloatArray]]:
+        """Position of a layer, rows in which its only reader skips positions, and what that changes in them."""
+        known = dict(self.skipped)
+        for (site, times), rows in self.site_map.skipped(widths).items():
+            if (site, times) not in known:
+                yield site, rows, np.full(len(rows), np.nan)
+                continue
+            inputs, outputs, _ = self.site_map.gather_site(widths[rows], site)
+            yield site, rows, known[site, times][inputs, outputs]
+
+    def _plain_seconds(self, widths: IntArray) -> FloatArray:
+        """As ``layer_seconds``, whatever the readers of a layer do."""
         inputs, outputs, present = self.site_map.gather(widths)
         seconds = np.zeros(present.shape)
         for index, (table, remainder) in enumerate(zip(self.layers, self.gone, strict=True)):
@@ -92,6 +116,8 @@ class CostTable:
             site = self.site_map.sites[index]
             if np.isnan(seconds) and not present[0, index]:
                 return f"the removal of the branch that ends with {site.layer}"
+            if np.isnan(seconds) and not np.isnan(self.layers[index][inputs[0, index], outputs[0, index]]):
+                return f"{site.layer} before a shortcut that alone reads it"
             if np.isnan(seconds):
                 spans = _spans(self.layers[index])
                 return f"{site.layer} at {inputs[0, index]} x {outputs[0, index]} channels (measured: {spans})"

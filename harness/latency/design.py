@@ -29,6 +29,7 @@ _NOISE = 0.005  # relative, of one measurement; sets when a second look at the s
 _PRIOR_SD = {"constant": 0.3, "straight": 0.3, "smooth": 0.03, "free": 0.01, "free slope": 0.01, "layer": 0.005, "layer slope": 0.005}
 _PRIOR_STEP_SD = 0.1
 _PRIOR_REMOVED_SD = 0.02
+_PRIOR_SKIPPED_SD = 0.05
 
 Widths = Mapping[str, Sequence[int]]
 
@@ -165,4 +166,6 @@ def _too_free(site_map: SiteMap, part: Factor) -> bool:
 def _prior_sd(component: str) -> float:
     if component.startswith("step"):
         return _PRIOR_STEP_SD
+    if component.startswith("skipped"):
+        return _PRIOR_SKIPPED_SD
     return _PRIOR_REMOVED_SD if component == "removed" else _PRIOR_SD[component]

@@ -53,13 +53,31 @@ class Site:
     ends_branch: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """Where a stage ends in a block that skips every second position: a strided shortcut and a removable branch.
+
+    Without the branch the shortcut is the only reader, and a compiler may let the stage's last layer compute only what the
+    shortcut will read: a quarter of it. writers: positions of the layers that add to the stage's channels, last first.
+    shortcut: position of the strided 1 x 1 layer. branches: columns of the removable groups of all other readers.
+    """
+
+    writers: tuple[int, ...]
+    shortcut: int
+    branches: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class SiteMap:
-    """All layers of an architecture as matrix recipes; columns are ``architecture.groups`` in order."""
+    """All layers of an architecture as matrix recipes; columns are ``architecture.groups`` in order.
+
+    junctions: in network order.
+    """
 
     architecture: Architecture
     classes: tuple[SiteClass, ...]
     sites: tuple[Site, ...]
+    junctions: tuple[Junction, ...]
 
     @classmethod
     def of(cls, architecture: Architecture) -> SiteMap:
@@ -84,7 +102,7 @@ class SiteMap:
             )
             for layer in architecture.layers
         )
-        return cls(architecture, tuple(_site_class(key, members) for key, members in by_key.items()), sites)
+        return cls(architecture, tuple(_site_class(key, members) for key, members in by_key.items()), sites, _junctions(architecture))
 
     def widths(self, configs: tuple[PruningConfig, ...] | list[PruningConfig]) -> IntArray:
         """Configurations as an ``n x groups`` matrix; PruningError for one that does not fit the network."""
@@ -118,20 +136,71 @@ class SiteMap:
 
     def gather(self, widths: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
         """Input widths, output widths and presence of every layer, each ``n x layers``."""
-        count = len(widths)
-        inputs = np.empty((count, len(self.sites)), dtype=np.int64)
+        inputs = np.empty((len(widths), len(self.sites)), dtype=np.int64)
         outputs = np.empty_like(inputs)
-        present = np.ones((count, len(self.sites)), dtype=np.bool_)
-        for index, site in enumerate(self.sites):
-            inputs[:, index] = site.in_fixed + widths[:, list(site.in_columns)].sum(axis=1)
-            outputs[:, index] = site.out_fixed if site.out_column is None else widths[:, site.out_column]
-            if site.branch is not None:
-                present[:, index] = widths[:, site.branch] > 0
+        present = np.empty(inputs.shape, dtype=np.bool_)
+        for index in range(len(self.sites)):
+            inputs[:, index], outputs[:, index], present[:, index] = self.gather_site(widths, index)
         return inputs, outputs, present
+
+    def gather_site(self, widths: IntArray, index: int) -> tuple[IntArray, IntArray, BoolArray]:
+        """The same for the layer at one position, each ``n``."""
+        site = self.sites[index]
+        inputs = site.in_fixed + widths[:, list(site.in_columns)].sum(axis=1)
+        outputs = np.full(len(widths), site.out_fixed) if site.out_column is None else widths[:, site.out_column]
+        present = np.ones(len(widths), dtype=np.bool_) if site.branch is None else widths[:, site.branch] > 0
+        return inputs, outputs, present
+
+    def skipped(self, widths: IntArray) -> dict[tuple[int, int], IntArray]:
+        """``(position, times)`` to the rows in which that layer's only reader skips positions, once, and once more further on."""
+        times: dict[tuple[int, int], IntArray] = {}
+        for junction in reversed(self.junctions):
+            rows = np.flatnonzero((widths[:, list(junction.branches)] == 0).all(axis=1))
+            for writer in junction.writers:
+                if not len(rows):
+                    break
+                branch = self.sites[writer].branch
+                here = np.ones(len(rows), dtype=np.bool_) if branch is None else widths[rows, branch] > 0
+                if here.any():
+                    times[writer, 1] = np.union1d(times.get((writer, 1), rows[:0]), rows[here])
+                    again = np.intersect1d(rows[here], times.get((junction.shortcut, 1), rows[:0]))
+                    if len(again):
+                        times[writer, 2] = np.union1d(times.get((writer, 2), rows[:0]), again)
+                rows = rows[~here]
+        return times
 
     def members(self, site_class: int) -> list[int]:
         """Positions in ``sites`` of the layers of one class."""
         return [index for index, site in enumerate(self.sites) if site.site_class == site_class]
+
+
+def _junctions(architecture: Architecture) -> tuple[Junction, ...]:
+    position = {layer.name: index for index, layer in enumerate(architecture.layers)}
+    column = {group.name: index for index, group in enumerate(architecture.groups)}
+    found = []
+    for group in architecture.groups:
+        readers = [layer for layer in architecture.layers if group.name in layer.in_groups]
+        always = [layer for layer in readers if layer.branch is None]
+        branches = tuple(
+            sorted({column[layer.branch] for layer in readers if layer.branch and not _inside(layer, group.name, architecture)})
+        )
+        if len(always) != 1 or not _skips(always[0]) or not branches:
+            continue
+        # A shortcut's own sum is computed by the branch that ends in the same block, so it stands before that.
+        order = {name: position[name] - (1.5 if _skips(architecture.layers[position[name]]) else 0.0) for name in group.members}
+        writers = tuple(position[name] for name in sorted(order, key=order.__getitem__, reverse=True))
+        found.append(Junction(writers, position[always[0].name], branches))
+    return tuple(sorted(found, key=lambda junction: junction.shortcut))
+
+
+def _inside(layer: LayerSite, group: str, architecture: Architecture) -> bool:
+    """Whether ``layer`` begins a branch that adds to the very channels it reads: a block within the stage."""
+    ends = [site for site in architecture.layers if site.branch == layer.branch]
+    return ends[-1].out_group == group
+
+
+def _skips(layer: LayerSite) -> bool:
+    return layer.kind == "conv" and layer.kernel_size == (1, 1) and max(layer.stride) > 1
 
 
 def _class_key(architecture: Architecture, layer: LayerSite) -> str:
