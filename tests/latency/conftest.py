@@ -12,9 +12,12 @@ from harness.records.measurement import Latency, Measurement
 
 @pytest.fixture(scope="session")
 def residual_network():
-    """Builds a network of ``stages`` (channels of each) with ``blocks`` residual blocks of two convolutions each."""
+    """Builds a network of ``stages`` (channels of each) with ``blocks`` residual blocks of two convolutions each.
 
-    def build(stages: tuple[int, ...] = (16, 32), blocks: int = 2, size: int = 16) -> Architecture:
+    ``all_removable``: the blocks that begin a stage can lose their branch, too, and keep the strided shortcut.
+    """
+
+    def build(stages: tuple[int, ...] = (16, 32), blocks: int = 2, size: int = 16, all_removable: bool = False) -> Architecture:
         groups, layers = [], [LayerSite("stem", "conv", (), "stem", 3, stages[0], (3, 3), (1, 1), (1, 1), input_size=(size, size))]
         members = {"stem": ["stem"]}
         width, residual = stages[0], "stem"
@@ -26,7 +29,7 @@ def residual_network():
                     residual = f"{name}.conv2"
                     members[residual] = []
                 inner, out_size = f"{name}.conv1", size // stride[0]
-                branch = None if down else inner
+                branch = None if down and not all_removable else inner
                 layers.append(
                     LayerSite(
                         inner, "conv", (source,), inner, width, channels, (3, 3), stride, (1, 1), input_size=(size, size), branch=branch
@@ -44,7 +47,7 @@ def residual_network():
                         LayerSite(f"{name}.down", "conv", (source,), residual, width, channels, stride=(2, 2), input_size=(size, size))
                     )
                     members[residual].append(f"{name}.down")
-                groups.append(ChannelGroup(inner, channels, (inner,), not down, f"layer{number}"))
+                groups.append(ChannelGroup(inner, channels, (inner,), branch is not None, f"layer{number}"))
                 size, width = out_size, channels
         widths = {"stem": stages[0], **{name: next(s.out_channels for s in layers if s.name == name) for name in members if name != "stem"}}
         groups += [ChannelGroup(name, widths[name], tuple(found), False, name.partition(".")[0]) for name, found in members.items()]

@@ -105,6 +105,31 @@ def test_layers_that_cost_alike_share_a_class(residual_network):
     assert class_of["layer2.0.conv1"] != class_of["layer2.1.conv1"]  # another stride
 
 
+def skipped_layers(architecture, removed):
+    """Layer to how often its reader skips positions, when the branches ``removed`` are gone."""
+    site_map = SiteMap.of(architecture)
+    found = site_map.skipped(site_map.widths([architecture.partial({f"{name}.conv1": 0 for name in removed})]))
+    return {site_map.sites[position].layer: times for position, times in sorted(found)}
+
+
+def test_the_layer_before_a_lone_strided_shortcut_is_known(residual_network):
+    """Seen on OpenVINO's CPU: without ``layer2.0``'s branch the last layer of stage 1 runs at half the resolution."""
+    three = residual_network(stages=(8, 16, 32), all_removable=True)
+    assert skipped_layers(three, ()) == {}
+    assert skipped_layers(three, ["layer1.1", "layer2.1"]) == {}
+    assert skipped_layers(three, ["layer2.0"]) == {"layer1.1.conv2": 1}
+    assert skipped_layers(three, ["layer2.0", "layer1.1"]) == {"layer1.0.conv2": 1}
+    assert skipped_layers(three, ["layer2.0", "layer1.1", "layer1.0"]) == {"stem": 1}
+    assert skipped_layers(three, ["layer3.0"]) == {"layer2.1.conv2": 1}
+    assert skipped_layers(three, ["layer3.0", "layer2.1"]) == {"layer2.0.conv2": 1}
+    everything = ["layer3.0", "layer2.1", "layer2.0", "layer1.1"]
+    assert skipped_layers(three, everything) == {"layer1.0.conv2": 2, "layer2.0.down": 1}  # both strides reach stage 1
+
+
+def test_a_network_whose_strided_blocks_stay_has_no_such_layer(network):
+    assert SiteMap.of(network).junctions == ()
+
+
 @given(data=st.data())
 def test_gathered_widths_are_those_of_the_shapes(network, data):
     site_map = SiteMap.of(network)

@@ -239,3 +239,41 @@ def test_layers_that_read_several_groups_and_branches_of_three_layers_are_summed
     fresh = design.held_out(architecture, 40, 1)
     predicted = [p.seconds for p in model.predict_all(fresh)]
     assert predicted == pytest.approx([seconds(c) for c in fresh], rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def skipping(residual_network, machine):
+    """A network whose strided blocks can lose their branch, and a machine that then computes a quarter before them."""
+    architecture = residual_network(all_removable=True)
+
+    def seconds(config):
+        kept = dict(config.channels)
+        total = machine(architecture, config)
+        if kept["layer2.0.conv1"] == 0:
+            last = next((b for b in ("layer1.1", "layer1.0") if kept[f"{b}.conv1"]), None)
+            name = f"{last}.conv2" if last else "stem"
+            shape = architecture.shapes(config)[name]
+            rounded = -(-shape.out_channels // 8) * 8 * (-(-shape.in_channels // 4) * 4)
+            total -= 0.75 * 256 * 9 * rounded / 60e9
+        return total
+
+    return architecture, seconds
+
+
+def test_a_layer_made_cheaper_by_a_lone_strided_reader_is_learned(skipping, measured):
+    architecture, seconds = skipping
+    configs = [("design", c) for c in design.design(architecture, 140, 0)] + [("held-out", c) for c in design.held_out(architecture, 80, 0)]
+    model = LatencyPredictor.fit(architecture, [measured(architecture, c, seconds(c), role, 0.003) for role, c in configs])
+    judged = model.held_out
+    assert judged is not None
+    assert judged.mape_ratio < 0.01
+    assert judged.max_ratio < 0.05
+    assert judged.refused == 0
+
+
+def test_a_lone_strided_reader_that_was_never_measured_is_refused(skipping, measured):
+    architecture, seconds = skipping
+    configs = [c for c in design.design(architecture, 200, 0) if c.kept("layer2.0.conv1")]
+    model = LatencyPredictor.fit(architecture, [measured(architecture, c, seconds(c)) for c in configs])
+    with pytest.raises(LatencyUnknown, match=r"layer1\.1\.conv2 before a shortcut that alone reads it; run: "):
+        model.predict(architecture.partial({"layer2.0.conv1": 0}))
