@@ -37,7 +37,7 @@ class Request:
     data: Path | None = None
     weights: Path | None = None
     precision: str = "f32"
-    trials: int = 30
+    trials: int = 24
     budget: float = 2.0
     short: float | None = None
     screen: bool = False
@@ -47,7 +47,7 @@ class Request:
     dask: str | None = None
     resources: str | None = None
     trial_timeout: float | None = None
-    proof_budget: float = 12.0
+    proof_budget: float = 6.0
     max_drop: float | None = None
     max_latency_ms: float | None = None
     pareto: bool = False

@@ -25,6 +25,7 @@ from search.outcome import MEASUREMENTS, Outcome
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
 from search.result import CampaignResult
+from search.screened_latency import ScreenedLatency
 from search.settings import CampaignSettings
 from search.space import RecipeRanges, SearchSpace
 from search.trial import Trial, TuningChoice
@@ -104,7 +105,7 @@ def bench_of(request: Request) -> Bench:
 def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
     """The legal configurations, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
-    legal = legal_widths.of(stored.predictor, network.architecture)
+    legal = legal_widths.of(ScreenedLatency(stored.predictor), network.architecture)
     recipe = recipes.tuning_recipe(dataset, request.budget)
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
@@ -145,7 +146,7 @@ def _search(
         return campaign.run(
             settings,
             space,
-            stored.predictor,
+            ScreenedLatency(stored.predictor),
             evaluate,
             folder,
             watch,
@@ -186,14 +187,15 @@ def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProg
 def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Outcome:
     network, dataset = subject.network, subject.dataset
     found = proof.finalists(result, FINALISTS)
-    entered = proof.entrants(network.architecture, stored.predictor, found)
+    latency = ScreenedLatency(stored.predictor)
+    entered = proof.entrants(network.architecture, latency, found)
     recipe = _proof_recipe(request, dataset, result)
     with display.step("tuning the networks to compare", len(entered)) as bar:
         place = {entrant.name: index for index, entrant in enumerate(entered)}
         tuned = proof.tune(
             network, dataset, entered, recipe, lambda name, done, steps: bar.at(place[name] + done / max(steps, 1), note=name)
         )
-    seconds = {entrant.name: proof.seconds_of(network.architecture, stored.predictor, entrant.config) for entrant in entered}
+    seconds = {entrant.name: proof.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
     chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
     contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
     with display.timed("measuring the compared networks"):

@@ -1,0 +1,27 @@
+"""Latency for the search: what the predictor cannot answer for is out of reach, not an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.latency.predictor import LatencyPredictor
+from search.trial import Floats, Ints
+
+OUT_OF_REACH_S = 1e6  # seconds an inference; finite, so that differences of latencies stay numbers
+
+
+@dataclass(frozen=True)
+class ScreenedLatency:
+    """``KnownLatency`` over a fitted predictor; ``OUT_OF_REACH_S`` for configurations outside of what was measured."""
+
+    predictor: LatencyPredictor
+
+    def seconds(self, widths: Ints) -> Floats:
+        """Seconds per inference; ``widths`` is n x G channels kept, columns in the order of ``architecture.groups``."""
+        known = self.predictor.known(widths)
+        found = np.full(len(widths), OUT_OF_REACH_S)
+        if known.any():
+            found[known] = self.predictor.seconds(widths[known])
+        return found
