@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.devices import spec
 from harness.devices.measure import Protocol
+from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
 from harness.latency.verdict import SAME_WITHIN
 
@@ -17,6 +19,7 @@ def add(parser: pytest.Parser) -> None:
     """Register the options with pytest, in two groups."""
     _add_subjects(parser.getgroup("espalier", "what is measured, and where"))
     _add_sampling(parser.getgroup("espalier-sampling", "how it is sampled and judged"))
+    _add_libraries(parser.getgroup("espalier-literature", "pruning libraries against the literature"))
 
 
 def _add_subjects(group: pytest.OptionGroup) -> None:
@@ -30,6 +33,8 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
     option("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
+    option("--builds", type=int, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
     option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
     option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
@@ -57,9 +62,26 @@ def _add_sampling(group: pytest.OptionGroup) -> None:
     option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
 
 
+def _add_libraries(group: pytest.OptionGroup) -> None:
+    option = group.addoption
+    option(
+        "--distiller", metavar="PATH", help="checkout of IntelLabs Distiller to verify live (default: DISTILLER_HOME, or an installed one)"
+    )
+    option("--record-distiller", action="store_true", help="write a new recording of Distiller's outcomes to tests/literature/recorded")
+
+
 def device_names(config: pytest.Config) -> list[str]:
     """The devices of this run, each once."""
     return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
+
+
+def device_spec(config: pytest.Config, name: str) -> DeviceSpec:
+    """A device's specification with what the options change of it; UnknownName when there is no such device."""
+    found = spec.find(name)
+    if config.getoption("--compile-only"):
+        found = found.with_options(compile_only=True)
+    builds = config.getoption("--builds")
+    return found.with_options(builds=builds) if builds > 1 else found
 
 
 def network_names(config: pytest.Config) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,6 @@ from rich.console import RenderableType
 
 from harness import ci_summary, device_clock, options, progress, tables
 from harness.devices import session as device_session
-from harness.devices import spec
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.errors import HarnessError, NoisyMeasurement
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
     with _mistakes_end_the_run():
         for name in options.device_names(config):
-            spec.find(name)
+            options.device_spec(config, name)
         options.check(config)
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
@@ -95,7 +95,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
     """A session on the device that ``--device`` names."""
     with _mistakes_end_the_run():
-        opened = device_session.Device(spec.find(request.param)).open()
+        opened = device_session.Device(options.device_spec(request.config, request.param)).open()
     with opened as session:
         yield session
 
@@ -223,7 +223,10 @@ def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print our tables behind pytest-benchmark's."""
+    """Print our tables behind pytest-benchmark's, and what was verified of Distiller where that was asked."""
+    distiller = sys.modules.get("harness.pruning.distiller")
+    if distiller is not None and any("literature" in argument for argument in (*config.args, *map(str, config.getini("testpaths")))):
+        terminalreporter.write_line(distiller.summary_line())
     found = config.stash[COLLECTED]
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
     for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):

@@ -13,6 +13,7 @@ from harness.errors import RecordError
 from harness.latency import ledger
 from harness.latency.ledger import Ledger
 from harness.records.architecture import Architecture
+from harness.records.compilation import Compilation
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, Measurement
 from harness.records.width_accuracy import WidthAccuracy
@@ -143,6 +144,24 @@ def sensitivities(points: Sequence[WidthAccuracy]) -> Table:
     for group in dict.fromkeys(point.group for point in points):
         members = [point for point in points if point.group == group]
         table.add_row(group, "   ".join(f"{one.channels}: {one.points_lost:.2f}" for one in members))
+    return table
+
+
+def compiled(found: Compilation) -> Table:
+    """A compiler's schedule: stages with their layers, unit and cost. No latency: nothing ran."""
+    title = (
+        f"{found.network} compiled for {found.device.name} (compiled, not measured): {found.executed_count} stages run, "
+        f"{found.hardware_count} in hardware, {found.copies} copies, cost {found.cost}, blob {found.blob_bytes} bytes"
+    )
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("layers", "stage type", "unit"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("compiler's cost", justify="right")
+    for stage in found.stages:
+        if stage.executed:
+            table.add_row(
+                " + ".join(stage.source_layers) or f"({stage.name})", stage.kind, "hardware" if stage.hardware else "SHAVE", str(stage.cost)
+            )
     return table
 
 

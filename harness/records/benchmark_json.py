@@ -2,7 +2,7 @@
 
 Schema history
 1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``;
-            ``sensitivities`` beside them is newer and may be absent.
+            ``sensitivities`` and ``compilations`` beside them are newer and may be absent.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError, UsageError
+from harness.records import compilation
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
+from harness.records.compilation import Compilation
 from harness.records.decoding import decode, decode_counts, refuse_constant
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
@@ -35,6 +37,7 @@ class BenchmarkFile:
     architectures: tuple[Architecture, ...]
     accuracies: tuple[DeviceAccuracy, ...] = ()
     sensitivities: tuple[WidthAccuracy, ...] = ()
+    compilations: tuple[Compilation, ...] = ()
 
     def architecture(self, digest: str) -> Architecture:
         """The architecture with this digest; RecordError when the files do not hold it."""
@@ -54,7 +57,10 @@ def extra_info(measurement: Measurement) -> dict[str, Any]:
 
 
 def top_level(
-    architectures: Iterable[Architecture], accuracies: Iterable[DeviceAccuracy] = (), sensitivities: Iterable[WidthAccuracy] = ()
+    architectures: Iterable[Architecture],
+    accuracies: Iterable[DeviceAccuracy] = (),
+    sensitivities: Iterable[WidthAccuracy] = (),
+    compilations: Iterable[Compilation] = (),
 ) -> dict[str, Any]:
     """What goes to the top level of the file."""
     distinct = {architecture.digest: architecture for architecture in architectures}
@@ -64,6 +70,7 @@ def top_level(
             "architectures": [asdict(architecture) for architecture in distinct.values()],
             "accuracies": [asdict(accuracy) for accuracy in accuracies],
             "sensitivities": [asdict(point) for point in sensitivities],
+            "compilations": [compilation.to_json(one) for one in compilations],
         }
     }
 
@@ -74,7 +81,7 @@ def document(file: BenchmarkFile) -> dict[str, Any]:
         {"name": f"{m.network}-{index}", "extra_info": extra_info(m), "stats": {"data": list(m.latency.samples_s)}}
         for index, m in enumerate(file.measurements)
     ]
-    return {"benchmarks": entries, **top_level(file.architectures, file.accuracies, file.sensitivities)}
+    return {"benchmarks": entries, **top_level(file.architectures, file.accuracies, file.sensitivities, file.compilations)}
 
 
 def read(path: Path) -> BenchmarkFile:
@@ -91,7 +98,7 @@ def read(path: Path) -> BenchmarkFile:
 def parse(document: object, origin: str) -> BenchmarkFile:
     """Turn a parsed document into records; ``origin`` names it in errors, which name the place inside it as well."""
     ours, benchmarks = _sections(document, origin)
-    lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in ("architectures", "accuracies", "sensitivities")}
+    lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in ("architectures", "accuracies", "sensitivities", "compilations")}
     architectures = tuple(
         _consistent(decode(Architecture, entry, f"{origin}: architectures[{index}]"), origin)
         for index, entry in enumerate(lists["architectures"])
@@ -107,6 +114,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
         architectures,
         tuple(decode(DeviceAccuracy, entry, f"{origin}: accuracies[{index}]") for index, entry in enumerate(lists["accuracies"])),
         tuple(decode(WidthAccuracy, entry, f"{origin}: sensitivities[{index}]") for index, entry in enumerate(lists["sensitivities"])),
+        tuple(compilation.from_json(entry, f"{origin}: compilations[{index}]") for index, entry in enumerate(lists["compilations"])),
     )
 
 
@@ -136,7 +144,9 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
     architectures = {a.digest: a for _, file in files for a in file.architectures}
     accuracies = tuple(dict.fromkeys(accuracy for _, file in files for accuracy in file.accuracies))
     points = tuple(dict.fromkeys(point for _, file in files for point in file.sensitivities))
-    return BenchmarkFile(tuple(m for _, file in files for m in file.measurements), tuple(architectures.values()), accuracies, points)
+    compiled = tuple(one for _, file in files for one in file.compilations)
+    measured = tuple(m for _, file in files for m in file.measurements)
+    return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled)
 
 
 @dataclass(frozen=True)
