@@ -227,7 +227,7 @@ def test_two_limits_that_cannot_both_be_kept_are_told_early(vgg: SyntheticProble
     result = run(vgg, tmp_path / "hopeless", settings, observer=events.append)
     notes = [event.text for event in events if isinstance(event, Note)]
     assert len(notes) == 1
-    assert notes[0].startswith("both limits together look out of reach (chance 0.")
+    assert notes[0].startswith("both limits together look out of reach (chance ")
     assert "--max-latency-ms=" in notes[0]
     assert "--max-drop=" in notes[0]
     assert not result.chosen_meets_goal
