@@ -38,7 +38,7 @@ class Request:
     weights: Path | None = None
     precision: str = "f32"
     trials: int = 24
-    budget: float = 2.0
+    budget: float = 1.0
     short: float | None = None
     screen: bool = False
     hours: float | None = None
@@ -47,7 +47,7 @@ class Request:
     dask: str | None = None
     resources: str | None = None
     trial_timeout: float | None = None
-    proof_budget: float = 6.0
+    proof_budget: float = 5.0
     max_drop: float | None = None
     max_latency_ms: float | None = None
     pareto: bool = False
