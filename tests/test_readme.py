@@ -21,21 +21,25 @@ def test_the_first_screen_shows_the_two_commands() -> None:
     assert "\nmake test\n" in first_screen
 
 
+@pytest.fixture(scope="module")
+def pytest_help() -> str:
+    """Every option that pytest knows here."""
+    return subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_is_understood(command: str) -> None:
+def test_a_command_of_the_readme_is_understood(command: str, pytest_help: str) -> None:
     words = shlex.split(command, comments=True)
     if words[0] == "make":
         planned = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
         assert planned.returncode == 0, planned.stderr
     elif words[:3] == ["python", "-m", "search"]:
         arguments = command_line.parse(words[3:])
-        if arguments.verb == "run":
+        if arguments.verb in ("run", "fork"):
             command_line.request(arguments)
     elif words[0] == "pytest":
-        assert (ROOT / words[1]).exists()
-        known = subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
-        for word in words[2:]:
-            assert word.partition("=")[0] in known
+        for word in words[1:]:
+            assert word.partition("=")[0] in pytest_help if word.startswith("--") else (ROOT / word).exists(), word
     else:
         assert words[:2] == ["python", "-m"], f"no test knows how to try: {command}"
         module = ROOT.joinpath(*words[2].split("."))
