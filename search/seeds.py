@@ -11,8 +11,8 @@ from search.space import SearchSpace
 from search.trial import Floats, KnownLatency, TuningChoice
 
 UNIFORM_RATIOS = (0.8, 0.65)
-TARGETS = (0.85, 0.7, 0.55, 0.4)  # of the dense latency, for "prune this next"
-VARIED = (2, 3, 1)  # which of these are varied: where a recipe has something to bring back
+TARGETS = (0.8, 0.6, 0.45)  # of the dense latency, for "prune this next"
+VARIED = (1, 2)  # which of these are varied: where a recipe has something to bring back
 DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary others
 
 
@@ -20,13 +20,14 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
     """``count`` different rows to begin with.
 
     First come the dense network and the published configurations as they are, then solutions of "prune this next" at
-    several latencies and a uniform keep ratio, all with the recipe to begin with; then disturbed ones with recipes around it.
+    several latencies, uniform keep ratios and whole branches removed, all with the recipe to begin with; then disturbed
+    ones with recipes around it.
     """
     rng = np.random.default_rng([seed, 3])
     anchors = prune_next(space, latency, TARGETS)
     uniform = [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
     rows = [space.encode(config, space.start) for config in (space.architecture.dense(), *published)]
-    rows += [_with_recipe(space, widths, space.start) for widths in (*anchors, *uniform)]
+    rows += [_with_recipe(space, widths, space.start) for widths in (*anchors, *uniform, *without_branches(space))]
     varied = [anchors[place] for place in VARIED if place < len(anchors)] or uniform
     for place in range(4 * count):
         pruned = space.features(_with_recipe(space, varied[place % len(varied)], space.start)[None]).pruned
@@ -41,9 +42,10 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
 def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[float]) -> list[Floats]:
     """Width rows found by removing, again and again, what saves most latency per accuracy that it may cost.
 
-    What it may cost, before any trial, is the surrogate's prior: the squared pruned fraction of every group. Returns one
-    row (widths only) per reached target, a ratio to the dense latency.
+    What it may cost, before any trial, is guessed: the squared pruned fraction of every group, times the layers that lose
+    channels with it. Returns one row (widths only) per reached target, a ratio to the dense latency.
     """
+    layers = np.asarray([len(space.architecture.group(name).members) for name in space.names], dtype=np.float64)
     row = space.encode(space.architecture.dense(), space.start)
     dense_s = current_s = float(latency.seconds(space.widths(row[None]))[0])
     found: list[Floats] = []
@@ -54,7 +56,7 @@ def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[floa
             break
         saved = current_s - latency.seconds(space.widths(narrower))
         before, after = space.features(row[None]).pruned, space.features(narrower).pruned
-        cost = (after**2 + 0.05 * after).sum(axis=1) - (before**2 + 0.05 * before).sum()
+        cost = (after**2 + 0.05 * after - before**2 - 0.05 * before) @ layers
         best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
         if saved[best] <= 0:
             break
@@ -63,6 +65,19 @@ def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[floa
             found.append(row[: space.groups].copy())
             waiting.pop(0)
     return found
+
+
+def without_branches(space: SearchSpace) -> list[Floats]:
+    """Width rows of the dense network without the last removable branch of every stage, and without every second branch."""
+    dense = space.encode(space.architecture.dense(), space.start)[: space.groups]
+    stages: dict[str, list[int]] = {}
+    for column, name in enumerate(space.names):
+        if space.legal_widths[name][0] == 0:
+            stages.setdefault(space.architecture.group(name).stage, []).append(column)
+    last, every_second = dense.copy(), dense.copy()
+    for columns in stages.values():
+        last[columns[-1]] = every_second[columns[1::2]] = 0
+    return [last, every_second] if stages else []
 
 
 def _narrower(space: SearchSpace, row: Floats) -> Floats:

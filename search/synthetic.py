@@ -85,8 +85,9 @@ class SyntheticProblem:
         if self.name not in PROBLEMS:
             raise UnknownName("synthetic problem", self.name, PROBLEMS)
         widths, stages, convs = _vgg() if self.name == "vgg" else _resnet56()
+        members = [tuple(f"conv{k:02d}" for k, conv in enumerate(convs) if conv.target == i) for i in range(len(widths))]
         groups = tuple(
-            ChannelGroup(f"g{i:02d}", w, (f"g{i:02d}",), False, f"stage{s}") for i, (w, s) in enumerate(zip(widths, stages, strict=True))
+            ChannelGroup(f"g{i:02d}", w, members[i], False, f"stage{s}") for i, (w, s) in enumerate(zip(widths, stages, strict=True))
         )
         self.architecture = Architecture(f"synthetic-{name}-{instance}", (3, 32, 32), 10, groups, ())
         self.channels, self._stages, self._convs = np.asarray(widths, dtype=np.int64), np.asarray(stages), convs

@@ -1,12 +1,14 @@
 """Goals that cannot be met are refused early; the first trials are the ones that experience suggests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.errors import CampaignError, UsageError
 from harness.records.architecture import Architecture
 from search.goals import Goal, check_reachable, fastest
-from search.seeds import initial_rows, prune_next
+from search.seeds import initial_rows, prune_next, without_branches
 from search.space import SearchSpace
 from search.synthetic import SyntheticProblem
 from search.trial import KnownLatency, TuningChoice
@@ -66,6 +68,23 @@ def test_first_comes_dense_then_the_published_then_prune_this_next(architecture:
     assert len(set(space.keys(np.asarray(rows)))) == len(rows) == 8
     recipes = [space.decode(row)[1].criterion for row in rows]
     assert recipes[0] == recipes[1] == recipes[2] == "l1"
+
+
+def test_branches_are_removed_whole(space: SearchSpace) -> None:
+    """Of the two removable branches of layer1 the second is the last, and every second one."""
+    last, every_second = without_branches(space)
+    assert last.tolist() == every_second.tolist() == [1.0, 2.0, 0.0, 3.0]
+    assert without_branches(SearchSpace(space.architecture, {"conv1": (8, 16)})) == []
+
+
+def test_what_many_layers_share_is_pruned_later(architecture: Architecture, linear_latency: KnownLatency) -> None:
+    shared = replace(architecture.groups[3], members=("a", "b", "c", "d"))
+    network = replace(architecture, groups=(*architecture.groups[:3], shared))
+    kept = []
+    for one in (architecture, network):
+        space = SearchSpace(one, {group.name: tuple(range(4, group.channels + 1, 4)) for group in one.groups})
+        kept.append(prune_next(space, linear_latency, (0.6,))[0][3])
+    assert kept[1] > kept[0]
 
 
 def test_seeds_are_the_same_for_the_same_seed(vgg: SyntheticProblem) -> None:
