@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnknownName, UsageError
 from search import command_line
 from search.display import Display
 
@@ -28,7 +28,35 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _compare(arguments: command_line.Words, display: Display) -> int:
+    from search import compare, synthetic
+
+    if arguments.trials < 1 or arguments.seeds < 1:
+        raise UsageError(f"--trials={arguments.trials} --seeds={arguments.seeds}: give at least 1 of each")
+    problems, methods = arguments.problem.split(","), arguments.methods.split(",")
+    for name in problems:
+        synthetic.problem(name, 0)
+    if unknown := [name for name in methods if name not in compare.METHODS]:
+        raise UnknownName("method", unknown[0], compare.METHODS)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    table = compare.synthetic_race(
+        problems,
+        methods,
+        arguments.trials,
+        range(arguments.seeds),
+        arguments.folder,
+        lambda run: display.say(
+            f"{run.problem} instance {run.instance}, {run.method}, seed {run.seed}: {run.seconds_per_trial:.3f} s a trial"
+        ),
+    )
+    display.say(table.read_text(encoding="utf-8"))
+    display.say(f"written: {table}")
+    return 0
+
+
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
+    if verb == "compare":
+        return _compare(arguments, display)
     if verb in ("run", "fork", "explain"):
         request = command_line.request(arguments)
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from search.goals import Goal
 
-VERBS = ("run", "resume", "show", "report", "fork", "explain")
+VERBS = ("run", "resume", "show", "report", "fork", "explain", "compare")
 EXPLAINED = (
     "device",
     "network",
@@ -152,6 +152,14 @@ def parser() -> argparse.ArgumentParser:
         "explain", help="which part costs what, and what to prune next", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     _add_request(told, EXPLAINED)
+    compare = verbs.add_parser(
+        "compare", help="our campaign against other optimisers, on equal trials", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    compare.add_argument("--problem", default="r56", help="synthetic problems with known optimum: r56, r56c, vgg; several with commas")
+    compare.add_argument("--methods", default="espalier,random,uniform", help="also smac, optuna-tpe, optuna-gp, optuna-nsga2")
+    compare.add_argument("--trials", type=int, default=100, help="trials of every method")
+    compare.add_argument("--seeds", type=int, default=5, help="seeds of every method, each on its own instance of the problem")
+    compare.add_argument("--folder", type=Path, default=Path("reports/compare"), help="where runs, table and plot are stored")
     for verb, text in (
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),

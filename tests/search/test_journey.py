@@ -119,13 +119,14 @@ def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: 
         (("show", "nothing"), "there is no campaign 'nothing'"),
         (("resume", "nothing"), "there is no campaign 'nothing'"),
         (("report", "../x"), "path separator"),
+        (("compare", "--problem=x"), "unknown synthetic problem 'x'"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
 def test_a_mistake_costs_one_line_and_nothing_else(home: Path, finished: Path, words: tuple[str, ...], told: str) -> None:
     (home / "empty").mkdir(exist_ok=True)
     safetensors.torch.save_file(zoo.build("resnet20", (3, 32, 32), 10).state_dict(), home / "wrong.safetensors")
-    weights = () if words[0] in ("show", "resume", "report") or "--weights" in words[0] else ("--weights=dense.safetensors",)
+    weights = () if words[0] in ("show", "resume", "report", "compare") or "--weights" in words[0] else ("--weights=dense.safetensors",)
     before = sorted(home.rglob("*"))
     ended = search(*words, *weights, cwd=home)
     assert ended.returncode == 2, ended.stdout + ended.stderr
