@@ -33,8 +33,8 @@ def falling(*costs):
 def test_the_cut_that_saves_most_per_point_comes_first_and_vain_ones_last(network):
     stairs = Staircase.fit(
         {
-            "stem": falling((16, 100.0), (8, 90.0)),
             "layer1.0.conv1": falling((16, 100.0), (15, 100.0), (8, 80.0)),
+            "stem": falling((16, 100.0), (8, 90.0)),
             "layer1.1.conv1": falling((16, 100.0), (8, 70.0)),
             "layer2.1.conv1": falling((32, 100.0), (16, 99.9)),
         }

@@ -25,7 +25,7 @@ def test_the_undisturbed_latency_does_not_follow_bursts_where_the_median_does():
 
 
 def test_preempted_samples_do_not_count_unless_there_are_no_others():
-    latency = Latency((1.0, 9.0, 1.0, 9.0, 9.0), (3, 2), preempted=(1, 3, 4))
+    latency = Latency((1.0, 9.0, 9.0, 9.0, 9.0), (3, 2), preempted=(1, 2, 3, 4))
     assert block_medians_s(latency) == (1.0, 9.0)
     assert undisturbed_s(latency) == 1.0
 
