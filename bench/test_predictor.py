@@ -6,6 +6,7 @@ import pytest
 
 from harness.devices.measure import DESIGNED_SET
 from harness.latency import design
+from harness.latency.predictor import LatencyPredictor
 from harness.pipeline import latency_subject
 
 SEED = 0
@@ -36,3 +37,10 @@ def test_designed_network(measured, place, record):
     if place not in measured:
         pytest.skip("the network has fewer distinct configurations than were asked for")
     record(measured[place])
+
+
+def test_held_out_error(measured, network, collected):
+    """Fit on the design, judge on the networks that it never saw, and say how far off it is."""
+    predictor = LatencyPredictor.fit(network.architecture, tuple(measured.values()))
+    judged = predictor.held_out
+    collected.texts.append("predictor: nothing held out" if judged is None else f"predictor: {judged.sentence()}")
