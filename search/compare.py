@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UnknownName
-from search import campaign, optuna_export, race
+from search import campaign, optuna_export, race, race_plot
 from search.campaign import CampaignSettings
 from search.goals import Goal
 from search.race import Arena, Run
@@ -29,6 +29,8 @@ from search.trial import MODEL, SEED, Floats, Trial, TrialRequest, attempt
 REPEATED = (5, 2)  # of a campaign's trials: finalists and repetitions each
 SEEDS = 12
 PENALTY_PER_POINT = 0.5  # of the dense latency, for methods that know no constraint
+INSTANCES = 5
+COUNTS = (30, 60, 100)  # trials at which methods are compared
 REDRAWS = 200
 SWEEP = (*(round(0.95 - 0.05 * step, 2) for step in range(12)), 0.3)
 
@@ -90,6 +92,27 @@ def race_methods(
                 done[key] = run
                 told(run)
     return tuple(done.values())
+
+
+def synthetic_race(
+    problems: Sequence[str], methods: Sequence[str], trials: int, seeds: Sequence[int], folder: Path, told: Callable[[Run], None]
+) -> Path:
+    """Race on the synthetic problem with the limit of 1 point; seed s plays instance s mod ``INSTANCES``.
+
+    Leaves ``runs.jsonl`` (from which an interrupted race goes on), ``race.md`` and ``race.svg`` in ``folder``; returns the
+    table's path. UnknownName for a problem or method that does not exist.
+    """
+    stored = folder / "runs.jsonl"
+    runs: tuple[Run, ...] = ()
+    for seed in seeds:
+        arenas = [synthetic_arena(name, seed % INSTANCES, Goal(1.0), seed) for name in problems]
+        runs = race_methods(arenas, methods, trials, [seed], stored, told)
+    counts = sorted({count for count in COUNTS if count < trials} | {trials})
+    table = folder / "race.md"
+    note = "SIMULATED: accuracies and latencies of the synthetic problem. Latency as a ratio to the dense network; mean ± deviation.\n\n"
+    table.write_text(note + race.markdown(race.scores(runs, counts)))
+    race_plot.draw(runs, folder / "race.svg")
+    return table
 
 
 def synthetic_arena(name: str, instance: int, goal: Goal, noise_seed: int) -> Arena:

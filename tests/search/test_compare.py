@@ -84,6 +84,17 @@ def test_a_race_is_resumable_and_repeats_nothing(tmp_path: Path) -> None:
     assert abs(truth - runs[0].drops[0]) < 1.0
 
 
+def test_a_synthetic_race_leaves_a_table_and_a_picture(tmp_path: Path) -> None:
+    table = compare.synthetic_race(["vgg"], ["uniform", "random"], 13, [0, 1], tmp_path / "race", lambda run: None)
+    text = table.read_text()
+    assert text.startswith("SIMULATED")
+    assert "| vgg | uniform | 2 |" in text
+    assert "latency@13" in text
+    picture = (tmp_path / "race" / "race.svg").read_text()
+    assert "SIMULATED" in picture or "<svg" in picture
+    assert len(race.read(tmp_path / "race" / "runs.jsonl")) == 4
+
+
 def test_an_unknown_method_and_a_missing_optuna_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownName, match="method 'magic'"):
         compare.race_methods([], ["magic"], 1, [0], tmp_path / "runs", lambda run: None)
