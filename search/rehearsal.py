@@ -148,9 +148,8 @@ class _World:
     def _layers(self, config: PruningConfig) -> tuple[LayerLatency, ...]:
         nodes = [LayerLatency("reorder", (), "Reorder", self._runs(2e-6))]
         for name, shape in self.architecture.shapes(config).items():
-            sources = (name, name.replace("conv", "bn"), "relu") if name != "fc" else (name,)
-            nodes.append(LayerLatency(f"/{name}", sources, "Convolution", self._runs(self.layer_s(shape)), 0))
-        return (*nodes, LayerLatency("/avgpool", ("avgpool",), "Pooling", self._runs(3e-6)))
+            nodes.append(LayerLatency(f"/{name}", (name,), "Convolution", self._runs(self.layer_s(shape)), 0))
+        return (*nodes, LayerLatency("/avgpool", (), "Pooling", self._runs(3e-6)))
 
     def _runs(self, seconds: float) -> tuple[float, ...]:
         return tuple(round(seconds * f, 9) for f in self.rng.normal(1, 0.01, 3))

@@ -188,6 +188,7 @@ def test_one_simulated_measurement_makes_the_whole_summary_simulated(
     def simulate(document: Any) -> None:
         for entry in document["benchmarks"]:
             entry["extra_info"]["espalier"]["conditions"]["device"]["simulated"] = True
+            entry["extra_info"]["espalier"]["provenance"] = "SIMULATED"
 
     assert told.provenance == "measured"
     again = summary.load(spoilt("proof.json", simulate))
