@@ -39,6 +39,11 @@ def test_what_saves_nothing_stays_below_what_saves(mean: float, deviation: float
     assert values[1] < values[0]
 
 
+def test_a_slim_chance_to_save_beats_the_certainty_of_saving_nothing() -> None:
+    values = known_improvement(np.array([4.5, 0.0]), np.array([0.5, 0.1]), np.array([0.6, 0.7]), 1.0, 0.7)
+    assert values[0] > values[1]
+
+
 def test_a_hopeless_drop_keeps_its_order() -> None:
     """Probabilities far below the smallest float still rank, so that the search has a slope to follow."""
     values = known_improvement(np.array([30.0, 40.0, 50.0]), np.full(3, 0.5), np.full(3, 0.3), 1.0, 0.7)
