@@ -37,7 +37,7 @@ class Request:
     data: Path | None = None
     weights: Path | None = None
     precision: str = "f32"
-    trials: int = 24
+    trials: int = 20
     budget: float = 1.0
     short: float | None = None
     screen: bool = False
@@ -47,7 +47,7 @@ class Request:
     dask: str | None = None
     resources: str | None = None
     trial_timeout: float | None = None
-    proof_budget: float = 5.0
+    proof_budget: float = 4.0
     max_drop: float | None = None
     max_latency_ms: float | None = None
     pareto: bool = False
