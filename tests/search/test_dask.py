@@ -53,10 +53,10 @@ def tells_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 def cluster(tells_parent: object) -> Iterator[object]:
     """A scheduler and two worker processes, of which one has a device."""
     workers = {
-        "plain": {"cls": distributed.Nanny, "options": {"nthreads": 1}},
-        "device": {"cls": distributed.Nanny, "options": {"nthreads": 1, "resources": {"DEVICE:ncs2": 1}}},
+        "plain": {"cls": distributed.Nanny, "options": {"nthreads": 1, "host": "127.0.0.1"}},
+        "device": {"cls": distributed.Nanny, "options": {"nthreads": 1, "host": "127.0.0.1", "resources": {"DEVICE:ncs2": 1}}},
     }
-    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": None, "port": 0}}
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": None, "port": 0, "host": "127.0.0.1"}}
     with distributed.SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50) as running:
         yield running
 
@@ -82,14 +82,14 @@ def test_trials_run_side_by_side_and_only_where_their_device_is(
 ) -> None:
     progress: list[tuple[int, str, float]] = []
     address = cluster.scheduler_address  # type: ignore[attr-defined]
-    everywhere = DaskPool(address, tells_parent(0.3), lambda *told: progress.append(told))
+    everywhere = DaskPool(address, tells_parent(1.0), lambda *told: progress.append(told))
     assert everywhere.slots == 2
     for number in range(4):
         everywhere.submit(request(vgg, number))
     assert all(outcome.ok for outcome in outcomes(everywhere, 4).values())
     everywhere.close()
     assert len({parent for _, parent in parents(tmp_path)}) == 2
-    assert (0, "tune", 0.5) in progress
+    assert any(phase == "tune" and share == 0.5 for _, phase, share in progress)
     (tmp_path / "log").unlink()
     pinned = DaskPool(address, tells_parent(0.0), lambda *_: None, resources={"DEVICE:ncs2": 1})
     assert pinned.slots == 1
