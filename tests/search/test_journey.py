@@ -19,11 +19,12 @@ from harness.records import benchmark_json
 from search import outcome
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
 
 
 def search(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=cwd, timeout=280)
+    return subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=cwd, timeout=500)
 
 
 @pytest.fixture(scope="module")
