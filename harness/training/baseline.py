@@ -19,6 +19,7 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.pruning.saved import replace
 from harness.training import processor
+from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import Progress, finetune
 from harness.training.recipes import Recipe
 
@@ -42,7 +43,8 @@ def dense(
 ) -> nn.Module:
     """The network, trained on the dataset by the recipe, in evaluation mode; read from ``cache_dir`` where it lies there.
 
-    weights: take these instead of training. A damaged cache file is trained again. Raises what building, training and
+    weights: take these instead of training. A damaged cache file is trained again; a training that was killed goes on from
+    its last minute. Raises what building, training and
     reading weights raise.
     """
     model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed)
@@ -56,9 +58,11 @@ def dense(
             return model
         except UsageError:  # half a file from a full disk: as good as none
             model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed)
-    trained = finetune(model, dataset, recipe, progress=progress).model
+    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), path.stem)
+    trained = finetune(model, dataset, recipe, progress=progress, checkpoint=checkpoint).model
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in trained.state_dict().items()}))
+    checkpoint.discard()
     return trained
 
 

@@ -20,6 +20,7 @@ from harness.errors import TrainingError
 from harness.networks.datasets import Dataset, Split
 from harness.training import processor
 from harness.training.augmentation import mirrored, shifted
+from harness.training.checkpoint import Checkpoint, Point
 from harness.training.recipes import Recipe
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -41,12 +42,18 @@ class Tuned:
 
 
 def finetune(
-    model: nn.Module, dataset: Dataset, recipe: Recipe, teacher: nn.Module | None = None, progress: Progress | None = None
+    model: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    teacher: nn.Module | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Tuned:
     """Train a copy of ``model`` on the dataset's training split; ``model`` itself stays as it is.
 
-    teacher: the network whose softened answers are learnt too when ``recipe.distillation`` > 0. Equal arguments give
-    equal weights on the same machine and number of threads. Raises TrainingError when the loss is no number.
+    teacher: the network whose softened answers are learnt too when ``recipe.distillation`` > 0. checkpoint: where the
+    training stands is written there from time to time, and taken up from there. Equal arguments give equal weights on the
+    same machine and number of threads, interrupted or not. Raises TrainingError when the loss is no number.
     """
     started = time.perf_counter()
     place = processor.device()
@@ -58,7 +65,7 @@ def finetune(
         if recipe.epochs > 0:
             student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
             guide = copy.deepcopy(teacher).to(place).eval() if teacher is not None and recipe.distillation > 0 else None
-            losses = _train(student, train, dataset.mirrored, recipe, guide, progress)
+            losses = _train(student, train, dataset.mirrored, recipe, guide, progress, checkpoint)
     recalibrate(student, train.images[: recipe.calibration_images], recipe.batch_size)
     tail = losses[-max(1, len(losses) // 10) :]
     student.to(torch.device("cpu")).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -107,40 +114,61 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def _train(
-    student: nn.Module, train: Split, may_mirror: bool, recipe: Recipe, guide: nn.Module | None, progress: Progress | None
+    student: nn.Module,
+    train: Split,
+    may_mirror: bool,
+    recipe: Recipe,
+    guide: nn.Module | None,
+    progress: Progress | None,
+    checkpoint: Checkpoint | None,
 ) -> list[float]:
     generator = torch.Generator().manual_seed(recipe.seed)
     optimiser = torch.optim.SGD(_decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
-    place = next(student.parameters()).device
-    half = processor.precision(recipe.precision) == "bf16"
-    steps, losses, order = step_count(recipe, len(train)), [], torch.empty(0, dtype=torch.int64)
+    steps, first, order, losses = step_count(recipe, len(train)), 0, torch.empty(0, dtype=torch.int64), list[float]()
+    begun = None if checkpoint is None else checkpoint.restore(student, optimiser)
+    if begun is not None:
+        first, order, losses = begun.step, begun.order, begun.losses
+        generator.set_state(begun.generator)
+        torch.set_rng_state(begun.global_state)
     student.train()
-    for step in range(steps):
+    for step in range(first, steps):
         if len(order) < 2:
             order = torch.randperm(len(train), generator=generator)
         chosen, order = even(order[: recipe.batch_size]), order[recipe.batch_size :]
         images = shifted(train.images[chosen], recipe.crop_margin, generator)
         if recipe.flip and may_mirror:
             images = mirrored(images, generator)
-        images = images.contiguous(memory_format=torch.channels_last).to(place)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, recipe)
-        with torch.autocast(place.type, torch.bfloat16, enabled=half):
-            logits = student(images)
-            with torch.no_grad():
-                guidance = None if guide is None else guide(images)
-        loss = _loss(logits.float(), train.labels[chosen].to(place), None if guidance is None else guidance.float(), recipe)
-        losses.append(loss.item())
+        losses.append(_step(student, images, train.labels[chosen], recipe, guide, optimiser))
         if not math.isfinite(losses[-1]):
             raise TrainingError(
                 f"the loss became {losses[-1]} at step {step + 1} of {steps}; lower the learning rate (now {recipe.learning_rate:g})"
             )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        if checkpoint is not None:
+            checkpoint.offer(Point(step + 1, order, losses, generator.get_state(), torch.get_rng_state()), student, optimiser)
         if progress is not None:
             progress(step + 1, steps)
     return losses
+
+
+def _step(
+    student: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, guide: nn.Module | None, optimiser: torch.optim.Optimizer
+) -> float:
+    """One optimiser step on a batch; returns its loss, and leaves the weights alone where that is no number."""
+    place = next(student.parameters()).device
+    images = images.contiguous(memory_format=torch.channels_last).to(place)
+    with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(recipe.precision) == "bf16"):
+        logits = student(images)
+        with torch.no_grad():
+            guidance = None if guide is None else guide(images)
+    loss = _loss(logits.float(), labels.to(place), None if guidance is None else guidance.float(), recipe)
+    value = loss.item()
+    if math.isfinite(value):
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return value
 
 
 def even(batch: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from harness.networks.datasets import Dataset, Split
 from harness.training import processor
 from harness.training.accuracy import evaluate
 from harness.training.augmentation import mirrored, shifted
+from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import finetune, recalibrate
 from harness.training.recipes import Recipe
 
@@ -192,3 +194,42 @@ def test_every_training_batch_has_an_even_number_of_images(quadrants: Dataset) -
     finetune(nn.Sequential(nn.Flatten(), Counted(256, 4)), odd, replace(RECIPE, epochs=3, batch_size=16))
     assert sizes
     assert not [size for size in sizes if size % 2]
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("epochs_before", [0.5, 1.4])
+def test_a_killed_training_goes_on_as_if_it_never_stopped(
+    small: nn.Module, quadrants: Dataset, tmp_path: Path, epochs_before: float
+) -> None:
+    model = nn.Sequential(nn.Dropout(0.2), small)  # dropout draws from the global generator
+    recipe = replace(RECIPE, epochs=2, crop_margin=1, batch_size=10)
+    whole = finetune(model, quadrants, recipe)
+    path, last = tmp_path / "half.checkpoint", int(epochs_before * len(quadrants.train) / 10)
+
+    def kill(done: int, _steps: int) -> None:
+        if done == last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        finetune(model, quadrants, recipe, progress=kill, checkpoint=Checkpoint(path, "this", every_s=0))
+    seen: list[int] = []
+    resumed = finetune(
+        model, quadrants, recipe, progress=lambda done, _: seen.append(done), checkpoint=Checkpoint(path, "this", every_s=math.inf)
+    )
+    assert seen[0] == last + 1
+    assert same(weights(resumed.model), weights(whole.model))
+    assert (resumed.steps, resumed.final_loss) == (whole.steps, whole.final_loss)
+
+
+@pytest.mark.parametrize("spoil", ["other", "truncated", "garbage"])
+def test_a_foreign_or_damaged_checkpoint_is_as_good_as_none(small: nn.Module, quadrants: Dataset, tmp_path: Path, spoil: str) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    path = tmp_path / "half.checkpoint"
+    finetune(small, quadrants, recipe.with_seed(3), checkpoint=Checkpoint(path, "that", every_s=0))
+    if spoil != "other":
+        path.write_bytes(path.read_bytes()[:-500] if spoil == "truncated" else b"no checkpoint")
+    tuned = finetune(small, quadrants, recipe, checkpoint=Checkpoint(path, "this" if spoil == "other" else "that"))
+    assert same(weights(tuned.model), weights(finetune(small, quadrants, recipe).model))
