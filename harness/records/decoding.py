@@ -64,7 +64,7 @@ def _reader(kind: Hashable) -> Reader:
     if origin in (types.UnionType, typing.Union):
         return _optional(_reader(next(one for one in inner if one is not types.NoneType)))
     if origin is tuple and inner[-1] is Ellipsis:
-        return _numbers if inner[0] is float else _many(_reader(inner[0]))
+        return _repeated(_many(_reader(inner[0]))) if inner[0] not in _PLAIN else _plain_many(inner[0])
     if origin is tuple:
         return _fixed(tuple(_reader(one) for one in inner))
     raise TypeError(f"a record field of type {kind} cannot be read from JSON")
@@ -76,19 +76,21 @@ def _record(kind: Any) -> Reader:
     required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
 
     def read(value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if type(value) is kind:  # a part that was read before the whole
+            return value
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise _Refused(f"is {_shown(value)}, not a {kind.__name__}")
         if not required <= value.keys():
             raise _Refused(f"lacks {', '.join(sorted(required - value.keys()))}")
         if not value.keys() <= readers.keys():
             raise _Refused(f"holds {', '.join(map(str, value.keys() - readers.keys()))}, which no {kind.__name__} has")
-        found = {}
-        for name, part in value.items():
-            try:
+        name, found = "", {}
+        try:
+            for name, part in value.items():
                 found[name] = readers[name](part)
-            except _Refused as refused:
-                refused.way.append(f".{name}")
-                raise
+        except _Refused as refused:
+            refused.way.append(f".{name}")
+            raise
         return kind(**found)
 
     return read
@@ -137,11 +139,16 @@ def _number(value: Any) -> float:
 _PLAIN: dict[Any, Reader] = {str: _text, bool: _flag, int: _whole, float: _number}
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    """Samples: long, so they are looked at one by one only when something is wrong."""
-    if isinstance(value, list | tuple) and set(map(type, value)) <= {float} and all(map(math.isfinite, value)):
-        return tuple(value)
-    return _many(_number)(value)  # type: ignore[no-any-return]
+def _plain_many(kind: type) -> Reader:
+    """Samples and the like: long, so they are looked at one by one only when something is wrong."""
+    one_by_one, only = _many(_PLAIN[kind]), {kind}
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if isinstance(value, list | tuple) and set(map(type, value)) <= only and (kind is not float or all(map(math.isfinite, value))):
+            return tuple(value)
+        return one_by_one(value)  # type: ignore[no-any-return]
+
+    return read
 
 
 def _optional(reader: Reader) -> Reader:
@@ -167,19 +174,21 @@ def _fixed(readers: tuple[Reader, ...]) -> Reader:
 
 
 def _each(readers: typing.Sequence[Reader], values: typing.Sequence[Any]) -> tuple[Any, ...]:
-    found = []
-    for index, (reader, value) in enumerate(zip(readers, values, strict=True)):
-        try:
+    found: list[Any] = []
+    try:
+        for reader, value in zip(readers, values, strict=True):
             found.append(reader(value))
-        except _Refused as refused:
-            refused.way.append(f"[{index}]")
-            raise
+    except _Refused as refused:
+        refused.way.append(f"[{len(found)}]")
+        raise
     return tuple(found)
 
 
 def _counts(value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise _Refused(f"is {_shown(value)}, not an object")
+    if type(value) is dict and set(map(type, value)) == {str} and set(map(type, value.values())) == {int}:
+        return value
     return dict(zip(map(_text, value), _each([_whole] * len(value), list(value.values())), strict=True))
 
 

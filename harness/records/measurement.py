@@ -59,11 +59,9 @@ class Latency:
     def __post_init__(self) -> None:
         if not self.samples_s:
             raise RecordError("a latency has no samples; measure again")
-        for index, sample in enumerate(self.samples_s):
-            if not (math.isfinite(sample) and sample > 0):
-                raise RecordError(
-                    f"latency sample {index} is {sample} s, not a positive duration; measure again, the clock cannot be trusted"
-                )
+        if not (min(self.samples_s) > 0 and all(map(math.isfinite, self.samples_s))):
+            index, sample = next(pair for pair in enumerate(self.samples_s) if not (math.isfinite(pair[1]) and pair[1] > 0))
+            raise RecordError(f"latency sample {index} is {sample} s, not a positive duration; measure again, the clock cannot be trusted")
         if sum(self.block_sizes) != len(self.samples_s) or min(self.block_sizes, default=0) < 1:
             raise RecordError(f"blocks of {list(self.block_sizes)} do not add up to {len(self.samples_s)} samples; measure again")
         if self.cpu_samples_s and len(self.cpu_samples_s) != len(self.samples_s):

@@ -1,7 +1,9 @@
 """Files of measurements: what is written is read back, and every broken file ends with a named error."""
 
+import gc
 import json
 import os
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import pytest
@@ -226,3 +228,44 @@ def test_ten_thousand_rows_are_read(file):
     found = benchmark_json.parse(document, "many")
     assert len(found.measurements) == 10_000
     assert found.measurements[-1] == measurement
+
+
+def rows(file, count):
+    entry = json.loads(as_text(file))["benchmarks"][0]
+    return json.dumps({**json.loads(as_text(file)), "benchmarks": [entry] * count})
+
+
+def test_reading_takes_memory_in_proportion_to_the_rows(file, tmp_path):
+    peaks = []
+    for count in (300, 1200):
+        path = tmp_path / f"{count}.json"
+        path.write_text(rows(file, count))
+        tracemalloc.start()
+        assert len(benchmark_json.read_all([path]).measurements) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert 3.0 < peaks[1] / peaks[0] < 4.5
+
+
+def test_rows_that_share_their_conditions_share_one_record(file):
+    first, second = benchmark_json.parse(json.loads(rows(file, 2)), "two").measurements
+    assert first.conditions is second.conditions
+
+
+@pytest.mark.parametrize("content", ["{", "null"], ids=["cut", "foreign"])
+def test_the_interpreter_is_left_as_it_was_whether_a_file_is_read_or_refused(file, tmp_path, content):
+    path = tmp_path / "whole.json"
+    benchmark_json.write(path, file)
+    benchmark_json.read(path)
+    assert gc.isenabled()
+    path.write_text(content)
+    with pytest.raises(RecordError):
+        benchmark_json.read(path)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with pytest.raises(RecordError):
+            benchmark_json.read(path)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
