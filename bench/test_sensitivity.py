@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness import options
 from harness.pipeline import Network
 from harness.progress import shown
 from harness.tables import sensitivities
@@ -24,7 +25,8 @@ def test_sensitivity(trained, dataset, benchmark, collected, pytestconfig):
     criterion = pytestconfig.getoption("--criterion")
     with shown(pytestconfig, "accuracy against width") as advance:
         asked = (trained.model, trained.architecture, dataset, trained.scores(criterion, dataset))
-        losses = benchmark.pedantic(sensitivity, args=asked, kwargs={"progress": advance}, rounds=1, iterations=1)
+        chosen = {"progress": advance, "also": options.also_widths(pytestconfig)}
+        losses = benchmark.pedantic(sensitivity, args=asked, kwargs=chosen, rounds=1, iterations=1)
     found = stored_sensitivity.records(trained.architecture, trained.model, dataset, criterion, losses)
     collected.sensitivities.extend(found)
     collected.texts.append(sensitivities(found))

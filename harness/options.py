@@ -38,6 +38,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
     option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
+    option("--also-width", action="append", default=[], metavar="GROUP=N", help="one more width to analyse; may be repeated")
     option("--widths", type=int, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
     option(
         "--store",
@@ -68,6 +69,11 @@ def _add_libraries(group: pytest.OptionGroup) -> None:
         "--distiller", metavar="PATH", help="checkout of IntelLabs Distiller to verify live (default: DISTILLER_HOME, or an installed one)"
     )
     option("--record-distiller", action="store_true", help="write a new recording of Distiller's outcomes to tests/literature/recorded")
+    option(
+        "--distiller-python",
+        metavar="PYTHON",
+        help="with --record-distiller: the interpreter to record in, such as Distiller's native Python 3.7 with torch 1.3.1 (default: this one)",
+    )
 
 
 def device_names(config: pytest.Config) -> list[str]:
@@ -112,10 +118,24 @@ def contenders(config: pytest.Config) -> list[tuple[str, Path]]:
     return pairs
 
 
+def also_widths(config: pytest.Config) -> dict[str, int]:
+    """Group to one more width that a sensitivity analysis looks at; UsageError for what is no such pair."""
+    found = {}
+    for text in config.getoption("--also-width"):
+        name, _, width = text.partition("=")
+        if not name or not width.isdecimal():
+            raise UsageError(f"--also-width={text}: give GROUP=CHANNELS, as in layer1.0.conv1=12")
+        found[name] = int(width)
+    return found
+
+
 def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use."""
     protocol(config)
     contenders(config)
+    also_widths(config)
+    if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
+        raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     if config.getoption("--batch-size") < 1:
         raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
     if config.getoption("--widths") < 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
+from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
@@ -16,8 +18,17 @@ from harness.training.sensitivity import WidthLoss
 
 def weights_digest(model: nn.Module) -> str:
     """First 16 hexadecimal digits of the SHA-256 of every tensor of the state, with its name."""
+    return _digest(model.state_dict())
+
+
+def stored_weights_digest(path: Path) -> str:
+    """The digest of the network that these weights fill; UsageError when they cannot be read."""
+    return _digest(zoo.read_weights(path))
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
