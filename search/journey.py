@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.errors import CampaignError
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
@@ -14,21 +15,24 @@ from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, recipes
-from harness.training.recipes import Recipe
-from search import campaign, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, workers
+from search import campaign, entrants, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, tuning, workers
 from search import folder as folders
 from search.command_line import Request
 from search.display import Display
+from search.entrants import Entrant, Found
 from search.evaluation import PipelineEvaluate
 from search.measurements import Bench, Stored
 from search.outcome import MEASUREMENTS, Outcome
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
+from search.random_search import RandomSearch
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
+from search.selector import Optimizer
 from search.settings import CampaignSettings
 from search.space import RecipeRanges, SearchSpace
 from search.trial import Trial, TuningChoice
+from search.tuning import Recipes, Tuned
 from search.watch import Watch
 
 FINALISTS = 3  # found configurations that enter the final comparison
@@ -57,6 +61,7 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
     subject = dense_network(request, dataset, display)
     stored = stored_latencies(request, subject.network, display)
     folders.lay(folder, request, subject.network, stored.path)
+    stored.keep_widths(folder / MEASUREMENTS)
     return _search_and_prove(folder, request, subject, stored, display, resume=False, forked=forked)
 
 
@@ -94,6 +99,7 @@ def stored_latencies(request: Request, network: Network, display: Display) -> St
         stored = measurements.find_or_measure(bench_of(request), network.architecture, request.designs, display.say)
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
+    display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
     return stored
 
 
@@ -105,7 +111,7 @@ def bench_of(request: Request) -> Bench:
 def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
     """The legal configurations, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
-    legal = legal_widths.of(ScreenedLatency(stored.predictor), network.architecture)
+    legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
     recipe = recipes.tuning_recipe(dataset, request.budget)
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
@@ -120,6 +126,9 @@ def _search_and_prove(
     folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, forked: Path | None = None
 ) -> Path:
     result = _search(folder, request, subject, stored, display, resume, forked)
+    if request.proof_seeds == 0:
+        display.say(_recommendation(result))
+        return folder
     told = _prove(folder, request, subject, stored, result, display)
     outcome.write(folder, told)
     with display.step("report"):
@@ -155,6 +164,7 @@ def _search(
             resume=resume,
             guard=folders.unchanged(folder),
             pool=_cluster(request, evaluate),
+            optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 
 
@@ -185,18 +195,15 @@ def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProg
 
 
 def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Outcome:
-    network, dataset = subject.network, subject.dataset
-    found = proof.finalists(result, FINALISTS)
-    latency = ScreenedLatency(stored.predictor)
-    entered = proof.entrants(network.architecture, latency, found)
-    recipe = _proof_recipe(request, dataset, result)
-    with display.step("tuning the networks to compare", len(entered)) as bar:
-        place = {entrant.name: index for index, entrant in enumerate(entered)}
-        tuned = proof.tune(
-            network, dataset, entered, recipe, lambda name, done, steps: bar.at(place[name] + done / max(steps, 1), note=name)
-        )
-    seconds = {entrant.name: proof.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
+    network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
+    found = entrants.finalists(result, FINALISTS)
+    entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
+    by = _proof_recipes(request, dataset, result)
+    tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
+    seconds = {entrant.name: entrants.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
     chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
+    if request.from_scratch:
+        tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
     contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
@@ -211,20 +218,65 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
         max_latency_s=request.max_latency_s,
         settings=request.shown,
         split_sizes=(len(dataset.train.labels), len(dataset.validation.labels), len(dataset.test.labels)),
-        proof_recipe=str(recipe),
+        proof_recipe=str(by.tuning),
         contenders=contenders,
         seconds=tuple(display.seconds.items()),
         finished_at=proof.now(),
     )
 
 
-def _proof_recipe(request: Request, dataset: Dataset, result: CampaignResult) -> Recipe:
-    """How all networks of the comparison are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's."""
-    recipe = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+def _tuned(
+    folder: Path, request: Request, subject: Subject, entered: Sequence[Entrant], by: Recipes, step: str, display: Display
+) -> list[Tuned]:
+    """The entrants, tuned, under one bar that counts entrants and seeds."""
+    trainings = len(entered) * request.proof_seeds
+    with display.step(step, trainings) as bar:
+        seen: dict[str, int] = {}
+
+        def show(name: str, done: int, steps: int) -> None:
+            bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
+
+        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show)
+
+
+def _recommendation(result: CampaignResult) -> str:
+    """One line for a search that is not followed by a comparison."""
+    if result.chosen is None:
+        return "no trial of the search succeeded; look into its journal"
+    chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
+    low, high = chosen.interval_points
+    return (
+        f"recommended: trial {chosen.trial}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
+    )
+
+
+def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
+    """What the campaign named by ``--rival`` recommends, from its journal; CampaignError when it is about another network."""
+    if request.rival is None:
+        return None
+    folder = folders.existing(request.rival, request.reports)
+    theirs, told = folders.read_request(folder), journal.read(folder)
+    if told.header.architecture != subject.network.architecture.digest:
+        raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
+    space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
+    settings = _settings(folder, theirs, subject.dataset)
+    return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
+
+
+def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
+    """How the compared networks are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's.
+
+    From nothing, a network is trained as long as the dense one and the fine-tuning together.
+    """
+    tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+    dense = recipes.dense_recipe(dataset.name)
+    scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
-        return recipe
+        return Recipes(tuned, scratch)
     found = result.chosen.recipe
-    return replace(recipe, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
+    searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
+    return Recipes(searched, scratch)
 
 
 def _print_request(request: Request, display: Display) -> None:

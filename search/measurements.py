@@ -5,17 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.devices import spec
 from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
+from harness.latency import width_series
 from harness.latency.predictor import LatencyPredictor
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo
+from harness.records.measurement import Measurement
 
 BENCH = Path(__file__).parent.parent / "bench"
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
@@ -42,11 +44,20 @@ class Bench:
 
 @dataclass(frozen=True)
 class Stored:
-    """A benchmark file with its contents and the predictor fitted on it."""
+    """A benchmark file with its contents and the predictor fitted on it.
+
+    file: with the swept widths of another file, where there were some; they are judged, never fitted on.
+    """
 
     path: Path
     file: BenchmarkFile
     predictor: LatencyPredictor
+    widths_path: Path | None = None
+
+    def keep_widths(self, path: Path) -> None:
+        """Put the swept widths into the copy of the measurements at ``path``, so that it answers as this does."""
+        if self.widths_path is not None:
+            benchmark_json.write(path, self.file)
 
 
 def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
@@ -62,14 +73,14 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
         stored, reason = _usable(path, architecture, bench.precision, present)
         if stored is not None:
             say(f"latencies: {path} ({len(stored.file.measurements)} measured networks)")
-            return stored
+            return _with_widths(stored, folder / "widths", say)
         say(f"latencies: passing over {path}: {reason}")
     path = _free(folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
     stored, reason = _usable(path, architecture, bench.precision, present)
     if stored is None:
         raise CampaignError(f"the measurements just made in {path} cannot be used: {reason}")
-    return stored
+    return _with_widths(stored, folder / "widths", say)
 
 
 def read(path: Path, architecture: Architecture, precision: str) -> Stored:
@@ -96,13 +107,6 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
     part.replace(path)
 
 
-def _reason(output: str) -> str:
-    """The first line in which pytest tells what went wrong, or its last one."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("E ", "ERROR", "FAILED", "!!"))]
-    return (told or lines or ["it printed nothing"])[0].removeprefix("E ").strip()
-
-
 def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo) -> tuple[Stored | None, str]:
     try:
         file = benchmark_json.read(path)
@@ -119,9 +123,30 @@ def _usable(path: Path, architecture: Architecture, precision: str, present: Dev
     return Stored(path, file, _fit(file, architecture, precision)), ""
 
 
+def _with_widths(stored: Stored, folder: Path, say: Say) -> Stored:
+    """The same with the newest swept widths of this network that were taken under the same conditions."""
+    for path in sorted(folder.glob("*.json"), key=lambda found: found.stat().st_mtime, reverse=True):
+        try:
+            swept = _swept(benchmark_json.read(path), stored.predictor)
+        except RecordError as error:
+            say(f"widths: passing over {path}: {error}")
+            continue
+        if swept:
+            say(f"widths: {path} ({len(swept)} measured networks)")
+            file = replace(stored.file, measurements=(*stored.file.measurements, *swept))
+            return replace(stored, file=file, widths_path=path)
+    return stored
+
+
+def _swept(file: BenchmarkFile, predictor: LatencyPredictor) -> tuple[Measurement, ...]:
+    digest, conditions = predictor.architecture.digest, predictor.conditions
+    ours = [m for m in file.measurements if m.role == width_series.ROLE and m.architecture_digest == digest]
+    return tuple(m for m in ours if m.conditions.precision == conditions.precision and not m.conditions.differences(conditions))
+
+
 def _fit(file: BenchmarkFile, architecture: Architecture, precision: str) -> LatencyPredictor:
     ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
-    return LatencyPredictor.fit(architecture, ours)
+    return LatencyPredictor.fit(architecture, [m for m in ours if m.role != width_series.ROLE])
 
 
 def _free(folder: Path, stem: str) -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
 from harness.latency.predictor import LatencyPredictor
 from harness.latency.undisturbed import undisturbed_s, unpreempted_blocks
+from harness.records.architecture import ChannelGroup
 from harness.records.measurement import Latency
 from harness.records.pruning_config import PruningConfig
 
@@ -64,14 +65,16 @@ class SlowerNarrower:
 class Staircase:
     """The series of one or more groups, widest first, and what follows from them.
 
-    series: ``(group, points)`` pairs. tolerance: least saving that counts, in the unit of the cost.
+    series: ``(group, points)`` pairs. tolerance: least saving that counts, in the unit of the cost. certain_sd: how many
+    standard deviations of the difference a saving must exceed besides.
     """
 
     series: tuple[tuple[str, tuple[WidthCost, ...]], ...]
     tolerance: float
+    certain_sd: float = CERTAIN_SD
 
     @classmethod
-    def fit(cls, series: Mapping[str, Iterable[WidthCost]], tolerance: float | None = None) -> Staircase:
+    def fit(cls, series: Mapping[str, Iterable[WidthCost]], tolerance: float | None = None, certain_sd: float = CERTAIN_SD) -> Staircase:
         """From points in any order; tolerance defaults to ``TOLERANCE_RATIO`` of the largest cost.
 
         Raises RecordError for an empty series and for a width that occurs twice.
@@ -86,7 +89,7 @@ class Staircase:
         if not ordered:
             raise RecordError("a staircase of no group; measure at least one")
         largest = max(point.cost for _, points in ordered for point in points)
-        return cls(tuple(ordered), TOLERANCE_RATIO * largest if tolerance is None else tolerance)
+        return cls(tuple(ordered), TOLERANCE_RATIO * largest if tolerance is None else tolerance, certain_sd)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -146,7 +149,7 @@ class Staircase:
 
     def _cheaper(self, point: WidthCost, larger: WidthCost) -> bool:
         saved = larger.cost - point.cost
-        return saved > self.tolerance and saved > CERTAIN_SD * math.hypot(point.sd, larger.sd)
+        return saved > self.tolerance and saved > self.certain_sd * math.hypot(point.sd, larger.sd)
 
     def _point(self, group: str, width: int) -> WidthCost:
         for point in self.points(group):
@@ -164,24 +167,45 @@ def measured_point(width: int, latency: Latency) -> WidthCost:
     return WidthCost(width, undisturbed_s(latency), sd)
 
 
+def predicted(predictor: LatencyPredictor, tolerance_ratio: float = TOLERANCE_RATIO, certain_sd: float = CERTAIN_SD) -> Staircase:
+    """The staircase of every group that the latency model knows at full width, all other groups dense.
+
+    tolerance_ratio: least saving that counts, of the dense network's latency. LatencyUnknown where it knows no group so.
+    """
+    architecture = predictor.architecture
+    dense = predictor.predict(architecture.dense()).seconds
+    series = {group.name: _known_points(predictor, group, architecture.dense(), None) for group in architecture.groups}
+    return Staircase.fit(series, tolerance_ratio * dense, certain_sd)
+
+
 def predicted_series(
     predictor: LatencyPredictor, group: str, around: PruningConfig | None = None, widths: Sequence[int] | None = None
 ) -> tuple[WidthCost, ...]:
     """The staircase of ``group`` that the latency model knows, all other groups as in ``around`` (dense without it).
 
-    widths: to look at; without them all that the model can answer for. The sd is of the difference to the group's widest
-    width, so that what all points share does not blur the steps. UsageError when fewer than two widths are known.
+    widths: to look at; without them all that the model can answer for, 0 where the branch can go. The sd is of the difference
+    to the group's widest width, so that what all points share does not blur the steps. UsageError when fewer than two widths
+    are known.
     """
     architecture = predictor.architecture
-    channels = architecture.group(group)
-    column = [one.name for one in architecture.groups].index(group)
-    wanted = sorted(set(widths or range(channels.step, channels.channels + 1, channels.step)))
-    rows = np.repeat(predictor.table.site_map.widths([around or architecture.dense()]), len(wanted), axis=0)
+    points = _known_points(predictor, architecture.group(group), around or architecture.dense(), widths)
+    if len(points) < 2:
+        raise UsageError(f"the latency model knows {len(points)} of the widths of {group}; ask for measured ones")
+    return points
+
+
+def _known_points(
+    predictor: LatencyPredictor, group: ChannelGroup, around: PruningConfig, widths: Sequence[int] | None
+) -> tuple[WidthCost, ...]:
+    """Points of the widths that the model knows, narrowest first."""
+    column = [one.name for one in predictor.architecture.groups].index(group.name)
+    wanted = sorted(set(widths or [*([0] if group.removable else []), *range(group.step, group.channels + 1, group.step)]))
+    rows = np.repeat(predictor.table.site_map.widths([around]), len(wanted), axis=0)
     rows[:, column] = wanted
-    known = predictor.known(rows)
-    if known.sum() < 2:
-        raise UsageError(f"the latency model knows {int(known.sum())} of the widths of {group}; ask for measured ones")
-    rows = rows[known]
+    rows = rows[predictor.known(rows)]
+    if not len(rows):
+        return ()
     seconds = predictor.seconds(rows)
     sd = predictor.difference_sd_s(rows, rows[-1])
-    return tuple(WidthCost(int(row[column]), float(cost), float(error)) for row, cost, error in zip(rows, seconds, sd, strict=True))
+    found = zip(rows[:, column], seconds, sd, strict=True)
+    return tuple(WidthCost(int(width), float(cost), float(error)) for width, cost, error in found)
