@@ -34,6 +34,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
+    option("--group", action="append", metavar="NAME", help="group whose widths are compiled; may be repeated, or all (default: the first)")
     option("--builds", type=int, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
     option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
@@ -72,7 +73,7 @@ def _add_libraries(group: pytest.OptionGroup) -> None:
     option(
         "--distiller-python",
         metavar="PYTHON",
-        help="with --record-distiller: the interpreter to record in, such as Distiller's native Python 3.7 with torch 1.3.1 (default: this one)",
+        help="with --record-distiller: the interpreter to record in, such as a Python 3.7 with torch 1.3.1 (default: this one)",
     )
 
 
@@ -138,6 +139,8 @@ def check(config: pytest.Config) -> None:
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     if config.getoption("--batch-size") < 1:
         raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
+    if config.getoption("--compile-only") and config.getoption("--batch-size") > 1:
+        raise UsageError("--compile-only with --batch-size: networks are compiled for one image at a time; leave --batch-size out")
     if config.getoption("--widths") < 1:
         raise UsageError(f"--widths={config.getoption('--widths')}: give at least 1")
     for option in ("--baseline", "--against"):

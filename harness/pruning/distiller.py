@@ -7,7 +7,6 @@ dependency: give its checkout with ``--distiller=PATH`` or ``DISTILLER_HOME``, o
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -67,7 +66,7 @@ def find(path: str | None = None) -> Distiller | None:
     A given place without Distiller, and the namesake from PyPI, are UsageErrors.
     """
     given = path or os.environ.get("DISTILLER_HOME")
-    root = _root(Path(given).expanduser()) if given else _installed_root()
+    root = root_of(Path(given).expanduser()) if given else _installed_root()
     if root is None:
         return None
     loaded = sys.modules.get("distiller")
@@ -113,10 +112,11 @@ def compress(
     return Compressed(model, config, scores)
 
 
-def _root(path: Path) -> Path:
+def root_of(path: Path) -> Path:
+    """The folder with the package, at ``path`` or above it; UsageError when it is not there or is the namesake."""
     for root in (path, path.parent):
         if (root / "distiller" / "__init__.py").is_file():
-            _check_identity(root / "distiller")
+            check_identity(root / "distiller")
             return root.resolve()
     raise UsageError(f"there is no Distiller in {path}; {HOW_TO_GET}")
 
@@ -126,11 +126,12 @@ def _installed_root() -> Path | None:
     if spec is None or spec.origin is None:
         return None
     package = Path(spec.origin).parent
-    _check_identity(package)
+    check_identity(package)
     return package.parent.resolve()
 
 
-def _check_identity(package: Path) -> None:
+def check_identity(package: Path) -> None:
+    """Refuse, with UsageError, a package called distiller that is not IntelLabs'."""
     missing = [name for name in _OURS if not (package / name).is_file()]
     if missing:
         raise UsageError(
@@ -140,17 +141,12 @@ def _check_identity(package: Path) -> None:
 
 
 def _load(root: Path) -> Distiller:
-    with distiller_compat.importable() as applied:
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
-        module = importlib.import_module("distiller")
-        for part in ("distiller.models", "distiller.apputils", "distiller.data_loggers", "distiller.norms", "distiller.thinning"):
-            importlib.import_module(part)
-    return Distiller(module, root, _commit(root), (*applied, *distiller_compat.patch(module)))
+    module, shims = distiller_compat.load(root)
+    return Distiller(module, root, commit_of(root), shims)
 
 
-def _commit(root: Path) -> str:
-    """From the checkout's history, from pip's record of a VCS install, or by the digest of the known last commit."""
+def commit_of(root: Path) -> str:
+    """The commit of the Distiller in ``root``: by its history, pip's record of a VCS install, or the digest of the known last one."""
     if (root / ".git").exists():
         answer = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
         if answer.returncode == 0:

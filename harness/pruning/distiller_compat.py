@@ -1,35 +1,49 @@
 """Shims with which unmodified IntelLabs Distiller runs on today's Python and torch; each is applied only if needed and says so.
 
 None edits a formula. Two change how something runs, and no value: the filter masks are built on the parameter's device
-instead of on a GPU, and are copied before they are divided in place.
+instead of on a GPU, and are copied before they are divided in place. Shipped to the interpreters of
+``distiller_elsewhere`` too, so written for Python 3.7 and torch 1.3.1 as well, where the CPU's two are all that is needed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
+import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.errors import UsageError
-from harness.networks import torchvision_door
-from harness.pruning.distiller_trace import get_trace_graph
 
+PARTS = ("distiller.models", "distiller.apputils", "distiller.data_loggers", "distiller.norms", "distiller.thinning")
 # Only for printing, plotting, spreadsheets and logs: absent, the feature that needs it says so when it is used.
 _PRINTING = ("git", "xlsxwriter", "tensorboardX", "pydot", "pandas", "matplotlib", "matplotlib.pyplot")
+
+
+def load(root: Path) -> tuple[types.ModuleType, tuple[str, ...]]:
+    """The package in ``root``, imported with the parts that are used and made to run, and the names of the shims applied."""
+    with importable() as applied:
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+        module = importlib.import_module("distiller")
+        for part in PARTS:
+            importlib.import_module(part)
+    return module, (*applied, *patch(module))
 
 
 @contextlib.contextmanager
 def importable() -> Iterator[list[str]]:
     """Inside, ``import distiller`` works; yields the names of the shims applied. Stand-ins are taken away afterwards."""
     applied: list[str] = []
-    torchvision_door.torchvision()  # declares the two operators whose absence stops torchvision beside a CPU torch
+    _declare_operators()
     needed = {name: module for name, module in _stand_ins().items() if name == "pkg_resources" or not _installed(name)}
     before = {name: sys.modules.get(name) for name in needed}
     sys.modules.update(needed)
@@ -50,7 +64,7 @@ def patch(distiller: types.ModuleType) -> list[str]:
     return [shim.name for shim in _SHIMS if shim.apply(distiller)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shim:
     """A patch of an imported Distiller. apply: does what is needed, answers whether anything was."""
 
@@ -135,6 +149,14 @@ def _stand_ins() -> dict[str, types.ModuleType]:
     return found
 
 
+def _declare_operators() -> None:
+    """The two operators whose absence stops torchvision beside a CPU torch; a torch without operator libraries lacks none."""
+    if hasattr(torch, "library"):
+        from harness.networks import torchvision_door
+
+        torchvision_door.torchvision()
+
+
 def _patch_torch() -> list[str]:
     """What Distiller calls in torch and what torch no longer has."""
     applied = []
@@ -142,12 +164,18 @@ def _patch_torch() -> list[str]:
         (torch.onnx, "set_training", _set_training),
         (torch.onnx, "_optimize_trace", lambda trace, *_rest: trace),
         (torch.onnx, "OperatorExportTypes", types.SimpleNamespace(ONNX=0)),
-        (torch.jit, "get_trace_graph", get_trace_graph),
+        (torch.jit, "get_trace_graph", _trace_graph),
     ):
         if not hasattr(owner, name):
             setattr(owner, name, replacement)
             applied.append(f"{owner.__name__}.{name}: replaced, torch {torch.__version__} has none")
     return applied
+
+
+def _trace_graph(*arguments: Any, **keywords: Any) -> Any:
+    from harness.pruning.distiller_trace import get_trace_graph  # needs a torch that has lost its own
+
+    return get_trace_graph(*arguments, **keywords)
 
 
 @contextlib.contextmanager
@@ -186,11 +214,12 @@ def _recipes_may_be_loaded(distiller: Any) -> bool:
 
 def _imagenet_resnets(_distiller: Any) -> bool:
     module = sys.modules.get("distiller.models.imagenet.resnet")
-    if module is None:
+    if module is None or "arch" in inspect.signature(module.__dict__["_resnet"]).parameters:
         return False
+    vision = sys.modules["torchvision"]
 
     def build(_arch: str, block: Any, layers: list[int], _pretrained: bool, _progress: bool, **options: Any) -> nn.Module:
-        resnet: nn.Module = torchvision_door.torchvision().models.ResNet(block, layers, **options)
+        resnet: nn.Module = vision.__dict__["models"].ResNet(block, layers, **options)
         return resnet
 
     module.__dict__["_resnet"] = build
@@ -202,6 +231,8 @@ def _table_precision(distiller: Any) -> bool:
     if summaries is None or isinstance(summaries.__dict__["pd"], _Missing):
         return False
     pandas = summaries.__dict__["pd"]
+    if _version(pandas.__version__) < (2,):
+        return False
     names = dict(vars(pandas))
     names["set_option"] = lambda option, value: pandas.set_option("display.precision" if option == "precision" else option, value)
     summaries.__dict__["pd"] = types.SimpleNamespace(**names)

@@ -2,7 +2,8 @@
 
 A probe gets the imported ``distiller`` package and answers plain data. It is run with the same seeds everywhere, so that its
 outcome under another Python, torch or Distiller can be compared value by value. The inputs follow the description that
-comes with the recording (``recorded/README.md``).
+comes with the recording (``recorded/README.md``). The probes are also shipped to Distiller's native interpreter, so they are
+written for Python 3.7 and torch 1.3.1 too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict  # noqa: UP035  Python 3.7 has no dict[...]
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Outcome = dict[str, Any]  # {"result": ...} or {"raises": {"type", "at"}}
+Outcome = Dict[str, Any]  # noqa: UP006  {"result": ...} or {"raises": {"type", "at"}}
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def plain(value: Any) -> Any:
     """JSON's types; NaN as the word."""
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple | torch.Size):
+    if isinstance(value, (list, tuple, torch.Size)):
         return [plain(entry) for entry in value]
-    if isinstance(value, Tensor | np.ndarray):
+    if isinstance(value, (Tensor, np.ndarray)):
         return plain(value.tolist())
     if isinstance(value, np.generic):
         return plain(value.item())
@@ -88,7 +89,7 @@ def same(found: Any, recorded: Any, key: str = "") -> bool:
         return isinstance(found, list) and len(found) == len(recorded) and all(map(same, found, recorded, [key] * len(found)))
     if key == "final_w_sparsity":  # 120 training steps on another processor may move one weight of 720 across a threshold
         return math.isclose(found, recorded, abs_tol=2 / 720)
-    if isinstance(recorded, float) and isinstance(found, int | float):
+    if isinstance(recorded, float) and isinstance(found, (int, float)):
         return (abs(recorded) < 1e-5 and abs(found) < 1e-4) or math.isclose(found, recorded, rel_tol=1e-3, abs_tol=1e-5)
     return found == recorded
 
@@ -147,7 +148,7 @@ def x_fixed() -> Tensor:
 
 
 def meta(model: nn.Module | None = None, epoch: int = 0, **changed: Any) -> dict[str, Any]:
-    return {"starting_epoch": 0, "current_epoch": epoch, "ending_epoch": 10, "frequency": 1, "model": model} | changed
+    return {"starting_epoch": 0, "current_epoch": epoch, "ending_epoch": 10, "frequency": 1, "model": model, **changed}
 
 
 def mask_of(distiller: Any, pruner: Any, weight: Any, name: str = "w", model: nn.Module | None = None, **changed: Any) -> Any:

@@ -114,7 +114,7 @@ def _(d: Any) -> Any:
     rate = d.pruning.AutomatedGradualPruner("p", 0.05, 0.8, ["w"]).agp_pr
     found = [rate.step(epoch, 0, 10, 1) for epoch in range(10)]
     paper = [0.8 + (0.05 - 0.8) * (1 - epoch / 9) ** 3 for epoch in range(10)]
-    exact = all(abs(ours - theirs) < 1e-12 for ours, theirs in zip(found, paper, strict=True))
+    exact = all(abs(ours - paper[step]) < 1e-12 for step, ours in enumerate(found))
     return {
         "eq_paper_with_n_is_end_minus_start_minus_1": exact,
         "first": found[0],
@@ -265,7 +265,7 @@ def _(d: Any) -> Any:
     for epoch in range(20):
         found.append(sparsity(mask_of(d, pruner, weight, epoch=epoch, ending_epoch=20)))
         paper.append(start * (epoch + 1) if epoch < 4 else start * 5 + 1.5 * start * (epoch - 4 + 1))
-    largest = max(abs(ours - round(theirs, 4)) for ours, theirs in zip(found, paper, strict=True))
+    largest = max(abs(ours - round(paper[step], 4)) for step, ours in enumerate(found))
     jump = [round(value, 4) for value in paper[3:5]]
     return {"final": round(paper[-1], 4), "jump_at_ramp": jump, "maxdiff": largest, "q": 0.1}
 

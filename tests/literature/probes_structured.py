@@ -248,7 +248,7 @@ def _(d: Any) -> Any:
         name: _structured_agp(d, SmallCNN(), name, "conv1.weight")
         for name in ("L1RankedStructureParameterPruner_AGP", "L2RankedStructureParameterPruner_AGP")
     }
-    return found | {"want": [int((0.5 - 0.4 * (1 - epoch / 4) ** 3) * 8) for epoch in range(5)]}
+    return {**found, "want": [int((0.5 - 0.4 * (1 - epoch / 4) ** 3) * 8) for epoch in range(5)]}
 
 
 @probe("e2.28", "random-count")
@@ -569,6 +569,13 @@ def _(d: Any) -> Any:
     return _reconstruct(d, holder, batches)["rel_err"]
 
 
+def _largest(sizes: Tensor, dims: Any) -> Tensor:
+    """The maximum over one or several dimensions, which stay with size 1; torch 1.3 takes one at a time."""
+    for dim in dims if isinstance(dims, tuple) else (dims,):
+        sizes = sizes.max(dim, keepdim=True)[0]
+    return sizes
+
+
 @probe("e2.58", "structure-threshold")
 def _(d: Any) -> Any:
     four, two = parameter(6, 4, 3, 3), parameter(6, 4)
@@ -584,7 +591,7 @@ def _(d: Any) -> Any:
     for group, (weight, dims) in groups.items():
         for criterion in ("Max", "Mean_Abs"):
             size = weight.detach().abs()
-            value = size.amax(dims, keepdim=True) if criterion == "Max" else size.mean(dims, keepdim=True)
+            value = _largest(size, dims) if criterion == "Max" else size.mean(dims, keepdim=True)
             ordered = value.flatten().sort().values
             middle = len(ordered) // 2
             threshold = float((ordered[middle - 1] + ordered[middle]) / 2)
@@ -633,7 +640,7 @@ def _(d: Any) -> Any:
     ranked = sys.modules["distiller.pruning.ranked_structures_pruner"]
     weight = parameter(8, 4, 3, 3)
     pruner = ranked.LpRankedStructureParameterPruner("p", "Filters", 0.5, ["w"], magnitude_fn=d.norms.max_norm)
-    return zero_filters(mask_of(d, pruner, weight)) == lowest(_absolute(weight).amax((1, 2, 3)), 4)
+    return zero_filters(mask_of(d, pruner, weight)) == lowest(_absolute(weight).flatten(1).max(1)[0], 4)
 
 
 @probe("e9.03", "structure-filters-conv1d")
