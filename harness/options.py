@@ -10,6 +10,7 @@ from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
+from harness.latency.instalments import GOOD_ENOUGH_RATIO
 from harness.latency.verdict import SAME_WITHIN
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
@@ -34,10 +35,19 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
-    option("--group", action="append", metavar="NAME", help="group whose widths are compiled; may be repeated, or all (default: the first)")
+    option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
     option("--builds", type=int, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
-    option("--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on (default: %(default)s)")
+    option(
+        "--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on, at most (default: %(default)s)"
+    )
     option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
+    option(
+        "--good-enough",
+        type=float,
+        default=GOOD_ENOUGH_RATIO,
+        metavar="R",
+        help="stop measuring designed networks at this mean held-out error, 0 never (default: %(default)s)",
+    )
     option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
     option("--also-width", action="append", default=[], metavar="GROUP=N", help="one more width to analyse; may be repeated")
     option("--widths", type=int, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
@@ -141,6 +151,8 @@ def check(config: pytest.Config) -> None:
         raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
     if config.getoption("--compile-only") and config.getoption("--batch-size") > 1:
         raise UsageError("--compile-only with --batch-size: networks are compiled for one image at a time; leave --batch-size out")
+    if not 0 <= config.getoption("--good-enough") < 1:
+        raise UsageError(f"--good-enough={config.getoption('--good-enough')}: give a ratio of at least 0 and below 1, e.g. 0.01")
     if config.getoption("--widths") < 1:
         raise UsageError(f"--widths={config.getoption('--widths')}: give at least 1")
     for option in ("--baseline", "--against"):

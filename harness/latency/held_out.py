@@ -16,7 +16,7 @@ FEWEST = 8  # fewer networks say little about an error
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One network, predicted and measured. measured_s: undisturbed, the predicted figure; median_s: as quoted."""
+    """One network, predicted and measured. measured_s: undisturbed, at the level of all runs together; median_s: as quoted."""
 
     config: PruningConfig
     predicted: Prediction

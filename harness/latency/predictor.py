@@ -145,7 +145,8 @@ class LatencyPredictor:
     def _judged_on(self, held: Sequence[Measurement], usual: float) -> LatencyPredictor:
         """The same model with its stated error, and its interval calibrated on the held-out networks.
 
-        Each of them is judged by an interval into which its own error did not enter.
+        Each of them is judged by an interval into which its own error did not enter, at the usual level of the machine: how
+        far the run in which it was measured was off is known from the fitted networks of that run.
         """
         inside = self.known(self.table.site_map.widths([m.config for m in held if m.config is not None]))
         judged = [m for m, known in zip(held, inside, strict=True) if known]
@@ -154,7 +155,8 @@ class LatencyPredictor:
         configs = [m.config for m in judged if m.config is not None]
         widths = self.table.site_map.widths(configs)
         seconds, sd = self.seconds(widths), self.sd_s(widths)
-        measured = np.array([usual * undisturbed_s(m.latency) for m in judged])
+        levels = np.array([self._solution.level_ratio(m.conditions.before.taken_at) for m in judged])
+        measured = np.array([usual * undisturbed_s(m.latency) for m in judged]) * (1.0 - levels)
         scores = np.abs(measured - seconds) / sd
         fallback = UNJUDGED_WIDENING * self._solution.left_out_scores if len(judged) < FEWEST_CALIBRATING else np.zeros(0)
         rows = []

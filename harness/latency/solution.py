@@ -26,7 +26,8 @@ class Solution:
     """Fitted costs, and what the standard deviation of a prediction is computed from.
 
     table: cost of every layer at every width. parts, component_of, designs: the prior's functions, the component of each (0
-    is the constant) and their matrices over the fitted networks. unit_s: the latency in whose units the weights are.
+    is the constant) and their matrices over the fitted networks. unit_s: the latency in whose units the weights are. levels:
+    how much longer than usual everything took in each run, relative; empty where one run holds (nearly) everything.
     """
 
     table: CostTable
@@ -35,6 +36,11 @@ class Solution:
     designs: tuple[FloatArray, ...]
     posterior: variance_components.Posterior
     unit_s: float
+    levels: tuple[tuple[str, float], ...] = ()
+
+    def level_ratio(self, run: str) -> float:
+        """How much longer than usual everything took in ``run``, relative; 0 for a run of which too little was fitted."""
+        return dict(self.levels).get(run, 0.0)
 
     @property
     def noise_ratio(self) -> float:
@@ -93,7 +99,11 @@ def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequen
     posterior = variance_components.fit(tuple(grams), np.ones(len(widths)), NOISE_FLOOR)
     weights = [posterior.weights(component, design) for component, design in zip(component_of, designs, strict=True)]
     table = CostTable.of(site_map, unit * float(weights[0][0]), parts, [unit * part for part in weights[1:]], widths)
-    return Solution(table, parts, component_of, designs, posterior, unit)
+    found: tuple[tuple[str, float], ...] = ()
+    if levels is not None:
+        told = levels @ posterior.weights(len(names), levels)
+        found = tuple({run: float(level) for run, level in zip(runs, told, strict=True)}.items())
+    return Solution(table, parts, component_of, designs, posterior, unit, found)
 
 
 def _levels(runs: Sequence[str]) -> FloatArray | None:
