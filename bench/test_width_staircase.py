@@ -32,8 +32,8 @@ def pytest_generate_tests(metafunc):
             architecture = architecture_of(name, config.getoption("--dataset"), config.getoption("--data"))
             for first, *_ in width_series.twins(architecture):
                 group = architecture.group(first)
-                narrower = [width for width in width_series.grid(group, config.getoption("--widths")) if width != group.channels]
-                places |= {(first, width): None for width in narrower}
+                widths = width_series.grid(group, config.getoption("--widths"))
+                places |= {(first, width): None for width in widths if len(widths) > 1}
     except HarnessError as error:
         pytest.exit(str(error), returncode=error.exit_code)
     metafunc.parametrize("place", list(places), ids=[f"{group}-{width}" for group, width in places])

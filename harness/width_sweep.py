@@ -9,13 +9,14 @@ from pathlib import Path
 
 from harness.devices.measure import Protocol, Subject
 from harness.errors import RecordError
-from harness.latency.width_series import ROLE, grid
+from harness.latency.width_series import ROLE, grid, set_of
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement
+from harness.records.pruning_config import PruningConfig
 
 # Ten short turns of every width: the interval rests on blocks that lie apart, not on many samples of one moment.
 SWEEP = Protocol(warmup_s=0.005, warmup_rounds=15, rounds=400, min_time_s=0.0, blocks=10, precision_target=None, profile_compiles=0)
@@ -62,19 +63,31 @@ class Sweep:
         )
 
     def group(self, name: str) -> dict[int, Measurement]:
-        """Width to measurement of one group, the full width left out; measures what is not stored and stores it."""
+        """Width to measurement of one group, widest first; measures what is not stored and stores it.
+
+        At the full width stands the dense network that was measured in turns with the others, their anchor.
+        """
         group = self.architecture.group(name)
-        configs = {width: self.architecture.partial({name: width}) for width in grid(group, self.count) if width != group.channels}
-        known = {m.config for m in self.usable}
-        missing = [config for config in configs.values() if config not in known]
+        narrower = [width for width in grid(group, self.count) if width != group.channels]
+        configs = {width: self.architecture.partial({name: width}) for width in narrower}
+        missing = [config for config in configs.values() if config not in self._anchored()]
         if missing:
             wanted = [self.architecture.dense(), *missing]
             subjects = [latency_subject(self.network, config, ROLE, self.batch_size) for config in wanted]
             found = tuple(self.measure_together(subjects))
             self.measured_now += len(found)
             self._keep(found)
-        by_config = {m.config: m for m in self.usable}
-        return {width: by_config[config] for width, config in configs.items()}
+        measured = self._anchored()
+        if not configs:
+            return {}
+        _, anchor = measured[configs[narrower[-1]]]
+        return {group.channels: anchor, **{width: measured[config][0] for width, config in configs.items()}}
+
+    def _anchored(self) -> dict[PruningConfig | None, tuple[Measurement, Measurement]]:
+        """Configuration to its measurement and the dense network's of the same set; what lacks one is left out."""
+        dense = self.architecture.dense()
+        anchors = {set_of(m): m for m in self.usable if m.config == dense}
+        return {m.config: (m, anchors[set_of(m)]) for m in self.usable if m.config != dense and set_of(m) in anchors}
 
     def _keep(self, found: Sequence[Measurement]) -> None:
         architectures = {a.digest: a for a in (*self._stored.architectures, self.architecture)}

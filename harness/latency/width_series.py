@@ -19,6 +19,11 @@ from harness.records.measurement import Measurement
 ROLE = "staircase"  # of measurements taken for this purpose
 
 
+def set_of(measurement: Measurement) -> str:
+    """Which networks were measured in turns: those that share the look at the machine that was taken before them."""
+    return measurement.conditions.before.taken_at
+
+
 def grid(group: ChannelGroup, count: int) -> tuple[int, ...]:
     """Widths to look at, widest first: ``count`` spread evenly, one just below the full width, and 0 where the branch can go."""
     evenly = {max(group.step, round(place * group.channels / count / group.step) * group.step) for place in range(1, count + 1)}
@@ -55,14 +60,14 @@ def measured_series(architecture: Architecture, measurements: Iterable[Measureme
     """
     dense = architecture.dense()
     ours = [m for m in measurements if m.role == ROLE and m.architecture_digest == architecture.digest and m.config is not None]
-    anchors = {_set_of(m): m for m in ours if m.config == dense}
+    anchors = {set_of(m): m for m in ours if m.config == dense}
     points: dict[str, dict[int, WidthCost]] = {}
     if not anchors:
         raise LatencyUnknown(f"no widths of {architecture.network} are measured; run: pytest bench/test_width_staircase.py")
     usual = usual_disturbance(m.latency for m in ours)
     level_s = statistics.median(usual * undisturbed_s(m.latency) for m in anchors.values())
     for measurement in ours:
-        anchor = anchors.get(_set_of(measurement))
+        anchor = anchors.get(set_of(measurement))
         if anchor is None or measurement.config is None or measurement.config == dense:
             continue
         changed = [group for group in architecture.groups if measurement.config.kept(group.name) != group.channels]
@@ -84,11 +89,6 @@ def with_twins(architecture: Architecture, series: Mapping[str, tuple[WidthCost,
 def staircase(architecture: Architecture, measurements: Iterable[Measurement]) -> Staircase:
     """The measured staircase of every group that was swept, or whose twin was; LatencyUnknown when none was."""
     return Staircase.fit(with_twins(architecture, measured_series(architecture, measurements)))
-
-
-def _set_of(measurement: Measurement) -> str:
-    """Networks measured in turns share the look at the machine that was taken before them."""
-    return measurement.conditions.before.taken_at
 
 
 def _scaled(point: WidthCost, scale: float) -> WidthCost:
