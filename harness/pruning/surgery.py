@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -32,7 +33,7 @@ from harness.records.pruning_config import PruningConfig
 Kept = Mapping[str, tuple[int, ...]]  # group -> indices of the channels that stay, ascending
 EXACT_RATIO = 1e-3  # largest difference of logits, relative to the largest logit, that float rounding explains
 
-_proven: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()  # dense network -> architecture digest
+_proven: weakref.WeakKeyDictionary[nn.Module, Architecture] = weakref.WeakKeyDictionary()  # by dense network
 
 
 def prune(model: nn.Module, architecture: Architecture, config: PruningConfig, scores: Mapping[str, Tensor]) -> nn.Module:
@@ -92,19 +93,23 @@ def remove(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Modul
     Raises PruningError for sets that do not fit the groups, and when the result would not be exact.
     """
     _check(architecture, kept)
-    _prove(model, architecture)
-    return _removed(model, architecture, kept)
+    groups = coupling_of(model, architecture.input_shape).groups
+    _prove(model, architecture, groups)
+    return _removed(model, architecture, groups, kept)
 
 
 def zero(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
     """A copy of ``model`` in which every channel that is not in ``kept`` is zero wherever it is produced."""
     _check(architecture, kept)
+    return _zeroed(model, architecture, coupling_of(model, architecture.input_shape).groups, kept)
+
+
+def _zeroed(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...], kept: Kept) -> nn.Module:
     copied = _copy(model)
-    for _, gone in removable_blocks(model):
-        if _is_removed(gone, architecture, kept):
-            for name in gone:
-                _zero(copied.get_submodule(name), slice(None))
-    for group in coupling_of(model, architecture.input_shape).groups:
+    for _, gone in _removed_blocks(model, architecture, kept):
+        for name in gone:
+            _zero(copied.get_submodule(name), slice(None))
+    for group in groups:
         dropped = sorted(set(range(group.channels)) - set(kept[group.name]))
         for span in group.spans:
             if span.side == "out" and dropped:
@@ -113,13 +118,12 @@ def zero(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
 
 
 @torch.inference_mode(False)
-def _removed(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
+def _removed(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...], kept: Kept) -> nn.Module:
     thinned = _copy(model)
-    for block, gone in list(removable_blocks(thinned)):
-        if _is_removed(gone, architecture, kept):
-            remove_branch(thinned, block)
+    for block, _ in _removed_blocks(thinned, architecture, kept):
+        remove_branch(thinned, block)
     modules = dict(thinned.named_modules())
-    for (name, side), indices in _dropped(coupling_of(model, architecture.input_shape).groups, kept).items():
+    for (name, side), indices in _dropped(groups, kept).items():
         if name in modules:
             _slice(modules[name], side, indices)
     _check_runs(thinned, architecture)
@@ -166,12 +170,11 @@ def _check(architecture: Architecture, kept: Kept) -> None:
                 )
 
 
-def _prove(model: nn.Module, architecture: Architecture) -> None:
+def _prove(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...]) -> None:
     """Compare removal with zeroing once per dense network: half of each group, and each branch removed in one of two turns."""
-    names = tuple(group.name for group in coupling_of(model, architecture.input_shape).groups)
-    if names != tuple(group.name for group in architecture.groups):
+    if tuple(group.name for group in groups) != tuple(group.name for group in architecture.groups):
         raise PruningError(f"the network is not the {architecture.network} that its architecture describes; describe it again")
-    if _proven.get(model) == architecture.digest:
+    if _proven.get(model) == architecture:
         return
     random = torch.Generator().manual_seed(0)
     images = torch.randn(2, *architecture.input_shape, generator=random)
@@ -179,13 +182,13 @@ def _prove(model: nn.Module, architecture: Architecture) -> None:
     for turn in range(2):
         gone = set(removable[turn::2])
         kept = {group.name: () if group.name in gone else _half(group.channels, group.step, random) for group in architecture.groups}
-        ours, theirs = (_logits(network, images) for network in (_removed(model, architecture, kept), zero(model, architecture, kept)))
+        ours, theirs = (_logits(make(model, architecture, groups, kept), images) for make in (_removed, _zeroed))
         if float((ours - theirs).abs().max()) > EXACT_RATIO * float(theirs.abs().max()):
             raise PruningError(
                 f"removing channels from {architecture.network} is not exact: an operation mixes channels or does not keep zero; "
                 "write it with convolutions, additions and concatenations"
             )
-    _proven[model] = architecture.digest
+    _proven[model] = architecture
 
 
 def _half(channels: int, step: int, random: torch.Generator) -> tuple[int, ...]:
@@ -221,13 +224,25 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    copied = copy.deepcopy(model)
-    copied.zero_grad(set_to_none=True)
-    return copied
+    """A deep copy without gradients; its parameters, and the many dictionaries that are empty, are copied by the shortest way."""
+    memo: dict[int, object] = {}
+    for module in model.modules():
+        for held in vars(module).values():
+            if type(held) in (dict, OrderedDict, set) and not held:
+                memo[id(held)] = type(held)()
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if type(tensor) in (nn.Parameter, Tensor):
+                copied = tensor.detach().clone()
+                memo[id(tensor)] = nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
+    thinned = copy.deepcopy(model, memo)
+    thinned.zero_grad(set_to_none=True)
+    return thinned
 
 
-def _is_removed(gone: frozenset[str], architecture: Architecture, kept: Kept) -> bool:
-    return any(site.name in gone for site in architecture.layers if site.branch and not kept[site.branch])
+def _removed_blocks(model: nn.Module, architecture: Architecture, kept: Kept) -> list[tuple[str, frozenset[str]]]:
+    """The residual blocks that lose their branch, and the names of the modules that go with it."""
+    gone = {site.name for site in architecture.layers if site.branch and not kept[site.branch]}
+    return [(block, inside) for block, inside in removable_blocks(model) if gone & inside] if gone else []
 
 
 @torch.no_grad()

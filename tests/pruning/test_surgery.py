@@ -263,3 +263,25 @@ def test_weights_that_give_no_finite_logits_are_told() -> None:
 def test_the_architecture_of_another_network_is_refused() -> None:
     with pytest.raises(PruningError, match="is not the resnet20"):
         surgery.shrink(zoo.build("resnet32", IMAGE, 10), dense("resnet20").architecture, dense("resnet20").architecture.uniform(0.5))
+
+
+def test_a_removal_shares_nothing_with_the_dense_network_and_keeps_what_is_tied():
+    """The shortened copy: no common storage, hooks and modes of its own, a parameter used twice still one parameter."""
+
+    class Tied(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+            self.scale = self[1].weight
+
+    dense = Tied().train()
+    dense[0].weight.grad = torch.ones_like(dense[0].weight)
+    copied = surgery._copy(dense)
+    copied.register_forward_hook(lambda *_: None)
+    assert copied.scale is copied[1].weight is not dense[1].weight
+    assert not dense._forward_hooks
+    assert copied[0].weight.grad is None
+    assert copied.training
+    for name, tensor in dense.state_dict().items():
+        other = copied.state_dict()[name]
+        assert torch.equal(tensor, other)
+        assert tensor.data_ptr() != other.data_ptr()
