@@ -18,6 +18,7 @@ from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, finetune
+from harness.training.checkpoint import Checkpoint
 from harness.training.recipes import Recipe
 
 CALIBRATION_IMAGES = 512  # enough for stable activation statistics, under a second on two cores
@@ -79,16 +80,18 @@ def compress(
     criterion: str,
     recipe: Recipe,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Compressed:
     """Prune the dense network to ``config``, fine-tune it by ``recipe``, judge it on the validation split.
 
-    The teacher for distillation, where the recipe asks for it, is the dense network. Raises PruningError for a
+    The teacher for distillation, where the recipe asks for it, is the dense network. checkpoint: where a long fine-tuning
+    leaves its steps, and goes on from. Raises PruningError for a
     configuration that does not fit, TrainingError when training diverges.
     """
     started = time.perf_counter()
     pruned = surgery.prune(network.model, network.architecture, config, network.scores(criterion, dataset, recipe.seed))
     pruned_at = time.perf_counter()
-    tuned = finetune.finetune(pruned, dataset, recipe, teacher=network.model, progress=progress)
+    tuned = finetune.finetune(pruned, dataset, recipe, teacher=network.model, progress=progress, checkpoint=checkpoint)
     tuned_at = time.perf_counter()
     validation = accuracy.evaluate(tuned.model, dataset.validation)
     done = time.perf_counter()

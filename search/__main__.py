@@ -62,7 +62,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     else:
         command_line.folder_name(arguments.name)
     from search import folder as folders
-    from search import journey, report, summary  # after the words are known to be right: torch takes seconds
+    from search import journey, outcome, report, summary  # after the words are known to be right: torch takes seconds
 
     if verb == "explain":
         from search import explain_run
@@ -77,6 +77,8 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         folder = folders.existing(arguments.name, arguments.reports)
         if verb == "report":
             report.write(summary.load(folder))
+    if verb in ("run", "fork", "resume") and not (folder / outcome.CONTENDERS).is_file():
+        return 0  # --proof-seeds=0: there is no comparison to show
     report.print_summary(display.console, summary.load(folder))
     return 0
 

@@ -39,13 +39,14 @@ def run(
     resume: bool = False,
     guard: Callable[[], None] | None = None,
     pool: Callable[[Progress], Pool] | None = None,
+    optimizer_class: type[Optimizer] = Optimizer,
 ) -> CampaignResult:
     """Run a campaign to its end, or go on with an interrupted one.
 
     directory: of the journal. published: configurations to try early, as they are (``space`` must have been made with them as
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
-    or ``workers`` child processes when there are several or a time limit is set. Raises CampaignError, and whatever
+    or ``workers`` child processes when there are several or a time limit is set. optimizer_class: who proposes. Raises CampaignError, and whatever
     ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)
@@ -57,7 +58,7 @@ def run(
         make_pool = pool if pool is not None else _local_pool(settings, evaluate)
         running = Campaign(settings, space, latency, journal, before, observer, guard)
         place = make_pool(running.progress)
-        optimizer = Optimizer(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
+        optimizer = optimizer_class(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
         try:
             running.attach(place, optimizer)
             return running.to_the_end()

@@ -21,6 +21,7 @@ EXPLAINED = (
     "weights",
     "precision",
     "designs",
+    "name",
     "reports",
 )  # a campaign's options that explain takes
 MAX_DROP_POINTS = 100.0
@@ -47,7 +48,11 @@ class Request:
     dask: str | None = None
     resources: str | None = None
     trial_timeout: float | None = None
+    optimizer: str = "smac"
     proof_budget: float = 4.0
+    proof_seeds: int = 1
+    rival: str | None = None
+    from_scratch: bool = False
     max_drop: float | None = None
     max_latency_ms: float | None = None
     pareto: bool = False
@@ -119,7 +124,11 @@ HELP = {
     "pareto": "seek the whole front of latency and accuracy",
     "recipe": "fixed: trials are tuned as the final comparison is; searched: the optimiser chooses learning rate and decay too",
     "share": "take over what other campaigns found out about this very network's accuracy",
+    "optimizer": "who proposes configurations: smac, or random (screened by known latency) as its honest rival",
     "proof_budget": "epochs of fine-tuning for every network of the final comparison",
+    "proof_seeds": "seeds that every network of the final comparison is tuned with; 0 ends the campaign after the search",
+    "rival": "a campaign on this network whose recommendation enters the final comparison, e.g. one with --optimizer=random",
+    "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
     "max_latency_ms": "latency that must be reached, in milliseconds",
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
@@ -226,6 +235,8 @@ def request(arguments: Words) -> Request:
         (asked.patience < 0, f"--patience={asked.patience}: give 0 or more"),
         (asked.workers < 1, f"--workers={asked.workers}: give at least 1"),
         (asked.dask is not None and asked.workers > 1, "--dask and --workers: choose one; the cluster decides how many trials run at once"),
+        (asked.optimizer not in ("smac", "random"), f"--optimizer={asked.optimizer}: choose smac or random"),
+        (asked.proof_seeds < 0, f"--proof-seeds={asked.proof_seeds}: give 0 or more"),
         (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
         (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
         (

@@ -15,16 +15,26 @@ from harness.records.pruning_config import PruningConfig
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
-ROLES = ("dense", "off-the-shelf", "uniform", "optimised", "candidate")
+ROLES = ("dense", "off-the-shelf", "uniform", "random", "optimised", "candidate", "from-scratch")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The same network tuned with one seed: top-1 on the validation split, and on the test split."""
+
+    seed: int
+    validation: Accuracy
+    test: Accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
-    role: one of ``ROLES``; "candidate" is a found network that the validation split did not choose. macs, parameters: of
-    the network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once,
-    after the choice.
+    role: one of ``ROLES``; "random" is what random search found on as many trials, "candidate" a found network that the
+    validation split did not choose, "from-scratch" the optimised one's shape trained from nothing. macs, parameters: of the
+    network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once, after the
+    choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Contender:
     artefact_digest: str
     onnx: str
     source: str = ""
+    repeats: tuple[Repeat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +114,8 @@ def read(folder: Path) -> Outcome:
 
 def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
     accuracies = {split: Accuracy(**entry[split]) for split in ("validation", "test")}
-    return Contender(**{**entry, **accuracies, "config": PruningConfig.of(network, entry["config"])})
+    repeats = tuple(
+        Repeat(one["seed"], Accuracy(**one["validation"]), Accuracy(**one["test"]))
+        for one in entry.get("repeats", ())  # files of one seed have none
+    )
+    return Contender(**{**entry, **accuracies, "repeats": repeats, "config": PruningConfig.of(network, entry["config"])})

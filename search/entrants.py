@@ -1,0 +1,86 @@
+"""Who enters the final comparison: the dense network, published ones, a uniform one, a rival's, and the found ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import CampaignError
+from harness.pruning import off_the_shelf
+from harness.records.architecture import Architecture
+from harness.records.pruning_config import PruningConfig
+from search import choice
+from search.result import CampaignResult
+from search.trial import KnownLatency
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A configuration that enters the final comparison, not yet tuned.
+
+    criterion: which of its channels stay; "" for a network that is trained from nothing.
+    """
+
+    name: str
+    role: str
+    config: PruningConfig
+    criterion: str = "l1"
+    source: str = ""
+
+
+Found = tuple[PruningConfig, str]
+"""A configuration and the criterion that chooses its channels."""
+
+
+def finalists(result: CampaignResult, count: int) -> list[Found]:
+    """The recommended configuration, then those that might be chosen, each configuration once.
+
+    CampaignError when no trial succeeded.
+    """
+    if result.chosen is None:
+        raise CampaignError(
+            "no trial of the campaign succeeded, so there is nothing to compare; look into its journal, then start it again"
+        )
+    ranked = [result.chosen, *choice.finalists(result.standings, result.settings.goal, count), *result.front]
+    distinct: dict[PruningConfig, str] = {}
+    for standing in ranked:
+        distinct.setdefault(standing.config, standing.recipe.criterion)
+    return list(distinct.items())[:count]
+
+
+def entrants(architecture: Architecture, latency: KnownLatency, found: Sequence[Found], rival: Found | None = None) -> list[Entrant]:
+    """Who is compared: dense, the published configurations, a uniform one at the best found one's latency, the found ones.
+
+    found: best first; all start as candidates. rival: what random search recommends, on as many trials.
+    """
+    published = [
+        Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)
+    ]
+    equal = uniform_at(architecture, latency, float(seconds_of(architecture, latency, found[0][0])))
+    drawn = [] if rival is None else [Entrant("random", "random", *rival, source="random search, equal trials")]
+    best = [Entrant(f"optimised-{place}", "candidate", config, criterion) for place, (config, criterion) in enumerate(found, start=1)]
+    return [Entrant("dense", "dense", architecture.dense()), *published, Entrant("uniform", "uniform", equal), *drawn, *best]
+
+
+def from_scratch(chosen: Entrant) -> Entrant:
+    """The chosen network's shape with random weights: [Liu2019]_'s question to every pruned network.
+
+    .. [Liu2019] Z. Liu, M. Sun, T. Zhou, G. Huang, T. Darrell: Rethinking the Value of Network Pruning. ICLR 2019.
+    """
+    return Entrant("from-scratch", "from-scratch", chosen.config, criterion="", source="the optimised shape, trained from nothing")
+
+
+def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig) -> float:
+    """Predicted seconds of one configuration."""
+    row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
+    return float(latency.seconds(row)[0])
+
+
+def uniform_at(architecture: Architecture, latency: KnownLatency, seconds: float) -> PruningConfig:
+    """The uniform keep ratio, in steps of 1 %, whose predicted latency is nearest to ``seconds``."""
+    ratios = np.arange(0.05, 1.0001, 0.01)
+    configs = [architecture.uniform(float(ratio)) for ratio in ratios]
+    rows = np.array([[config.kept(group.name) for group in architecture.groups] for config in configs], dtype=np.int64)
+    return configs[int(np.argmin(np.abs(latency.seconds(rows) - seconds)))]

@@ -1,0 +1,156 @@
+"""The final comparison: who enters, who is chosen, and that a killed one repeats no finished tuning."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from harness.networks import zoo
+from harness.networks.datasets import Dataset, Split
+from harness.pipeline import Network
+from harness.records.accuracy import Accuracy
+from harness.records.pruning_config import PruningConfig
+from harness.training.recipes import Recipe
+from search import outcome, proof, tuning
+from search.entrants import Entrant, entrants, from_scratch, seconds_of, uniform_at
+from search.tuning import Judged, Recipes, Tuned
+
+TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
+RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
+
+
+class ChannelsKept:
+    """A microsecond per channel."""
+
+    def seconds(self, widths: np.ndarray) -> np.ndarray:
+        return widths.sum(axis=1) * 1e-6
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        return Split(torch.randn(count, 1, 16, 16, generator=generator), torch.arange(count) % 4)
+
+    return Dataset("noise", "0" * 16, (1, 16, 16), 4, split(64), split(32), split(32))
+
+
+@pytest.fixture(scope="module")
+def network(dataset: Dataset) -> Network:
+    return Network.wrap("resnet20", zoo.build("resnet20", (1, 16, 16), 4), (1, 16, 16), 4)
+
+
+@pytest.fixture(scope="module")
+def entered(network: Network) -> list[Entrant]:
+    half = network.architecture.uniform(0.5)
+    return [Entrant("dense", "dense", network.architecture.dense()), Entrant("optimised-1", "candidate", half)]
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_everyone_is_entered_once_and_the_uniform_one_is_as_fast_as_the_found_one(network: Network) -> None:
+    architecture, latency = network.architecture, ChannelsKept()
+    best, second = architecture.uniform(0.4), architecture.uniform(0.6)
+    found = entrants(architecture, latency, [(best, "l1"), (second, "fpgm")], rival=(architecture.uniform(0.7), "l1"))
+    names = [entrant.name for entrant in found]
+    assert len(set(names)) == len(names)
+    assert [entrant.role for entrant in found if entrant.role in ("dense", "uniform", "random")] == ["dense", "uniform", "random"]
+    assert [(e.config, e.criterion) for e in found if e.role == "candidate"] == [(best, "l1"), (second, "fpgm")]
+    uniform = next(entrant for entrant in found if entrant.role == "uniform").config
+    assert uniform == uniform_at(architecture, latency, seconds_of(architecture, latency, best))
+    assert seconds_of(architecture, latency, uniform) == pytest.approx(seconds_of(architecture, latency, best), rel=0.02)
+    assert not [e for e in entrants(architecture, latency, [(best, "l1")]) if e.role == "random"]
+
+
+def test_seeds_differ_and_a_second_call_tunes_nothing_again(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def progress(name: str, done: int, steps: int) -> None:
+        if done:
+            seen.append((name, done))
+
+    first = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, progress)
+    assert {name for name, _ in seen} == {f"{e.name}, seed {s} of 2" for e in entered for s in (1, 2)}
+    assert not same(first[1].judged[0].model, first[1].judged[1].model)
+    seen.clear()
+    second = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, progress)
+    assert not seen
+    for ours, theirs in zip(first, second, strict=True):
+        assert [(one.seed, one.validation) for one in ours.judged] == [(one.seed, one.validation) for one in theirs.judged]
+        assert all(same(one.model, other.model) for one, other in zip(ours.judged, theirs.judged, strict=True))
+
+
+def test_a_tuning_that_was_not_written_whole_is_done_again(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    first = tuning.tune(network, dataset, entered[1:], RECIPES, 1, tmp_path, lambda *_: None)
+    (written,) = (tmp_path / tuning.FOLDER).iterdir()
+    (written / "weights.safetensors").write_bytes(b"half")
+    steps: list[int] = []
+    second = tuning.tune(network, dataset, entered[1:], RECIPES, 1, tmp_path, lambda _, done, __: steps.append(done))
+    assert max(steps) == 2  # a quarter of 64 images in batches of 8
+    assert same(first[0].judged[0].model, second[0].judged[0].model)
+
+
+def test_from_scratch_has_the_chosen_shape_and_no_inherited_weights(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    scratch = from_scratch(entered[1])
+    tuned, inherited = tuning.tune(network, dataset, [scratch, entered[1]], RECIPES, 1, tmp_path, lambda *_: None)
+    ours, theirs = tuned.judged[0].model.state_dict(), inherited.judged[0].model.state_dict()
+    assert {name: tensor.shape for name, tensor in ours.items()} == {name: tensor.shape for name, tensor in theirs.items()}
+    kept = theirs["conv1.weight"].flatten()
+    assert torch.corrcoef(torch.stack([ours["conv1.weight"].flatten(), kept]))[0, 1] < 0.9
+
+
+def judged(name: str, role: str, *correct: int) -> Tuned:
+    config = PruningConfig.of("toy", {"conv1": 4})
+    found = tuple(Judged(seed, nn.Identity(), Accuracy(count, 1000)) for seed, count in enumerate(correct))
+    return Tuned(Entrant(name, role, config), found)
+
+
+@pytest.mark.parametrize(
+    ("limit", "ceiling", "expected"),
+    [
+        (0.5, None, "steady"),  # one lucky seed is not enough
+        (3.0, None, "lucky"),
+        (None, 2.5, "steady"),
+        (0.1, None, "accurate"),  # nobody keeps it: the one that misses by least
+        (3.0, 1.5, "lucky"),
+    ],
+)
+def test_the_choice_goes_by_the_mean_over_the_seeds(limit: float | None, ceiling: float | None, expected: str) -> None:
+    entries = [
+        judged("dense", "dense", 950, 950),
+        judged("lucky", "candidate", 950, 900),
+        judged("steady", "candidate", 946, 946),
+        judged("accurate", "candidate", 948, 948),
+    ]
+    seconds = {"lucky": 1.0, "steady": 2.0, "accurate": 3.0}
+    assert proof.choose(entries, seconds, limit, ceiling).name == expected
+
+
+def test_contenders_carry_every_seed_and_survive_the_disk(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
+    contenders = proof.write_contenders(network, dataset, tuned, entered[1], tmp_path)
+    assert [contender.role for contender in contenders] == ["dense", "optimised"]
+    for contender, entry in zip(contenders, tuned, strict=True):
+        assert [repeat.validation for repeat in contender.repeats] == [one.validation for one in entry.judged]
+        assert (contender.validation, contender.test) == (contender.repeats[0].validation, contender.repeats[0].test)
+    told = outcome.Outcome(
+        "n", "c", "resnet20", "noise", "cpu", "f32", 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now"
+    )
+    outcome.write(tmp_path, told)
+    assert outcome.read(tmp_path) == told
+    assert math.isclose(tuned[0].validation_ratio, sum(r.validation.top1_ratio for r in contenders[0].repeats) / 2)
