@@ -1,25 +1,64 @@
 """What a device's own compiler makes of a network, where it can be had without the device: schedule and cost, never a latency."""
 
-from pathlib import Path
+from functools import lru_cache
 
 import pytest
 
-from harness import tables
-from harness.devices.compiling import compile_network
-from harness.pipeline import latency_subject
-from harness.records import benchmark_json
-from harness.records.benchmark_json import BenchmarkFile
+from harness import compiled_sweep, options, tables
+from harness.compiled_sweep import CompiledSweep
+from harness.errors import HarnessError
+from harness.latency import width_series
+from harness.networks import datasets
+from harness.pipeline import Network
+
+QUICK_WIDTHS = 4  # of the one group that is looked at when none is asked for: every width takes the compiler five seconds
+
+pytestmark = pytest.mark.compiles
 
 
-def test_compiled_schedule_and_cost(device, network, config, collected, pytestconfig):
-    """``--compile-only``: the schedule of the network that ``--network`` and ``--config`` name, kept in a file of its own."""
-    if not pytestconfig.getoption("--compile-only"):
-        pytest.skip("no --compile-only was given")
-    compiled = compile_network(device, latency_subject(network, config))
-    path = pytestconfig.getoption("--store") or Path("reports/benchmarks") / device.info.name
-    path.mkdir(parents=True, exist_ok=True)
-    kept = path / f"compiled-{network.name}-{compiled.config.digest if compiled.config else compiled.artefact_digest[:16]}.json"
-    benchmark_json.write(kept, BenchmarkFile((), (network.architecture,), compilations=(compiled,)))
-    collected.texts += [tables.compiled(compiled), f"written: {kept}"]
+@lru_cache
+def architecture_of(name, dataset, data):
+    return Network.by_name(name, datasets.load(dataset, data)).architecture
+
+
+def pytest_generate_tests(metafunc):
+    """One test per group whose widths are compiled: those of ``--group``, or each network's first, as every width takes seconds."""
+    if "group" not in metafunc.fixturenames:
+        return
+    asked, groups = metafunc.config.getoption, {}
+    try:
+        for name in options.network_names(metafunc.config) if asked("--compile-only") else ():
+            architecture = architecture_of(name, asked("--dataset"), asked("--data"))
+            every = [first for first, *_ in width_series.twins(architecture)]
+            for group in every if asked("--group") == ["all"] else asked("--group") or every[:1]:
+                groups[architecture.group(group).name] = None
+    except HarnessError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+    metafunc.parametrize("group", list(groups))
+
+
+@pytest.fixture(scope="session")
+def sweep(device, network, collected, pytestconfig):
+    """The network on the device's compiler, with what was compiled before; at the end, where it is kept."""
+    asked = pytestconfig.getoption
+    made = CompiledSweep(network, device, compiled_sweep.store_path(asked("--store"), device.info.name, network.name, asked("--dataset")))
+    yield made
+    collected.compilations.extend(made.used)
+    collected.texts.append(f"{made.compiled_now} networks compiled now; all are in {made.path}")
+
+
+def test_compiled_schedule_and_cost(sweep, config, collected):
+    """The schedule of the network that ``--network`` and ``--config`` name."""
+    compiled = sweep.config(config)
+    collected.texts.append(tables.compiled(compiled))
     assert compiled.executed_count > 0
-    assert benchmark_json.read(kept).compilations == (compiled,)
+
+
+def test_compiled_widths(sweep, group, collected, pytestconfig):
+    """The compiler's cost against the channels of one group; the other groups stay whole."""
+    if group not in {one.name for one in sweep.network.architecture.groups}:
+        pytest.skip("another network's group")
+    rows = sweep.group(group, pytestconfig.getoption("--widths") if pytestconfig.getoption("--group") else QUICK_WIDTHS)
+    twins = next(names[1:] for names in width_series.twins(sweep.network.architecture) if names[0] == group or group in names)
+    collected.texts.append(compiled_sweep.table(group, rows, sweep.session.info.name, [name for name in twins if name != group]))
+    assert rows[0].legal

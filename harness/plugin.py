@@ -24,6 +24,8 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
+from harness.records.benchmark_json import BenchmarkFile
+from harness.records.compilation import Compilation
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
@@ -41,8 +43,14 @@ class Collected:
     architectures: list[Architecture] = field(default_factory=list)
     accuracies: list[DeviceAccuracy] = field(default_factory=list)
     sensitivities: list[WidthAccuracy] = field(default_factory=list)
+    compilations: list[Compilation] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
+
+    def file(self) -> BenchmarkFile:
+        """Everything that goes into a file."""
+        kept = (self.measurements, self.architectures, self.accuracies, self.sensitivities, self.compilations)
+        return BenchmarkFile(*map(tuple, kept))
 
 
 COLLECTED = pytest.StashKey[Collected]()
@@ -57,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what the options name before anything runs; one line and exit code 2 when it does not exist."""
     config.stash[COLLECTED] = Collected()
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
+    config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
     with _mistakes_end_the_run():
         for name in options.device_names(config):
             options.device_spec(config, name)
@@ -84,8 +93,13 @@ def _is_bench(metafunc: pytest.Metafunc) -> bool:
     return metafunc.definition.path.parent.name == "bench"
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Give tests that record device samples the clock that moves as the device says."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not go with ``--compile-only``; give tests that record device samples the clock that moves as the device says."""
+    only = bool(config.getoption("--compile-only"))
+    other = [item for item in items if item.path.parent.name == "bench" and (item.get_closest_marker("compiles") is not None) != only]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
     for item in items:
         if "record" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=device_clock.CLOCK))
@@ -212,7 +226,17 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the schema number, the architectures and the accuracies to pytest-benchmark's file."""
     found = config.stash[COLLECTED]
-    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies, found.sensitivities))
+    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies, found.sensitivities, found.compilations))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Any:
+    """Write the file of ``--benchmark-json`` also where nothing was timed, before pytest-benchmark warns that it writes none."""
+    benchmarks, found = getattr(session.config, "_benchmarksession", None), session.config.stash[COLLECTED]
+    if benchmarks and benchmarks.json and not benchmarks.benchmarks and (found.compilations or found.accuracies):
+        benchmark_json.write(Path(benchmarks.json), found.file())
+        benchmarks.json = None
+    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)

@@ -139,6 +139,7 @@ def _places() -> list[Path]:
     """Where interpreters usually are: the search path, pyenv, uv, conda, local builds."""
     found = [Path(hit) for minor in range(6, 10) if (hit := shutil.which(f"python3.{minor}"))]
     home = Path.home()
+    found += sorted(Path("/opt/hostedtoolcache/Python").glob("3.*/*/bin/python"))  # of hosted CI runners
     for pattern in (".pyenv/versions/3.*/bin/python", ".local/share/uv/python/cpython-3.*/bin/python3", "miniconda3/envs/*/bin/python"):
         found += sorted(home.glob(pattern), reverse=True)
     return found + sorted(Path("/opt").glob("python*/bin/python3")) + sorted(Path("/usr/local/bin").glob("python3.[6-9]"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,38 +68,51 @@ class Compilation:
         return sum(stage.hardware for stage in self.stages)
 
     @property
+    def view_count(self) -> int:
+        """Stages that do not run: views of other stages' data, among them paddings of odd widths."""
+        return len(self.stages) - self.executed_count
+
+    @property
     def copies(self) -> int:
         """Stages that only move data."""
         return sum(stage.executed and stage.kind in COPY_KINDS for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
-class WidthCost:
-    """What one width of a group costs on a device that was only compiled for.
+class CompiledWidth:
+    """What a compiler made of the network with one group at one width; its cost is in the compiler's own unit, no duration.
 
-    legal: no larger width costs as little. added_stages: stages more than the schedule of the smallest number of stages.
+    legal: worth having, see ``compiled_widths``. added_copies: executed stages that only move data, more than at the widest
+    width. added_views: stages that do not run (paddings and other views of data), more than there.
     """
 
     width: int
     cost: int
     executed_count: int
-    copies: int
     blob_bytes: int
     legal: bool
-    added_stages: int
+    added_copies: int
+    added_views: int
 
 
-def width_costs(by_width: Sequence[tuple[int, Compilation]]) -> tuple[WidthCost, ...]:
-    """The staircase of compiled cost, widest first; RecordError when a width occurs twice."""
+def compiled_widths(by_width: Iterable[tuple[int, Compilation]]) -> tuple[CompiledWidth, ...]:
+    """The staircase of compiled cost, widest first; RecordError when a width occurs twice.
+
+    A legal width is cheaper than every larger legal one and adds no copies: the compiler's cost is the convolution engine's, and
+    the copies that it inserts for odd widths run elsewhere and count nothing. Only in a group none of whose narrower widths
+    does without are widths with copies legal too.
+    """
     ordered = sorted(by_width, key=lambda pair: -pair[0])
     if len({width for width, _ in ordered}) != len(ordered):
         raise RecordError("a width was compiled twice; give each width once")
-    fewest = min((one.executed_count for _, one in ordered), default=0)
-    rows, cheapest = [], None
+    added = {width: one.copies - ordered[0][1].copies for width, one in ordered}
+    copies_allowed = all(copies > 0 for copies in list(added.values())[1:])
+    rows: list[CompiledWidth] = []
     for width, one in ordered:
-        legal = cheapest is None or one.cost < cheapest
-        cheapest = one.cost if cheapest is None else min(cheapest, one.cost)
-        rows.append(WidthCost(width, one.cost, one.executed_count, one.copies, one.blob_bytes, legal, one.executed_count - fewest))
+        cheaper = all(one.cost < larger.cost for larger in rows if larger.legal)
+        legal = cheaper and (copies_allowed or added[width] <= 0)
+        views = one.view_count - ordered[0][1].view_count
+        rows.append(CompiledWidth(width, one.cost, one.executed_count, one.blob_bytes, legal, added[width], views))
     return tuple(rows)
 
 

@@ -13,6 +13,7 @@ import pytest
 from harness.devices.probe import Probe, probe
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import OptionValue, parse
+from tests.devices.ncs2 import ncs2_environment as ncs2_environment
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,17 @@
+"""The NCS2's interpreter for tests that run its real compiler: made once, kept in .cache, skipped with the reason where it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.devices import environment
+from harness.errors import DeviceUnavailable
+
+
+@pytest.fixture(scope="session")
+def ncs2_environment() -> None:
+    """``python -m harness.devices.environment ncs2``, where a Python 3.6 to 3.9 and a package index are there."""
+    try:
+        environment.create(environment.RECIPES["ncs2"])
+    except DeviceUnavailable as reason:
+        pytest.skip(str(reason))
