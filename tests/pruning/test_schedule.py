@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from harness.errors import PruningError, UnknownName, UsageError
 from harness.networks import groups, zoo
-from harness.pruning.off_the_shelf import named_configs
 from harness.pruning.schedule import SCHEDULES, LearningRate, agp_sparsity, off_the_shelf, read_schedule
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -55,12 +54,6 @@ def test_resnet20_schedules_give_the_published_counts(name, macs, resnet20):
     found = {named.name: named for named in off_the_shelf(resnet20)}
     assert resnet20.macs(resnet20.dense()) == 40_813_184
     assert resnet20.macs(found[name].config) == macs
-
-
-def test_the_schedules_are_the_configurations_that_a_campaign_is_compared_with(resnet20, resnet56):
-    for architecture in (resnet20, resnet56):
-        ours = {named.name: named.config for named in off_the_shelf(architecture)}
-        assert all(ours[named.name] == named.config for named in named_configs(architecture))
 
 
 def test_a_network_without_published_schedules_has_none(resnet20):
