@@ -1,7 +1,7 @@
 """How often the verdict errs: planted differences on a simulated noisy clock, or on a real device through a function.
 
 ``python -m harness.latency.calibration`` prints it for three kinds of weather and fails when a limit is missed. All its
-figures are SIMULATED; a benchmark gives ``calibrate`` a function that measures instead.
+figures are SIMULATED; ``harness.calibration`` gives ``calibrate`` a function that measures instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Calibration:
     """What became of ``trials`` comparisons each of two equal networks and of one that is slower by ``planted``.
 
     false: equal networks called faster or slower. found: slower ones called slower. reversed_: slower ones called faster.
-    undecided_equal, undecided_slower: "cannot tell". seconds: what one comparison cost.
+    undecided_equal, undecided_slower: "cannot tell". seconds: what one comparison cost. seen, seen_low, seen_high: median and
+    5th to 95th percentile of the ratios that the planted pairs showed.
     """
 
     trials: int
@@ -44,6 +45,9 @@ class Calibration:
     undecided_equal: int
     undecided_slower: int
     seconds: float
+    seen: float
+    seen_low: float
+    seen_high: float
 
     @property
     def passed(self) -> bool:
@@ -55,7 +59,8 @@ class Calibration:
         return (
             f"{self.false} of {self.trials} equal pairs judged different ({self.undecided_equal} cannot tell), "
             f"{self.found} of {self.trials} slowdowns of {self.planted - 1:.1%} found ({self.undecided_slower} cannot tell, "
-            f"{self.reversed_} reversed), {self.seconds:.3g} s a comparison"
+            f"{self.reversed_} reversed; seen as {self.seen - 1:.2%}, 5th to 95th percentile {self.seen_low - 1:.2%} to "
+            f"{self.seen_high - 1:.2%}), {self.seconds:.3g} s a comparison"
         )
 
 
@@ -67,7 +72,9 @@ def calibrate(measure: Measure, trials: int, planted: float = PLANTED, same_with
     """
     started = time.perf_counter()
     equal = [verdict(*measure(1.0, trial), same_within).outcome for trial in range(trials)]
-    slower = [verdict(*measure(planted, trials + trial), same_within).outcome for trial in range(trials)]
+    planted_pairs = [verdict(*measure(planted, trials + trial), same_within) for trial in range(trials)]
+    slower = [one.outcome for one in planted_pairs]
+    low, middle, high = np.quantile([one.ratio for one in planted_pairs], (0.05, 0.5, 0.95))
     return Calibration(
         trials=trials,
         planted=planted,
@@ -77,6 +84,9 @@ def calibrate(measure: Measure, trials: int, planted: float = PLANTED, same_with
         undecided_equal=equal.count(Outcome.CANNOT_TELL),
         undecided_slower=slower.count(Outcome.CANNOT_TELL),
         seconds=(time.perf_counter() - started) / (2 * trials),
+        seen=float(middle),
+        seen_low=float(low),
+        seen_high=float(high),
     )
 
 
