@@ -49,8 +49,9 @@ class Collected:
 
     def file(self) -> BenchmarkFile:
         """Everything that goes into a file."""
-        kept = (self.measurements, self.architectures, self.accuracies, self.sensitivities, self.compilations)
-        return BenchmarkFile(*map(tuple, kept))
+        return BenchmarkFile(
+            tuple(self.measurements), tuple(self.architectures), tuple(self.accuracies), tuple(self.sensitivities), tuple(self.compilations)
+        )
 
 
 COLLECTED = pytest.StashKey[Collected]()

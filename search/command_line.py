@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from search.goals import Goal
 
-VERBS = ("run", "resume", "show", "report", "fork", "explain", "compare")
+VERBS = ("run", "resume", "show", "report", "fork", "explain", "compare", "experiment")
 EXPLAINED = (
     "device",
     "network",
@@ -59,6 +59,7 @@ class Request:
     recipe: str = "fixed"
     share: bool = True
     space: str = "layer"
+    compiled_for: str | None = None
     designs: int = 150
     rounds: int = 1500
     seed: int = 0
@@ -132,6 +133,7 @@ HELP = {
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
     "max_latency_ms": "latency that must be reached, in milliseconds",
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
+    "compiled_for": "take the legal widths from this device's own compiler, which needs no device (ncs2); latencies stay those of --device",
     "designs": "designed networks to measure for the latency predictor, when none are stored",
     "rounds": "latency samples of every network in the final comparison",
     "seed": "of the optimiser, the splits' order and the training",
@@ -169,6 +171,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--trials", type=int, default=100, help="trials of every method")
     compare.add_argument("--seeds", type=int, default=5, help="seeds of every method, each on its own instance of the problem")
     compare.add_argument("--folder", type=Path, default=Path("reports/compare"), help="where runs, table and plot are stored")
+    _add_experiment(verbs.add_parser("experiment", help="the whole experiment: baselines, campaigns, comparisons and one page about them"))
     for verb, text in (
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),
@@ -178,6 +181,17 @@ def parser() -> argparse.ArgumentParser:
         after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
     return top
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", action="append", help="only this network's study; may be repeated (default: all)")
+    parser.add_argument("--dataset", default="fashion-mnist", help=HELP["dataset"])
+    parser.add_argument("--data", type=Path, help=HELP["data"])
+    parser.add_argument("--device", default="cpu", help=HELP["device"])
+    parser.add_argument(
+        "--quick", action="store_true", help="every step on digits with the least budgets, in minutes; proves the way, not the point"
+    )
+    parser.add_argument("--reports", type=Path, help="where everything is stored (default: reports, with --quick reports/quick)")
 
 
 def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:

@@ -18,6 +18,7 @@ from harness.training import accuracy, baseline, recipes
 from search import campaign, entrants, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, tuning, workers
 from search import folder as folders
 from search.command_line import Request
+from search.compiled_widths import find_or_compile, of_campaign, replaced
 from search.display import Display
 from search.entrants import Entrant, Found
 from search.evaluation import PipelineEvaluate
@@ -100,6 +101,10 @@ def stored_latencies(request: Request, network: Network, display: Display) -> St
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
     display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
+    if request.compiled_for is not None:
+        with display.timed("widths by the compiler"):
+            found = find_or_compile(bench_of(request), request.compiled_for, network.architecture, display.say)
+        display.say(found.sentence())
     return stored
 
 
@@ -112,6 +117,9 @@ def space_of(request: Request, network: Network, stored: Stored, dataset: str) -
     """The legal configurations, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
     legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
+    if request.compiled_for is not None:
+        folder, bench = request.campaigns / str(request.name), bench_of(request)
+        legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
     recipe = recipes.tuning_recipe(dataset, request.budget)
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
