@@ -31,15 +31,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of as many cells as there are columns. caption: what the small figures mean."""
+    """Rows of as many cells as there are columns. caption: what the small figures mean. title: where several stand together."""
 
     name: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
+    title: str = ""
 
     def undrawn(self) -> Table:
         """The same without the columns that hold bars only, for places where nothing can be drawn."""
         kept = [place for place, column in enumerate(self.columns) if not column.drawn]
         rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
-        return Table(self.name, tuple(self.columns[place] for place in kept), rows, self.caption)
+        return Table(self.name, tuple(self.columns[place] for place in kept), rows, self.caption, self.title)

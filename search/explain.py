@@ -1,4 +1,4 @@
-"""Which part of a network costs what on a device, and what to prune next: figures from stored measurements, as tables."""
+"""Which part of a network costs what on a device, and what to prune next: figures from stored measurements, never invented ones."""
 
 from __future__ import annotations
 
@@ -6,181 +6,142 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import RecordError, UsageError
-from harness.latency import explain, ledger, roof
+from harness.latency import explain, ledger, shares
 from harness.latency.effects import Effect, KindCost, effects, kinds
-from harness.latency.explain import Advice, Share
+from harness.latency.explain import LEAST_POINTS, Advice, WidthLoss
 from harness.latency.predictor import LatencyPredictor
+from harness.latency.shares import MEASURED, PREDICTED, Account
 from harness.latency.staircase import Staircase, WidthCost, predicted_series
 from harness.records.measurement import Measurement
 from harness.records.width_accuracy import WidthAccuracy
-from harness.tables import duration
-from search.cells import Cell, Column, Table
+from search.drop import drop
+
+ESTIMATED = "estimated"  # of accuracies: by the surrogate, from a campaign's trials
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Accuracy lost when one group alone is narrowed, and where it comes from.
+
+    kind: "measured" on the validation split, or "estimated" by a campaign's surrogate. least_points: the smallest loss that
+    can be told. told: a sentence about it.
+    """
+
+    kind: str
+    losses: tuple[WidthLoss, ...]
+    least_points: float
+    told: str
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that is known about a network's costs on a device.
+    """Everything that is known about a dense network's costs on a device.
 
-    whole_s: the dense network. series: what the savings were read off, "measured" or "predicted" widths. notes: what is
-    missing or doubtful, one sentence each.
+    account: its latency, divided. series: what the savings were read off, "measured" or "predicted" widths. analysis: None where
+    no accuracy is known. notes: what is missing or doubtful, one sentence each. provenance: of all latencies, "measured" or
+    "SIMULATED"; predictions rest on those.
     """
 
     network: str
     device: str
-    whole_s: float
+    provenance: str
+    account: Account
     series: str
     staircase: Staircase
-    layers: tuple[Share, ...]
-    stages: tuple[Share, ...]
+    analysis: Analysis | None
     advice: tuple[Advice, ...]
     effects: tuple[Effect, ...]
     kinds: tuple[KindCost, ...]
     notes: tuple[str, ...]
 
     @property
-    def headline(self) -> str:
-        """What to do, in one sentence."""
-        best = next((one for one in self.advice if not one.in_vain), None)
-        if best is None:
-            return f"No single group of {self.network} is worth narrowing on {self.device}."
-        lost = "" if best.points_lost is None else f" for {best.points_lost:.2f} points of validation top-1"
-        share = best.saved_s / self.whole_s
-        cut = f"{best.group} from {best.width} to {best.next_width} channels"
-        return f"Prune this next: {cut} saves {duration(best.saved_s)} ({share:.1%}){lost}."
+    def next(self) -> Advice | None:
+        """The cut to make next; None where none is worth making."""
+        return next((one for one in self.advice if not one.in_vain), None)
 
 
 def of(
     predictor: LatencyPredictor,
     dense: Measurement | None,
     measured: Mapping[str, Sequence[WidthCost]],
-    losses: Sequence[WidthAccuracy],
+    analysis: Analysis | None,
+    notes: Sequence[str] = (),
 ) -> Explanation:
-    """Explain the network of ``predictor``; measured: swept widths per group, empty to take the latency model's."""
-    architecture, precision = predictor.architecture, predictor.conditions.precision
-    config, notes = architecture.dense(), []
-    layers = roof.predicted_layers(predictor, config, precision)
-    whole_s = predictor.predict(config).seconds
-    if dense is None:
-        notes.append("Layers are predicted: no profiled run of the dense network is stored.")
+    """Explain the network of ``predictor``; measured: swept widths per group, empty to take the latency model's.
+
+    dense: a profiled run of the dense network, where there is one. notes: said before what is found here.
+    """
+    architecture, conditions = predictor.architecture, predictor.conditions
+    account, doubts = _account(predictor, dense)
+    told = [*notes, *doubts]
+    if measured:
+        series = {name: tuple(points) for name, points in measured.items()}
+        if left := [group.name for group in architecture.groups if group.name not in series]:
+            told.append(f"No widths of {', '.join(left)} are measured; they are left out of what to prune.")
     else:
-        try:
-            balanced = ledger.balance(dense, architecture)
-        except RecordError as error:
-            notes.append(f"Layers are predicted: {error}.")
-        else:
-            if balanced.balanced:
-                layers, whole_s = roof.measured_layers(balanced, architecture, config, precision), balanced.whole_s
-            else:
-                notes.append(f"Layers are predicted: the profiled run leaves {balanced.remainder_ratio:.0%} unexplained, it was noisy.")
-    series = {name: tuple(points) for name, points in measured.items()}
-    for group in architecture.groups if not series else ():
-        try:
-            widths = [*([0] if group.removable else []), *range(group.step, group.channels + 1, group.step)]
-            series[group.name] = predicted_series(predictor, group.name, widths=widths)
-        except UsageError as error:
-            notes.append(f"{group.name}: {error}.")
-    if not losses:
-        notes.append("Accuracy was not analysed, groups are sorted by time alone; run: pytest bench/test_sensitivity.py")
+        series, unknown = _predicted_widths(predictor)
+        told += ["Widths are not measured: savings are the latency model's, which smooths small steps.", *unknown]
+    if analysis is None:
+        told.append("Accuracy is not analysed: groups are sorted by time alone.")
     staircase = Staircase.fit(series)
+    losses, least = ((), LEAST_POINTS) if analysis is None else (analysis.losses, analysis.least_points)
     return Explanation(
         architecture.network,
-        predictor.conditions.device.name,
-        whole_s,
-        "measured" if measured else "predicted",
+        conditions.device.name,
+        "SIMULATED" if conditions.device.simulated else MEASURED,
+        account,
+        MEASURED if measured else PREDICTED,
         staircase,
-        explain.shares(layers, whole_s),
-        explain.shares(layers, whole_s, by_stage=True),
-        explain.prune_next(architecture, staircase, losses, layers),
+        analysis,
+        explain.prune_next(architecture, staircase, losses, account.costs, least),
         effects(predictor),
-        kinds(predictor),
-        tuple(notes),
+        kinds(predictor, account),
+        tuple(told),
     )
 
 
-def tables(told: Explanation) -> tuple[tuple[str, Table], ...]:
-    """Titled tables in the order in which a reader asks for them."""
-    return (
-        (f"Prune this next (savings at {told.series} widths)", _advice(told)),
-        ("Stages", _shares("stages", told.stages)),
-        ("Layers", _shares("layers", told.layers)),
-        ("Width and depth", _effects(told)),
-        ("Kernel, stride and resolution", _kinds(told)),
+def analysed(points: Sequence[WidthAccuracy]) -> Analysis | None:
+    """A measured analysis; None of no points. The smallest loss that can be told is one image of the split."""
+    if not points:
+        return None
+    first = points[0]
+    losses = []
+    for point in points:
+        lost = drop(point.accuracy, point.dense)
+        losses.append(WidthLoss(point.group, point.channels, lost.points, lost.low, lost.high))
+    least = max(LEAST_POINTS, 100 / first.dense.total)
+    told = (
+        f"Accuracy: each group of coupled channels narrowed alone, by {first.criterion}, batch norm recalibrated and nothing trained, on "
+        f"the {first.dense.total} validation images of {first.dataset}, of which the dense network answers {first.dense.top1_ratio:.2%}; "
+        f"one image is {100 / first.dense.total:.2f} points."
     )
+    return Analysis(MEASURED, tuple(losses), least, told)
 
 
-def _advice(told: Explanation) -> Table:
-    rows = []
-    for one in told.advice:
-        lost, rate = one.points_lost, one.seconds_per_point
-        rows.append(
-            (
-                Cell(one.group),
-                Cell(f"{one.width} → {one.next_width}" if one.next_width is not None else f"{one.width}"),
-                Cell("nothing" if one.in_vain else f"{duration(one.saved_s)} ± {duration(2 * one.saved_sd_s)}"),
-                Cell("" if lost is None else f"{lost:.2f}"),
-                Cell("" if rate is None else f"{rate * 1e3:.4g}"),
-                Cell(duration(one.at_most_s)),
-                Cell(one.reason),
-            )
-        )
-    headings = ("group", "next useful width", "saves", "points lost", "ms per point", "at most", "why not more")
-    columns = tuple(Column(heading, numeric=place in (2, 3, 4, 5)) for place, heading in enumerate(headings))
-    caption = f"± two standard errors; losses below {explain.LEAST_POINTS} points count as that much"
-    return Table("advice", columns, tuple(rows), caption)
+def _account(predictor: LatencyPredictor, dense: Measurement | None) -> tuple[Account, list[str]]:
+    """The dense network's latency, divided by measurement where that is sound, and else by the model; with what is doubtful."""
+    architecture, precision = predictor.architecture, predictor.conditions.precision
+    config = architecture.dense()
+    if dense is None:
+        return shares.predicted(predictor, config, precision), ["Layers are predicted: no profiled run of the dense network is stored."]
+    try:
+        balanced = ledger.balance(dense, architecture)
+    except RecordError as error:
+        return shares.predicted(predictor, config, precision), [f"Layers are predicted: {error}."]
+    account = shares.measured(balanced, dense.latency.interval_s, architecture, config, precision)
+    if balanced.balanced or not account.costs:
+        return account, []
+    return account, [
+        f"The profiled run leaves {balanced.remainder_ratio:.0%} of the latency to no layer, more than {ledger.REMAINDER_LIMIT:.0%}: "
+        "trust layers' times relative to each other only, or profile again on a quiet machine."
+    ]
 
 
-def _shares(name: str, shares: Sequence[Share]) -> Table:
-    rows = tuple(
-        (
-            Cell(one.name),
-            Cell(duration(one.seconds)),
-            Cell(f"{one.ratio:.1%}"),
-            Cell(f"{one.low_ratio:.1%}–{one.high_ratio:.1%}"),
-            Cell("" if one.bound is None else str(one.bound)),
-        )
-        for one in shares
-    )
-    columns = (Column(name[:-1], numeric=False), Column("time"), Column("share"), Column("95 % interval"), Column("bound", numeric=False))
-    return Table(name, columns, rows)
-
-
-def _effects(told: Explanation) -> Table:
-    rows = tuple(
-        (
-            Cell(one.kind),
-            Cell(one.change),
-            Cell(f"{one.saved_s / told.whole_s:.1%}"),
-            Cell(f"{one.low_s / told.whole_s:.1%} to {one.high_s / told.whole_s:.1%}"),
-            Cell(f"{one.saved_macs_ratio:.1%}"),
-        )
-        for one in told.effects
-    )
-    columns = (
-        Column("effect of", numeric=False),
-        Column("change", numeric=False),
-        Column("saves"),
-        Column("95 % interval"),
-        Column("of MACs"),
-    )
-    return Table("effects", columns, rows, "Predicted from stored measurements; shares of the dense network's latency and work.")
-
-
-def _kinds(told: Explanation) -> Table:
-    rows = tuple(
-        (
-            Cell(one.kind),
-            Cell(str(one.layers)),
-            Cell(duration(one.seconds)),
-            Cell(f"{one.low_s * 1e6:.1f} to {one.high_s * 1e6:.1f} µs"),
-            Cell(f"{one.seconds_per_mmac * 1e6:.1f} µs"),
-        )
-        for one in told.kinds
-    )
-    columns = (
-        Column("kind of layer", numeric=False),
-        Column("layers"),
-        Column("time"),
-        Column("95 % interval"),
-        Column("per million MACs"),
-    )
-    return Table("kinds", columns, rows, "Predicted from stored measurements.")
+def _predicted_widths(predictor: LatencyPredictor) -> tuple[dict[str, tuple[WidthCost, ...]], list[str]]:
+    found, unknown = {}, []
+    for group in predictor.architecture.groups:
+        try:
+            found[group.name] = predicted_series(predictor, group.name)
+        except UsageError as error:
+            unknown.append(f"{group.name}: {error}.")
+    return found, unknown

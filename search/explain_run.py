@@ -1,100 +1,196 @@
-"""``python -m search explain``: measure what is missing through the bench suites, explain, print, and write Markdown."""
+"""``python -m search explain``: find or measure what is missing through the bench suites, explain, print, and write Markdown."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.errors import LatencyUnknown
-from harness.latency.width_series import measured_series, with_twins
+from harness.errors import CampaignError, HarnessError
+from harness.latency.staircase import Staircase
 from harness.networks import datasets
-from harness.records import benchmark_json
-from harness.records.architecture import Architecture
-from harness.records.benchmark_json import BenchmarkFile
-from harness.records.conditions import Conditions
+from harness.networks.datasets import Dataset
 from harness.training.stored_sensitivity import weights_digest
-from search import explain, journey, measurements
+from search import cost_tables, cost_words, explain, folder, journey, known_costs, measurements, report, whole_file
+from search.cells import Cell, Table
 from search.command_line import Request
 from search.display import Display
 from search.explain import Explanation
+from search.journey import Subject
+from search.known_costs import SENSITIVITY, Found
+from search.measurements import Stored
+from search.outcome import MEASUREMENTS
 
-STAIRCASE, SENSITIVITY = "test_width_staircase.py", "test_sensitivity.py"
+STAIRCASE_SUITE, SENSITIVITY_SUITE = "test_width_staircase.py", "test_sensitivity.py"
+CRITERION = "l1"  # the suite's default: which channels stay
+_OF_SUBJECT = ("network", "dataset", "device", "precision")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is explained. campaign: the folder whose network and measurements are taken; None where there is none."""
+
+    request: Request
+    campaign: Path | None
+
+    @property
+    def benchmarks(self) -> Path:
+        """Where this device's measurements are stored."""
+        return self.request.reports / "benchmarks" / self.request.device
 
 
 def run(request: Request, display: Display) -> Path:
-    """Explain the dense network that ``request`` names; returns the Markdown file. Raises the harness's errors."""
-    dataset = datasets.load(request.dataset, request.data)
-    subject = journey.dense_network(request, dataset, display)
-    architecture = subject.network.architecture
-    stored = journey.stored_latencies(request, subject.network, display)
-    dense = [m for m in stored.file.measurements if m.layers and m.config == architecture.dense()]
-    weights = [] if request.weights is None else [f"--weights={request.weights}"]
-    widths = _found_or_measured(request, "widths", STAIRCASE, [f"--store={request.reports / 'benchmarks'}"], display, architecture)
-    analysed = _found_or_measured(
-        request, "sensitivity", SENSITIVITY, weights, display, architecture, weights_digest(subject.network.model)
-    )
-    usable = _under(widths, stored.predictor.conditions)
-    try:
-        series = with_twins(architecture, measured_series(architecture, usable.measurements))
-    except LatencyUnknown:
-        series = {}
-    told = explain.of(stored.predictor, dense[-1] if dense else None, series, analysed.sensitivities)
+    """Explain the dense network that ``request`` names; returns the Markdown file. Raises the harness's errors.
+
+    A campaign's network and measurements are taken where there is one (``--name`` chooses it), other stored figures where they are
+    about the same network, images and conditions; what is missing is measured, and said.
+    """
+    asked = _asked(request, display)
+    dataset = datasets.load(asked.request.dataset, asked.request.data)
+    subject = journey.dense_network(asked.request, dataset, display)
+    stored = _latencies(asked, subject, display)
+    conditions = stored.predictor.conditions
+    dense = [m for m in stored.file.measurements if m.layers and m.config == subject.network.architecture.dense()]
+    dense = [m for m in dense if not m.conditions.differences(conditions)]
+    widths, notes = _widths(asked, subject, stored, display)
+    analysed = _sensitivities(asked, subject, dataset, widths, display)
+    told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(analysed.points), notes)
     show(told, display.console)
-    path = request.reports / "explain" / f"{_stem(request)}-{request.device}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(markdown(told), encoding="utf-8")
+    path = asked.request.reports / "explain" / f"{_stem(asked.request)}-{asked.request.device}.md"
+    whole_file.write(path, markdown(told, request.command.replace("search run", "search explain", 1)))
     display.say(f"written: {path}")
     return path
 
 
 def show(told: Explanation, console: Console) -> None:
     """The whole explanation on a terminal."""
-    console.print(Text(told.headline, style="bold"))
-    for note in told.notes:
-        console.print(Text(note, style="yellow"))
-    for title, table in explain.tables(told):
-        drawn = RichTable(title=title, title_justify="left", box=None, caption=table.caption or None, caption_justify="left")
-        for column in table.columns:
-            drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
-        for row in table.rows:
-            drawn.add_row(*(Text(cell.text) for cell in row))
-        console.print(drawn)
+    console.print(Text(cost_words.headline(told), style="bold"))
+    for sentence in cost_words.sentences(told):
+        console.print(Text(sentence, style="yellow" if told.notes and sentence.endswith(told.notes[-1]) else ""))
+    for table in cost_tables.tables(told):
+        console.print(_drawn(table.undrawn()))
 
 
-def markdown(told: Explanation) -> str:
+def markdown(told: Explanation, repeat: str) -> str:
     """The same as Markdown."""
-    parts = [f"# {told.network} on {told.device}: what costs what\n\n**{told.headline}**\n"]
-    parts += [f"* {note}" for note in told.notes]
-    for title, table in explain.tables(told):
+    parts = [f"# {told.network} on {told.device}: what costs what\n\n**{cost_words.headline(told)}**\n"]
+    parts += [f"{sentence}\n" for sentence in cost_words.sentences(told)]
+    for drawn in cost_tables.tables(told):
+        table = drawn.undrawn()
         rows = [[column.heading for column in table.columns], ["--:" if column.numeric else ":--" for column in table.columns]]
-        rows += [[cell.text.replace("|", "\\|") for cell in row] for row in table.rows]
-        parts.append(f"\n## {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
-        parts += [f"\n{table.caption}"] if table.caption else []
+        rows += [[report.markdown_cell(cell) for cell in row] for row in table.rows]
+        parts.append(f"## {table.title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{table.caption}\n")
+    parts.append(f"Written by `{repeat}`.")
     return "\n".join(parts) + "\n"
 
 
-def _found_or_measured(
-    request: Request, folder: str, suite: str, words: list[str], display: Display, architecture: Architecture, weights: str = ""
-) -> BenchmarkFile:
-    """The stored answer of a suite about this architecture (and these weights, where they matter), or a new one."""
-    path = request.reports / "benchmarks" / request.device / folder / f"explained-{_stem(request)}.json"
-    if path.is_file():
-        file = benchmark_json.read(path)
-        timed = [m for m in file.measurements if m.architecture_digest == architecture.digest]
-        if any(point.weights_digest == weights for point in file.sensitivities) if weights else timed:
-            display.say(f"{folder}: {path}")
-            return file
-    measurements.run_bench([suite], path, [*journey.bench_of(request).options(), *words], display.say)
-    return benchmark_json.read(path)
+def _asked(request: Request, display: Display) -> _Asked:
+    """The request with the subject of its campaign: of ``--name``, or of the newest one about the same network."""
+    if request.name is not None:
+        found = folder.existing(request.name, request.reports)
+        theirs = folder.read_request(found)
+        kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, "data")}
+        return _Asked(replace(request, **kept, weights=found / folder.DENSE), found)
+    if request.weights is not None:
+        return _Asked(request, None)
+    for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):
+        try:
+            theirs = folder.read_request(path.parent)
+        except CampaignError as error:
+            display.say(f"passing over {path.parent}: {error}")
+            continue
+        if all(getattr(theirs, key) == getattr(request, key) for key in _OF_SUBJECT) and (path.parent / folder.DENSE).is_file():
+            display.say(f"dense network and latencies: those of campaign {path.parent.name}")
+            return _Asked(replace(request, weights=path.parent / folder.DENSE, name=path.parent.name), path.parent)
+    return _Asked(request, None)
 
 
-def _under(file: BenchmarkFile, conditions: Conditions) -> BenchmarkFile:
-    kept = tuple(m for m in file.measurements if not m.conditions.differences(conditions))
-    return BenchmarkFile(kept, file.architectures)
+def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
+    if asked.campaign is None:
+        return journey.stored_latencies(asked.request, subject.network, display)
+    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, asked.request.precision)
+    judged = stored.predictor.held_out
+    display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
+    display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
+    return stored
+
+
+def _widths(asked: _Asked, subject: Subject, stored: Stored, display: Display) -> tuple[Found, tuple[str, ...]]:
+    """Measured widths, found or made now; none, with the reason, where they cannot be had under the conditions of ``stored``."""
+    architecture, conditions = subject.network.architecture, stored.predictor.conditions
+    found = known_costs.widths(asked.benchmarks, architecture, conditions, (stored.path, stored.file))
+    for reason in found.passed_over:
+        display.say(f"widths: passing over {reason}")
+    if found.path is None:
+        made = asked.benchmarks / "explained" / f"{_stem(asked.request)}-widths.json"
+        words = [*journey.bench_of(asked.request).options(), f"--store={asked.request.reports / 'benchmarks'}"]
+        try:
+            measurements.run_bench([STAIRCASE_SUITE], made, words, display.say)
+        except HarnessError as error:
+            if asked.campaign is None:
+                raise
+            display.say(f"error: {error}")
+            return found, ("Widths could not be measured on this machine: the device of the campaign did not answer.",)
+        found = known_costs.widths(asked.benchmarks, architecture, conditions)
+    if found.path is None:
+        told = f"Measured widths do not belong to these latencies: {found.passed_over[0]}." if found.passed_over else ""
+        return found, (told,) if told else ()
+    display.say(f"widths: {found.path}")
+    return found, ()
+
+
+def _sensitivities(asked: _Asked, subject: Subject, dataset: Dataset, widths: Found, display: Display) -> Found:
+    architecture, digest = subject.network.architecture, weights_digest(subject.network.model)
+
+    def look() -> Found:
+        return known_costs.sensitivities(asked.benchmarks, architecture, digest, dataset.digest, CRITERION)
+
+    found = look()
+    for reason in found.passed_over:
+        display.say(f"sensitivity: passing over {reason}")
+    if found.path is None:
+        path = asked.benchmarks / SENSITIVITY / f"{_stem(asked.request)}-{digest[:8]}.json"
+        weights = [] if asked.request.weights is None else [f"--weights={asked.request.weights}"]
+        words = [*journey.bench_of(asked.request).options(), *weights, f"--criterion={CRITERION}"]
+        words += [f"--also-width={group}={width}" for group, width in _useful(widths)]
+        measurements.run_bench([SENSITIVITY_SUITE], path, words, display.say)
+        found = look()
+    if found.path is None:
+        raise CampaignError(f"the sensitivity just analysed cannot be used: {'; '.join(found.passed_over)}; run the command again")
+    display.say(f"sensitivity: {found.path}")
+    return found
+
+
+def _useful(widths: Found) -> list[tuple[str, int]]:
+    """The next useful width of every measured group, where accuracy must be known exactly."""
+    if not widths.series:
+        return []
+    staircase = Staircase.fit(widths.series)
+    found = [(group, staircase.next_useful(group, staircase.points(group)[0].width)) for group in staircase.groups]
+    return [(group, useful.width) for group, useful in found if useful is not None]
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(
+        title=f"\n{table.title}", title_justify="left", box=None, caption=table.caption or None, caption_justify="left", pad_edge=False
+    )
+    for column in table.columns:
+        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(_text(cell) for cell in row))
+    return drawn
+
+
+def _text(cell: Cell) -> Text:
+    told = Text(cell.text)
+    for small in (cell.spread, cell.note):
+        if small:
+            told.append(f"\n{small}" if told else small, style="dim")
+    return told
 
 
 def _stem(request: Request) -> str:

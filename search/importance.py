@@ -6,15 +6,29 @@ statistics over random samples say much less about layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.latency.explain import WidthLoss
+from harness.records.architecture import Architecture
+from search.recipe_ranges import RecipeRanges
 from search.space import SearchSpace
 from search.surrogate import DropModel
 from search.trial import Floats, KnownLatency, Trial, TuningChoice
 
+FEWEST_TRIALS = 12  # below, the surrogate says of a single group what its prior says
+_ONE = TuningChoice()
+FIXED = RecipeRanges(  # of recipes that are not told apart
+    (_ONE.criterion,),
+    (_ONE.schedule,),
+    (_ONE.learning_rate, _ONE.learning_rate),
+    (_ONE.weight_decay, _ONE.weight_decay),
+    (_ONE.label_smoothing, _ONE.label_smoothing),
+    (_ONE.distillation, _ONE.distillation),
+)
+_Z_975 = 1.96
 RECIPE_STEPS = 9  # values of each recipe number that are compared
 
 
@@ -79,6 +93,37 @@ def group_importance(space: SearchSpace, latency: KnownLatency, trials: Sequence
         for column, name in enumerate(space.names)
     ]
     return tuple(sorted(found, key=lambda one: (one.hypothetical, -one.cost_points)))
+
+
+def single_losses(
+    architecture: Architecture, trials: Sequence[Trial], widths: Mapping[str, Sequence[int]]
+) -> tuple[int, float, tuple[WidthLoss, ...]]:
+    """Points lost, by the surrogate, with one group alone at each of its ``widths`` and all others dense.
+
+    Answers how many trials that rests on, their length in epochs, and the losses with their 95 % intervals; no losses where the longest
+    trials are fewer than ``FEWEST_TRIALS``, nor at widths narrower than any of them tried. Recipes are taken to be alike: their
+    differences count as noise.
+    """
+    longest = max((one.request.budget_epochs for one in trials if one.outcome.ok), default=0.0)
+    usable = [one for one in trials if one.outcome.ok and one.request.budget_epochs == longest]
+    if len(usable) < FEWEST_TRIALS:
+        return len(usable), longest, ()
+    every = {g.name: (*([0] if g.removable else []), *range(g.step, g.channels + 1, g.step)) for g in architecture.groups}
+    space = SearchSpace(architecture, every, FIXED)
+    known = space.features(np.stack([space.encode(one.request.config, space.start) for one in usable]))
+    model = DropModel().update(known, np.asarray([one.outcome.drop_points for one in usable]))
+    least = {group.name: min(one.request.config.kept(group.name) for one in usable) for group in architecture.groups}
+    cases = [(name, one) for name, wanted in widths.items() for one in wanted if least[name] <= one < architecture.group(name).channels]
+    if not cases:
+        return len(usable), longest, ()
+    cut = np.stack([space.encode(architecture.partial({name: width}), space.start) for name, width in cases])
+    dense = np.repeat(space.encode(architecture.dense(), space.start)[None], len(cases), axis=0)
+    mean, deviation = model.difference(space.features(cut), space.features(dense))
+    losses = tuple(
+        WidthLoss(name, width, float(lost), float(lost - _Z_975 * sd), float(lost + _Z_975 * sd))
+        for (name, width), lost, sd in zip(cases, mean, deviation, strict=True)
+    )
+    return len(usable), longest, losses
 
 
 def recipe_importance(space: SearchSpace, trials: Sequence[Trial], row: Floats) -> tuple[RecipeImportance, ...]:

@@ -1,14 +1,17 @@
-"""Where the time goes before and after: layers of the dense and of the optimised network side by side.
+"""Where the time goes before and after: layers of the dense and of the optimised network side by side, each side a ledger.
 
-An executed node is credited to the convolution or linear layer that was fused into it; a node that holds several of them
-is shared out by their multiply-accumulates. What belongs to no layer (copies, reorders, pooling) keeps a row by its kind.
+Whole = layers + named remainder, on both sides. An executed node is credited to the layers that were fused into it; where one
+kernel runs several of them, on either side, they share a row, for nothing tells how much of it is whose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from harness.latency import ledger
+from harness.latency.ledger import Ledger, LedgerRow, stage_of
 from harness.records.architecture import Architecture, LayerSite
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Measurement
@@ -17,7 +20,7 @@ from harness.records.pruning_config import PruningConfig
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Time of one layer, in seconds: median over profiled compilations, smallest, largest, and how many there were."""
+    """Time of a row, in seconds: median over profiled compilations, smallest, largest, and how many there were."""
 
     median_s: float
     low_s: float
@@ -27,13 +30,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer before and after.
+    """One layer before and after, or several that one kernel runs.
 
-    kernel: kind and size in words. channels_before, channels_after: in and out; after is None for a layer that went with
-    its residual branch. before, after: None where the device gave no time for it.
+    layers: their names, in network order. kernel: kind and size in words, of the first. channels_before, channels_after: in of the
+    first and out of the last that is left; after is None where all went with their residual branch. before, after: None where
+    no node could be attributed to it.
     """
 
-    name: str
+    layers: tuple[str, ...]
     stage: str
     kernel: str
     channels_before: tuple[int, int]
@@ -42,6 +46,11 @@ class LayerRow:
     macs_after: int
     before: Spread | None
     after: Spread | None
+
+    @property
+    def name(self) -> str:
+        """The layers' names."""
+        return " + ".join(self.layers)
 
     @property
     def removed(self) -> bool:
@@ -56,11 +65,12 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class OtherRow:
-    """Nodes that belong to no layer, by the runtime's word for their kind."""
+    """A named part of the remainder, in seconds; may be negative, see ``meaning``."""
 
-    kind: str
-    before: Spread | None
-    after: Spread | None
+    name: str
+    meaning: str
+    before_s: float
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +86,11 @@ class StageRow:
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerTable:
-    """All layers in network order, then what belongs to none; the remainder makes up the unprofiled whole.
+    """Both networks' layers in network order, then the named parts of the remainder, which add up to the wholes.
 
-    whole_*_s: median latency of the network, unprofiled. remainder_*_s: that minus all rows: host, copies, the profiler's
-    own cost and its truncation; negative where profiling costs more than it leaves out.
+    whole_before_s, whole_after_s: medians of the unprofiled runs.
     """
 
     rows: tuple[LayerRow, ...]
@@ -91,21 +100,13 @@ class LayerTable:
 
     @property
     def remainder_before_s(self) -> float:
-        """What the dense network's rows leave unexplained, in seconds."""
-        return self.whole_before_s - sum(_seconds(spread) for spread in self._spreads_before)
+        """What the dense network's layers leave unexplained, in seconds: the sum of the other rows."""
+        return self.whole_before_s - math.fsum(_seconds(row.before) for row in self.rows)
 
     @property
     def remainder_after_s(self) -> float:
-        """What the optimised network's rows leave unexplained, in seconds."""
-        return self.whole_after_s - sum(_seconds(spread) for spread in self._spreads_after)
-
-    @property
-    def _spreads_before(self) -> list[Spread | None]:
-        return [row.before for row in self.rows] + [other.before for other in self.others]
-
-    @property
-    def _spreads_after(self) -> list[Spread | None]:
-        return [row.after for row in self.rows] + [other.after for other in self.others]
+        """What the optimised network's layers leave unexplained, in seconds: the sum of the other rows."""
+        return self.whole_after_s - math.fsum(_seconds(row.after) for row in self.rows)
 
     @property
     def stages(self) -> tuple[StageRow, ...]:
@@ -120,71 +121,71 @@ class LayerTable:
             layers_after=sum(not row.removed for row in rows),
             macs_before=sum(row.macs_before for row in rows),
             macs_after=sum(row.macs_after for row in rows),
-            before_s=sum(_seconds(row.before) for row in rows),
-            after_s=sum(_seconds(row.after) for row in rows),
+            before_s=math.fsum(_seconds(row.before) for row in rows),
+            after_s=math.fsum(_seconds(row.after) for row in rows),
         )
 
 
 def layer_table(architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement) -> LayerTable | None:
-    """The dense network's layers beside those of the network pruned by ``config``; None when either was not profiled."""
-    if not dense.layers or not optimised.layers:
+    """The dense network's layers beside those of the network pruned by ``config``; None when either was not profiled.
+
+    Raises RecordError when a profile does not hold every layer.
+    """
+    if any(not one.layers or one.profiled is None for one in (dense, optimised)):
         return None
-    shapes_before, shapes_after = architecture.shapes(architecture.dense()), architecture.shapes(config)
-    before, other_before = _credited(dense, shapes_before)
-    after, other_after = _credited(optimised, shapes_after)
-    rows = tuple(
-        _row(site, _stage_of(site, architecture), shapes_before[site.name], shapes_after.get(site.name), before, after)
-        for site in architecture.layers
+    before = ledger.balance(replace(dense, config=architecture.dense()), architecture)
+    after = ledger.balance(replace(optimised, config=config), architecture)
+    shapes = architecture.shapes(architecture.dense()), architecture.shapes(config)
+    rows = tuple(_row(members, architecture, *shapes, before, after) for members in _together(architecture.layers, before, after))
+    others = tuple(
+        OtherRow(line.name, line.meaning, line.seconds, other.seconds) for line, other in zip(before.lines, after.lines, strict=True)
     )
-    kinds = dict.fromkeys((*other_before, *other_after))
-    others = tuple(OtherRow(kind, other_before.get(kind), other_after.get(kind)) for kind in kinds)
-    return LayerTable(rows, others, dense.latency.median_s, optimised.latency.median_s)
+    return LayerTable(rows, others, before.whole_s, after.whole_s)
+
+
+def _together(sites: Iterable[LayerSite], *ledgers: Ledger) -> list[tuple[LayerSite, ...]]:
+    """The layers in network order, those in one tuple that any kernel of either network runs together."""
+    belongs = {site.name: {site.name} for site in sites}
+    for row in (row for one in ledgers for row in one.rows):
+        joined = set().union(*(belongs[name] for name in row.layers))
+        for name in joined:
+            belongs[name] = joined
+    found: dict[int, list[LayerSite]] = {}
+    for site in sites:
+        found.setdefault(id(belongs[site.name]), []).append(site)
+    return [tuple(members) for members in found.values()]
 
 
 def _row(
-    site: LayerSite, stage: str, dense: LayerShape, kept: LayerShape | None, before: Mapping[str, Spread], after: Mapping[str, Spread]
+    members: tuple[LayerSite, ...],
+    architecture: Architecture,
+    dense: Mapping[str, LayerShape],
+    kept: Mapping[str, LayerShape],
+    before: Ledger,
+    after: Ledger,
 ) -> LayerRow:
+    names = tuple(site.name for site in members)
+    was, left = [dense[name] for name in names], [kept[name] for name in names if name in kept]
     return LayerRow(
-        name=site.name,
-        stage=stage,
-        kernel=_kernel(dense),
-        channels_before=_channels(dense),
-        channels_after=None if kept is None else _channels(kept),
-        macs_before=dense.macs,
-        macs_after=0 if kept is None else kept.macs,
-        before=before.get(site.name),
-        after=after.get(site.name),
+        layers=names,
+        stage=stage_of(members[0], architecture),
+        kernel=_kernel(was[0]),
+        channels_before=(_channels(was[0])[0], _channels(was[-1])[1]),
+        channels_after=(_channels(left[0])[0], _channels(left[-1])[1]) if left else None,
+        macs_before=sum(shape.macs for shape in was),
+        macs_after=sum(shape.macs for shape in left),
+        before=_spread(before.rows, names),
+        after=_spread(after.rows, names),
     )
 
 
-def _credited(measurement: Measurement, shapes: Mapping[str, LayerShape]) -> tuple[dict[str, Spread], dict[str, Spread]]:
-    """Time per layer and, for nodes of no layer, per kind."""
-    layers: dict[str, Spread] = {}
-    others: dict[str, Spread] = {}
-    for node in measurement.layers:
-        owners = [name for name in node.source_layers if name in shapes]
-        work = sum(shapes[name].macs for name in owners)
-        for name in owners:
-            _add(layers, name, node.runs_s, shapes[name].macs / work)
-        if not owners:
-            _add(others, node.kind, node.runs_s, 1.0)
-    return layers, others
-
-
-def _add(rows: dict[str, Spread], name: str, runs_s: tuple[float, ...], share: float) -> None:
-    ordered = sorted(run * share for run in runs_s)
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    known = rows.get(name, Spread(0.0, 0.0, 0.0, len(ordered)))
-    rows[name] = Spread(
-        known.median_s + middle, known.low_s + ordered[0], known.high_s + ordered[-1], min(known.compilations, len(ordered))
-    )
-
-
-def _stage_of(site: LayerSite, architecture: Architecture) -> str:
-    """The stage of its own channels, of its branch, or, for the last layer, its own name."""
-    stages = {group.name: group.stage for group in architecture.groups}
-    owner = site.branch or site.out_group
-    return stages[owner] if owner else site.name
+def _spread(rows: Iterable[LedgerRow], names: tuple[str, ...]) -> Spread | None:
+    """The time of all ledger rows of these layers, None where there is none."""
+    ours = [row for row in rows if row.layers[0] in names]
+    if not ours:
+        return None
+    median_s, low_s, high_s = (math.fsum(ends) for ends in zip(*((row.seconds, row.low_s, row.high_s) for row in ours), strict=True))
+    return Spread(median_s, low_s, high_s, min(len(row.runs_s) for row in ours))
 
 
 def _kernel(shape: LayerShape) -> str:

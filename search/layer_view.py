@@ -22,7 +22,8 @@ def layers(table: LayerTable, unit: Unit) -> Table:
     compilations = sorted({spread.compilations for row in table.rows for spread in (row.before, row.after) if spread})
     caption = (
         f"Profiled runs: medians over n = {' or '.join(map(str, compilations))} separate compilations, below them the smallest and the "
-        "largest. The remainder makes up the unprofiled whole: host, copies, the profiler's own cost and its rounding."
+        "largest. Layers and remainder add up to the whole, which was not profiled; each part of the remainder is named, and may be "
+        "negative."
     )
     return Table("layers", columns, tuple(rows), caption)
 
@@ -40,14 +41,19 @@ def _layer_row(row: LayerRow, longest: float, unit: Unit) -> tuple[Cell, ...]:
 
 
 def _sums(table: LayerTable, unit: Unit) -> list[tuple[Cell, ...]]:
-    told = [(other.kind, "belongs to no layer", "quiet", _median(other.before), _median(other.after)) for other in table.others]
-    told.append(("remainder", "host, copies, profiling", "quiet", table.remainder_before_s, table.remainder_after_s))
+    told = [(other.name, other.meaning, "quiet", other.before_s, other.after_s) for other in table.others]
+    told.append(("remainder", _remainder_note(table), "total", table.remainder_before_s, table.remainder_after_s))
     told.append(("whole network", "unprofiled median", "total", table.whole_before_s, table.whole_after_s))
     rows: list[tuple[Cell, ...]] = []
     for name, note, tone, before, after in told:
         figures = (Cell(unit.layer(seconds)) for seconds in (before, after, before - after))
         rows.append((Cell(name, "", note, tone), Cell(""), Cell(""), *figures))
     return rows
+
+
+def _remainder_note(table: LayerTable) -> str:
+    before, after = table.remainder_before_s / table.whole_before_s, table.remainder_after_s / table.whole_after_s
+    return f"sum of the parts above: {percent(before, 1)} of the dense, {percent(after, 1)} of the optimised network"
 
 
 def stages(table: LayerTable, unit: Unit) -> Table:
@@ -80,10 +86,6 @@ def _stage_row(row: StageRow, table: LayerTable, longest: float, unit: Unit) -> 
 
 def _spread_cell(spread: Spread | None, unit: Unit) -> Cell:
     if spread is None:
-        return Cell(MISSING, "", "no time given", "quiet")
+        return Cell(MISSING, "", "cannot attribute", "quiet")
     ends = f"{unit.layer(spread.low_s)}{DASH}{unit.layer(spread.high_s)}" if spread.compilations > 1 else ""
     return Cell(unit.layer(spread.median_s), ends)
-
-
-def _median(spread: Spread | None) -> float:
-    return 0.0 if spread is None else spread.median_s

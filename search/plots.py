@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.latency.held_out import Judged
@@ -38,7 +39,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sheet:
+class Sheet:
     """The canvas of one variant: ``wide`` puts the panels side by side. tips: text per element, shown by the browser."""
 
     name: str
@@ -47,10 +48,11 @@ class _Sheet:
 
     @property
     def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
         return (12.6, 4.9) if self.wide else (4.4, 8.2)
 
 
-_Panel = Callable[[Any, Summary, _Sheet], None]
+Panel = Callable[[Any, Sheet], None]
 
 
 def pareto(summary: Summary) -> Figure:
@@ -59,7 +61,7 @@ def pareto(summary: Summary) -> Figure:
         f"Two panels of top-1 accuracy against latency: {len(summary.trials)} trials with predicted latency, "
         f"and {len(summary.compared)} compared networks with {summary.provenance} latency and 95 % intervals."
     )
-    return _both("pareto", described, (_trials, _contenders), summary)
+    return both("pareto", described, (partial(_trials, summary), partial(_contenders, summary)))
 
 
 def predictions(summary: Summary) -> Figure:
@@ -68,15 +70,16 @@ def predictions(summary: Summary) -> Figure:
         f"Predicted against {summary.provenance} latency of {len(summary.forecasts)} held-out and {len(summary.compared)} compared "
         "networks, with the line of equality and a band of plus or minus 5 percent; beside it the relative error."
     )
-    return _both("predictions", described, (_identity, _errors), summary)
+    return both("predictions", described, (partial(_identity, summary), partial(_errors, summary)))
 
 
-def _both(name: str, described: str, panels: tuple[_Panel, _Panel], summary: Summary) -> Figure:
-    wide, narrow = (_svg(_Sheet(f"{name}-{kind}", kind == "wide", {}), described, panels, summary) for kind in ("wide", "narrow"))
+def both(name: str, described: str, panels: tuple[Panel, Panel]) -> Figure:
+    """Two panels as a figure: side by side, and one below the other."""
+    wide, narrow = (_svg(Sheet(f"{name}-{kind}", kind == "wide", {}), described, panels) for kind in ("wide", "narrow"))
     return Figure(wide, narrow, described)
 
 
-def _svg(sheet: _Sheet, described: str, panels: tuple[_Panel, _Panel], summary: Summary) -> str:
+def _svg(sheet: Sheet, described: str, panels: tuple[Panel, Panel]) -> str:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,14 +114,14 @@ def _svg(sheet: _Sheet, described: str, panels: tuple[_Panel, _Panel], summary: 
         figure, axes = pyplot.subplots(rows, columns, figsize=sheet.size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
         for panel, draw in zip(axes.flat, panels, strict=True):
-            draw(panel, summary, sheet)
+            draw(panel, sheet)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         pyplot.close(figure)
     return _inline(stream.getvalue(), sheet, described)
 
 
-def _inline(svg: str, sheet: _Sheet, described: str) -> str:
+def _inline(svg: str, sheet: Sheet, described: str) -> str:
     """Matplotlib's document as an element for a page: no header, own ids, page's font and colours, a tip per element."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
@@ -139,7 +142,7 @@ def _font(weight: str | None, size: str) -> str:
     return f"font-size: {size}px" + (f"; font-weight: {weight}" if weight else "")
 
 
-def _trials(axes: Any, summary: Summary, sheet: _Sheet) -> None:
+def _trials(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     found = [trial for trial in summary.trials if trial.outcome.ok]
     longest = max((trial.request.budget_epochs for trial in found), default=0.0)
@@ -203,7 +206,7 @@ def _trial_tip(trial: Trial, unit: Unit) -> str:
     )
 
 
-def _contenders(axes: Any, summary: Summary, sheet: _Sheet) -> None:
+def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     for place, entry in enumerate(summary.compared):
         latency, test = entry.measurement.latency, entry.contender.test
@@ -237,7 +240,7 @@ def _colour(entry: Compared) -> str:
     return ROLE_COLOURS.get(entry.contender.role, MUTED)
 
 
-def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
+def _identity(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     predicted = [entry for entry in summary.compared if entry.predicted is not None]
     known = [f.measured_s for f in summary.forecasts] + [e.measurement.latency.median_s for e in predicted]
@@ -262,7 +265,7 @@ def _identity(axes: Any, summary: Summary, sheet: _Sheet) -> None:
     axes.legend(loc="upper left", handletextpad=0.4)
 
 
-def _errors(axes: Any, summary: Summary, sheet: _Sheet) -> None:
+def _errors(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     axes.axhspan(-100 * _BAND, 100 * _BAND, color=LINE, alpha=0.6, linewidth=0, zorder=0)
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)

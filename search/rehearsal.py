@@ -129,6 +129,7 @@ class _World:
         latency = Latency(
             tuple(float(s) for s in samples.round(9)), (_BLOCK_SAMPLES,) * _BLOCKS, tuple(int(i) for i in np.flatnonzero(burst))
         )
+        profiled = role == "network" and self.told.profiled
         return Measurement(
             network=self.told.network,
             architecture_digest=self.architecture.digest,
@@ -140,7 +141,8 @@ class _World:
             load_s=0.11,
             first_inference_s=4 * self.seconds(config),
             peak_memory_bytes=86_000_000,
-            layers=self._layers(config) if role == "network" and self.told.profiled else (),
+            layers=self._layers(config) if profiled else (),
+            profiled=latency if profiled else None,
             role=role,
             notes=(("contender", label),) if label else (),
         )

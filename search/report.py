@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.errors import CampaignError
-from search import circumstances, layer_view, plots, tables, wording
+from search import circumstances, cost_plots, cost_tables, cost_words, layer_view, plots, tables, whole_file, wording
 from search.cells import Cell, Table
 from search.summary import Summary
 from search.threats import threats
@@ -44,7 +42,7 @@ class Section:
 def write(summary: Summary) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = _markdown_cell
+    environment.filters["cell"] = markdown_cell
     environment.filters["tight"] = _tight
     given = {
         "summary": summary,
@@ -59,7 +57,7 @@ def write(summary: Summary) -> tuple[Path, Path]:
     }
     text = environment.get_template("report.md.j2").render(given)
     page = environment.overlay(autoescape=True).get_template("report.html.j2").render(given)
-    return _write_whole(summary.folder / PAGE, page), _write_whole(summary.folder / TEXT, text)
+    return whole_file.write(summary.folder / PAGE, page), whole_file.write(summary.folder / TEXT, text)
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -79,7 +77,7 @@ def print_summary(console: Console, summary: Summary) -> None:
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Everything below the answer, in the order in which a reader asks for it."""
     found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),))]
-    found += [_prediction(summary), *_layers(summary), _widths(summary)]
+    found += [_prediction(summary), *_layers(summary), _widths(summary), *_costs(summary)]
     found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
     found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
     found.append(Section("settings", "Settings", tables=(circumstances.settings(summary),)))
@@ -147,6 +145,17 @@ def _widths(summary: Summary) -> Section:
     return Section("widths", "Channels kept", (said,), tables=(tables.widths(summary),), folded=many > LONG)
 
 
+def _costs(summary: Summary) -> list[Section]:
+    """Which part of the dense network costs what; first what to do about it, then the shares and effects."""
+    told, title = summary.explained, "Which part of the dense network costs what"
+    if told is None:
+        return [Section("explain", title, ("The stored measurements do not say it.",))]
+    said = (cost_words.headline(told), *cost_words.sentences(told))
+    first = Section("explain", title, said, cost_plots.costs(told), (cost_tables.advice(told), cost_tables.vain(told)))
+    parts = cost_tables.stages(told), cost_tables.layers(told), cost_tables.effects(told), cost_tables.kinds(told)
+    return [first, Section("parts", "Shares and effects in the dense network", tables=parts, folded=True)]
+
+
 def _search_sentence(summary: Summary) -> str:
     whole = sum(spent for _, spent in summary.outcome.seconds)
     trials, imported = wording.count_words(len(summary.trials), "trial"), summary.imported
@@ -162,7 +171,7 @@ def _trials_sentence(summary: Summary) -> str:
     )
 
 
-def _markdown_cell(cell: Cell) -> str:
+def markdown_cell(cell: Cell) -> str:
     """Text and note in one line that cannot break a Markdown table."""
     small = "; ".join(part for part in (cell.spread, cell.note) if part)
     told = cell.text + (f" ({small})" if small and cell.text else small)
@@ -192,18 +201,3 @@ def _rich_cell(cell: Cell, first: bool) -> Text:
     if cell.spread and not first:
         told.append(f"\n{cell.spread}", style="dim")
     return told
-
-
-def _write_whole(path: Path, content: str) -> Path:
-    """A temporary file beside it, flushed, then renamed; CampaignError when the folder does not take it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CampaignError(f"cannot write {path} ({error.strerror}); make room or give the folder back its permissions") from error
-    return path

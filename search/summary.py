@@ -1,32 +1,27 @@
-"""A finished campaign as figures: what was predicted, what was measured, what was lost, read from the campaign's folder.
-
-Intervals of a difference of two accuracies are [Newcombe1998]_'s hybrid score intervals for independent samples. All
-networks answer the same images, which makes the true interval narrower: the one given errs on the safe side.
-
-.. [Newcombe1998] R. G. Newcombe, Interval estimation for the difference between independent proportions, method 10,
-   Statistics in Medicine 17, 1998.
-"""
+"""A finished campaign as figures: what was predicted, what was measured, what was lost, read from the campaign's folder."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import CampaignError, ConditionsDiffer, HarnessError, LatencyUnknown, RecordError
+from harness.latency import width_series
 from harness.latency.held_out import HeldOutError, Judged
 from harness.latency.predictor import LatencyPredictor
 from harness.latency.verdict import verdict
 from harness.records import benchmark_json
-from harness.records.accuracy import Accuracy, DeviceAccuracy
+from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
-from search import journal, outcome
+from search import explained, journal, outcome
+from search.drop import Drop, drop
+from search.explain import Explanation
 from search.layer_table import LayerTable, layer_table
 from search.outcome import Contender, Outcome
 from search.trial import Trial
@@ -46,15 +41,6 @@ class SpeedUp:
     high: float
     outcome: str
     smallest_detectable_ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Top-1 lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
-
-    points: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -82,8 +68,9 @@ class Summary:
     compared: in the order of the comparison. trials: in the order in which they ran. front: numbers of the trials that no
     other of the same length beats in both predicted latency and validation top-1, fastest first. designs: measured networks
     that the latency predictor was fitted on. held_out: its error on others, None where there are none. layers: None where
-    the device gave no times per layer. stopped: why the search ended, in the journal's words.
-    imported: trials taken over from other campaigns. notes: what is missing from the figures and why, one sentence each.
+    the device gave no times per layer. explained: costs of the dense network's parts, None where unknown. stopped: why the search
+    ended, in the journal's words. imported: trials taken over from other campaigns. notes: what is missing from the figures and
+    why, one sentence each.
     """
 
     folder: Path
@@ -95,6 +82,7 @@ class Summary:
     designs: int
     held_out: HeldOutError | None
     layers: LayerTable | None
+    explained: Explanation | None
     stopped: str
     imported: int
     notes: tuple[str, ...]
@@ -148,7 +136,11 @@ def load(folder: Path) -> Summary:
     except RecordError as error:
         raise CampaignError(f"{folder / outcome.PROOF}: {error}") from error
     ours = [m for m in stored.measurements if m.architecture_digest == architecture.digest and m.config is not None]
+    ours = [m for m in ours if m.role != width_series.ROLE]  # swept widths are judged, never fitted on
     predictor, notes = _predictor(architecture, ours, dense)
+    profiled = [dense, *(m for m in ours if m.layers and m.config == architecture.dense())]
+    layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised)
+    explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, tried.finished)
     return Summary(
         folder=folder,
         outcome=told,
@@ -158,10 +150,11 @@ def load(folder: Path) -> Summary:
         front=front(tried.finished),
         designs=sum(m.role != "held-out" for m in ours),
         held_out=predictor.held_out if predictor and predictor.held_out and predictor.held_out.judged else None,
-        layers=layer_table(architecture, told.contender("optimised").config, dense, optimised),
+        layers=layers,
+        explained=explanation,
         stopped=tried.stopped,
         imported=len(tried.imported),
-        notes=notes,
+        notes=(*notes, *(said for said in (doubt, missing if predictor else "") if said)),
     )
 
 
@@ -174,15 +167,6 @@ def front(trials: Sequence[Trial]) -> tuple[int, ...]:
         if not found or trial.outcome.top1_ratio > found[-1].outcome.top1_ratio:
             found.append(trial)
     return tuple(trial.number for trial in found)
-
-
-def drop(ours: Accuracy, dense: Accuracy) -> Drop:
-    """Points of top-1 that ``ours`` loses against ``dense``, with [Newcombe1998]_'s 95 % interval."""
-    lost = dense.top1_ratio - ours.top1_ratio
-    (dense_low, dense_high), (our_low, our_high) = dense.interval_ratio, ours.interval_ratio
-    below = math.hypot(dense.top1_ratio - dense_low, our_high - ours.top1_ratio)
-    above = math.hypot(dense_high - dense.top1_ratio, ours.top1_ratio - our_low)
-    return Drop(100 * lost, 100 * (lost - below), 100 * (lost + above))
 
 
 def _file(folder: Path, name: str) -> BenchmarkFile:
@@ -212,6 +196,14 @@ def _check_conditions(folder: Path, measured: Mapping[str, Measurement], dense: 
         differences = dense.conditions.differences(measurement.conditions)
         if differences:
             raise CampaignError(f"{folder / outcome.PROOF}: dense and {name} were {ConditionsDiffer(differences)}")
+
+
+def _layers(architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement) -> tuple[LayerTable | None, str]:
+    """The layers before and after, or None and what is wrong with their profiles."""
+    try:
+        return layer_table(architecture, config, dense, optimised), ""
+    except RecordError as error:
+        return None, f"Times per layer are not shown: {error}."
 
 
 def _predictor(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from search.cells import Cell, Column, Table
-from search.summary import Compared, Drop, SpeedUp, Summary
+from search.drop import Drop
+from search.summary import Compared, SpeedUp, Summary
 from search.trial import Trial
 from search.wording import (
     MISSING,

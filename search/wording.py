@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from harness.records.accuracy import Accuracy
-from search.summary import Compared, Drop, SpeedUp, Summary
+from search.drop import Drop
+from search.summary import Compared, SpeedUp, Summary
 
 MINUS, DASH, MISSING, NARROW = "−", "–", "—", "\u202f"
 _MILLISECONDS_FROM_S = 0.01  # slower networks are told in milliseconds
@@ -48,8 +49,12 @@ class Unit:
 
 def unit_for(summary: Summary) -> Unit:
     """Microseconds or milliseconds, by the dense network."""
-    slow = summary.dense.measurement.latency.median_s >= _MILLISECONDS_FROM_S
-    return Unit("ms", 1e3, 3) if slow else Unit("µs", 1e6, 1)
+    return unit_of(summary.dense.measurement.latency.median_s)
+
+
+def unit_of(whole_s: float) -> Unit:
+    """Microseconds or milliseconds, by a whole network's latency."""
+    return Unit("ms", 1e3, 3) if whole_s >= _MILLISECONDS_FROM_S else Unit("µs", 1e6, 1)
 
 
 def number(figure: float) -> str:

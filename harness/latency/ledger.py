@@ -29,7 +29,7 @@ class LedgerRow:
     """What one layer took, or several that run as one kernel.
 
     layers: the network's layers credited; two or more where one kernel runs them and cannot be divided. stage: of the first.
-    seconds: median over the profiled compilations; low_s, high_s their range. nodes: the runtime's names.
+    seconds: median over the profiled compilations; low_s, high_s their range; runs_s: each of them. nodes: the runtime's names.
     """
 
     layers: tuple[str, ...]
@@ -39,6 +39,7 @@ class LedgerRow:
     low_s: float
     high_s: float
     nodes: tuple[str, ...]
+    runs_s: tuple[float, ...]
 
     @property
     def name(self) -> str:
@@ -106,7 +107,7 @@ def balance(measurement: Measurement, architecture: Architecture) -> Ledger:
     Raises RecordError when it was not profiled, is of another architecture, or lacks a layer that nothing else can hold.
     """
     if not measurement.layers or measurement.profiled is None:
-        raise RecordError(f"the measurement of {measurement.network} was not profiled; run: pytest bench/ with --profile-compiles=3")
+        raise RecordError(f"the measurement of {measurement.network} was not profiled; run: pytest bench/test_layer_latency.py")
     if measurement.config is not None and measurement.architecture_digest != architecture.digest:
         raise RecordError(
             f"the measurement is of architecture {measurement.architecture_digest}, not {architecture.digest}; give the one it was taken of"
@@ -147,7 +148,8 @@ def _credit(
         site = sites[layers[0]]
         kind = "fused" if len(layers) > 1 else ("depthwise" if site.depthwise else site.kind)
         names = tuple(node.node for node in members)
-        rows.append(LedgerRow(layers, stage_of(site, architecture), kind, statistics.median(runs), min(runs), max(runs), names))
+        times = statistics.median(runs), min(runs), max(runs)
+        rows.append(LedgerRow(layers, stage_of(site, architecture), kind, *times, names, tuple(runs)))
     return tuple(rows), loose
 
 

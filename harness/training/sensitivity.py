@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from harness.errors import UsageError
@@ -77,5 +76,5 @@ def widths(group: ChannelGroup, keep_ratios: tuple[float, ...], also: int | None
 
 
 def _recalibrated(pruned: nn.Module, dataset: Dataset) -> Accuracy:
-    recalibrate(pruned.to(memory_format=torch.channels_last), dataset.train.images[:CALIBRATION_IMAGES])
+    recalibrate(pruned, dataset.train.images[:CALIBRATION_IMAGES])
     return evaluate(pruned, dataset.validation)

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from harness.errors import CampaignError
 from search import rehearsal, report, summary, wording
+from search.drop import Drop
 from search.rehearsal import Rehearsal
-from search.summary import Compared, Drop, SpeedUp, Summary
+from search.summary import Compared, SpeedUp, Summary
 from search.threats import threats
 
 
@@ -119,7 +120,7 @@ def test_the_page_refers_to_nothing_outside_itself_and_to_nothing_that_is_not_th
 
 def test_every_figure_and_the_comparison_carry_a_command(told: Summary, page: str) -> None:
     figures = re.findall(r"<figure>.*?</figure>", page, flags=re.S)
-    assert len(figures) == 2
+    assert len(figures) == 3
     assert all("python -m search report one" in figure for figure in figures)
     assert page.count(told.outcome.command) >= 2
 

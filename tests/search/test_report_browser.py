@@ -112,7 +112,7 @@ def test_it_loads_without_network_and_without_complaint(seen: Seen) -> None:
 
 def test_it_fits_its_width_with_one_variant_of_each_figure_and_readable_text(seen: Seen) -> None:
     assert seen.found["overflow"] <= 0
-    assert seen.found["figures"] == 2
+    assert seen.found["figures"] == 3
     assert seen.found["smallest"] >= 9, "pixels of the smallest text in a figure"
 
 

@@ -1,7 +1,7 @@
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
-from harness.records.measurement import LayerLatency
+from harness.records.measurement import LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
-from search import rehearsal, summary
+from search import layer_view, rehearsal, summary, wording
+from search.drop import drop
 from search.layer_table import layer_table
 from search.rehearsal import Rehearsal
 from search.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
@@ -83,7 +84,7 @@ def test_the_rival_is_the_fastest_published_network(
 
 def test_drop_interval_is_newcombes() -> None:
     """[Newcombe1998]_ table II, method 10, example (a): 56 of 70 against 48 of 80 gives 0.0524 to 0.3339."""
-    lost = summary.drop(Accuracy(48, 80), Accuracy(56, 70))
+    lost = drop(Accuracy(48, 80), Accuracy(56, 70))
     assert lost.points == pytest.approx(20.0)
     assert (lost.low, lost.high) == (pytest.approx(5.24, abs=0.005), pytest.approx(33.39, abs=0.005))
 
@@ -93,7 +94,7 @@ counts = st.integers(1, 5000).flatmap(lambda total: st.builds(Accuracy, st.integ
 
 @given(counts, counts)
 def test_drop_lies_in_its_interval_and_turns_round_with_the_networks(ours: Accuracy, dense: Accuracy) -> None:
-    there, back = summary.drop(ours, dense), summary.drop(dense, ours)
+    there, back = drop(ours, dense), drop(dense, ours)
     assert -100 <= there.low <= there.points <= there.high <= 100
     assert (there.points, there.low, there.high) == pytest.approx((-back.points, -back.high, -back.low))
 
@@ -149,14 +150,16 @@ def test_a_configuration_outside_of_the_measured_ones_is_not_predicted(
     assert told.dense.predicted is not None
 
 
-def test_layers_and_remainder_add_up_to_the_unprofiled_whole(told: summary.Summary) -> None:
+def test_layers_and_the_named_remainder_add_up_to_the_unprofiled_whole(told: summary.Summary) -> None:
     table = told.layers
     assert table is not None
-    before = sum(row.before.median_s for row in (*table.rows, *table.others) if row.before)
-    assert before + table.remainder_before_s == pytest.approx(told.dense.measurement.latency.median_s)
-    after = sum(row.after.median_s for row in (*table.rows, *table.others) if row.after)
-    assert after + table.remainder_after_s == pytest.approx(told.optimised.measurement.latency.median_s)
-    assert sum(stage.before_s for stage in table.stages) == pytest.approx(sum(row.before.median_s for row in table.rows if row.before))
+    layers = [sum(getattr(row, side).median_s for row in table.rows if getattr(row, side)) for side in ("before", "after")]
+    rest = [sum(getattr(other, side) for other in table.others) for side in ("before_s", "after_s")]
+    assert layers[0] + rest[0] == pytest.approx(told.dense.measurement.latency.median_s)
+    assert layers[1] + rest[1] == pytest.approx(told.optimised.measurement.latency.median_s)
+    assert rest == pytest.approx([table.remainder_before_s, table.remainder_after_s])
+    assert sum(stage.before_s for stage in table.stages) == pytest.approx(layers[0])
+    assert {"reorders and copies", "host", "cut off", "bursts", "profiler and drift"} < {other.name for other in table.others}
 
 
 def test_removed_layers_are_those_of_removed_branches(told: summary.Summary) -> None:
@@ -168,18 +171,56 @@ def test_removed_layers_are_those_of_removed_branches(told: summary.Summary) -> 
     assert all(row.after is None and row.macs_after == 0 for row in told.layers.rows if row.removed)
 
 
-def test_a_node_of_two_layers_is_shared_out_by_their_work(told: summary.Summary) -> None:
-    dense, shapes = told.dense.measurement, told.architecture.shapes(told.architecture.dense())
-    fused = LayerLatency("fused", ("layer1.0.conv1", "relu", "layer2.0.conv1"), "Convolution", (3e-6, 3e-6, 6e-6))
-    alone = type(dense)(**{**vars(dense), "layers": (fused, LayerLatency("copy", ("flatten",), "Reorder", (1e-6,)))})
-    table = layer_table(told.architecture, told.architecture.dense(), alone, alone)
+def without(measurement: Measurement, *names: str) -> tuple[LayerLatency, ...]:
+    return tuple(node for node in measurement.layers if not set(names) & set(node.source_layers))
+
+
+def test_layers_that_one_kernel_runs_on_either_side_share_a_row(told: summary.Summary) -> None:
+    dense, pair = told.dense.measurement, ("layer2.1.conv1", "layer2.1.conv2")
+    fused = LayerLatency("fused", (pair[1], "relu", pair[0]), "Convolution", (3e-6, 3e-6, 6e-6))
+    together = replace(dense, layers=(*without(dense, *pair), fused))
+    table = layer_table(told.architecture, told.architecture.dense(), dense, together)
     assert table is not None
-    times = {row.name: row.before.median_s for row in table.rows if row.before}
-    work = {name: shapes[name].macs for name in times}
-    assert set(times) == {"layer1.0.conv1", "layer2.0.conv1"}
-    assert sum(times.values()) == pytest.approx(3e-6)
-    assert times["layer1.0.conv1"] / times["layer2.0.conv1"] == pytest.approx(work["layer1.0.conv1"] / work["layer2.0.conv1"])
-    assert [(other.kind, other.before.median_s) for other in table.others if other.before] == [("Reorder", 1e-6)]
+    (row,) = [row for row in table.rows if set(row.layers) & set(pair)]
+    assert row.layers == pair
+    assert (row.channels_before, row.channels_after) == ((32, 32), (32, 32))
+    assert row.after is not None
+    assert row.before is not None
+    assert (row.after.low_s, row.after.median_s, row.after.high_s) == (3e-6, 3e-6, 6e-6)
+    apart = layer_table(told.architecture, told.architecture.dense(), dense, dense)
+    assert apart is not None
+    alone = [row.before for row in apart.rows if row.name in pair]
+    assert row.before.median_s == pytest.approx(sum(spread.median_s for spread in alone if spread))
+    assert row.macs_before == sum(row.macs_before for row in apart.rows if row.name in pair)
+    assert [name for row in table.rows for name in row.layers] == [site.name for site in told.architecture.layers]
+
+
+def test_a_layer_that_cannot_be_attributed_keeps_its_row_without_a_time(told: summary.Summary) -> None:
+    dense = told.dense.measurement
+    table = layer_table(told.architecture, told.architecture.dense(), replace(dense, layers=without(dense, "layer2.0.conv1")), dense)
+    assert table is not None
+    (row,) = [row for row in table.rows if row.name == "layer2.0.conv1"]
+    assert row.before is None
+    assert row.after is not None
+    cells = next(cells for cells in layer_view.layers(table, wording.unit_for(told)).rows if cells[0].text == row.name)
+    assert (cells[3].text, cells[3].note) == (wording.MISSING, "cannot attribute")
+
+
+def test_a_profile_that_lost_a_layer_is_not_shown_as_if_it_were_whole(tmp_path: Path) -> None:
+    folder = rehearsal.write(tmp_path / "one")
+
+    def drop_layer(document: Any) -> None:
+        for entry in document["benchmarks"]:
+            stored = entry["extra_info"]["espalier"]
+            stored["layers"] = [node for node in stored["layers"] if node["kind"] != "Pooling" and "fc" not in node["source_layers"]]
+
+    path = folder / "proof.json"
+    document = json.loads(path.read_text())
+    drop_layer(document)
+    path.write_text(json.dumps(document))
+    told = summary.load(folder)
+    assert told.layers is None
+    assert any("no profiled node runs fc" in note for note in told.notes)
 
 
 def test_one_simulated_measurement_makes_the_whole_summary_simulated(
