@@ -11,15 +11,19 @@ ARGS ?=
 # Threads that wait asleep: spinning ones make training ten times slower where other programs use the processors too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help search test bench install lint types suite clean
+.PHONY: help search experiment test bench install lint types suite clean
 
 help:
 	@echo "make search   install, then run the default campaign (ARGS='--network resnet56 ...' to change it)"
+	@echo "make experiment  the whole experiment, hours, resumable (ARGS=--quick: every step in minutes)"
 	@echo "make test     install, then lint, type-check and run the whole test suite"
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
 	$(BIN)/python -m search $(ARGS)
+
+experiment: $(STAMP)
+	$(BIN)/python -m search experiment $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest bench/ $(ARGS)
@@ -34,7 +38,7 @@ types: $(STAMP)-test
 	$(BIN)/mypy
 
 suite: $(STAMP)-test
-	$(BIN)/python -m pytest tests --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 install: $(STAMP)
 

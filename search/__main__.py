@@ -54,9 +54,19 @@ def _compare(arguments: command_line.Words, display: Display) -> int:
     return 0
 
 
+def _experiment(arguments: command_line.Words, display: Display) -> int:
+    from search import experiment
+
+    plan = experiment.plan(arguments.network, arguments.dataset, arguments.data, arguments.device, arguments.reports, quick=arguments.quick)
+    display.say(f"written: {experiment.run(plan, display)}")
+    return 0
+
+
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb == "compare":
         return _compare(arguments, display)
+    if verb == "experiment":
+        return _experiment(arguments, display)
     if verb in ("run", "fork", "explain"):
         request = command_line.request(arguments)
     else:

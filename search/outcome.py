@@ -49,6 +49,16 @@ class Contender:
     source: str = ""
     repeats: tuple[Repeat, ...] = ()
 
+    @property
+    def validations(self) -> tuple[Accuracy, ...]:
+        """Validation accuracies, one per seed."""
+        return tuple(repeat.validation for repeat in self.repeats) or (self.validation,)
+
+    @property
+    def tests(self) -> tuple[Accuracy, ...]:
+        """Test accuracies, one per seed."""
+        return tuple(repeat.test for repeat in self.repeats) or (self.test,)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

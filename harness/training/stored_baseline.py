@@ -1,0 +1,83 @@
+"""Trained dense networks to keep: weights with their recipe, accuracies and checksum beside them, so that nobody trains them again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from harness.errors import UsageError
+from harness.networks.datasets import Dataset
+from harness.pruning.saved import replace
+from harness.records.accuracy import Accuracy
+from harness.training import accuracy, baseline
+from harness.training.finetune import Progress
+from harness.training.recipes import Recipe
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class StoredBaseline:
+    """One trained network on disk. recipe: its canonical text; sha256: of the weights file."""
+
+    weights: Path
+    network: str
+    dataset: str
+    recipe: str
+    validation: Accuracy
+    test: Accuracy
+    sha256: str
+
+
+def path_of(folder: Path, network: str, dataset: str, seed: int) -> Path:
+    """Where the weights lie; the description has the same name with ``.json``."""
+    plain = "-".join("".join(one if one.isalnum() else "-" for one in part) for part in (network, dataset))
+    return folder / f"{plain}-seed{seed}.safetensors"
+
+
+def find_or_train(
+    folder: Path, network: str, dataset: Dataset, recipe: Recipe, cache_dir: Path, progress: Progress | None = None
+) -> StoredBaseline:
+    """The stored baseline of this network, dataset and seed, or one trained now by ``recipe``, judged and stored.
+
+    A stored one of another recipe is taken as it is: its description says which. Raises UsageError when the stored files are
+    damaged, or belong to other data; and what training raises.
+    """
+    path = path_of(folder, network, dataset.name, recipe.seed)
+    if path.with_suffix(".json").is_file():
+        return read(path, dataset)
+    model = baseline.dense(network, dataset, recipe, cache_dir, progress)
+    content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    validation, test = (accuracy.evaluate(model, split) for split in (dataset.validation, dataset.test))
+    stored = StoredBaseline(path, network, dataset.name, recipe.canonical, validation, test, hashlib.sha256(content).hexdigest())
+    document = {"schema": SCHEMA, "dataset_digest": dataset.digest, **dataclasses.asdict(stored), "weights": path.name}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(path, content)
+    replace(path.with_suffix(".json"), (json.dumps(document, indent=1) + "\n").encode())
+    return stored
+
+
+def read(path: Path, dataset: Dataset) -> StoredBaseline:
+    """A stored baseline, its checksum compared; UsageError, one line, when something is wrong with it."""
+    described = path.with_suffix(".json")
+    try:
+        document: dict[str, Any] = json.loads(described.read_bytes())
+        content = path.read_bytes()
+        recipe, network, sha256 = (str(document[key]) for key in ("recipe", "network", "sha256"))
+        validation, test = (Accuracy(**document[key]) for key in ("validation", "test"))
+        schema, dataset_digest = document["schema"], document["dataset_digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{described} and its weights cannot be read ({error}); delete both, and the network is trained again") from error
+    if schema != SCHEMA:
+        raise UsageError(f"{described} is of schema {schema}, this program knows {SCHEMA}; use the Espalier that wrote it")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UsageError(f"{path} is not the file that {described.name} describes; restore it, or delete both to train again")
+    if dataset_digest != dataset.digest:
+        raise UsageError(f"{path} was trained on other data than {dataset.name} as it is here; delete it to train again")
+    return StoredBaseline(path, network, dataset.name, recipe, validation, test, sha256)

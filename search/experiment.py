@@ -1,0 +1,185 @@
+"""The experiment: every study from the trained baseline to the comparison, each step resumable, and one page about all of them.
+
+The hypothesis: an optimiser can choose compression parameters and improve inference latency on the device.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.devices import spec
+from harness.errors import HarnessError, UnknownName
+from harness.networks import datasets
+from harness.networks.datasets import Dataset
+from harness.training import baseline, recipes, stored_baseline
+from harness.training.stored_baseline import StoredBaseline
+from search import experiment_page, journey, outcome, report, summary
+from search import folder as folders
+from search.command_line import Request
+from search.display import Display
+from search.measurements import Bench, run_bench
+
+BASELINES = "baselines"
+OTHER_PRECISION = "bf16"  # half the bytes: where published schedules were seen to be slower than dense
+COMPILING_DEVICE = "ncs2"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one network goes through. epochs: of a trial and, as proof_epochs, of every compared network's fine-tuning.
+
+    baseline_seeds: dense networks trained; the campaign starts from the first. dense_epochs: None for the dataset's recipe.
+    """
+
+    network: str
+    trials: int
+    epochs: float
+    proof_epochs: float
+    proof_seeds: int = 3
+    baseline_seeds: int = 1
+    designs: int = 150
+    rounds: int = 1500
+    max_drop: float = 0.5
+    dense_epochs: float | None = None
+
+
+STUDIES = (
+    Study("resnet20", trials=100, epochs=0.25, proof_epochs=3.0, baseline_seeds=3),
+    Study("resnet56", trials=100, epochs=0.25, proof_epochs=3.0, designs=200),
+    Study("mobilenetv2", trials=80, epochs=0.25, proof_epochs=3.0, designs=160),
+)
+QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the experiment is run on. reports: where campaigns, baselines and the page lie."""
+
+    studies: tuple[Study, ...]
+    dataset: str
+    data: Path | None
+    device: str
+    precision: str
+    reports: Path
+
+    def campaign(self, study: Study, rival: bool = False) -> str:
+        """Name of a study's campaign, or of random search's."""
+        plain = "-".join("".join(one if one.isalnum() else "-" for one in part) for part in (study.network, self.dataset, self.device))
+        return f"{plain}-random" if rival else plain
+
+
+def plan(networks: Sequence[str] | None, dataset: str, data: Path | None, device: str, reports: Path | None, quick: bool = False) -> Plan:
+    """What to do; UnknownName for a network without a study, or a device that is not in the table."""
+    spec.find(device)
+    known = {study.network: study for study in (QUICK if quick else STUDIES)}
+    for name in networks or ():
+        if name not in known:
+            raise UnknownName("study", name, known)
+    chosen = tuple(known[name] for name in networks or known)
+    if quick:
+        return Plan(chosen, "digits", None, device, "f32", reports or Path("reports/quick"))
+    return Plan(chosen, dataset, data, device, "f32", reports or Path("reports"))
+
+
+def run(plan: Plan, display: Display) -> Path:
+    """Do whatever of the plan is not done yet, and write the page; returns its path. Raises the harness's errors."""
+    dataset = datasets.load(plan.dataset, plan.data)
+    told = []
+    for study in plan.studies:
+        display.say(f"study: {study.network} on {plan.dataset}, {plan.device}")
+        baselines = _baselines(plan, study, dataset, display)
+        if study.trials:
+            _campaign(plan, _request(plan, study, baselines[0].weights, rival=True), display)
+        folder = _campaign(plan, _request(plan, study, baselines[0].weights), display)
+        other = _measured_in(plan, folder, OTHER_PRECISION, display)
+        notes = _compile(plan, folder, display)
+        told.append(experiment_page.Studied(summary.load(folder), baselines, summary.load(folder, other), notes))
+    return experiment_page.write(plan.reports, told)
+
+
+def _baselines(plan: Plan, study: Study, dataset: Dataset, display: Display) -> tuple[StoredBaseline, ...]:
+    found = []
+    for seed in range(study.baseline_seeds):
+        recipe = recipes.dense_recipe(dataset.name).with_seed(seed)
+        if study.dense_epochs is not None:
+            recipe = recipe.with_epochs(study.dense_epochs)
+        with display.step(f"baseline {study.network}, seed {seed}") as bar:
+            stored = stored_baseline.find_or_train(
+                plan.reports / BASELINES, study.network, dataset, recipe, baseline.CACHE_DIR, lambda done, steps: bar.at(done, steps)
+            )
+        display.say(f"baseline {study.network}, seed {seed}: test top-1 {stored.test.top1_ratio:.2%} ({stored.weights})")
+        found.append(stored)
+    return tuple(found)
+
+
+def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Request:
+    """The campaign of a study; neither of the two campaigns may learn from the other's trials."""
+    asked = Request(
+        device=plan.device,
+        network=study.network,
+        dataset=plan.dataset,
+        data=plan.data,
+        weights=weights,
+        precision=plan.precision,
+        trials=study.trials,
+        budget=study.epochs,
+        proof_budget=study.proof_epochs,
+        max_drop=study.max_drop,
+        designs=study.designs,
+        rounds=study.rounds,
+        share=False,
+        name=plan.campaign(study, rival),
+        reports=plan.reports,
+    )
+    if rival:
+        return replace(asked, optimizer="random", proof_seeds=0)
+    return replace(asked, proof_seeds=study.proof_seeds, rival=plan.campaign(study, rival=True), from_scratch=True)
+
+
+def _campaign(plan: Plan, request: Request, display: Display) -> Path:
+    """Run a campaign, go on with it where it was interrupted, or leave it where it is finished."""
+    folder = plan.reports / "campaigns" / str(request.name)
+    if not (folder / folders.REQUEST).is_file():
+        return journey.run(request, display)
+    if (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file():
+        report.write(summary.load(folder))
+        return folder
+    return journey.resume(str(request.name), plan.reports, display)
+
+
+def _bench(plan: Plan, folder: Path, device: str, precision: str) -> Bench:
+    request = folders.read_request(folder)
+    return Bench(device, request.network, request.dataset, request.data, precision, plan.reports)
+
+
+def _measured_in(plan: Plan, folder: Path, precision: str, display: Display) -> str:
+    """The compared networks once more, interleaved, in another precision; returns the file's name in the folder."""
+    name = f"proof-{precision}.json"
+    if not (folder / name).is_file():
+        given = [f"--contender={contender.name}={folder / contender.onnx}" for contender in outcome.read(folder).contenders]
+        rounds = folders.read_request(folder).rounds
+        options = [*_bench(plan, folder, plan.device, precision).options(), f"--rounds={rounds}", *given]
+        with display.timed(f"measuring the compared networks in {precision}"):
+            run_bench(("test_verdict.py",), folder / name, options, display.say)
+    return name
+
+
+def _compile(plan: Plan, folder: Path, display: Display) -> tuple[str, ...]:
+    """What the NCS2's compiler makes of every compared network; why not, in one line, where it is not installed."""
+    try:
+        spec.find(COMPILING_DEVICE)
+        for contender in outcome.read(folder).contenders:
+            path = folder / "compiled" / f"{contender.name}.json"
+            if path.is_file():
+                continue
+            config = path.with_suffix(".config.json")
+            config.parent.mkdir(exist_ok=True)
+            config.write_text(json.dumps({"network": contender.config.network, "channels": dict(contender.config.channels)}))
+            options = [*_bench(plan, folder, COMPILING_DEVICE, "f16").options(), "--compile-only", f"--config={config}"]
+            run_bench(("test_compiled.py::test_compiled_schedule_and_cost",), path, options, display.say)
+    except HarnessError as error:
+        return (f"Not compiled for the {COMPILING_DEVICE}: {str(error).splitlines()[-1]}",)
+    return ()

@@ -1,0 +1,122 @@
+"""What the experiment set out to reach, and what it reached: every target with the figure seen, met or missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.latency.verdict import verdict
+from search.drop import drop
+from search.summary import Compared, Summary
+from search.wording import percent, points, points_interval, times
+
+MAX_DROP_POINTS, MAX_TRIALS, MAX_HOURS, MAX_MISS_RATIO = 0.5, 100, 3.0, 0.02
+FASTER_THAN_DENSE = {"resnet20": 1.8, "resnet56": 3.0, "mobilenetv2": 1.4}
+FASTER_THAN_PUBLISHED = {"resnet56": 2.2}
+FASTER_THAN_DENSE_BF16 = {"resnet56": 2.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One aim. seen: the figure with its interval, in words. met: None where it could not be judged."""
+
+    aim: str
+    seen: str
+    met: bool | None
+
+    @property
+    def word(self) -> str:
+        """The judgement in a word."""
+        return "not judged" if self.met is None else ("met" if self.met else "missed")
+
+
+def targets(summary: Summary, in_bf16: Summary | None) -> tuple[Target, ...]:
+    """The targets of one study; in_bf16: the same comparison measured in bf16, where it was."""
+    found = [_against_dense(summary, FASTER_THAN_DENSE, "f32" if summary.outcome.precision == "f32" else summary.outcome.precision)]
+    found += _against_published(summary)
+    if in_bf16 is not None:
+        found.append(_against_dense(in_bf16, FASTER_THAN_DENSE_BF16, "bf16"))
+        found += _published_in_bf16(in_bf16)
+    for role, who in (("random", "random search on equal trials"), ("uniform", "a uniform cut at equal latency")):
+        found += _against_rival(summary, role, who)
+    return (*found, _prediction(summary), _effort(summary))
+
+
+def _against_dense(summary: Summary, wanted: dict[str, float], precision: str) -> Target:
+    best, least = summary.optimised, wanted.get(summary.outcome.network)
+    speed, lost = best.against_dense, best.test_drop
+    aim = f"{precision}: faster than dense at a test drop of at most {MAX_DROP_POINTS:g} points" + (
+        f", {least:g}× or more" if least else ""
+    )
+    if speed is None or lost is None:
+        return Target(aim, "no such comparison", None)
+    seen = f"{times(speed.times)} ({times(speed.low)} to {times(speed.high)}) at {points(lost.points)} points ({points_interval(lost)})"
+    fast = speed.outcome == "faster" and speed.times >= (least or 1.0)
+    return Target(aim, seen, fast and lost.points <= MAX_DROP_POINTS)
+
+
+def _against_published(summary: Summary) -> list[Target]:
+    rival, best = summary.off_the_shelf, summary.optimised
+    if rival is None or best.against_off_the_shelf is None:
+        return []
+    least, speed = FASTER_THAN_PUBLISHED.get(summary.outcome.network, 1.0), best.against_off_the_shelf
+    lost = drop(best.contender.test, rival.contender.test)
+    aim = f"faster than the fastest off-the-shelf network ({rival.contender.name})" + (f", {least:g}× or more," if least > 1 else "")
+    aim += " at equal or better accuracy"
+    seen = (
+        f"{times(speed.times)} ({times(speed.low)} to {times(speed.high)}), {points(lost.points)} points below it ({points_interval(lost)})"
+    )
+    return [Target(aim, seen, speed.outcome == "faster" and speed.times >= least and lost.low <= 0)]
+
+
+def _published_in_bf16(summary: Summary) -> list[Target]:
+    rival = summary.off_the_shelf
+    if rival is None or rival.against_dense is None:
+        return []
+    speed = rival.against_dense
+    seen = f"{rival.contender.name}: {times(speed.times)} ({times(speed.low)} to {times(speed.high)}), {speed.outcome}"
+    return [Target("bf16: off-the-shelf against dense (an observation, not an aim)", seen, None)]
+
+
+def _against_rival(summary: Summary, role: str, who: str) -> list[Target]:
+    rival, best = summary.of_role(role), summary.optimised
+    if rival is None:
+        return []
+    judged = verdict(best.measurement.latency, rival.measurement.latency)
+    low, high = sorted((1 / judged.interval[0], 1 / judged.interval[1]))
+    lost = drop(best.contender.test, rival.contender.test)
+    seen = (
+        f"{times(1 / judged.ratio)} ({times(low)} to {times(high)}), {judged.outcome}; "
+        f"{points(-lost.points)} points more accurate ({points(-lost.high)} to {points(-lost.low)})"
+    )
+    faster_alike = judged.outcome == "faster" and lost.low <= 0
+    better_alike = judged.outcome != "slower" and lost.high < 0
+    return [
+        Target(f"better than {who}: faster at no certain loss, or more accurate at no loss of speed", seen, faster_alike or better_alike)
+    ]
+
+
+def _prediction(summary: Summary) -> Target:
+    missed = [(abs(_miss(one)), one.contender.name) for one in summary.compared if one.predicted is not None]
+    aim = f"predicted within {percent(MAX_MISS_RATIO, 0)} of measured, for every compared network"
+    if not missed:
+        return Target(aim, "nothing was predicted", None)
+    worst, name = max(missed)
+    within = sum(miss <= MAX_MISS_RATIO for miss, _ in missed)
+    return Target(aim, f"{within} of {len(missed)}; worst {percent(worst, 1)} ({name})", worst <= MAX_MISS_RATIO)
+
+
+def _miss(one: Compared) -> float:
+    return one.predicted.seconds / one.measurement.latency.median_s - 1 if one.predicted is not None else 0.0
+
+
+def _effort(summary: Summary) -> Target:
+    hours = dict(summary.outcome.seconds).get("search", 0.0) / 3600
+    trials = sum(trial.request.purpose in ("seed", "model") for trial in summary.trials)
+    seen = f"{trials} trials, {hours:.1f} h in its last session"
+    return Target(f"at most {MAX_TRIALS} trials and {MAX_HOURS:g} h", seen, trials <= MAX_TRIALS and hours <= MAX_HOURS)
+
+
+def missed(found: Sequence[Target]) -> tuple[Target, ...]:
+    """Those that were judged and not met."""
+    return tuple(target for target in found if target.met is False)
