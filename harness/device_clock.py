@@ -29,8 +29,9 @@ CLOCK = DeviceClock()
 
 def replay(benchmark: Any, measurement: Measurement) -> None:
     """Hand a measurement to pytest-benchmark's fixture, so that ``stats.data`` equals the device's samples bit for bit."""
+    # before the replay, or pytest-benchmark shows, and compares, all devices in one table
+    benchmark.group = f"{measurement.conditions.device.name} {measurement.network} {measurement.role}, {measurement.provenance}"
     _Replay(measurement.latency.samples_s).through(benchmark)
-    benchmark.group = f"{measurement.conditions.device.name} {measurement.network} {measurement.role}"
     benchmark.extra_info.update(benchmark_json.extra_info(measurement))
     if benchmark.enabled and list(benchmark.stats.stats.data) != list(measurement.latency.samples_s):
         raise RecordError("pytest-benchmark changed the device's samples; install the version in constraints.txt")

@@ -257,6 +257,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):
         terminalreporter.write_line(line)
     detailed = [tables.layers(measurement, found.architectures) for measurement in shown if measurement.layers]
-    told = [*([tables.networks(shown)] if shown else []), *detailed, *found.texts]
+    kinds = [[measurement for measurement in shown if measurement.provenance == kind] for kind in ("measured", "SIMULATED")]
+    told = [*(tables.networks(alike) for alike in kinds if alike), *detailed, *found.texts]
     if told:
         terminalreporter.write(tables.text(told, max(LEAST_COLUMNS, shutil.get_terminal_size().columns)))
