@@ -152,10 +152,13 @@ def _search(
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense)
     imported: tuple[Trial, ...] = ()
-    if not resume and forked is not None:
+    if resume:
+        imported = journal.read(folder).imported
+    elif forked is not None:
         imported = sharing.fork(journal.read(forked), subject.network.architecture.digest)
-    elif not resume and request.share:
+    elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
+    space, imported = sharing.widened(space, imported)
     if imported:
         display.say(f"search: {len(imported)} trials of other campaigns on this network are taken over")
     with display.step("search", settings.trials) as bar:
@@ -268,6 +271,7 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     if told.header.architecture != subject.network.architecture.digest:
         raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
     space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
+    space, _ = sharing.widened(space, told.imported)
     settings = _settings(folder, theirs, subject.dataset)
     return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
 from search.journal import FILE, Contents, read
+from search.space import SearchSpace
 from search.trial import Trial
 
 
@@ -61,6 +62,17 @@ def fork(contents: Contents, architecture: str) -> tuple[Trial, ...]:
 def with_latencies(trials: Iterable[Trial], seconds: Iterable[float]) -> tuple[Trial, ...]:
     """The trials with this device's predicted latencies."""
     return tuple(replace(trial, latency_s=latency_s) for trial, latency_s in zip(trials, seconds, strict=True))
+
+
+def widened(space: SearchSpace, trials: Sequence[Trial]) -> tuple[SearchSpace, tuple[Trial, ...]]:
+    """The space that can encode what some trials tried, and those of them that it learns from.
+
+    A trial with a recipe outside of the space is left out, together with its widths: the same space must follow from the
+    imported trials alone when the campaign resumes.
+    """
+    wide = space.including(configurations(trials))
+    usable = tuple(trial for trial in trials if wide.covers(trial.request.config, trial.request.recipe))
+    return space.including(configurations(usable)), usable
 
 
 def configurations(trials: Iterable[Trial]) -> tuple[PruningConfig, ...]:

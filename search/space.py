@@ -33,12 +33,13 @@ SAME_NUMBER = 1e-3  # unit numbers that round to the same multiple of this are t
 class Features:
     """What the surrogate sees of n rows.
 
-    pruned: n x G pruned fractions. stages: their means over each of S stages, then the means of their squares, n x 2S, every
-    stage weighed by the root of its share of the groups. numbers: n x m unit-scaled recipe numbers. categories: n x q
-    indices.
+    pruned: n x G pruned fractions. weights: G, the roots of how many layers lose channels with each group, of mean square 1.
+    stages: means of the fractions over each of S stages, then the means of their squares, n x 2S, every stage weighed by the
+    root of its share of the groups. numbers: n x m unit-scaled recipe numbers. categories: n x q indices.
     """
 
     pruned: Floats
+    weights: Floats
     stages: Floats
     numbers: Floats
     categories: Floats
@@ -48,8 +49,9 @@ class Features:
 
     @property
     def group_trend(self) -> Floats:
-        """n x 2G: every group's fraction and its square, scaled so that rows of ones have length 2."""
-        return np.concatenate([self.pruned, self.pruned**2], axis=1) / math.sqrt(self.pruned.shape[1])
+        """n x 2G: every group's fraction and its square, by its weight, scaled so that rows of ones have a squared length of 2."""
+        weighted = self.weights / math.sqrt(self.pruned.shape[1])
+        return np.concatenate([self.pruned * weighted, self.pruned**2 * weighted], axis=1)
 
     @property
     def stage_trend(self) -> Floats:
@@ -63,7 +65,7 @@ class Features:
 
     def take(self, rows: Ints | Bools) -> Features:
         """The features of some rows."""
-        return Features(self.pruned[rows], self.stages[rows], self.numbers[rows], self.categories[rows])
+        return Features(self.pruned[rows], self.weights, self.stages[rows], self.numbers[rows], self.categories[rows])
 
 
 class SearchSpace:
@@ -86,7 +88,7 @@ class SearchSpace:
             raise UnknownName("search space", moves, MOVES)
         self.architecture, self.moves = architecture, moves
         self.ranges = ranges if ranges is not None else RecipeRanges()
-        exact = tuple(exact)
+        self._exact = exact = tuple(exact)
         for name in legal:
             architecture.group(name)
         self.legal_widths: dict[str, tuple[int, ...]] = {g.name: _legal_widths(g, legal) for g in architecture.groups}
@@ -116,12 +118,19 @@ class SearchSpace:
         for column, group in enumerate(self.architecture.groups):
             if group.name not in self.names:
                 self._dense[column] = self.legal_widths[group.name][0]
-        ties = [(self.architecture.group(name).stage, self.architecture.group(name).removable) for name in self.names]
+        found = [self.architecture.group(name) for name in self.names]
+        layers = np.asarray([len(group.members) for group in found], dtype=np.float64)
+        self._weights = np.sqrt(layers / layers.mean())  # a residual stream feeds many layers, and costs accordingly more
+        ties = [(group.stage, group.removable, len(group.members) > 1) for group in found]
         self.ties = tuple(np.asarray([i for i, tie in enumerate(ties) if tie == one]) for one in dict.fromkeys(ties))
 
         self._stage_means = np.zeros((len(self.names), len(self.ties)))
         for place, tie in enumerate(self.ties):
             self._stage_means[tie, place] = math.sqrt(len(tie) / len(self.names)) / len(tie)
+
+    def including(self, configs: Iterable[PruningConfig]) -> SearchSpace:
+        """The same space, which can encode these configurations too: other campaigns' legal widths may not be legal here."""
+        return SearchSpace(self.architecture, self.legal_widths, self.ranges, self.moves, (*self._exact, *configs))
 
     @property
     def groups(self) -> int:
@@ -161,7 +170,7 @@ class SearchSpace:
         pruned = 1.0 - self.widths(rows)[:, self._columns] / self.channels
         split = self.groups + len(self.numbers)
         stages = np.concatenate([pruned @ self._stage_means, pruned**2 @ self._stage_means], axis=1)
-        return Features(pruned, stages, rows[:, self.groups : split], rows[:, split:])
+        return Features(pruned, self._weights, stages, rows[:, self.groups : split], rows[:, split:])
 
     def snap(self, keep: Floats) -> Ints:
         """n x g indices of the legal widths nearest to n x g keep ratios (ties to the narrower)."""

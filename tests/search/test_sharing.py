@@ -10,6 +10,7 @@ from search import campaign, journal, sharing
 from search.campaign import CampaignSettings
 from search.goals import Goal
 from search.recipe_ranges import RecipeRanges
+from search.screened_latency import OUT_OF_REACH_S
 from search.space import SearchSpace
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.trial import Ints, TrialRequest
@@ -81,3 +82,44 @@ def test_a_fork_takes_over_what_still_applies(vgg: SyntheticProblem, tmp_path: P
     assert {t.request.recipe.criterion for t in result.imported} == {"l1"}
     with pytest.raises(CampaignError, match="about another network"):
         sharing.fork(journal.read(tmp_path / "a"), "other")
+
+
+def test_widths_of_another_device_are_learnt_from_but_never_proposed(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    """Whatever was legal elsewhere, the space of a resumed campaign follows from its own journal."""
+    campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
+    wide = {g.name: tuple(w for w in vgg.space().legal_widths[g.name] if w % 16 == 0) for g in vgg.architecture.groups}
+    own = SearchSpace(vgg.architecture, wide, vgg.space().ranges)
+    assert not all(own.covers(trial.request.config, trial.request.recipe) for trial in shared)
+    space, usable = sharing.widened(own, shared)
+    assert usable == shared
+    assert space.legal_widths == own.legal_widths
+    second = campaign.run(replace(SETTINGS, name="b"), space, vgg, EVALUATE, tmp_path / "b", imported=usable)
+    assert len(second.imported) == len(shared)
+    proposed = [trial.request.config for trial in second.trials if trial.request.purpose == "model"]
+    assert all(config.kept(name) in own.legal_widths[name] for config in proposed for name in own.names)
+    again, same = sharing.widened(own, journal.read(tmp_path / "b").imported)
+    assert (again.digest, len(same)) == (space.digest, len(shared))
+
+
+def test_recipes_that_do_not_apply_leave_no_trace_in_the_space(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
+    strict = SearchSpace(vgg.architecture, vgg.space().legal_widths, RecipeRanges(criteria=("l1",), schedules=("one-shot",)))
+    space, usable = sharing.widened(strict, shared)
+    assert 0 < len(usable) < len(shared)
+    assert space.digest == strict.including(sharing.configurations(usable)).digest
+
+
+def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    """The most accurate configuration is dense; where its latency is unknown it stands in no table and on no front."""
+
+    class Unknown:
+        def seconds(self, widths: Ints) -> object:
+            found = vgg.seconds(widths)
+            found[(widths == vgg.channels).all(axis=1)] = OUT_OF_REACH_S
+            return found
+
+    result = campaign.run(SETTINGS, vgg.space(), Unknown(), EVALUATE, tmp_path)  # type: ignore[arg-type]
+    assert any(trial.request.config == vgg.architecture.dense() for trial in result.trials)
+    assert all(one.latency_s < OUT_OF_REACH_S for one in (*result.standings, *result.front))

@@ -147,3 +147,17 @@ def test_the_first_recipe_lies_within_the_ranges() -> None:
     ranges = RecipeRanges(("fpgm",), ("one-shot",), (0.02, 0.1), (1e-5, 1e-4), (0.1, 0.1))
     assert ranges.start == TuningChoice("fpgm", "one-shot", 0.02, 1e-4, 0.1)
     assert RecipeRanges().start == TuningChoice()
+
+
+def test_a_residual_stream_is_a_stage_of_its_own_and_weighs_by_its_layers() -> None:
+    """One group of three layers and two interiors in the same stage: two ties, and weights of mean square 1."""
+    groups = (
+        ChannelGroup("stream", 16, ("a", "b", "c"), False, "layer1"),
+        ChannelGroup("one", 16, ("one",), False, "layer1"),
+        ChannelGroup("two", 16, ("two",), False, "layer1"),
+    )
+    toy = Architecture("toy", (3, 32, 32), 10, groups, ())
+    space = SearchSpace(toy, {group.name: (8, 16) for group in groups})
+    assert [list(tie) for tie in space.ties] == [[0], [1, 2]]
+    weights = space.features(space.encode(toy.dense(), space.start)[None]).weights
+    assert weights == pytest.approx(np.sqrt([1.8, 0.6, 0.6]))

@@ -12,6 +12,7 @@ from search.trial import TuningChoice
 
 THETA = np.array([*np.log([1.3, 0.7, 0.9, 0.4, 0.25, 0.8, 0.7, 0.6, 0.03]), 0.2])
 STAGES = np.array([0, 0, 0, 1, 1, 2, 2])
+LAYERS = np.array([5.0, 1.0, 1.0, 5.0, 1.0, 5.0, 1.0])
 
 
 def drawn(count: int, seed: int = 0) -> Features:
@@ -20,7 +21,7 @@ def drawn(count: int, seed: int = 0) -> Features:
     means = [np.stack([(pruned**power)[:, stage == STAGES].mean(axis=1) for stage in range(3)], axis=1) for power in (1, 2)]
     weights = np.sqrt(np.bincount(STAGES) / 7)
     stages = np.concatenate([means[0] * weights, means[1] * weights], axis=1)
-    return Features(pruned, stages, rng.random((count, 3)), rng.integers(3, size=(count, 2)).astype(float))
+    return Features(pruned, np.sqrt(LAYERS / LAYERS.mean()), stages, rng.random((count, 3)), rng.integers(3, size=(count, 2)).astype(float))
 
 
 def kernel_written_out(theta: np.ndarray, one: Features, other: Features) -> np.ndarray:
@@ -34,7 +35,10 @@ def kernel_written_out(theta: np.ndarray, one: Features, other: Features) -> np.
             recipe = np.exp(
                 -np.mean((one.numbers[i] - other.numbers[j]) ** 2) / (2 * l2**2) - decay * np.mean(one.categories[i] != other.categories[j])
             )
-            trend = groups * (np.mean(p * q) + np.mean(p**2 * q**2)) + whole * (p.mean() * q.mean() + (p**2).mean() * (q**2).mean())
+            by_layers = LAYERS / LAYERS.mean()
+            trend = groups * (np.mean(by_layers * p * q) + np.mean(by_layers * p**2 * q**2)) + whole * (
+                p.mean() * q.mean() + (p**2).mean() * (q**2).mean()
+            )
             for stage in range(3):
                 here = stage == STAGES
                 products = p[here].mean() * q[here].mean() + (p[here] ** 2).mean() * (q[here] ** 2).mean()
