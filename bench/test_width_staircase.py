@@ -56,7 +56,7 @@ def sweep(device, network, batch_size, measure, measure_together, request, colle
 def show(sweep, collected):
     classes = width_series.twins(sweep.architecture)
     series = width_series.measured_series(sweep.architecture, sweep.usable)
-    staircase = width_series.Staircase.fit(series)
+    staircase = width_series.fit(series)
     kinds = ", ".join(sorted({m.provenance for m in sweep.usable}))
     pictures = staircase_view.write_pictures(sweep.path.parent, sweep.path.stem, staircase, staircase.groups)
     collected.texts.append(staircase_view.table(staircase, f"widths of {sweep.network.name} ({kinds})", classes))

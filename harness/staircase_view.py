@@ -24,8 +24,8 @@ def table(staircase: Staircase, title: str, twins: Sequence[Sequence[str]] = ())
     """
     drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     drawn.caption = (
-        f"latency of the whole network with this group alone narrowed; a saving below {duration(staircase.tolerance)} or within two "
-        "standard errors is no step; legal: certainly faster than every larger width"
+        f"latency of the whole network with this group alone narrowed; a saving below {duration(staircase.tolerance)} or within "
+        f"{staircase.certain_sd:g} standard errors is no step; legal: certainly faster than every larger width"
     )
     drawn.add_column("group", overflow="fold")
     drawn.add_column("legal widths")

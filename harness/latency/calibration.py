@@ -16,13 +16,13 @@ import numpy as np
 
 from harness.latency import simulated_clock
 from harness.latency.simulated_clock import Weather
-from harness.latency.verdict import SAME_WITHIN, Outcome, verdict
+from harness.latency.verdict import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdict
 from harness.records.measurement import Latency
 
 FALSE_LIMIT = 0.01  # false verdicts between equal networks, at most
 FOUND_LIMIT = 0.95  # planted slowdowns found, at least
 PLANTED = 1.03
-BLOCKS = 20
+BLOCKS = ADVISED_PAIRS  # what comparisons on a device use
 SAMPLES = 30
 
 Measure = Callable[[float, int], tuple[Latency, Latency]]

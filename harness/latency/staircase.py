@@ -2,6 +2,8 @@
 
 Works on any series of (width, cost, uncertainty): a group swept on a device, the latency model's table, or a compiler's own
 cost where nothing can be run. A width is legal when no larger width is as fast: channels that cost nothing are kept.
+
+.. [Stigler1973] S. M. Stigler. The asymptotic distribution of the trimmed mean. Annals of Statistics 1(3), 1973.
 """
 
 from __future__ import annotations
@@ -160,11 +162,17 @@ class Staircase:
 
 
 def measured_point(width: int, latency: Latency) -> WidthCost:
-    """A point from repeats on a device: undisturbed seconds, and their standard error over the quieter half of the blocks."""
-    quick = sorted(np.quantile(block, 0.10) for block in unpreempted_blocks(latency))
-    quiet = [float(one) for one in quick[: max(1, len(quick) // 2)]]
-    sd = statistics.stdev(quiet) / math.sqrt(len(quiet)) if len(quiet) > 1 else 0.0
-    return WidthCost(width, undisturbed_s(latency), sd)
+    """A point from repeats on a device: undisturbed seconds, and their standard error.
+
+    The error is that of a mean over the quieter half of the blocks, of which the disturbed ones are cut off [Stigler1973]_:
+    where to cut is itself known from the blocks only.
+    """
+    quick = sorted(float(np.quantile(block, 0.10)) for block in unpreempted_blocks(latency))
+    kept = max(1, len(quick) // 2)
+    quiet, share = quick[:kept], kept / len(quick)
+    cut = statistics.fmean(quick[kept - 1 : kept + 1])
+    spread = statistics.variance(quiet) + (1.0 - share) * (cut - statistics.fmean(quiet)) ** 2 if kept > 1 else 0.0
+    return WidthCost(width, undisturbed_s(latency), math.sqrt(spread / kept))
 
 
 def predicted(predictor: LatencyPredictor, tolerance_ratio: float = TOLERANCE_RATIO, certain_sd: float = CERTAIN_SD) -> Staircase:

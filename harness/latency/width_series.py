@@ -17,6 +17,7 @@ from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.measurement import Measurement
 
 ROLE = "staircase"  # of measurements taken for this purpose
+CERTAIN_SD = 3.0  # of a step's difference: a sweep compares every width with every larger one, two would often be luck
 
 
 def set_of(measurement: Measurement) -> str:
@@ -86,9 +87,14 @@ def with_twins(architecture: Architecture, series: Mapping[str, tuple[WidthCost,
     return {group.name: found for group in architecture.groups if (found := series.get(group.name) or told[group.name])}
 
 
+def fit(series: Mapping[str, tuple[WidthCost, ...]]) -> Staircase:
+    """The staircases of measured series: sure enough of each step for as many widths as a sweep compares."""
+    return Staircase.fit(series, certain_sd=CERTAIN_SD)
+
+
 def staircase(architecture: Architecture, measurements: Iterable[Measurement]) -> Staircase:
     """The measured staircase of every group that was swept, or whose twin was; LatencyUnknown when none was."""
-    return Staircase.fit(with_twins(architecture, measured_series(architecture, measurements)))
+    return fit(with_twins(architecture, measured_series(architecture, measurements)))
 
 
 def _scaled(point: WidthCost, scale: float) -> WidthCost:
