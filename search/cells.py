@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PLAIN = ("widths", "trials", "settings", "conditions", "seconds")  # tables that stay tables on a narrow page
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -38,6 +40,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     title: str = ""
+
+    @property
+    def cards(self) -> bool:
+        """Whether a narrow page shows each row as a card, for its cells hold more than a word each."""
+        return self.name not in PLAIN
 
     def undrawn(self) -> Table:
         """The same without the columns that hold bars only, for places where nothing can be drawn."""

@@ -131,9 +131,10 @@ def _account(predictor: LatencyPredictor, dense: Measurement | None) -> tuple[Ac
     account = shares.measured(balanced, dense.latency.interval_s, architecture, config, precision)
     if balanced.balanced or not account.costs:
         return account, []
+    largest = max(account.rest, key=lambda part: abs(part.seconds))
     return account, [
         f"The profiled run leaves {balanced.remainder_ratio:.0%} of the latency to no layer, more than {ledger.REMAINDER_LIMIT:.0%}: "
-        "trust layers' times relative to each other only, or profile again on a quiet machine."
+        f"most of it {largest.name} ({largest.meaning})."
     ]
 
 

@@ -28,7 +28,7 @@ _TONES = {"good": "green", "bad": "red", "quiet": "dim", "noisy": "yellow", "opt
 class Section:
     """One part of the report: a heading, sentences, a figure or a table, or several.
 
-    folded: the page shows it on demand only, for it is long.
+    folded: the page shows its tables on demand only, for they are long. lead: the first sentence says what to do.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Section:
     figure: plots.Figure | None = None
     tables: tuple[Table, ...] = ()
     folded: bool = False
+    lead: bool = False
 
 
 def write(summary: Summary) -> tuple[Path, Path]:
@@ -151,7 +152,7 @@ def _costs(summary: Summary) -> list[Section]:
     if told is None:
         return [Section("explain", title, ("The stored measurements do not say it.",))]
     said = (cost_words.headline(told), *cost_words.sentences(told))
-    first = Section("explain", title, said, cost_plots.costs(told), (cost_tables.advice(told), cost_tables.vain(told)))
+    first = Section("explain", title, said, cost_plots.costs(told), (cost_tables.advice(told), cost_tables.vain(told)), lead=True)
     parts = cost_tables.stages(told), cost_tables.layers(told), cost_tables.effects(told), cost_tables.kinds(told)
     return [first, Section("parts", "Shares and effects in the dense network", tables=parts, folded=True)]
 

@@ -1,0 +1,92 @@
+"""``python -m search explain`` as a user runs it, on a small network of their own: measures what is missing, once, and says so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+
+from harness.networks import zoo
+from harness.records import benchmark_json
+
+pytestmark = pytest.mark.timeout(600)  # the first test runs three bench suites
+FACTORY = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+    def forward(self, x):
+        return (x + self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))).relu()
+
+def tiny(input_shape, classes):
+    stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
+    return nn.Sequential(stem, nn.BatchNorm2d(16), nn.ReLU(), Block(16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, classes))
+"""
+
+
+def explain(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "search", "explain", "--network=tiny.py:tiny", "--weights=w.safetensors", "--designs=40", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "tiny.py").write_text(FACTORY)
+    model = zoo.build(f"{folder / 'tiny.py'}:tiny", (1, 32, 32), 10, seed=1)
+    safetensors.torch.save_file(model.state_dict(), folder / "w.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> subprocess.CompletedProcess[str]:
+    ended = explain(home, "--device=simulated")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended
+
+
+def test_the_first_run_measures_what_is_missing_and_says_so(home: Path, first: subprocess.CompletedProcess[str]) -> None:
+    for suite in ("test_predictor.py", "test_width_staircase.py", "test_sensitivity.py"):
+        assert re.search(rf"^measuring: pytest .*{suite}", first.stdout, re.MULTILINE), first.stdout
+    assert "SIMULATED: " in first.stdout
+    text = (home / "reports" / "explain" / "tiny.py-tiny-digits-f32-simulated.md").read_text()
+    for title in ("Prune this next", "Cuts that save nothing", "Share of each stage", "Share of each layer", "Effect of width and depth"):
+        assert f"## {title}" in text
+    assert "Widths are not measured" not in text
+    assert "`python -m search explain --device simulated" in text
+
+
+def test_accuracy_is_known_at_the_very_width_that_is_advised(home: Path, first: subprocess.CompletedProcess[str]) -> None:
+    (path,) = (home / "reports" / "benchmarks" / "simulated" / "sensitivity").glob("*.json")
+    analysed = {(point.group, point.channels) for point in benchmark_json.read(path).sensitivities}
+    advised = re.findall(r"--also-width=([\w.]+)=(\d+)", first.stdout)
+    assert {(group, int(width)) for group, width in advised} <= analysed
+    assert advised
+
+
+def test_the_second_run_measures_nothing_and_says_the_same(home: Path, first: subprocess.CompletedProcess[str]) -> None:
+    ended = explain(home, "--device=simulated")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "measuring: " not in ended.stdout
+    said = [re.sub(r"\s+", " ", one.stdout[one.stdout.index("SIMULATED: ") :]) for one in (first, ended)]
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--name=nothing",), "there is no campaign 'nothing'"),
+        (("--device=toaster",), "unknown device 'toaster'"),
+    ],
+    ids=["campaign", "device"],
+)
+def test_what_cannot_be_explained_ends_with_2_and_one_line(home: Path, words: tuple[str, ...], told: str) -> None:
+    ended = explain(home, *words)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
