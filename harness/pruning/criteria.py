@@ -11,13 +11,14 @@ evaluation mode. Sums run in float64, so equal filters have equal scores and the
 .. [Molchanov2017] P. Molchanov et al., Pruning CNNs for Resource Efficient Inference, ICLR 2017, arXiv 1611.06440.
 .. [Molchanov2019] P. Molchanov et al., Importance Estimation for Neural Network Pruning, CVPR 2019, arXiv 1906.10771.
 .. [Liu2017] Z. Liu et al., Learning Efficient CNNs through Network Slimming, ICCV 2017, arXiv 1708.06519.
+.. [Krishnamoorthi2018] R. Krishnamoorthi, Quantizing deep convolutional networks, 2018, arXiv 1806.08342.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,18 +33,27 @@ CALIBRATION_BATCH = 64  # images per forward pass: bounds memory, changes no sta
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a criterion may look at: the model in evaluation mode, the layers it scores, images, labels and a seed."""
+    """What a criterion may look at: the model in evaluation mode, the layers it scores, images, labels and a seed.
+
+    factors: layer to one factor per filter, by which its weights are multiplied before they are ranked; absent, none.
+    """
 
     model: nn.Module
     layers: Mapping[str, nn.Conv2d | nn.Linear | nn.Conv1d]
     images: Tensor
     labels: Tensor | None
     seed: int
+    factors: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
         """Where the layers are."""
         return next(iter(self.layers.values())).weight.device
+
+    def filters(self, layer: str) -> Tensor:
+        """``out x (in*k*k)`` weights in float64."""
+        weights = self.layers[layer].weight.detach().double().cpu().flatten(1)
+        return weights * self.factors[layer].unsqueeze(1) if layer in self.factors else weights
 
     def batches(self, tensor: Tensor) -> Iterator[Tensor]:
         """Rows of ``tensor``, ``CALIBRATION_BATCH`` at a time, on the model's device."""
@@ -93,19 +103,33 @@ def scores(
 
 def l1(subject: Subject) -> dict[str, Tensor]:
     """Sum of absolute weights per filter, [Li2017]_ sec. 3.1: the smallest are pruned."""
-    return {name: _filters(layer).abs().sum(1) for name, layer in subject.layers.items()}
+    return {name: subject.filters(name).abs().sum(1) for name in subject.layers}
 
 
 def l2(subject: Subject) -> dict[str, Tensor]:
     """Euclidean norm per filter, [He2018]_ eq. 2 with p = 2."""
-    return {name: _filters(layer).square().sum(1).sqrt() for name, layer in subject.layers.items()}
+    return {name: subject.filters(name).square().sum(1).sqrt() for name in subject.layers}
+
+
+def folded(score: LayerScores) -> LayerScores:
+    """The same ranking of weights with the batch norm behind each layer folded in, W gamma / sigma, [Krishnamoorthi2018]_ eq. 20.
+
+    What Distiller's policies call ``fold_batchnorm``; layers without a batch norm are ranked as they are.
+    """
+
+    def score_folded(subject: Subject) -> dict[str, Tensor]:
+        modules = dict(subject.model.named_modules())
+        norms = batch_norms(subject.model, subject.layers, subject.images[:1].to(subject.device))
+        return score(replace(subject, factors={layer: _factor(norm, modules[norm]) for layer, norm in norms.items()}))
+
+    return score_folded
 
 
 def fpgm(subject: Subject) -> dict[str, Tensor]:
     """Sum of Euclidean distances to the layer's other filters, [He2019]_ sec. 3.3: the filter nearest to all is replaceable."""
     # differences, not the inner-product shortcut: equal filters must be exactly 0 apart
     exact = "donot_use_mm_for_euclid_dist"
-    filters = {name: _filters(layer) for name, layer in subject.layers.items()}
+    filters = {name: subject.filters(name) for name in subject.layers}
     return {name: torch.cdist(found, found, compute_mode=exact).sum(1) for name, found in filters.items()}
 
 
@@ -166,6 +190,8 @@ CRITERIA: dict[str, Criterion] = {
     for criterion in (
         Criterion("l1", l1, "weights", "Li 2017, sec. 3.1"),
         Criterion("l2", l2, "weights", "He 2018, eq. 2"),
+        Criterion("l1-folded", folded(l1), "weights", "Li 2017, sec. 3.1, behind Krishnamoorthi 2018, eq. 20"),
+        Criterion("l2-folded", folded(l2), "weights", "He 2018, eq. 2, behind Krishnamoorthi 2018, eq. 20"),
         Criterion("fpgm", fpgm, "weights", "He 2019, sec. 3.3"),
         Criterion("apoz", apoz, "images", "Hu 2016, eq. 1"),
         Criterion("mean-activation", mean_activation, "images", "Molchanov 2017, sec. 2.2"),
@@ -176,9 +202,14 @@ CRITERIA: dict[str, Criterion] = {
 }
 
 
-def _filters(layer: nn.Conv2d | nn.Linear | nn.Conv1d) -> Tensor:
-    """``out x (in*k*k)`` weights in float64."""
-    return layer.weight.detach().double().cpu().flatten(1)
+def _factor(name: str, norm: Any) -> Tensor:
+    """gamma / sigma per channel in float64, with the running variance."""
+    variance, scale = norm.running_var, norm.weight
+    if not isinstance(variance, Tensor):
+        raise PruningError(f"batch norm {name} keeps no running statistics to fold; rank by l1 or l2")
+    sigma: Tensor = (variance.double().cpu() + norm.eps).sqrt()
+    gamma = scale.detach().double().cpu() if isinstance(scale, Tensor) else torch.ones_like(sigma)
+    return gamma / sigma
 
 
 def _activation_mean(subject: Subject, read: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:

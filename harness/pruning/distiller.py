@@ -77,6 +77,11 @@ def find(path: str | None = None) -> Distiller | None:
     return _found[root]
 
 
+def is_offered(path: str | None = None) -> bool:
+    """Whether ``find`` would look anywhere; what it finds there may still be refused."""
+    return bool(path or os.environ.get("DISTILLER_HOME") or importlib.util.find_spec("distiller"))
+
+
 def summary_line() -> str:
     """One line for the end of a run: verified live or by the recording alone, and how to get the rest."""
     found = next(iter(_found.values()), None)

@@ -20,6 +20,7 @@ from harness.records.pruning_config import PruningConfig
 SCHEDULES = Path(__file__).parent / "schedules"
 _OUTPUTS = ("Filters", "3D")
 _INPUTS = ("Channels",)
+_FOLDABLE = ("l1", "l2")  # rankings of weights; of statistics, folding changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class LearningRate:
 class Schedule:
     """A schedule read for one network. config: what stays in the end. criterion: how channels are ranked.
 
-    fold_batch_norm: rank weights with the following batch norm folded in. last_epoch: where the last policy ends.
+    last_epoch: where the last policy ends.
     """
 
     config: PruningConfig
@@ -60,7 +61,6 @@ class Schedule:
     parts: tuple[Part, ...]
     learning_rates: tuple[LearningRate, ...]
     last_epoch: int
-    fold_batch_norm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def read_schedule(path: Path, architecture: Architecture) -> Schedule:
     config = PruningConfig.of(architecture.network, widths)
     architecture.check(config)
     ends = [policy.epochs[-1] + 1 for policy in document.policies]
-    return Schedule(config, reader.criterion(), reader.parts(), reader.learning_rates(), max(ends, default=0), reader.folds_batch_norm())
+    return Schedule(config, reader.criterion(), reader.parts(), reader.learning_rates(), max(ends, default=0))
 
 
 class _Reader:
@@ -135,11 +135,12 @@ class _Reader:
         return {name: width - zero.get(name, 0) for name, width in widths.items()}
 
     def criterion(self) -> str:
-        """The ranking that the schedule's removing parts share; l1 where it removes nothing."""
+        """The ranking that the schedule's removing parts share, of folded weights where they ask for it; l1 where it removes nothing."""
         found = sorted({CLASSES[component.class_name].criterion for component in self._removing()})
         if len(found) > 1:
             raise PruningError(f"the schedule ranks by {' and '.join(found)}; split it, one criterion each")
-        return found[0] if found else "l1"
+        ranked = found[0] if found else "l1"
+        return f"{ranked}-folded" if ranked in _FOLDABLE and self._folds_batch_norm() else ranked
 
     def parts(self) -> tuple[Part, ...]:
         """Every component of the schedule with what we do with it, in the document's order."""
@@ -154,15 +155,15 @@ class _Reader:
             if CLASSES[policy.component.class_name].effect == RATE
         )
 
-    def folds_batch_norm(self) -> bool:
-        """Whether a removing policy asks for weights with the batch norm folded in."""
-        removing = {component.name for component in self._removing()}
-        return any(policy.component.name in removing and dict(policy.arguments).get("fold_batchnorm") for policy in self.document.policies)
-
     def _removing(self) -> list[Component]:
         """Scheduled components that remove whole channels."""
         used = {policy.component.name for policy in self.document.policies}
         return [component for component in self.document.components if component.name in used and self._effect(component) == REMOVES]
+
+    def _folds_batch_norm(self) -> bool:
+        """Whether a removing policy asks for weights with the batch norm folded in."""
+        removing = {component.name for component in self._removing()}
+        return any(policy.component.name in removing and dict(policy.arguments).get("fold_batchnorm") for policy in self.document.policies)
 
     def _effect(self, component: Component) -> str:
         effect = CLASSES[component.class_name].effect

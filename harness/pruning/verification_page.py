@@ -188,17 +188,22 @@ def _latency(effects: tuple[Measurement, tuple[Effect, ...]] | None) -> Table:
     dense, measured = effects
     where = dense.conditions.device
     runtime = f"{where.runtime} {where.runtime_version}, {dense.conditions.effective_precision}, {where.model}"
+    spared = sorted({effect.way.leaves for effect in measured if not effect.reduces_latency})
+    gained = sorted({effect.way.leaves for effect in measured if effect.reduces_latency})
     text = (
-        f"One network, {dense.network}, pruned in five ways and measured in turns with the dense one on {where.name} ({runtime}): medians, "
-        "ratios with 95 % intervals; random weights, which latency ignores. Zeros in a tensor cost what other numbers cost: methods that "
-        "choose single weights, and masks that are not removed, change nothing."
+        f"One network, {dense.network}, pruned by every method and measured in turns with the dense one on {where.name} ({runtime}): "
+        "medians, ratios with 95 % intervals; random weights, which latency ignores. "
+        f"Less time: {', '.join(gained) or 'none'}. No reduction shown: {', '.join(spared) or 'none'}; zeros in a tensor cost what other "
+        "numbers cost."
     )
-    rows: list[tuple[str, ...]] = [("way", "methods whose outcome it is", "median (us)", "ratio to dense", "95 % interval", "verdict")]
-    rows.append(("dense", "", f"{dense.latency.median_s * 1e6:.1f}", "1", "", ""))
+    rows: list[tuple[str, ...]] = [
+        ("pruned", "methods that come to it", "it leaves", "median (us)", "ratio to dense", "95 % interval", "reduces latency")
+    ]
+    rows.append(("nothing", "", "", f"{dense.latency.median_s * 1e6:.1f}", "1", "", ""))
     for effect in measured:
         against = effect.against_dense
         interval = f"{against.low:.3f} to {against.high:.3f}"
-        verdict = f"{against.outcome}: {'reduces latency' if effect.reduces_latency else 'no reduction shown'}"
+        verdict = "yes" if effect.reduces_latency else f"not shown: {against.outcome}"
         median = f"{effect.measurement.latency.median_s * 1e6:.1f}"
-        rows.append((effect.way.name, ", ".join(effect.way.methods), median, f"{against.ratio:.3f}", interval, verdict))
+        rows.append((effect.way.name, ", ".join(effect.way.methods), effect.way.leaves, median, f"{against.ratio:.3f}", interval, verdict))
     return Table(heading, text, tuple(rows))

@@ -15,6 +15,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,15 @@ def judge(subjects: Sequence[str], distiller_path: str | None) -> list[Judgement
         code = pytest.main([str(tests), f"--rootdir={ROOT}", "-q", "-p", "no:cacheprovider"], plugins=[collector])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not collector.judgements:
         raise UsageError(f"the literature's tests did not run:\n{output.getvalue()[-2000:]}\nrun: python -m pytest {tests}")
-    return [found for found in collector.judgements if not subjects or found.subject in subjects]
+    return [found for found in _with_absent_distiller(collector.judgements) if not subjects or found.subject in subjects]
+
+
+def _with_absent_distiller(judgements: list[Judgement]) -> list[Judgement]:
+    """Where no live Distiller was there, every claim that its recording was put to is one that was not run live."""
+    if any(found.subject == "distiller" for found in judgements):
+        return judgements
+    recorded = [found for found in judgements if found.subject == "distiller-recorded"]
+    return judgements + [replace(found, subject="distiller", outcome=NOT_RUN, finding="", seen="") for found in recorded]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -108,6 +108,15 @@ def _level_ties(weight: Tensor, count: int) -> Tensor:
     return weight.abs() > (float(weight.abs().sort().values[count - 1]) if count else -1)
 
 
+def _each_layer_alone(weights: Sequence[Tensor], count: int) -> list[Tensor]:
+    total = sum(weight.numel() for weight in weights)
+    return [references.level_mask(weight, count * weight.numel() // total) for weight in weights]
+
+
+def _about_as_many(weight: Tensor, count: int, seed: int = 0) -> Tensor:
+    return torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)) >= count / weight.numel()
+
+
 def _agp(power: int = 3, shift: int = 0, swapped: bool = False) -> Operation:
     def gradual(initial: float, final: float, step: int, steps: int) -> float:
         begin, end = (final, initial) if swapped else (initial, final)
@@ -127,6 +136,7 @@ def _rnn(**changed: Any) -> Operation:
 
 
 _L1, _L2, _MEDIAN = "prune filters by L1", "prune filters by L2", "prune filters near the median"
+_FOLDED = "prune by L1 with the norm folded in"
 _TAYLOR, _GATES, _SCALE = "prune by Taylor", "prune by Taylor behind a norm", "prune by scale"
 
 BROKEN = (
@@ -138,6 +148,11 @@ BROKEN = (
     Broken("mask the smallest", "the largest go", _largest),
     Broken("mask the smallest", "ties go together", _level_ties),
     Broken("mask the smallest", "one too few", lambda w, n: references.level_mask(w, max(n - 1, 0))),
+    Broken("mask the smallest of all tensors", "each layer by itself", _each_layer_alone),
+    Broken("mask the smallest of all tensors", "the largest go", lambda ws, n: references.global_level_masks([1 / w for w in ws], n)),
+    Broken("mask at random", "always the first", lambda w, n, seed=0: (torch.arange(w.numel()) >= n).view_as(w)),
+    Broken("mask at random", "by magnitude", lambda w, n, seed=0: references.level_mask(w, n)),
+    Broken("mask at random", "about as many as asked", _about_as_many),
     Broken("gradual sparsity", "square", _agp(power=2)),
     Broken("gradual sparsity", "one step too long", _agp(shift=1)),
     Broken("gradual sparsity", "from final to initial", _agp(swapped=True)),
@@ -174,6 +189,8 @@ BROKEN = (
     Broken(_GATES, "in front of the norm", _blocks(lambda block: _products(block).sum(1) ** 2)),
     Broken(_SCALE, "keeps the sign", _blocks(lambda block: block.norm.weight.detach())),
     Broken(_SCALE, "the largest go", _blocks(lambda block: -references.scale_factors(block.norm))),
+    Broken(_FOLDED, "without the norm", _blocks(lambda block: references.filter_norms(block.filters.weight, 1))),
+    Broken(_FOLDED, "by the norm alone", _blocks(lambda block: references.scale_factors(block.norm))),
     Broken("remove filters", "removes the others", _removes_others),
     Broken("remove filters", "leaves the shift", _leaves_shift),
     Broken("group lasso", "squared norms", lambda w, group: float((w**2).sum())),

@@ -111,6 +111,14 @@ def vectors_and_count(draw: st.DrawFn) -> tuple[Tensor, int]:
 
 
 @st.composite
+def networks_and_count(draw: st.DrawFn) -> tuple[list[Tensor], int]:
+    """Weights of 2 to 4 layers of different scale, without ties."""
+    seed = draw(st.integers(0, 10_000))
+    layers = [noise(seed + number, 3 + number, 4) * (number + 1) for number in range(draw(st.integers(2, 4)))]
+    return layers, draw(st.integers(0, sum(layer.numel() for layer in layers)))
+
+
+@st.composite
 def gradual_steps(draw: st.DrawFn) -> tuple[float, float, int, int]:
     initial = draw(st.floats(0, 0.8))
     final = initial + draw(st.floats(0.05, 0.2))
@@ -200,6 +208,20 @@ def _masks_the_smallest(mask_smallest: Operation, weight: Tensor, count: int) ->
     if 0 < int(mask.sum()) < len(weight):
         assert float(sizes[~mask].max()) <= float(sizes[mask].min())
         assert count == 0 or float(sizes[~mask].max()) >= float(sizes.sort().values[: max(count - 1, 1)].min())
+
+
+def _masks_the_smallest_of_all(mask_all: Operation, weights: list[Tensor], count: int) -> None:
+    found = mask_all(weights, count)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, references.global_level_masks(weights, count), strict=True))
+
+
+def _masks_by_chance(mask_random: Operation, weight: Tensor, count: int) -> None:
+    count = min(count, weight.numel())
+    drawn = [mask_random(weight, count, seed=seed) for seed in range(40)]
+    assert {int((~mask).sum()) for mask in drawn} == {count}
+    assert torch.equal(drawn[0], mask_random(weight * 0, count, seed=0))  # the weights have no say
+    if 0 < count < weight.numel() == 4:
+        assert bool((~torch.stack(drawn)).any(0).all())
 
 
 def _follows_the_cube(gradual: Operation, initial: float, final: float, step: int, steps: int) -> None:
@@ -378,6 +400,10 @@ LAWS = (
         vectors_and_count(), _masks_exactly),
     Law("level", "mask the smallest", "[Zhu2017]_ sec. 3", "the masked weights are the smallest",
         vectors_and_count().filter(lambda drawn: drawn[1] > 0), _masks_the_smallest),
+    Law("level", "mask the smallest of all tensors", "[Frankle2019]_ sec. 4", "the smallest of all layers together are masked",
+        networks_and_count(), _masks_the_smallest_of_all),
+    Law("random", "mask at random", "control", "chance alone masks, exactly as many weights as asked",
+        st.tuples(st.sampled_from((torch.arange(1.0, 5), torch.arange(12.0).view(3, 4))), st.integers(0, 4)), _masks_by_chance, 8),
     Law("agp", "gradual sparsity", "[Zhu2017]_ eq. 1", "sparsity follows the cubic schedule", gradual_steps(), _follows_the_cube),
     Law("agp", "gradual sparsity", "[Zhu2017]_ eq. 1", "sparsity rises from the initial to exactly the final",
         gradual_steps(), _rises_to_the_final),
@@ -416,6 +442,8 @@ LAWS = (
         blocks_and_count(norm=True), _lowest_statistic(_gate_products)),
     Law("bn-scale", "prune by scale", "[Liu2017]_ sec. 3", "the channels with the smallest scale factors go",
         blocks_and_count(norm=True), _lowest_statistic(lambda block: references.scale_factors(block.norm))),
+    Law("l1-filters-folded", "prune by L1 with the norm folded in", "[Krishnamoorthi2018]_ eq. 20", "the smallest folded filters go",
+        blocks_and_count(norm=True), _lowest_statistic(lambda block: references.folded_norms(*block.folding()))),
     Law("removal", "remove filters", _REMOVAL, "removal behind a norm equals silence", blocks_and_count(norm=True), _equals_silence, 8),
     Law("removal", "remove filters", _REMOVAL, "removal without a norm equals silence", blocks_and_count(norm=False), _equals_silence, 8),
     Law("removal", "remove filters", _REMOVAL, "norm and next layer shrink along", blocks_and_count(norm=True), _shrinks_every_tensor, 5),

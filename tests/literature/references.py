@@ -5,6 +5,7 @@ list of indices. Equation numbers are those of the arXiv versions.
 
 .. [Han2015] S. Han et al., Learning both Weights and Connections, NIPS 2015, arXiv 1506.02626.
 .. [Zhu2017] M. Zhu, S. Gupta, To prune, or not to prune, 2017, arXiv 1710.01878.
+.. [Frankle2019] J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, ICLR 2019, arXiv 1803.03635.
 .. [Guo2016] Y. Guo et al., Dynamic Network Surgery for Efficient DNNs, NIPS 2016, arXiv 1608.04493.
 .. [Narang2017] S. Narang et al., Exploring Sparsity in Recurrent Neural Networks, ICLR 2017, arXiv 1704.05119.
 .. [Li2017] H. Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv 1608.08710.
@@ -54,6 +55,13 @@ def level_mask(weight: Tensor, count: int) -> Tensor:
     mask = torch.ones(weight.numel(), dtype=torch.bool)
     mask[lowest(weight.detach().abs().flatten(), count)] = False
     return mask.view_as(weight)
+
+
+def global_level_masks(weights: Sequence[Tensor], count: int) -> list[Tensor]:
+    """[Frankle2019]_ sec. 4: the ``count`` smallest magnitudes of all layers together are masked, wherever they lie."""
+    mask = level_mask(torch.cat([weight.flatten() for weight in weights]), count)
+    parts = mask.split([weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 def agp_sparsity(initial: float, final: float, step: int, steps: int) -> float:
@@ -148,6 +156,11 @@ def folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[T
     factor = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
     before = torch.zeros(len(weight)) if bias is None else bias.detach()
     return weight.detach() * factor.view(-1, 1, 1, 1), norm.bias.detach() + (before - norm.running_mean) * factor
+
+
+def folded_norms(weight: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """[Li2017]_ sec. 3.1 on weights folded by [Krishnamoorthi2018]_ eq. 20: the L1 norm of each folded filter."""
+    return filter_norms(folded(weight, None, norm)[0], 1)
 
 
 def drop_filter_mask(kept: Tensor) -> Tensor:

@@ -1,20 +1,17 @@
 """The pruning libraries under test, each as the operations that it offers, in one vocabulary.
 
 An operation takes plain tensors and answers plain tensors or sorted indices, so that one law of the literature can be put
-to all of them. ``reference`` is the positive control: the papers themselves. ``distiller`` is the user's own copy.
+to all of them. ``reference`` is the positive control: the papers themselves. The user's own Distiller speaks the same
+vocabulary in ``distiller_subject``.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
-import numpy as np
 import torch
 import torch_pruning
 from torch import Tensor, nn
@@ -25,7 +22,6 @@ from harness.networks import groups
 from harness.pruning import criteria, schedule, surgery
 from harness.records.architecture import Architecture, ChannelGroup
 from tests.literature import references
-from tests.literature.probes import mask_of
 
 Operation = Callable[..., Any]
 
@@ -53,6 +49,10 @@ class Block:
     @property
     def norm(self) -> nn.BatchNorm2d | None:
         return self.model[1] if isinstance(self.model[1], nn.BatchNorm2d) else None
+
+    def folding(self) -> tuple[Tensor, nn.BatchNorm2d | None]:
+        """What is folded: the filters' weights, and their norm."""
+        return self.filters.weight, self.norm
 
     def activations(self) -> Tensor:
         with torch.no_grad():
@@ -134,6 +134,7 @@ OURS = Subject(
         "prune by Taylor": _ours_statistic("taylor"),
         "prune by Taylor behind a norm": _ours_statistic("taylor"),
         "prune by scale": _ours_statistic("bn-scale"),
+        "prune by L1 with the norm folded in": _ours_statistic("l1-folded"),
         "gradual sparsity": schedule.agp_sparsity,
         "remove filters": _ours_removed,
     },
@@ -151,6 +152,20 @@ def _torch_masked(method: Callable[..., Any], **arguments: Any) -> Operation:
         return holder.weight_mask.bool()
 
     return prune
+
+
+def _torch_random(weight: Tensor, count: int, seed: int = 0) -> Tensor:
+    torch.manual_seed(seed)
+    return _torch_masked(torch_prune.random_unstructured)(weight, count)
+
+
+def _torch_global(weights: Sequence[Tensor], count: int) -> list[Tensor]:
+    holders = [nn.Module() for _ in weights]
+    for holder, weight in zip(holders, weights, strict=True):
+        holder.weight = nn.Parameter(weight.detach().clone())
+    places = [(holder, "weight") for holder in holders]
+    torch_prune.global_unstructured(places, pruning_method=torch_prune.L1Unstructured, amount=count)
+    return [holder.weight_mask.bool() for holder in holders]
 
 
 def _torch_structured(norm: int | None, dim: int) -> Operation:
@@ -175,6 +190,8 @@ TORCH = Subject(
     "torch",
     {
         "mask the smallest": _torch_masked(torch_prune.l1_unstructured),
+        "mask the smallest of all tensors": _torch_global,
+        "mask at random": _torch_random,
         "prune filters by L1": _torch_structured(1, 0),
         "prune filters by L2": _torch_structured(2, 0),
         "prune channels by L1": _torch_structured(1, 1),
@@ -188,21 +205,24 @@ TORCH = Subject(
 # ---- torch-pruning ---------------------------------------------------------------------------------------------------
 
 
-def _tp_filters(importance: Callable[[], Any]) -> Operation:
+def _tp_ranked(importance: Callable[[], Any], inputs: bool = False) -> Operation:
     def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
         torch.manual_seed(seed)
         layer = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), bias=False)
         layer.weight.data = weight.detach().clone()
         model = nn.Sequential(layer)
         size = max(weight.shape[2:])
-        return _tp_lowest(importance(), model, layer, torch.randn(1, weight.shape[1], size, size), count)
+        return _tp_lowest(importance(), model, layer, torch.randn(1, weight.shape[1], size, size), count, inputs)
 
     return prune
 
 
-def _tp_lowest(importance: Any, model: nn.Module, layer: nn.Module, example: Tensor, count: int) -> list[int]:
+def _tp_lowest(importance: Any, model: nn.Module, layer: nn.Conv2d, example: Tensor, count: int, inputs: bool = False) -> list[int]:
     graph = torch_pruning.DependencyGraph().build_dependency(model, example)
-    group = graph.get_pruning_group(layer, torch_pruning.prune_conv_out_channels, idxs=list(range(layer.out_channels)))
+    side, channels = (
+        (torch_pruning.prune_conv_in_channels, layer.in_channels) if inputs else (torch_pruning.prune_conv_out_channels, layer.out_channels)
+    )
+    group = graph.get_pruning_group(layer, side, idxs=list(range(channels)))
     return sorted(torch.argsort(importance(group))[:count].tolist())
 
 
@@ -226,10 +246,12 @@ def _tp_removed(block: Block, pruned: Sequence[int]) -> nn.Module:
 TORCH_PRUNING = Subject(
     "torch-pruning",
     {
-        "prune filters by L1": _tp_filters(lambda: torch_pruning.importance.MagnitudeImportance(p=1)),
-        "prune filters by L2": _tp_filters(lambda: torch_pruning.importance.MagnitudeImportance(p=2)),
-        "prune filters near the median": _tp_filters(torch_pruning.importance.FPGMImportance),
-        "prune filters at random": _tp_filters(torch_pruning.importance.RandomImportance),
+        "prune filters by L1": _tp_ranked(lambda: torch_pruning.importance.MagnitudeImportance(p=1)),
+        "prune filters by L2": _tp_ranked(lambda: torch_pruning.importance.MagnitudeImportance(p=2)),
+        "prune channels by L1": _tp_ranked(lambda: torch_pruning.importance.MagnitudeImportance(p=1), inputs=True),
+        "prune channels by L2": _tp_ranked(lambda: torch_pruning.importance.MagnitudeImportance(p=2), inputs=True),
+        "prune filters near the median": _tp_ranked(torch_pruning.importance.FPGMImportance),
+        "prune filters at random": _tp_ranked(torch_pruning.importance.RandomImportance),
         "prune by Taylor": _tp_taylor,
         "prune by scale": _tp_scale,
         "remove filters": _tp_removed,
@@ -242,6 +264,12 @@ TORCH_PRUNING = Subject(
 
 def _reference_random(weight: Tensor, count: int, seed: int = 0) -> list[int]:
     return sorted(torch.randperm(len(weight), generator=torch.Generator().manual_seed(seed))[:count].tolist())
+
+
+def _reference_random_mask(weight: Tensor, count: int, seed: int = 0) -> Tensor:
+    mask = torch.ones(weight.numel(), dtype=torch.bool)
+    mask[_reference_random(weight.flatten(), count, seed)] = False
+    return mask.view_as(weight)
 
 
 def _reference_taylor(block: Block, count: int) -> list[int]:
@@ -273,6 +301,8 @@ REFERENCE = Subject(
         "mask below": references.magnitude_mask,
         "sensitivity mask": lambda weight, quality: references.magnitude_mask(weight, references.sensitivity_threshold(weight, quality)),
         "mask the smallest": references.level_mask,
+        "mask the smallest of all tensors": references.global_level_masks,
+        "mask at random": _reference_random_mask,
         "gradual sparsity": references.agp_sparsity,
         "surgery": references.surgery_mask,
         "threshold over time": references.rnn_threshold,
@@ -287,6 +317,7 @@ REFERENCE = Subject(
         "prune by Taylor": _reference_taylor,
         "prune by Taylor behind a norm": _reference_taylor,
         "prune by scale": lambda block, count: references.lowest(references.scale_factors(block.norm), count),
+        "prune by L1 with the norm folded in": lambda block, count: references.lowest(references.folded_norms(*block.folding()), count),
         "remove filters": _reference_removed,
         "group lasso": references.group_lasso,
         "shrink towards zero": references.soft_threshold,
@@ -297,95 +328,6 @@ REFERENCE = Subject(
 )
 
 COMPUTING = (OURS, TORCH, TORCH_PRUNING, REFERENCE)
-
-
-# ---- Distiller, live ---------------------------------------------------------------------------------------------------
-
-
-def distiller_subject(d: ModuleType) -> Subject:
-    """The same vocabulary spoken by a live Distiller."""
-    pruning, regularization = d.pruning, sys.modules["distiller.regularization"]
-
-    def ranked(class_name: str, group: str, dim: int) -> Operation:
-        def prune(weight: Tensor, count: int, seed: int = 0) -> list[int]:
-            np.random.seed(seed)
-            pruner = getattr(pruning, class_name)("p", group, count / weight.shape[dim], ["w"])
-            return zeros(mask_of(d, pruner, nn.Parameter(weight.detach().clone())), dim)
-
-        return prune
-
-    def smallest(weight: Tensor, count: int) -> Tensor:
-        pruner = pruning.SparsityLevelParameterPruner("p", {"w": count / weight.numel()})
-        mask = mask_of(d, pruner, nn.Parameter(weight.detach().clone()))
-        return torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.bool()
-
-    def gradual(initial: float, final: float, step: int, steps: int) -> float:
-        return pruning.AutomatedGradualPruner("p", initial, final, ["w"]).agp_pr.step(step, 0, steps + 1, 1)
-
-    def rnn(step: int, start: int, ramp: int, end: int, quality: float, frequency: int, ramp_factor: float) -> float:
-        pruner = pruning.BaiduRNNPruner("p", quality, ramp - start, ramp_factor, ["w"])
-        fine = torch.linspace(0, 1, 100_001)
-        mask = mask_of(d, pruner, nn.Parameter(fine), epoch=step, starting_epoch=start, ending_epoch=end, frequency=frequency)
-        return float(fine[mask == 0].max())
-
-    def lasso(weight: Tensor, group: str) -> float:
-        loss = torch.zeros((), dtype=weight.dtype)
-        regularization.GroupLassoRegularizer("r", None, {"w": [1.0, group]}).loss(weight, "w", loss, None)
-        return float(loss)
-
-    def shrink(weight: Tensor, strength: float) -> Tensor:
-        maskers = {"w": d.ParameterMasker("w")}
-        parameter = nn.Parameter(weight.detach().clone())
-        regularization.L1Regularizer("r", None, {"w": strength}, "Max").threshold(parameter, "w", maskers)
-        maskers["w"].apply_mask(parameter)
-        return parameter.detach()
-
-    def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, None]:
-        layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], bias=bias is not None)
-        layer.weight.data = weight.detach().clone()
-        graph = type("Graph", (), {"successors_f": lambda *_: ["norm"]})()
-        found = d.PruningPolicy._fold_batchnorm(None, "conv.weight", layer.weight, {"conv": layer, "norm": norm}, graph)
-        return found.detach(), None
-
-    def surgery_step(weight: Tensor, mask: Tensor, low: float, high: float) -> Tensor:
-        parameter = nn.Parameter(weight.detach().clone())
-        parameter._std, parameter._mean = 0.0, 1.0  # thresholds are (mean + std * sensitivity) times the two factors
-        return pruning.SplicingPruner.create_mask(parameter, mask, 0.0, low, high)
-
-    def reconstruct(inputs: Tensor, outputs: Tensor, kept: Sequence[int]) -> Tensor:
-        solve = sys.modules["distiller.pruning.ranked_structures_pruner"]._least_square_sklearn
-        return torch.as_tensor(solve(inputs[:, list(kept)], outputs)).double()
-
-    def drop(kept: Tensor) -> Tensor:
-        pruner = pruning.BernoulliFilterPruner("p", "Filters", 0.5, ["w"])
-        with mock.patch("torch.bernoulli", return_value=kept.float()):
-            return mask_of(d, pruner, nn.Parameter(torch.ones(len(kept), 1, 1, 1))).flatten()
-
-    return Subject(
-        "distiller",
-        {
-            "mask below": lambda weight, threshold: mask_of(
-                d, pruning.MagnitudeParameterPruner("p", {"*": threshold}), nn.Parameter(weight.detach().clone())
-            ).bool(),
-            "sensitivity mask": lambda weight, quality: mask_of(
-                d, pruning.SensitivityPruner("p", {"w": quality}), nn.Parameter(weight.detach().clone())
-            ).bool(),
-            "mask the smallest": smallest,
-            "gradual sparsity": gradual,
-            "surgery": surgery_step,
-            "threshold over time": rnn,
-            "prune filters by L1": ranked("L1RankedStructureParameterPruner", "Filters", 0),
-            "prune filters by L2": ranked("L2RankedStructureParameterPruner", "Filters", 0),
-            "prune channels by L1": ranked("L1RankedStructureParameterPruner", "Channels", 1),
-            "prune channels by L2": ranked("L2RankedStructureParameterPruner", "Channels", 1),
-            "prune filters at random": ranked("RandomRankedFilterPruner", "Filters", 0),
-            "group lasso": lasso,
-            "shrink towards zero": shrink,
-            "fold batch norm": fold,
-            "reconstruct": reconstruct,
-            "drop filters": drop,
-        },
-    )
 
 
 def is_close(found: float, expected: float) -> bool:
