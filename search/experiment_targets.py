@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.latency.verdict import verdict
-from search.drop import drop
+from search.drop import drop_over_seeds
 from search.summary import Compared, Summary
 from search.wording import percent, points, points_interval, times
 
@@ -60,7 +60,7 @@ def _against_published(summary: Summary) -> list[Target]:
     if rival is None or best.against_off_the_shelf is None:
         return []
     least, speed = FASTER_THAN_PUBLISHED.get(summary.outcome.network, 1.0), best.against_off_the_shelf
-    lost = drop(best.contender.test, rival.contender.test)
+    lost = drop_over_seeds(best.contender.tests, rival.contender.tests)
     aim = f"faster than the fastest off-the-shelf network ({rival.contender.name})" + (f", {least:g}× or more," if least > 1 else "")
     aim += " at equal or better accuracy"
     seen = (
@@ -84,7 +84,7 @@ def _against_rival(summary: Summary, role: str, who: str) -> list[Target]:
         return []
     judged = verdict(best.measurement.latency, rival.measurement.latency)
     low, high = sorted((1 / judged.interval[0], 1 / judged.interval[1]))
-    lost = drop(best.contender.test, rival.contender.test)
+    lost = drop_over_seeds(best.contender.tests, rival.contender.tests)
     seen = (
         f"{times(1 / judged.ratio)} ({times(low)} to {times(high)}), {judged.outcome}; "
         f"{points(-lost.points)} points more accurate ({points(-lost.high)} to {points(-lost.low)})"

@@ -16,14 +16,31 @@ from typing import Any
 
 from harness.latency.held_out import Judged
 from harness.records.measurement import Prediction
+from search.drop import mean_accuracy
 from search.summary import Compared, Summary
 from search.trial import Trial
 from search.wording import Unit, interval_percent, number, percent, points, unit_for
 
 # The light scheme's colours and the style sheet's names for them; each figure is drawn in the former.
 INK, MUTED, LINE, FRONT, PAPER = "#1c2126", "#5c6670", "#d9dde2", "#2a6f97", "#fffffe"
-ROLE_COLOURS = {"dense": "#4b5661", "off-the-shelf": "#b35900", "uniform": "#7a4fa3", "optimised": "#00795c", "candidate": "#5aa893"}
-ROLE_MARKERS = {"dense": "s", "off-the-shelf": "^v<>", "uniform": "D", "optimised": "*", "candidate": "pHX8"}  # one each, in turn
+ROLE_COLOURS = {
+    "dense": "#4b5661",
+    "off-the-shelf": "#b35900",
+    "uniform": "#7a4fa3",
+    "random": "#a8324f",
+    "optimised": "#00795c",
+    "candidate": "#5aa893",
+    "from-scratch": "#2f6f9f",
+}
+ROLE_MARKERS = {  # one each, in turn
+    "dense": "s",
+    "off-the-shelf": "^v<>",
+    "uniform": "D",
+    "random": "P",
+    "optimised": "*",
+    "candidate": "pHX8",
+    "from-scratch": "d",
+}
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FRONT: "front", PAPER: "paper"}
 _VARIABLES |= {colour: role for role, colour in ROLE_COLOURS.items()}
 _BAND = 0.05  # half width of the band in the figure of predictions
@@ -209,7 +226,7 @@ def _trial_tip(trial: Trial, unit: Unit) -> str:
 def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     for place, entry in enumerate(summary.compared):
-        latency, test = entry.measurement.latency, entry.contender.test
+        latency, test = entry.measurement.latency, mean_accuracy(entry.contender.tests)
         x, y = unit.per_second * latency.median_s, 100 * test.top1_ratio
         across = [[x - unit.per_second * latency.interval_s[0]], [unit.per_second * latency.interval_s[1] - x]]
         upright = [[y - 100 * test.interval_ratio[0]], [100 * test.interval_ratio[1] - y]]

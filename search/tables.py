@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.cells import Cell, Column, Table
-from search.drop import Drop
+from search.drop import Drop, mean_accuracy
 from search.summary import Compared, SpeedUp, Summary
 from search.trial import Trial
 from search.wording import (
@@ -45,7 +45,7 @@ def compared(summary: Summary) -> Table:
 
 def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     contender, unit, dense = entry.contender, unit_for(summary), summary.dense
-    latency, test = entry.measurement.latency, contender.test
+    latency, test = entry.measurement.latency, mean_accuracy(contender.tests)
     slowest = max(other.measurement.latency.median_s for other in summary.compared)
     noise = bool(latency.noise)
     count = f"n = {len(latency.samples_s)}" + (", noisy" if noise else "")
@@ -93,12 +93,22 @@ def accuracies(summary: Summary) -> Table:
     for entry in summary.compared:
         splits = [
             Cell(percent(found.top1_ratio), interval_percent(found.interval_ratio), share_correct(found))
-            for found in (entry.contender.validation, entry.contender.test)
+            for found in map(mean_accuracy, (entry.contender.validations, entry.contender.tests))
         ]
         drops = _drop_cell(entry.validation_drop, limit), _drop_cell(entry.test_drop, limit)
         name = Cell(entry.contender.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
         rows.append((name, splits[0], drops[0], splits[1], drops[1], *_device_cells(entry)))
-    return Table("accuracies", columns, tuple(rows), "Chosen on validation; the test split was read once, afterwards. 95 % intervals.")
+    return Table("accuracies", columns, tuple(rows), _accuracy_caption(summary))
+
+
+def _accuracy_caption(summary: Summary) -> str:
+    seeds = max(len(entry.contender.tests) for entry in summary.compared)
+    told = "Chosen on validation; the test split was read once, afterwards. 95 % intervals."
+    if seeds == 1:
+        return told
+    return (
+        f"{told} Means over {seeds} seeds; intervals of drops cover other seeds too. The device answered for the first."
+    )
 
 
 def _device_cells(entry: Compared) -> tuple[Cell, Cell]:

@@ -16,8 +16,10 @@ ROLE_WORDS = {
     "dense": "unpruned",
     "off-the-shelf": "published schedule",
     "uniform": "every width cut alike",
+    "random": "found by random search on as many trials",
     "optimised": "found by this campaign",
     "candidate": "found, not chosen",
+    "from-scratch": "the optimised shape, trained from nothing",
 }
 
 
