@@ -1,0 +1,210 @@
+"""What the search costs beside its trials: asking and telling, resuming, memory, and what a second worker brings.
+
+``pytest tests/performance/test_search_overhead.py --benchmark-only -s`` checks the limits; without that flag a busy machine may
+be slow, the campaigns are smaller, and only the figures are printed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.records.architecture import Architecture, ChannelGroup
+from search import campaign, journal
+from search.campaign import CampaignSettings
+from search.goals import Goal
+from search.journal import Journal
+from search.recipe_ranges import RecipeRanges
+from search.selector import Optimizer
+from search.space import SearchSpace
+from search.trial import MODEL, Floats, Ints, Trial, TrialOutcome, TrialRequest
+
+DIMENSIONS = 56
+ASK_LIMITS_S = {100: 0.1, 300: 0.3, 1000: 1.5}
+RESUMED_TRIALS, RESUME_LIMIT_S = 1000, 4.0
+MEMORY_TRIALS, MEMORY_LIMIT_BYTES = (100, 200), 64 << 20
+SPEED_UP_LIMIT = 1.8
+GOAL = Goal(1.0)
+
+
+class Linear:
+    """A microsecond per channel."""
+
+    def seconds(self, widths: Ints) -> Floats:
+        return (1.0 + widths.sum(axis=1)) * 1e-6
+
+
+@dataclass
+class Growing:
+    """An optimiser that is told a drop for whatever it asks; one call is one ask and one tell."""
+
+    optimizer: Optimizer
+    rng: np.random.Generator
+
+    def __call__(self) -> None:
+        row, _ = self.optimizer.ask()
+        self.optimizer.tell(row, drop_of(self.optimizer.space, row, self.rng))
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    """51 groups in three stages, and five parts of a recipe."""
+    groups = tuple(ChannelGroup(f"g{i:02d}", 64, (f"c{i:02d}",), False, f"stage{i // 17}") for i in range(51))
+    legal = {group.name: tuple(range(8, 65, 4)) for group in groups}
+    found = SearchSpace(Architecture("wide", (3, 32, 32), 10, groups, ()), legal, RecipeRanges(schedules=("one-shot", "gradual")))
+    assert found.dimensions == DIMENSIONS
+    return found
+
+
+@pytest.fixture
+def judged(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("benchmark_only"))
+
+
+def drop_of(space: SearchSpace, row: Floats, rng: np.random.Generator) -> float:
+    """Quadratic in the pruned fractions, some groups ten times as sensitive as others, with noise."""
+    pruned = space.features(row[None]).pruned[0]
+    return float(20 * (pruned**2 * np.geomspace(0.02, 0.2, space.groups)).sum() / 2 + rng.normal(0.0, 0.15))
+
+
+def drawn_rows(space: SearchSpace, count: int, rng: np.random.Generator) -> Floats:
+    keep = rng.uniform(0.3, 1.0, (count, 1)) + rng.normal(0.0, 0.1, (count, space.groups))
+    numbers = np.round(rng.random((count, len(space.numbers))), 6)
+    categories = [rng.integers(len(choices), size=(count, 1)) for choices in space.choices]
+    return np.concatenate([space.snap(np.clip(keep, 0.1, 1.0)), numbers, *categories], axis=1).astype(np.float64)
+
+
+@pytest.fixture
+def growing(space: SearchSpace) -> Iterator[Growing]:
+    optimizer = Optimizer(space, Linear(), GOAL, 0, [], planned=2000)
+    yield Growing(optimizer, np.random.default_rng(1))
+    optimizer.close()
+
+
+def told(growing: Growing, count: int) -> None:
+    space, rng = growing.optimizer.space, growing.rng
+    for row in drawn_rows(space, count, rng):
+        growing.optimizer.tell(row, drop_of(space, row, rng))
+    growing.optimizer.replayed()
+
+
+@pytest.mark.parametrize("count", ASK_LIMITS_S)
+def test_asking_and_telling_stays_short(growing: Growing, benchmark: BenchmarkFixture, judged: bool, count: int) -> None:
+    told(growing, count if judged else count // 10)
+    benchmark.extra_info["trials"] = count if judged else count // 10
+    # the first ask also fits hyper-parameters from nothing; ten cover every kind that follows it
+    benchmark.pedantic(growing, rounds=10 if judged else 2, iterations=1, warmup_rounds=1)
+    if judged:
+        assert benchmark.stats.stats.mean <= ASK_LIMITS_S[count]
+
+
+def test_memory_stays_flat(growing: Growing, benchmark: BenchmarkFixture, judged: bool) -> None:
+    first, more = MEMORY_TRIALS if judged else (10, 5)
+    told(growing, first)
+    growing()
+    before = resident_bytes()
+    benchmark.pedantic(growing, rounds=more, iterations=1)
+    grown = resident_bytes() - before
+    print(f"\nresident memory: {before / 2**20:.0f} MiB at {first} trials, {grown / 2**20:+.1f} MiB after {more} more")
+    benchmark.extra_info.update(resident_mib=before / 2**20, grown_mib=grown / 2**20, trials=more)
+    assert grown <= MEMORY_LIMIT_BYTES
+
+
+def resident_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+
+
+def test_a_long_campaign_resumes_fast(space: SearchSpace, benchmark: BenchmarkFixture, judged: bool, tmp_path: Path) -> None:
+    """From the journal on disk to the first evaluation after it."""
+    count = RESUMED_TRIALS if judged else 50
+    settings = CampaignSettings("long", trials=count + 1, seeds=1, budget_epochs=1.0, goal=GOAL)
+    rng = np.random.default_rng(2)
+    writer = Journal.create(tmp_path, settings.header(space))
+    for number, row in enumerate(drawn_rows(space, count, rng)):
+        config, recipe = space.decode(row)
+        request = TrialRequest(number, MODEL, "drawn", config, recipe, 1.0, 0)
+        drop = drop_of(space, row, rng)
+        top1 = 0.93 - drop / 100
+        writer.started(request, number)
+        writer.finished(Trial(request, TrialOutcome(top1, top1 - 0.003, top1 + 0.003, drop), 1e-3), number)
+    writer.close()
+
+    def evaluate(trial: TrialRequest, report: object) -> TrialOutcome:
+        raise KeyboardInterrupt
+
+    def resumed() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            campaign.run(settings, space, Linear(), evaluate, tmp_path, resume=True)
+
+    benchmark.pedantic(resumed, rounds=1, iterations=1)
+    assert len(journal.read(tmp_path).finished) == count
+    if judged:
+        assert benchmark.stats.stats.max <= RESUME_LIMIT_S
+
+
+BURNING = """
+import time
+from dataclasses import dataclass
+from search.trial import TrialOutcome
+
+@dataclass(frozen=True)
+class Burns:
+    seconds: float
+
+    def __call__(self, trial, report):
+        until = time.process_time() + self.seconds
+        while time.process_time() < until:
+            sum(range(1000))
+        return TrialOutcome(0.9, 0.89, 0.91, 1.0)
+"""
+
+
+def test_a_second_dask_worker_nearly_doubles_the_trials(
+    space: SearchSpace, benchmark: BenchmarkFixture, judged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
+    (tmp_path / "burning.py").write_text(BURNING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    from burning import Burns  # type: ignore[import-not-found]
+
+    trials, seconds = (16, 4.0) if judged else (2, 0.1)
+    alone = _seconds_on_dask(space, Burns(seconds), trials, 1)
+    both = benchmark.pedantic(_seconds_on_dask, (space, Burns(seconds), trials, 2), rounds=1, iterations=1)
+    print(f"\n{trials} trials of {seconds:g} s of processor: {alone:.1f} s with one worker, {both:.1f} s with two, {alone / both:.2f}×")
+    benchmark.extra_info.update(one_worker_s=alone, two_workers_s=both, speed_up=alone / both)
+    if judged:
+        assert alone / both >= SPEED_UP_LIMIT
+
+
+def _seconds_on_dask(space: SearchSpace, evaluate: object, trials: int, workers: int) -> float:
+    """How long so many trials take on a local cluster, its start not counted."""
+    import distributed
+
+    from search.workers import DaskPool
+
+    places = {str(i): {"cls": distributed.Nanny, "options": {"nthreads": 1, "host": "127.0.0.1"}} for i in range(workers)}
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": None, "port": 0, "host": "127.0.0.1"}}
+    with distributed.SpecCluster(workers=places, scheduler=scheduler, silence_logs=50) as cluster:
+        pool = DaskPool(cluster.scheduler_address, evaluate, lambda number, phase, share: None)  # type: ignore[arg-type]
+        try:
+            began = time.perf_counter()
+            for number in range(trials):
+                config, recipe = space.decode(space.encode(space.architecture.dense(), space.start))
+                pool.submit(TrialRequest(number, MODEL, "toy", config, recipe, 1.0, 0))
+            finished = 0
+            while finished < trials:
+                outcomes = pool.wait()
+                assert all(outcome.ok for _, outcome in outcomes)
+                finished += len(outcomes)
+            return time.perf_counter() - began
+        finally:
+            pool.close()
