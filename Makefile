@@ -17,6 +17,7 @@ help:
 	@echo "make search   install, then run the default campaign (ARGS='--network resnet56 ...' to change it)"
 	@echo "make experiment  the whole experiment, hours, resumable (ARGS=--quick: every step in minutes)"
 	@echo "make test     install, then lint, type-check and run the whole test suite"
+	@echo "make characterise   all that is to be known of ResNet-56's latency: ledger, predictor with its error, legal widths (ARGS=...)"
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
@@ -27,6 +28,10 @@ experiment: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest bench/ $(ARGS)
+
+characterise: $(STAMP)
+	$(BIN)/python -m pytest $(addprefix bench/test_,network_latency.py layer_latency.py predictor.py width_staircase.py) \
+	  --network=resnet56 --widths=4 --benchmark-quiet --no-header -q $(ARGS)
 
 test: $(STAMP)-test lint types suite
 

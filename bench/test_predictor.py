@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness import staircase_view
 from harness.devices.measure import DESIGNED_SET
-from harness.latency import instalments
+from harness.latency import instalments, staircase, width_series
 from harness.latency.predictor import HELD_OUT, LatencyPredictor
 from harness.pipeline import latency_subject
 
@@ -49,3 +50,12 @@ def test_held_out_error(taken, network, collected):
     judged = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out)).held_out
     collected.texts.append("predictor: nothing held out" if judged is None else f"predictor: {judged.sentence()}")
     collected.texts.append(f"designed networks: {taken.decision.reason}")
+
+
+def test_legal_widths(taken, network, collected):
+    """What the predictor knows of every group's staircase; twins once."""
+    classes = width_series.twins(network.architecture)
+    predictor = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out))
+    told = staircase.predicted(predictor, groups=[names[0] for names in classes])
+    collected.texts.append(staircase_view.table(told, f"widths of {network.name} (predicted)", classes))
+    assert all(told.legal_widths(group)[0] == network.architecture.group(group).channels for group in told.groups)

@@ -175,14 +175,20 @@ def measured_point(width: int, latency: Latency) -> WidthCost:
     return WidthCost(width, undisturbed_s(latency), math.sqrt(spread / kept))
 
 
-def predicted(predictor: LatencyPredictor, tolerance_ratio: float = TOLERANCE_RATIO, certain_sd: float = CERTAIN_SD) -> Staircase:
-    """The staircase of every group that the latency model knows at full width, all other groups dense.
+def predicted(
+    predictor: LatencyPredictor,
+    tolerance_ratio: float = TOLERANCE_RATIO,
+    certain_sd: float = CERTAIN_SD,
+    groups: Iterable[str] | None = None,
+) -> Staircase:
+    """The staircases that the latency model knows, of every group or of some, all other groups dense.
 
-    tolerance_ratio: least saving that counts, of the dense network's latency. LatencyUnknown where it knows no group so.
+    tolerance_ratio: least saving that counts, of the dense network's latency. LatencyUnknown where the model does not know it.
     """
     architecture = predictor.architecture
     dense = predictor.predict(architecture.dense()).seconds
-    series = {group.name: _known_points(predictor, group, architecture.dense(), None) for group in architecture.groups}
+    chosen = [group for group in architecture.groups if groups is None or group.name in set(groups)]
+    series = {group.name: _known_points(predictor, group, architecture.dense(), None) for group in chosen}
     return Staircase.fit(series, tolerance_ratio * dense, certain_sd)
 
 

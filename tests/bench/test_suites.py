@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.latency import width_series
 from harness.records import benchmark_json
 
 ROOT = Path(__file__).parent.parent.parent
@@ -65,6 +66,38 @@ def test_designed_networks_are_recorded_one_by_one_and_stay_out_of_the_tables(tm
     roles = [measurement.role for measurement in benchmark_json.read(path).measurements]
     assert (roles.count("design"), roles.count("held-out")) == (14, 3)
     assert "test_designed_network[" not in ended.stdout
+    for told in ("3 held-out networks after 14 measured", "designed networks: mean error", "widths of resnet20 (predicted)"):
+        assert told in ended.stdout
+
+
+def test_no_more_networks_are_measured_than_the_predictor_needs(tmp_path: Path) -> None:
+    path = tmp_path / "enough.json"
+    words = ("--designs=70", "--held-out=8", "--good-enough=0.5", "--rounds=10", f"--benchmark-json={path}")
+    ended = run_pytest(str(ROOT / "bench" / "test_predictor.py"), *words)
+    assert ended.returncode == 0, ended.stdout
+    roles = [measurement.role for measurement in benchmark_json.read(path).measurements]
+    assert (roles.count("design"), roles.count("held-out")) == (60, 8)
+    assert "is good enough after 60 networks" in ended.stdout
+    assert "10 skipped" in ended.stdout
+
+
+def test_a_second_sweep_takes_what_the_first_measured_and_both_leave_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "widths.json"
+    words = ("--widths=2", "--rounds=20", f"--store={tmp_path}", f"--benchmark-json={path}")
+    suite = str(ROOT / "bench" / "test_width_staircase.py")
+    first = run_pytest(f"{suite}::test_width[conv1-8-cpu-resnet20]", *words)
+    assert first.returncode == 0, first.stdout
+    assert "3 networks measured now, 0 taken from" in first.stdout
+    (picture,) = (tmp_path / "cpu" / "widths").glob("*.png")
+    assert picture.name == "resnet20-digits-f32-conv1.png"
+    both = (f"{suite}::test_width[conv1-{width}-cpu-resnet20]" for width in (16, 15, 8))
+    second = run_pytest(*both, *words)
+    assert second.returncode == 0, second.stdout
+    assert "0 networks measured now, 3 taken from" in second.stdout
+    file = benchmark_json.read(path)
+    (architecture,) = file.architectures
+    series = width_series.measured_series(architecture, file.measurements)  # the file alone tells the staircase, anchor included
+    assert [point.width for point in series["conv1"]] == [16, 15, 8]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +118,22 @@ def test_a_mistake_in_an_option_ends_with_one_line_and_code_2(words: tuple[str, 
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert told in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_the_verdict_is_calibrated_on_a_device_from_the_command_line() -> None:
+    def calibrate(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness.calibration", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
+
+    simulated = calibrate("--device=simulated", "--trials=3")
+    assert simulated.returncode == 0, simulated.stdout + simulated.stderr
+    assert "simulated (SIMULATED, f32)" in simulated.stdout
+    assert "0 of 3 equal pairs judged different" in simulated.stdout
+    assert "3 of 3 slowdowns of 3.0% found" in simulated.stdout
+    real = calibrate("--trials=1", "--pairs=8")
+    assert real.returncode in (0, 1), real.stderr
+    assert "cpu (measured, f32): 8 pairs" in real.stdout
+    assert "s a comparison" in real.stdout
+    refused = calibrate("--pairs=2")
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == "--trials=100 --pairs=2: give at least 1 trial and 8 pairs"
