@@ -47,8 +47,9 @@ def sentences(told: Explanation) -> tuple[str, ...]:
         f"The dense network takes {whole}, {kind(told, account.kind)}, and so are its layers; what a cut saves is "
         f"{kind(told, told.series)}, with one group narrowed and all others dense.",
         free_sentence(told),
-        f"The best that any layer reaches is {number(roof.macs_per_s / 1e9)} billion multiply-accumulates (MACs) a second ({roof.fastest}) "
-        f"and {number(roof.bytes_per_s / 1e9)} GB/s ({roof.busiest}): below {number(roof.ridge)} MACs per byte memory is the roof.",
+        f"The best that any layer {'of this network or of the probe of the roofs ' if account.probes else ''}reaches is "
+        f"{number(roof.macs_per_s / 1e9)} billion multiply-accumulates (MACs) a second ({roof.fastest}) and "
+        f"{number(roof.bytes_per_s / 1e9)} GB/s ({roof.busiest}): below {number(roof.ridge)} MACs per byte memory is the roof.",
         "" if told.analysis is None else told.analysis.told,
         " ".join(told.notes),
     ]

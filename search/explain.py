@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import RecordError, UsageError
 from harness.latency import explain, ledger, shares
 from harness.latency.effects import Effect, KindCost, effects, kinds
 from harness.latency.explain import LEAST_POINTS, Advice, WidthLoss
 from harness.latency.predictor import LatencyPredictor
+from harness.latency.roof import LayerCost
 from harness.latency.shares import MEASURED, PREDICTED, Account
 from harness.latency.staircase import Staircase, WidthCost, predicted_series
 from harness.records.measurement import Measurement
@@ -66,13 +67,16 @@ def of(
     measured: Mapping[str, Sequence[WidthCost]],
     analysis: Analysis | None,
     notes: Sequence[str] = (),
+    probes: Sequence[LayerCost] = (),
 ) -> Explanation:
     """Explain the network of ``predictor``; measured: swept widths per group, empty to take the latency model's.
 
-    dense: a profiled run of the dense network, where there is one. notes: said before what is found here.
+    dense: a profiled run of the dense network, where there is one. notes: said before what is found here. probes: layers that tell the
+    machine's roofs.
     """
     architecture, conditions = predictor.architecture, predictor.conditions
-    account, doubts = _account(predictor, dense)
+    divided, doubts = _account(predictor, dense)
+    account = replace(divided, probes=tuple(probes))
     told = [*notes, *doubts]
     if measured:
         series = {name: tuple(points) for name, points in measured.items()}
@@ -93,7 +97,7 @@ def of(
         MEASURED if measured else PREDICTED,
         staircase,
         analysis,
-        explain.prune_next(architecture, staircase, losses, account.costs, least),
+        explain.prune_next(architecture, staircase, losses, account.costs, least, account.roof),
         effects(predictor),
         kinds(predictor, account),
         tuple(told),

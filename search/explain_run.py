@@ -11,9 +11,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.errors import CampaignError, HarnessError
+from harness.latency.roof import LayerCost
 from harness.latency.staircase import Staircase
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
+from harness.records.conditions import Conditions
 from harness.training.stored_sensitivity import weights_digest
 from search import cost_tables, cost_words, explain, folder, journey, known_costs, measurements, report, whole_file
 from search.cells import Cell, Table
@@ -25,7 +27,7 @@ from search.known_costs import SENSITIVITY, Found
 from search.measurements import Stored
 from search.outcome import MEASUREMENTS
 
-STAIRCASE_SUITE, SENSITIVITY_SUITE = "test_width_staircase.py", "test_sensitivity.py"
+STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "test_sensitivity.py", "test_roof.py"
 CRITERION = "l1"  # the suite's default: which channels stay
 _OF_SUBJECT = ("network", "dataset", "device", "precision")
 
@@ -58,7 +60,8 @@ def run(request: Request, display: Display) -> Path:
     dense = [m for m in dense if not m.conditions.differences(conditions)]
     widths, notes = _widths(asked, subject, stored, display)
     analysed = _sensitivities(asked, subject, dataset, widths, display)
-    told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(analysed.points), notes)
+    probes = _probes(asked, conditions, display)
+    told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(analysed.points), notes, probes)
     show(told, display.console)
     path = asked.request.reports / "explain" / f"{_stem(asked.request)}-{asked.request.device}.md"
     whole_file.write(path, markdown(told, request.command.replace("search run", "search explain", 1)))
@@ -141,6 +144,22 @@ def _widths(asked: _Asked, subject: Subject, stored: Stored, display: Display) -
         return found, (told,) if told else ()
     display.say(f"widths: {found.path}")
     return found, ()
+
+
+def _probes(asked: _Asked, conditions: Conditions, display: Display) -> tuple[LayerCost, ...]:
+    """Layers that tell the machine's roofs, found or measured now; none where the device of the campaign is not at hand."""
+    found = known_costs.roof_layers(asked.benchmarks, conditions)
+    if found:
+        return found
+    path = asked.benchmarks / known_costs.ROOF / f"{asked.request.precision}.json"
+    try:
+        words = [f"--device={asked.request.device}", f"--precision={asked.request.precision}"]
+        measurements.run_bench([ROOF_SUITE], path, words, display.say)
+    except HarnessError as error:
+        display.say(f"error: {error}")
+        display.say("roofs: those that the network's own layers reach")
+        return ()
+    return known_costs.roof_layers(asked.benchmarks, conditions)
 
 
 def _sensitivities(asked: _Asked, subject: Subject, dataset: Dataset, widths: Found, display: Display) -> Found:

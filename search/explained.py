@@ -46,7 +46,8 @@ def of_campaign(
     dense = next((one for one in profiled if one.layers and one.profiled is not None), None)
     notes = [f"Measure what is missing by: python -m search explain --name={folder.name}."] if missing or not widths.series else []
     try:
-        return explain.of(predictor, dense, widths.series, analysis, [*missing, *notes]), ""
+        probes = known_costs.roof_layers(beside, predictor.conditions)
+        return explain.of(predictor, dense, widths.series, analysis, [*missing, *notes], probes), ""
     except HarnessError as error:
         return None, f"Costs are not explained: {error}."
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConditionsDiffer, HarnessError, LatencyUnknown
+from harness.latency import ledger
+from harness.latency.roof import LayerCost, measured_layers
 from harness.latency.staircase import WidthCost
 from harness.latency.width_series import ROLE, measured_series, with_twins
+from harness.networks import roof_probe
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.width_accuracy import WidthAccuracy
 
-WIDTHS, SENSITIVITY = "widths", "sensitivity"  # folders under reports/benchmarks/<device>/
+WIDTHS, SENSITIVITY, ROOF = "widths", "sensitivity", "roof"  # folders under reports/benchmarks/<device>/
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,18 @@ def widths(folder: Path, architecture: Architecture, conditions: Conditions, own
         except LatencyUnknown:
             continue  # the benchmark file of a sweep: its networks without the anchors, which its store holds
     return Found({}, (), None, tuple(passed))
+
+
+def roof_layers(folder: Path, conditions: Conditions) -> tuple[LayerCost, ...]:
+    """The layers of the newest probe of the machine's roofs under these conditions; none where there is none."""
+    for _, file in _newest_first(folder / ROOF, []):
+        for measurement in file.measurements:
+            if measurement.network != roof_probe.NAME or measurement.config is None or measurement.conditions.differences(conditions):
+                continue
+            architecture = file.architecture(measurement.architecture_digest)
+            balanced = ledger.balance(measurement, architecture)
+            return measured_layers(balanced, architecture, measurement.config, conditions.precision)
+    return ()
 
 
 def sensitivities(folder: Path, architecture: Architecture, weights_digest: str, dataset_digest: str | None, criterion: str) -> Found:

@@ -78,17 +78,18 @@ def prune_next(
     losses: Iterable[WidthLoss] = (),
     layers: Sequence[LayerCost] = (),
     least_points: float = LEAST_POINTS,
+    roof: Roof | None = None,
 ) -> tuple[Advice, ...]:
     """Advice for every group of the staircase at its widest point, the most rewarding first.
 
     Sorted by seconds saved per point lost; groups without analysed accuracy follow by seconds saved, vain ones come last.
     layers: costs for the reasons; without them a reason names the staircase only. least_points: the smallest loss that the
-    analysed images can tell.
+    analysed images can tell. roof: the machine's; default: what ``layers`` reach themselves.
     """
     by_group: dict[str, dict[int, WidthLoss]] = {}
     for loss in losses:
         by_group.setdefault(loss.group, {})[loss.channels] = loss
-    roof = Roof.of(layers) if layers else None
+    roof = roof or (Roof.of(layers) if layers else None)
     advice = [
         _advise(architecture.group(name), staircase, by_group.get(name, {}), _why(architecture, name, layers, roof), least_points)
         for name in staircase.groups

@@ -50,7 +50,7 @@ class Account:
     """A network's latency, divided: layers and rest add up to ``whole_s``, and so do stages and rest.
 
     kind: "measured" or "predicted". costs: the layers with their work, in the order of ``layers``. spread: what the
-    intervals are, in words. whole_interval_s: of the whole.
+    intervals are, in words. whole_interval_s: of the whole. probes: layers of a network made to find the machine's roofs.
     """
 
     kind: str
@@ -61,11 +61,12 @@ class Account:
     rest: tuple[Share, ...]
     costs: tuple[LayerCost, ...]
     spread: str
+    probes: tuple[LayerCost, ...] = ()
 
     @property
     def roof(self) -> Roof:
-        """The best rates that any of the layers reached."""
-        return Roof.of(self.costs)
+        """The best rates that any of the layers reached, those of the probe included."""
+        return Roof.of((*self.costs, *self.probes))
 
     @property
     def rest_s(self) -> float:

@@ -13,6 +13,7 @@ from torch import nn
 
 from harness.errors import CampaignError
 from harness.latency.predictor import LatencyPredictor
+from harness.latency.roof import Roof
 from harness.latency.staircase import WidthCost
 from harness.records import benchmark_json
 from harness.records.accuracy import Accuracy
@@ -187,6 +188,26 @@ def test_widths_of_other_conditions_are_passed_over_and_a_broken_file_too(
     assert "under different conditions" in found.passed_over[0]
     (folder / "b.json").write_text("{")
     assert any("b.json" in reason for reason in known_costs.widths(tmp_path, architecture, there).passed_over)
+
+
+def test_a_probe_raises_the_roofs_and_so_tells_overhead_that_the_network_hides(
+    tmp_path: Path, predictor: LatencyPredictor, architecture: Architecture, folder: Path
+) -> None:
+    alone = explain.of(predictor, None, {}, None)
+    probe = architecture.with_network("roof-probe")
+    dense = benchmark_json.read(folder / "proof.json").measurements[0]
+    fast = [replace(node, runs_s=tuple(run / 10 for run in node.runs_s)) for node in dense.layers]
+    made = replace(dense, network="roof-probe", architecture_digest=probe.digest, config=probe.dense(), layers=tuple(fast))
+    (tmp_path / "roof").mkdir()
+    benchmark_json.write(tmp_path / "roof" / "f32.json", BenchmarkFile((made,), (probe,)))
+    found = known_costs.roof_layers(tmp_path, predictor.conditions)
+    told = explain.of(predictor, None, {}, None, probes=found)
+    assert told.account.roof == Roof.of(found)
+    assert told.account.roof.macs_per_s > 5 * alone.account.roof.macs_per_s
+    assert {str(told.account.bound(place)) for place in range(len(told.account.layers))} == {"overhead-bound"}
+    assert "probe of the roofs" in " ".join(cost_words.sentences(told))
+    elsewhere = replace(predictor.conditions, device=replace(predictor.conditions.device, model="another"))
+    assert known_costs.roof_layers(tmp_path, elsewhere) == ()
 
 
 def test_the_digest_of_stored_weights_is_that_of_the_network(tmp_path: Path) -> None:
