@@ -15,6 +15,7 @@ from harness.tables import duration
 
 INK, STEP, SLOW, LINE = "#1c2126", "#00795c", "#b35900", "#d9dde2"
 _PNG_DPI = 110
+_TICK_SPACE = 0.03  # of the axis: two digits at the label's size
 
 
 def table(staircase: Staircase, title: str, twins: Sequence[Sequence[str]] = ()) -> Table:
@@ -91,5 +92,14 @@ def draw(axes: Any, staircase: Staircase, group: str, ids: str = "") -> None:
     axes.set_title(group, loc="left", fontsize=10)
     axes.set_xlabel("channels kept (filled: legal; orange: slower than a larger width)", fontsize=8)
     axes.set_ylabel("network latency, " + ("ms" if scale == 1e3 else "µs"), fontsize=8)
-    axes.set_xticks([point.width for point in points])
+    axes.set_xticks(_apart([point.width for point in points]))
     axes.tick_params(labelsize=7)
+
+
+def _apart(widths: Sequence[int]) -> list[int]:
+    """The widths, ascending, of which the narrower one is left out where two are too close for their labels."""
+    kept: list[int] = []
+    for width in reversed(widths):
+        if not kept or kept[-1] - width >= _TICK_SPACE * (widths[-1] - widths[0]):
+            kept.append(width)
+    return kept[::-1]

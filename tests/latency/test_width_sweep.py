@@ -1,5 +1,6 @@
 """A sweep over widths: resumes where it stopped, measures nothing twice, never overwrites what it cannot read; and its pictures."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from harness import staircase_view, tables, width_sweep
 from harness.devices.measure import Subject
 from harness.errors import RecordError
 from harness.latency import width_series
+from harness.latency.staircase import Staircase, WidthCost
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.width_sweep import Sweep, store_path
@@ -149,7 +151,10 @@ class Recorder:
     """Stands for matplotlib's axes: what would be drawn, by width."""
 
     def __init__(self):
-        self.colours, self.filled, self.stair = {}, set(), None
+        self.colours, self.filled, self.stair, self.ticks = {}, set(), None, None
+
+    def set_xticks(self, ticks):
+        self.ticks = ticks
 
     def errorbar(self, width, cost, yerr, color, markerfacecolor, **_):
         self.colours[width] = color
@@ -170,3 +175,13 @@ def test_legal_widths_are_filled_and_slower_ones_stand_out(staircase):
     assert axes.colours[15] == staircase_view.SLOW
     assert axes.colours[16] == staircase_view.STEP
     assert set(axes.colours) == {point.width for point in staircase.points("odd")}
+
+
+def test_labels_of_neighbouring_widths_do_not_overlap(network):
+    fine = Staircase.fit({"g": [WidthCost(width, 1.0 + width) for width in [*range(2, 65, 2), 63]]})
+    axes = Recorder()
+    staircase_view.draw(axes, fine, "g")
+    assert axes.ticks[0] == 2
+    assert axes.ticks[-1] == 64
+    assert 63 not in axes.ticks
+    assert all(wide - narrow >= 2 for narrow, wide in itertools.pairwise(axes.ticks))
