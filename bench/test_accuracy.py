@@ -1,20 +1,41 @@
-"""Accuracy of exported networks, answered by the device itself: the artefact that was timed is the one that is judged."""
+"""Accuracy answered by the device itself, and what is lost against f32 on the host: the timed artefact is the one that is judged."""
 
+import pytest
+
+from harness.errors import UsageError
 from harness.networks import export
 from harness.training import device_accuracy
 
+GIVEN = "given weights"
+
 
 def pytest_generate_tests(metafunc):
-    """One test per contender; without any there is nothing to judge."""
-    if "contender" in metafunc.fixturenames:
+    """One test per contender, and one for the network of ``--weights``; without any there is nothing to judge."""
+    if "judged" in metafunc.fixturenames:
         names = [text.partition("=")[0] for text in metafunc.config.getoption("--contender")]
-        metafunc.parametrize("contender", names)
+        metafunc.parametrize("judged", names + [GIVEN] * (metafunc.config.getoption("--weights") is not None))
 
 
-def test_accuracy_on_the_device(device, network, dataset, contenders, contender, collected, pytestconfig):
+@pytest.fixture
+def artefact(judged, network, contenders, pytestconfig):
+    """The exported network, and the file it is from, None for one that is exported now."""
+    if judged != GIVEN:
+        path = dict(contenders)[judged]
+        return export.read(path, judged), path
+    if pytestconfig.getoption("--config") is not None:
+        raise UsageError("--config prunes without fine-tuning; give the tuned network as --contender NAME=FILE.onnx")
+    return export.export(network.model, network.architecture.input_shape, network.name), None
+
+
+def test_accuracy_on_the_device(device, network, dataset, artefact, collected, pytestconfig):
     """Let the device answer every image of the test split."""
-    path = dict(contenders)[contender]
-    artefact, host = export.read(path, contender), device_accuracy.host_answers(path)
-    judged = device_accuracy.judge(device, artefact, network.name, dataset, pytestconfig.getoption("--precision"), host)
-    collected.accuracies.append(judged)
-    assert judged.on_device.total == len(dataset.test)
+    exported, path = artefact
+    host = device_accuracy.host_answers(path) if path else None
+    if host is None:
+        host = device_accuracy.answers_in_f32(exported, dataset)
+    size = pytestconfig.getoption("--batch-size")
+    precision = pytestconfig.getoption("--precision")
+    found = device_accuracy.judge(device, exported, network.name, dataset, precision, host, size if size > 1 else None)
+    collected.accuracies.append(found)
+    collected.texts.append(f"{exported.name}: {found.sentence()}")
+    assert found.on_device.total == len(dataset.test)

@@ -90,6 +90,33 @@ def read(path: Path, name: str) -> Artefact:
     return Artefact(name, data, hashlib.sha256(data).hexdigest(), (batch, channels, height, width), pairs)
 
 
+def rebatched(artefact: Artefact, batch_size: int) -> Artefact:
+    """The same network for batches of ``batch_size`` images, for runtimes that cannot change it; UsageError when the file fixes its own."""
+    if artefact.input_shape[0] == batch_size:
+        return artefact
+    graph = onnx.load_model_from_string(artefact.onnx)
+    del graph.graph.value_info[:]
+    shaped = {node.input[1] for node in graph.graph.node if node.op_type == "Reshape"}
+    constants = {
+        node.output[0]: node.attribute[0].t for node in graph.graph.node if node.op_type == "Constant" and node.output[0] in shaped
+    }
+    constants |= {tensor.name: tensor for tensor in graph.graph.initializer if tensor.name in shaped}
+    for tensor in constants.values():  # a flatten that was exported with its batch size in numbers
+        sizes = onnx.numpy_helper.to_array(tensor).copy()
+        sizes[0] = batch_size
+        tensor.CopyFrom(onnx.numpy_helper.from_array(sizes, tensor.name))
+    for told in (graph.graph.input[0], *graph.graph.output):
+        told.type.tensor_type.shape.dim[0].dim_value = batch_size
+    try:
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        told_size = f"{artefact.name} cannot be given a batch of {batch_size}"
+        raise UsageError(f"{told_size} ({first}); export it at that batch size") from error
+    data = graph.SerializeToString(deterministic=True)
+    return Artefact(artefact.name, data, hashlib.sha256(data).hexdigest(), (batch_size, *artefact.input_shape[1:]), artefact.node_layers)
+
+
 def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tuple[str, str], ...]:
     """Pair nodes and layers by the order in which they run, which holds for any nesting of modules.
 

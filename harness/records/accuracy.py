@@ -43,8 +43,8 @@ class DeviceAccuracy:
     """Accuracy of one exported artefact, answered by the device itself, beside the host's answer for the same images.
 
     artefact_digest: SHA-256 of the ONNX bytes, shared with the latency records. agreement_ratio: share of images with
-    the same answer on both. largest_difference: largest absolute difference of two logits. The last three are None where the
-    host's answers are not known.
+    the same answer on both. largest_difference: largest absolute difference of two logits. These three are None where the
+    host's answers are not known. batch_size: images per inference on the device.
     """
 
     artefact_digest: str
@@ -58,3 +58,15 @@ class DeviceAccuracy:
     on_host: Accuracy | None
     agreement_ratio: float | None
     largest_difference: float | None
+    batch_size: int = 1
+
+    def sentence(self) -> str:
+        """The accuracy in words, with what was lost against the host's f32 where that is known."""
+        low, high = self.on_device.interval_ratio
+        told = f"{self.network} on {self.device}, {self.effective_precision}: {self.split} top-1 {self.on_device.top1_ratio:.2%}"
+        told += f" (95 % interval {low:.1%}–{high:.1%}, {self.on_device.correct} of {self.on_device.total} on {self.dataset})"
+        if self.on_host is None or self.agreement_ratio is None or self.largest_difference is None:
+            return f"{told}; the host's answers are not known"
+        lost = 100 * (self.on_host.top1_ratio - self.on_device.top1_ratio)
+        told += f"; {lost:.2f} points lost against f32 on the host ({self.on_host.top1_ratio:.2%})"
+        return f"{told}, the same answer to {self.agreement_ratio:.2%}, logits differ by {self.largest_difference:.3g} at most"

@@ -1,34 +1,52 @@
-"""Top-1 accuracy of an exported network, answered by the device itself, beside the host's answers to the same images."""
+"""Top-1 accuracy of an exported network, answered by the device itself, beside the host's answers to the same images.
+
+Every runtime answers by itself: OpenVINO on processors and the compute stick through an infer request, TensorRT through
+trtexec's ``--loadInputs`` and ``--exportOutput``, one process per batch, and therefore in larger batches.
+"""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.devices.session import Session
+from harness.devices.session import Device, Session
+from harness.devices.spec import find
 from harness.errors import UsageError
+from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.records.accuracy import Accuracy, DeviceAccuracy
 
+HOST = "cpu"  # the embedded default device
 IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
+PROCESS_PER_BATCH = {"trtexec": 32}  # runtimes that start a program for every batch, with the batch size that makes up for it
 
 Logits = NDArray[np.float32]
 
 
 def judge(
-    session: Session, artefact: Artefact, network: str, dataset: Dataset, precision: str, host: Logits | None = None
+    session: Session,
+    artefact: Artefact,
+    network: str,
+    dataset: Dataset,
+    precision: str,
+    host: Logits | None = None,
+    batch_size: int | None = None,
 ) -> DeviceAccuracy:
     """Let the device answer the test split.
 
-    host: the host's logits (images x classes) for the same images, where they are known. Raises ModelRefused and the
-    errors of a failing device.
+    host: the host's logits (images x classes) for the same images, where they are known. batch_size: images per inference,
+    by default the artefact's own where the runtime answers one after the other. Raises ModelRefused and the errors of a
+    failing device.
     """
     images = dataset.test.images.numpy()
     labels = dataset.test.labels.numpy()
-    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers)
+    sent = export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0]))
+    loaded = session.load(sent.onnx, network, precision, node_layers=artefact.node_layers, batch_size=sent.input_shape[0])
     answers = np.concatenate([loaded.outputs(images[at : at + IMAGES_PER_CALL]) for at in range(0, len(images), IMAGES_PER_CALL)])
     effective = loaded.effective_precision
     loaded.unload()
@@ -46,7 +64,17 @@ def judge(
         on_host=None if host is None else _top1(host, labels),
         agreement_ratio=None if host is None else float(np.mean(answers.argmax(1) == host.argmax(1))),
         largest_difference=None if host is None else float(np.abs(answers - host).max()),
+        batch_size=sent.input_shape[0],
     )
+
+
+def answers_in_f32(artefact: Artefact, dataset: Dataset) -> Logits:
+    """The host's logits for the test split (images x classes), by the embedded runtime in f32; only answers, nothing is timed."""
+    spec = replace(find(HOST), resource=f"answers-{os.getpid()}")  # needs no lock: other programs may measure meanwhile
+    images = dataset.test.images.numpy()
+    with Device(spec).open() as session:
+        loaded = session.load(artefact.onnx, artefact.name, "f32", batch_size=artefact.input_shape[0])
+        return np.concatenate([loaded.outputs(images[at : at + IMAGES_PER_CALL]) for at in range(0, len(images), IMAGES_PER_CALL)])
 
 
 def host_answers(path: Path) -> Logits | None:

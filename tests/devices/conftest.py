@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from harness.devices.probe import Probe, probe
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import OptionValue, parse
 from tests.devices.ncs2 import ncs2_environment as ncs2_environment
+from tests.devices.trtexec_stand_in import install
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +37,4 @@ def simulated(tmp_path: Path) -> Callable[..., Device]:
 def stand_in(tmp_path: Path) -> Callable[[str], Path]:
     """A trtexec of a TensorRT version that is none."""
 
-    def trtexec(version: str) -> Path:
-        script = tmp_path / f"trtexec-{version}"
-        words = [sys.executable, str(Path(__file__).with_name("trtexec_stand_in.py")), version]
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        script.chmod(0o755)
-        return script
-
-    return trtexec
+    return lambda version: install(tmp_path, version)

@@ -6,6 +6,7 @@ Run as ``python trtexec_stand_in.py VERSION [flags]``. An engine is a JSON file 
 import base64
 import json
 import random
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "harness" / "devices" / "agen
 import onnx_reader
 import onnx_shapes
 import roofline
+
+sys.path.pop(0)
 
 COMMON = (
     *("help", "verbose", "onnx", "int8", "noTF32", "saveEngine", "loadEngine", "timingCacheFile"),
@@ -32,6 +35,14 @@ FLAGS = {  # from this release, before that one
     "best": (FIRST, (11, 0)),
 }
 SLEEPS_FROM_S = 5  # a longer duration is really waited for
+
+
+def install(directory: Path, version: str) -> Path:
+    """A program in ``directory`` that behaves as trtexec of this TensorRT version."""
+    script = directory / f"trtexec-{version}"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(Path(__file__)), version])} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
 def main() -> int:
