@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -249,9 +249,8 @@ def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print our tables behind pytest-benchmark's, and what was verified of Distiller where that was asked."""
-    distiller = sys.modules.get("harness.pruning.distiller")
-    if distiller is not None and any("literature" in argument for argument in (*config.args, *map(str, config.getini("testpaths")))):
-        terminalreporter.write_line(distiller.summary_line())
+    for line in _distiller_lines(terminalreporter.stats):
+        terminalreporter.write_line(line)
     found = config.stash[COLLECTED]
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
     for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):
@@ -261,3 +260,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     told = [*(tables.networks(alike) for alike in kinds if alike), *detailed, *found.texts]
     if told:
         terminalreporter.write(tables.text(told, max(LEAST_COLUMNS, shutil.get_terminal_size().columns)))
+
+
+def _distiller_lines(stats: Mapping[str, Sequence[Any]]) -> list[str]:
+    """What was verified of Distiller, in a run that put the literature's claims to it or to its recording."""
+    judged = [
+        (outcome, report.nodeid)
+        for outcome in ("passed", "xfailed", "failed")
+        for report in stats.get(outcome, ())
+        if "test_distiller_claims.py::" in getattr(report, "nodeid", "")
+    ]
+    distiller = sys.modules.get("harness.pruning.distiller")
+    if distiller is None or not judged:
+        return []
+    recorded, live = (any(f"::{name}[" in test for _, test in judged) for name in ("test_recorded", "test_live"))
+    return [distiller.summary_line(recorded, live, broken=sum(outcome == "failed" for outcome, _ in judged))]

@@ -82,12 +82,18 @@ def is_offered(path: str | None = None) -> bool:
     return bool(path or os.environ.get("DISTILLER_HOME") or importlib.util.find_spec("distiller"))
 
 
-def summary_line() -> str:
-    """One line for the end of a run: verified live or by the recording alone, and how to get the rest."""
+def summary_line(recorded: bool, live: bool, broken: int = 0) -> str:
+    """One line for the end of a run: which outcomes were judged, those recorded, those of a live Distiller, or none.
+
+    broken: claims that came out otherwise than known, which verifies nothing.
+    """
+    if broken:
+        return f"Distiller verified: no ({broken} {'claim' if broken == 1 else 'claims'} came out otherwise than known; see the failures)"
+    kinds = " and ".join(["recorded"] * recorded + ["live"] * live) or "no"
     found = next(iter(_found.values()), None)
-    if found is None:
-        return f"Distiller verified: recorded (live: no; {HOW_TO_GET})"
-    return f"Distiller verified: recorded and live ({found.root}, {found.commit[:12]}, {len(found.shims)} shims)"
+    if live and found is not None:
+        return f"Distiller verified: {kinds} ({found.root}, {found.commit[:12]}, {len(found.shims)} shims)"
+    return f"Distiller verified: {kinds} (live: no; {HOW_TO_GET})"
 
 
 def compress(

@@ -95,14 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"verify: {error}", file=sys.stderr)
         return error.exit_code
-    parts = verification_page.page(judgements, _facts(found, options), effects)
+    parts = verification_page.page(judgements, _facts(found, judgements, options), effects)
     path = options.output or (PAGE.with_suffix(".html") if options.html else PAGE)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(verification_page.hypertext(parts) if options.html else verification_page.markdown(parts))
     broken = [one for one in judgements if one.outcome == BREAKS]
     for one in broken:
         print(f"BREAKS: {one.subject}: {one.says} ({one.cites}): {one.seen}")
-    print(f"{parts[0].text}\n{distiller.summary_line()}\nwrote {path}\nrepeat: {_command(options)}")
+    print(f"{parts[0].text}\n{_summary(judgements)}\nwrote {path}\nrepeat: {_command(options)}")
     return 1 if broken else 0
 
 
@@ -119,11 +119,17 @@ def _judgement(subject: str, claim: Any, report: pytest.TestReport) -> Judgement
     )
 
 
-def _facts(found: distiller.Distiller | None, options: argparse.Namespace) -> list[tuple[str, str]]:
+def _summary(judgements: Sequence[Judgement]) -> str:
+    ran = [one for one in judgements if one.outcome != NOT_RUN and one.subject in ("distiller", "distiller-recorded")]
+    recorded, live = (any(one.subject == subject for one in ran) for subject in ("distiller-recorded", "distiller"))
+    return distiller.summary_line(recorded, live, broken=sum(one.outcome == BREAKS for one in ran))
+
+
+def _facts(found: distiller.Distiller | None, judgements: Sequence[Judgement], options: argparse.Namespace) -> list[tuple[str, str]]:
     facts = [
         ("date", datetime.date.today().isoformat()),
         ("Python, torch", f"{platform.python_version()}, {torch.__version__}"),
-        ("Distiller", distiller.summary_line().replace(str(found.root), "a user's copy") if found else distiller.summary_line()),
+        ("Distiller", _summary(judgements).replace(str(found.root) if found else "\0", "a user's copy")),
         ("recorded", f"Distiller {distiller.VERIFIED_COMMIT[:12]} under Python 3.7.16, torch 1.3.1, native"),
     ]
     return [*facts, *([("shims", "; ".join(found.shims))] if found else []), ("command", f"`{_command(options)}`")]

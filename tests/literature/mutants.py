@@ -2,7 +2,8 @@
 
     python tests/literature/mutants.py [--only NAME]
 
-Works on a copy of the checkout in a temporary folder. Prints what killed each mutant; exit code 1 when one survives.
+Works on a copy of the checkout in a temporary folder. Prints what killed each mutant, and writes all of them to
+``reports/distiller/mutants.md``; exit code 1 when one survives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "reports" / "distiller" / "mutants.md"
 # The tests of this folder that concern ours; live Distiller and controls do not.
 SELECTION = (
     "tests/literature/test_laws.py", "tests/literature/test_published_numbers.py", "tests/literature/test_distiller_claims.py",
@@ -124,22 +126,48 @@ def verdict(mutant: Mutant, copy: Path) -> str:
     return killed.group(1).removeprefix("tests/literature/") if killed else ""
 
 
+def page(killers: dict[Mutant, str]) -> str:
+    """The page: every mutant with the first test that failed on it."""
+    survivors = sum(not killer for killer in killers.values())
+    told = f"{survivors} of them survived" if survivors else "each made a literature test fail"
+    rows = [
+        f"| {number} | `{mutant.name}` | {f'`{killer}`' if killer else '**survives**'} |"
+        for number, (mutant, killer) in enumerate(killers.items(), 1)
+    ]
+    return "\n".join(
+        [
+            "# Mutants of our criteria, schedules and choice",
+            "",
+            f"{len(killers)} small errors put into a copy of `harness/pruning`, one at a time; {told}. Made by",
+            "`python tests/literature/mutants.py`.",
+            "",
+            "| | mutant | first test that failed |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", metavar="NAME", help="mutants whose name contains this")
+    parser.add_argument("--only", default="", metavar="NAME", help="mutants whose name contains this; writes no page")
     only = parser.parse_args().only
+    killers: dict[Mutant, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkout")
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "reports", "*.egg-info"))
         if unchanged := verdict(Mutant(CRITERIA, "CALIBRATION_BATCH = 64 ", "CALIBRATION_BATCH = 64  "), copy):
             raise SystemExit(f"the tests fail without a mutant: {unchanged}")
-        survivors = 0
-        for number, mutant in enumerate((mutant for mutant in MUTANTS if only in mutant.name), 1):
-            killer = verdict(mutant, copy)
-            survivors += not killer
-            print(f"{number:2d} {'killed by ' + killer if killer else 'SURVIVES'}: {mutant.name}", flush=True)
-    print(f"{number - survivors} of {number} mutants killed")
-    return 1 if survivors else 0
+        for mutant in (mutant for mutant in MUTANTS if only in mutant.name):
+            killers[mutant] = verdict(mutant, copy)
+            print(f"{len(killers):2d} {f'killed by {killers[mutant]}' if killers[mutant] else 'SURVIVES'}: {mutant.name}", flush=True)
+    survivors = sum(not killer for killer in killers.values())
+    print(f"{len(killers) - survivors} of {len(killers)} mutants killed")
+    if not only:
+        PAGE.write_text(page(killers))
+        print(f"wrote {PAGE.relative_to(ROOT)}")
+    return 1 if survivors or not killers else 0
 
 
 if __name__ == "__main__":

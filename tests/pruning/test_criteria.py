@@ -195,3 +195,18 @@ def test_a_nan_weight_is_named(model):
 
 def _alone(layer: str, channels: int) -> Architecture:
     return Architecture("alone", (3, 8, 8), 4, (ChannelGroup(layer, channels, (layer,), False, ""),), ())
+
+
+def test_folded_rankings_weigh_filters_by_their_norm_and_need_its_statistics(model):
+    """A filter as large as the others goes first when its norm shrinks it; a coupled group sums its folded members."""
+    model.bn1.weight.data[2] = 1e-3
+    assert int(scores("l1-folded", model, ARCHITECTURE)["conv1"].argmin()) == 2
+    assert int(scores("l2-folded", model, ARCHITECTURE)["conv1"].argmin()) == 2
+    by_hand = torch.zeros(6, dtype=torch.float64)
+    for layer, norm in ((model.stem, model.bn0), (model.conv2, model.bn2)):
+        factor = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+        by_hand += (layer.weight.detach().double() * factor.view(-1, 1, 1, 1)).abs().sum((1, 2, 3))
+    torch.testing.assert_close(scores("l1-folded", model, ARCHITECTURE)["stem"], by_hand)
+    model.bn1 = nn.BatchNorm2d(5, track_running_stats=False)
+    with pytest.raises(PruningError, match="batch norm bn1 keeps no running statistics to fold"):
+        scores("l1-folded", model, ARCHITECTURE)

@@ -6,17 +6,21 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from harness import plugin
 from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
 from harness.pruning import distiller as door
 from harness.pruning import distiller_compat, surgery
 from harness.pruning.distiller_trace import get_trace_graph
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -129,12 +133,41 @@ def test_a_place_without_distiller_is_an_error_and_no_place_is_none(tmp_path):
         assert door.find() is None
 
 
-def test_the_summary_says_how_to_get_what_is_missing(monkeypatch):
+def test_the_summary_says_what_was_verified_and_how_to_get_the_rest(monkeypatch):
     monkeypatch.setattr(door, "_found", {})
-    assert door.summary_line().startswith("Distiller verified: recorded (live: no; clone github.com/IntelLabs/distiller")
+    assert door.summary_line(True, False).startswith("Distiller verified: recorded (live: no; clone github.com/IntelLabs/distiller")
+    assert door.summary_line(False, False).startswith("Distiller verified: no (live: no; clone")
+    assert door.summary_line(True, False, broken=1) == ("Distiller verified: no (1 claim came out otherwise than known; see the failures)")
     found = door.Distiller(nn, Path("/somewhere"), "d859fc85a3c9", ("a", "b"))
     monkeypatch.setattr(door, "_found", {found.root: found})
-    assert door.summary_line() == "Distiller verified: recorded and live (/somewhere, d859fc85a3c9, 2 shims)"
+    assert door.summary_line(True, True) == "Distiller verified: recorded and live (/somewhere, d859fc85a3c9, 2 shims)"
+
+
+CLAIMS = "tests/literature/test_distiller_claims.py"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ({"passed": ["::test_recorded[e1.01]"], "xfailed": ["::test_recorded[e1.09]"]}, "recorded (live: no; clone"),
+        ({"passed": ["::test_recorded[e1.01]", "::test_live[e1.01]"]}, "recorded and live"),
+        ({"failed": ["::test_recorded[e1.01]"]}, "no (1 claim came out otherwise than known"),
+        ({"passed": ["::test_shipped_schedules_were_read_and_run"]}, "no (live: no; clone"),
+        ({"skipped": ["::test_live[no-live-distiller]"]}, ""),
+    ],
+    ids=["recorded", "live", "broken", "neither", "nothing"],
+)
+def test_the_line_at_the_end_is_about_the_tests_that_ran(outcomes, told):
+    stats = {outcome: [SimpleNamespace(nodeid=CLAIMS + name) for name in names] for outcome, names in outcomes.items()}
+    lines = plugin._distiller_lines(stats | {"": [SimpleNamespace()]})
+    assert [line.startswith("Distiller verified: " + told) for line in lines] == [True] * bool(told)
+
+
+def test_a_run_ends_with_that_line_whatever_it_was_called_with():
+    """With a folder as with a file, as ``make test`` calls it."""
+    command = [sys.executable, "-m", "pytest", "tests/literature", "-q", "-k", "test_recorded and e1.01", "-p", "no:cacheprovider"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+    assert output.count("Distiller verified: recorded") == 1, output
 
 
 def test_what_only_prints_is_importable_and_refuses_on_use():

@@ -99,6 +99,18 @@ def test_upstream_spelling_of_names_is_understood(tmp_path, resnet20):
     assert "we remove them" in schedule.parts[0].detail  # no remover in the schedule
 
 
+@pytest.mark.parametrize(
+    ("class_name", "criterion"),
+    [("L1RankedStructureParameterPruner", "l1-folded"), ("ActivationAPoZRankedFilterPruner", "apoz")],
+    ids=["weights", "activations"],
+)
+def test_folding_batch_norms_is_a_ranking_of_its_own_where_it_changes_one(class_name, criterion, tmp_path, resnet20):
+    plain = one_pruner(HALF, class_name=class_name)
+    folding = plain.replace("{instance_name: p}", "{instance_name: p, args: {fold_batchnorm: True}}")
+    assert read_schedule(schedule_file(tmp_path, plain), resnet20).criterion == criterion.removesuffix("-folded")
+    assert read_schedule(schedule_file(tmp_path, folding), resnet20).criterion == criterion
+
+
 def test_removal_between_two_prunings_compounds(tmp_path, resnet20):
     text = f"""
 pruners:
