@@ -46,7 +46,8 @@ def run(
     directory: of the journal. published: configurations to try early, as they are (``space`` must have been made with them as
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
-    or ``workers`` child processes when there are several or a time limit is set. optimizer_class: who proposes. Raises CampaignError, and whatever
+    or ``workers`` child processes when there are several or a time limit is set.
+    optimizer_class: who proposes. Raises CampaignError, and whatever
     ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)

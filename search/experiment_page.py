@@ -70,7 +70,8 @@ def answer(summaries: Sequence[Summary]) -> str:
         )
     if failed:
         parts.append(f"it did not hold for {', '.join(failed)}")
-    return f"{simulated}{'; '.join(parts)}."[:1].upper() + f"{simulated}{'; '.join(parts)}."[1:]
+    told = "; ".join(parts)
+    return f"{simulated}{told[0].upper()}{told[1:]}."
 
 
 def _held(summary: Summary) -> bool:

@@ -111,9 +111,9 @@ def _miss(one: Compared) -> float:
 
 
 def _effort(summary: Summary) -> Target:
-    hours = dict(summary.outcome.seconds).get("search", 0.0) / 3600
+    hours = sum(trial.outcome.seconds + trial.ask_s for trial in summary.trials) / 3600
     trials = sum(trial.request.purpose in ("seed", "model") for trial in summary.trials)
-    seen = f"{trials} trials, {hours:.1f} h in its last session"
+    seen = f"{trials} trials, {hours:.1f} h with promotions and repetitions"
     return Target(f"at most {MAX_TRIALS} trials and {MAX_HOURS:g} h", seen, trials <= MAX_TRIALS and hours <= MAX_HOURS)
 
 

@@ -17,17 +17,16 @@ import numpy as np
 from harness.latency import design
 from harness.records import benchmark_json
 from harness.records.accuracy import Accuracy, DeviceAccuracy
-from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
 from search import outcome
 from search.journal import Header, Journal
-from search.outcome import Contender, Outcome
+from search.outcome import Contender, Outcome, Repeat
+from search.rehearsed_network import architecture
 from search.trial import MODEL, SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
 
-_STAGES = ((16, 32), (32, 16), (64, 8))  # channels, side of the map
 _S_PER_MAC, _S_PER_LAYER, _S_CONSTANT = 9e-12, 3e-6, 12e-6  # like a small processor's
 _ALIGNED = 8  # widths are paid for in steps of this
 _BLOCKS, _BLOCK_SAMPLES = 10, 60
@@ -35,7 +34,10 @@ _BLOCKS, _BLOCK_SAMPLES = 10, 60
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What to make up. held_out: 0 leaves the predictor's error unknown. simulated: False only where a test needs it."""
+    """What to make up. held_out: 0 leaves the predictor's error unknown. simulated: False only where a test needs it.
+
+    seeds: fine-tunings of every compared network. rivals: random search and the shape trained from nothing are compared too.
+    """
 
     seed: int = 0
     blocks: int = 3
@@ -47,6 +49,8 @@ class Rehearsal:
     on_device: bool = True
     removes: bool = True
     simulated: bool = True
+    seeds: int = 1
+    rivals: bool = False
     network: str = "resnet20"
 
 
@@ -55,39 +59,6 @@ def write(folder: Path, rehearsal: Rehearsal = Rehearsal()) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _World(rehearsal).write(folder)
     return folder
-
-
-def architecture(network: str, blocks: int) -> Architecture:
-    """A residual network of three stages with ``blocks`` blocks each, on 1 x 32 x 32 images of 10 classes."""
-    groups = [ChannelGroup("conv1", 16, ("conv1", *(f"layer1.{b}.conv2" for b in range(blocks))), False, "layer1")]
-    layers = [_conv("conv1", (), "conv1", 1, 16, 32)]
-    trunk, width = "conv1", 16
-    for stage, (channels, side) in enumerate(_STAGES, start=1):
-        for block in range(blocks):
-            name, first = f"layer{stage}.{block}", block == 0 and stage > 1
-            stride, before = (2, trunk) if first else (1, trunk)
-            branch = None if first else f"{name}.conv1"
-            if first:
-                trunk = f"{name}.conv2"
-                members = (*(f"layer{stage}.{b}.conv2" for b in range(blocks)), f"{name}.downsample.0")
-                groups.append(ChannelGroup(trunk, channels, members, False, f"layer{stage}"))
-                layers.append(_conv(f"{name}.downsample.0", (before,), trunk, width, channels, side * 2, 2, 1))
-            groups.append(ChannelGroup(f"{name}.conv1", channels, (f"{name}.conv1",), not first, f"layer{stage}"))
-            layers.append(_conv(f"{name}.conv1", (before,), f"{name}.conv1", width, channels, side * stride, stride, branch=branch))
-            layers.append(_conv(f"{name}.conv2", (f"{name}.conv1",), trunk, channels, channels, side, branch=branch))
-            width = channels
-    layers.append(LayerSite("fc", "linear", (trunk,), None, width, 10))
-    return Architecture(network, (1, 32, 32), 10, tuple(groups), tuple(layers))
-
-
-def _conv(
-    name: str, inputs: tuple[str, ...], out: str, wide_in: int, wide_out: int, side: int, stride: int = 1, kernel: int = 3,
-    branch: str | None = None,
-) -> LayerSite:  # fmt: skip
-    padding = (kernel // 2, kernel // 2)
-    return LayerSite(
-        name, "conv", inputs, out, wide_in, wide_out, (kernel, kernel), (stride, stride), padding, input_size=(side, side), branch=branch
-    )
 
 
 class _World:
@@ -226,6 +197,9 @@ class _World:
         entered.append(("uniform", "uniform", self.architecture.uniform(0.62), ""))
         entered += [("optimised", "optimised", best[0], "")]
         entered += [(f"optimised-{place}", "candidate", config, "") for place, config in enumerate(best[1:], start=2)]
+        if self.told.rivals:
+            entered.append(("random", "random", self.architecture.uniform(0.8), "random search, equal trials"))
+            entered.append(("from-scratch", "from-scratch", best[0], "the optimised shape, trained from nothing"))
         return tuple(
             Contender(
                 name=name,
@@ -233,14 +207,19 @@ class _World:
                 config=config,
                 macs=self.architecture.macs(config),
                 parameters=sum(shape.weight_count for shape in self.architecture.shapes(config).values()),
-                validation=self._accuracy(config, 359),
-                test=self._accuracy(config, 360),
+                validation=validation,
+                test=test,
                 artefact_digest=hashlib.sha256((name + config.canonical).encode()).hexdigest(),
                 onnx=f"contenders/{name}.onnx",
                 source=source,
+                repeats=(Repeat(0, validation, test), *self._repeats(config)),
             )
             for name, role, config, source in entered
+            for validation, test in [(self._accuracy(config, 359), self._accuracy(config, 360))]
         )
+
+    def _repeats(self, config: PruningConfig) -> list[Repeat]:
+        return [Repeat(seed, self._accuracy(config, 359), self._accuracy(config, 360)) for seed in range(1, self.told.seeds)]
 
     def _answer(self, contender: Contender) -> DeviceAccuracy:
         test = contender.test

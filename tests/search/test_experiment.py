@@ -1,0 +1,127 @@
+"""The experiment's page: every aim judged by the figures that are on disk, and honest where they are missed."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import UnknownName, UsageError
+from harness.networks.datasets import Dataset, Split
+from harness.training import stored_baseline
+from harness.training.recipes import Recipe
+from search import experiment, experiment_page, experiment_targets, outcome, rehearsal, summary
+from search.experiment_page import Studied
+from search.rehearsal import Rehearsal
+from search.summary import Drop, SpeedUp, Summary
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made_up = Rehearsal(simulated=False, seeds=3, rivals=True)
+    return rehearsal.write(tmp_path_factory.mktemp("reports") / "campaigns" / "one", made_up)
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> Summary:
+    return summary.load(folder)
+
+
+def with_optimised(told: Summary, speed: float, lost: float, verdict: str = "faster") -> Summary:
+    """The summary as if the optimised network were so much faster and lost so many points."""
+    judged = SpeedUp("dense", speed, speed * 0.98, speed * 1.02, verdict, 0.01)
+    changed = [
+        replace(entry, against_dense=judged, against_off_the_shelf=judged, test_drop=Drop(lost, lost - 0.3, lost + 0.3))
+        if entry.contender.role == "optimised"
+        else entry
+        for entry in told.compared
+    ]
+    return replace(told, compared=tuple(changed))
+
+
+@pytest.mark.parametrize(
+    ("speed", "lost", "verdict", "met"),
+    [(2.5, 0.4, "faster", True), (1.79, 0.4, "faster", False), (2.5, 0.51, "faster", False), (2.5, 0.4, "cannot tell", False)],
+)
+def test_the_first_aim_needs_speed_accuracy_and_a_verdict(told: Summary, speed: float, lost: float, verdict: str, met: bool) -> None:
+    first = experiment_targets.targets(with_optimised(told, speed, lost, verdict), None)[0]
+    assert first.met is met
+    assert first.word == ("met" if met else "missed")
+
+
+def test_random_search_and_uniform_cuts_are_judged_too(told: Summary) -> None:
+    found = experiment_targets.targets(told, None)
+    assert any("random search" in target.aim for target in found)
+    assert any("uniform" in target.aim for target in found)
+    assert {target.met for target in found} <= {True, False, None}
+
+
+@pytest.mark.parametrize(
+    ("speed", "lost", "expected"), [(2.0, 0.2, "It held for resnet20"), (2.0, 1.5, "It did not hold"), (0.9, 0.0, "not hold")]
+)
+def test_the_answer_says_when_the_hypothesis_failed(told: Summary, speed: float, lost: float, expected: str) -> None:
+    changed = with_optimised(told, speed, lost, "faster" if speed > 1 else "slower")
+    assert expected in experiment_page.answer([changed])
+
+
+def test_the_page_has_the_figures_of_the_campaign(told: Summary, tmp_path: Path) -> None:
+    (tmp_path / experiment_page.LEARNT).write_text("Depth matters more than width.\n")
+    page = experiment_page.write(tmp_path, [Studied(told, (), told, ("Not compiled: no such compiler.",))]).read_text()
+    assert told.outcome.command in page
+    for entry in told.compared:
+        assert entry.contender.name in page
+    assert "Depth matters more than width." in page
+    assert "Not compiled: no such compiler." in page
+    assert "3 seeds each" in page
+
+
+def test_another_precision_is_read_from_its_own_file(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "one"))
+    document = json.loads((copy / outcome.PROOF).read_text())
+    for entry in document["benchmarks"]:
+        entry["extra_info"]["espalier"]["conditions"]["precision"] = "bf16"
+        entry["stats"]["data"] = [sample / 2 for sample in entry["stats"]["data"]]
+    (copy / "proof-bf16.json").write_text(json.dumps(document))
+    one, other = summary.load(copy), summary.load(copy, "proof-bf16.json")
+    assert other.dense.measurement.latency.median_s == pytest.approx(one.dense.measurement.latency.median_s / 2)
+    assert all(entry.predicted is None for entry in other.compared)  # f32 designs say nothing about bf16
+
+
+def test_a_plan_knows_its_studies(tmp_path: Path) -> None:
+    plan = experiment.plan(["resnet56"], "fashion-mnist", None, "cpu", tmp_path)
+    assert [study.network for study in plan.studies] == ["resnet56"]
+    assert plan.campaign(plan.studies[0]) == "resnet56-fashion-mnist-cpu"
+    assert all(study.trials <= experiment_targets.MAX_TRIALS for study in experiment.STUDIES)
+    with pytest.raises(UnknownName, match="resnet20"):
+        experiment.plan(["resnet99"], "fashion-mnist", None, "cpu", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    def split(count: int) -> Split:
+        return Split(torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(count)), torch.arange(count) % 4)
+
+    return Dataset("noise", "0" * 16, (1, 16, 16), 4, split(32), split(16), split(16))
+
+
+def test_a_baseline_is_trained_once_and_refused_when_damaged(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16)
+    folder, cache = tmp_path / "baselines", tmp_path / "cache"
+    seen: list[int] = []
+    first = stored_baseline.find_or_train(folder, "resnet20", dataset, recipe, cache, lambda done, _: seen.append(done))
+    assert seen
+    seen.clear()
+    assert stored_baseline.find_or_train(folder, "resnet20", dataset, recipe, cache, lambda done, _: seen.append(done)) == first
+    assert not seen
+    with pytest.raises(UsageError, match="other data"):
+        stored_baseline.read(first.weights, replace(dataset, digest="1" * 16))
+    content = bytearray(first.weights.read_bytes())
+    content[-1] ^= 1
+    first.weights.write_bytes(content)
+    with pytest.raises(UsageError, match="restore it"):
+        stored_baseline.read(first.weights, dataset)
+    first.weights.with_suffix(".json").write_text("{}")
+    with pytest.raises(UsageError, match="delete both"):
+        stored_baseline.read(first.weights, dataset)
