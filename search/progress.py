@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search import choice, fidelity
+from search import choice, fidelity, notes
 from search.array_search import SpaceExhausted
 from search.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
 from search.fidelity import Calibration
@@ -20,7 +20,7 @@ from search.result import CampaignResult, dense_widths, rank, result_of, searche
 from search.selector import Optimizer
 from search.settings import CampaignSettings
 from search.space import SearchSpace
-from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest
+from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest, crashes_in_a_row
 
 SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
 REACH_EVERY = 5  # trials after the initial design between two looks at whether both limits can be kept
@@ -75,8 +75,11 @@ class Campaign:
         self._promote(self.settings.finalists)
         self._repeat()
         self.journal.stopped(reason, self.elapsed_s)
+        result = self._result(reason)
+        for told in (notes.time_split(self.finished), *notes.finalists(result)):
+            self._say(told)
         self.observer(Ended(reason))
-        return self._result(reason)
+        return result
 
     def progress(self, number: int, phase: str, share: float) -> None:
         """Pass on how far a trial is."""
@@ -101,7 +104,7 @@ class Campaign:
             self._collect()
 
     def _why_stop(self) -> str:
-        settings, crashes = self.settings, _crashes_in_a_row(self.finished)
+        settings, crashes = self.settings, crashes_in_a_row(self.finished)
         if crashes >= settings.max_crashes:
             last = self.finished[-1].outcome.reason
             if crashes == len(self.finished):
@@ -158,6 +161,7 @@ class Campaign:
             self._learn(trial)
             self._plan_after(trial)
             self.observer(TrialFinished(trial, len(searched(self.finished))))
+            self._say(notes.dense_loss(trial, self.settings, trial.request.config == self.space.architecture.dense()))
             self._warn_of_reach(trial)
             if improved:
                 self.observer(Improved(trial))
@@ -184,7 +188,7 @@ class Campaign:
             warning = self.optimizer.reach(limit, goal.max_latency_s).warning(goal)
             if warning:
                 self.warned = True
-                self.observer(Note(warning))
+                self._say(warning)
 
     def _promotions(self, count: int) -> list[TrialRequest]:
         """Requests that bring the best short trials to full length."""
@@ -213,7 +217,7 @@ class Campaign:
         if len(low) >= 3:
             error = Calibration.fit(low, high).error_points
             told = f"full length brings back {shift:.2f} points at the median, predicted to {error:.2f}"
-            self.observer(Note(f"{len(low)} configurations at both lengths: {told}"))
+            self._say(f"{len(low)} configurations at both lengths: {told}")
 
     def _promote(self, count: int) -> None:
         """Bring the last good short trials to full length: only those can be chosen."""
@@ -275,6 +279,10 @@ class Campaign:
         contents = Contents(self.before.header, tuple(self.finished), (), self.before.imported, reason, self.elapsed_s)
         return result_of(self.settings, self.space, self.latency, contents)
 
+    def _say(self, line: str) -> None:
+        if line:
+            self.observer(Note(line))
+
     def _row(self, request: TrialRequest) -> Floats:
         return self.space.encode(request.config, request.recipe)
 
@@ -287,12 +295,3 @@ class Campaign:
         least, goal = self.settings.budget_epochs, self.settings.goal
         earlier = [rank(one, goal) for one in self.finished if one.outcome.ok and one.request.budget_epochs >= least]
         return trial.request.budget_epochs >= least and (not earlier or rank(trial, goal) < min(earlier))
-
-
-def _crashes_in_a_row(trials: list[Trial]) -> int:
-    count = 0
-    for trial in reversed(trials):
-        if trial.outcome.ok:
-            break
-        count += 1
-    return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -154,3 +154,13 @@ def attempt(evaluate: Evaluate, request: TrialRequest, report: Report) -> TrialO
         return TrialOutcome.crashed(str(error), time.perf_counter() - began)
     except Exception as error:
         return TrialOutcome.crashed(f"{type(error).__name__}: {error}", time.perf_counter() - began)
+
+
+def crashes_in_a_row(trials: Sequence[Trial]) -> int:
+    """How many of the last trials crashed, one after the other."""
+    count = 0
+    for trial in reversed(trials):
+        if trial.outcome.ok:
+            break
+        count += 1
+    return count

@@ -1,0 +1,66 @@
+"""What a campaign tells beside its trials: doubts while it runs; at its end where the time went and how far its best can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from search import choice
+from search.result import CampaignResult
+from search.settings import CampaignSettings
+from search.trial import SEED, Trial
+
+DENSE_LOSS_SHARE = 0.5  # of the limit: when tuning the dense network alone loses more, little is left for pruning
+TOLD_FINALISTS = 5
+
+
+def dense_loss(trial: Trial, settings: CampaignSettings, is_dense: bool) -> str:
+    """A warning when the trial's tuning alone, nothing pruned, uses up much of the allowed drop; empty otherwise.
+
+    Where short trials are promoted, what full length brings back is learnt and taken off instead.
+    """
+    limit, drop = settings.goal.drop_limit, trial.outcome.drop_points
+    first = is_dense and trial.request.purpose == SEED and trial.outcome.ok
+    if not first or settings.short_epochs is not None or settings.goal.kind == "max-latency":
+        return ""
+    if drop <= max(DENSE_LOSS_SHARE * limit, trial.outcome.deviation_points):
+        return ""
+    return (
+        f"the dense network itself loses {drop:.2f} of the {limit:g} points when it is tuned for {trial.request.budget_epochs:g} epochs; "
+        "a longer --budget, or --short with a longer --budget, leaves more for pruning"
+    )
+
+
+def time_split(trials: Sequence[Trial]) -> str:
+    """Where the time of the finished trials went, in means and shares; empty when none was finished."""
+    finished = [trial for trial in trials if trial.outcome.ok]
+    if not finished:
+        return ""
+    parts = {
+        "asking": np.mean([trial.ask_s for trial in finished]),
+        "pruning": np.mean([trial.outcome.prune_s for trial in finished]),
+        "tuning": np.mean([trial.outcome.tune_s for trial in finished]),
+        "judging": np.mean([trial.outcome.evaluate_s for trial in finished]),
+    }
+    whole = sum(parts.values())
+    told = ", ".join(f"{seconds:.2f} s {name} ({seconds / max(whole, 1e-9):.0%})" for name, seconds in parts.items())
+    return f"a trial took {whole:.2f} s in the mean of {len(finished)}: {told}"
+
+
+def finalists(result: CampaignResult) -> tuple[str, ...]:
+    """One line for every configuration that may be chosen: its drop with its interval, and how lucky its first evaluation was."""
+    lines = []
+    firsts = {trial.number: trial.outcome.drop_points for trial in (*result.imported, *result.trials)}
+    for standing in choice.finalists(result.standings, result.settings.goal, TOLD_FINALISTS):
+        low, high = standing.interval_points
+        times = f"{standing.observations} evaluation" + ("s" if standing.observations > 1 else "")
+        first = firsts[standing.trial]
+        luck = standing.mean_points - first
+        cursed = f"first seen {first:+.2f}, {abs(luck):.2f} too {'good' if luck >= 0 else 'bad'}"
+        name = "chosen" if standing == result.chosen else "finalist"
+        lines.append(
+            f"{name}: trial {standing.trial}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
+            f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
+        )
+    return tuple(lines)

@@ -1,0 +1,70 @@
+"""What a campaign says about itself is what its trials say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from search import campaign, notes
+from search.campaign import CampaignSettings
+from search.events import Event, Note
+from search.goals import Goal
+from search.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.trial import REPEAT, SEED, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+
+SETTINGS = CampaignSettings("c", trials=7, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=2)
+
+
+@pytest.fixture
+def dense(vgg: SyntheticProblem) -> Trial:
+    request = TrialRequest(0, SEED, "", vgg.architecture.dense(), TuningChoice(), 27.0, 0)
+    return Trial(request, TrialOutcome(0.92, 0.917, 0.923, 0.8, 1.0, 6.0, 2.0), 0.01, ask_s=1.0)
+
+
+def test_the_time_of_a_trial_is_split_into_its_parts(dense: Trial) -> None:
+    longer = replace(dense, outcome=replace(dense.outcome, tune_s=8.0))
+    crashed = replace(dense, outcome=TrialOutcome.crashed("no", 100.0))
+    told = notes.time_split([dense, crashed, longer])
+    assert told == (
+        "a trial took 11.00 s in the mean of 2: 1.00 s asking (9%), 1.00 s pruning (9%), 7.00 s tuning (64%), 2.00 s judging (18%)"
+    )
+    assert notes.time_split([crashed]) == ""
+
+
+def test_tuning_that_costs_the_dense_network_most_of_the_limit_is_told(dense: Trial) -> None:
+    told = notes.dense_loss(dense, SETTINGS, is_dense=True)
+    assert told.startswith("the dense network itself loses 0.80 of the 1 points when it is tuned for 27 epochs")
+    assert "--budget" in told
+    little = replace(dense, outcome=replace(dense.outcome, drop_points=0.4))
+    short = replace(SETTINGS, short_epochs=6.0)
+    cases = ((dense, SETTINGS, False), (little, SETTINGS, True), (dense, short, True), (dense, replace(SETTINGS, goal=Goal(2.0)), True))
+    assert [notes.dense_loss(*case) for case in cases] == [""] * 4
+    unsure = replace(dense, outcome=replace(dense.outcome, top1_low=0.89, top1_high=0.94))
+    assert notes.dense_loss(unsure, SETTINGS, True) == "", "within what so few validation images can tell"
+
+
+def test_a_campaign_ends_with_its_finalists_and_their_luck(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    events: list[Event] = []
+    evaluate = SyntheticEvaluate("vgg", 0)
+    result = campaign.run(SETTINGS, vgg.space(), vgg, evaluate, tmp_path, events.append)
+    told = [event.text for event in events if isinstance(event, Note)]
+    chosen = next(line for line in told if line.startswith("chosen: "))
+    standing = result.chosen
+    assert standing is not None
+    repeats = [one for one in result.trials if one.request.purpose == REPEAT and one.request.of == standing.trial]
+    assert len(repeats) == standing.observations - 1 > 0
+    assert f"trial {standing.trial}, {standing.latency_s / result.dense_s:.3f} of dense" in chosen
+    first = next(one for one in result.trials if one.number == standing.trial).outcome.drop_points
+    assert f"first seen {first:+.2f}, {abs(standing.mean_points - first):.2f} too" in chosen
+    assert f"{standing.observations} evaluations" in chosen
+    assert sum(line.startswith("a trial took") for line in told) == 1
+
+
+def test_the_dense_seed_is_the_one_that_is_judged(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    def worse(trial: TrialRequest, report: Report) -> TrialOutcome:
+        outcome = SyntheticEvaluate("vgg", 0)(trial, report)
+        return replace(outcome, drop_points=outcome.drop_points + 0.9)
+
+    events: list[Event] = []
+    campaign.run(SETTINGS, vgg.space(), vgg, worse, tmp_path, events.append)
+    assert sum(isinstance(event, Note) and "the dense network itself loses" in event.text for event in events) == 1
