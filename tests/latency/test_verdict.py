@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.devices.measure import Protocol, turn_orders
 from harness.errors import ConditionsDiffer, UsageError
 from harness.latency import simulated_clock
 from harness.latency.calibration import calibrate, main, simulated
@@ -35,7 +36,7 @@ def test_a_stormy_machine_makes_verdicts_rarer_not_wrong():
     found = calibrate(simulated(simulated_clock.STORMY, seed=4), trials=200)
     assert found.false <= 2 + 2  # 1 in 100, and what 200 trials scatter around it
     assert found.reversed_ == 0
-    assert found.undecided_equal > 100
+    assert found.undecided_equal > 40
 
 
 def test_without_interleaving_drift_becomes_a_verdict():
@@ -45,6 +46,22 @@ def test_without_interleaving_drift_becomes_a_verdict():
     interleaved = calibrate(simulated(drifting, seed=1), trials=60)
     assert apart.false > 20
     assert interleaved.false == 0
+
+
+def disturbed_in_step(seed):
+    """Two equal networks in the order in which devices measure them, on a machine that is slow in two of every four turns."""
+    orders = turn_orders(2, Protocol(blocks=24, seed=seed))
+    blocks: tuple[list[float], list[float]] = ([], [])
+    for turn, subject in enumerate(subject for order in orders for subject in order):
+        blocks[subject].extend([1.05e-3 if turn % 4 in (0, 3) else 1e-3] * 5)
+    return tuple(Latency(tuple(block), (5,) * 24) for block in blocks)
+
+
+def test_a_disturbance_in_step_with_the_turns_does_not_become_a_verdict():
+    """The reason for shuffling: A-B-B-A without it would meet such a machine with the same network every time."""
+    found = [verdict(*disturbed_in_step(seed)) for seed in range(40)]
+    assert sum(one.outcome in (Outcome.FASTER, Outcome.SLOWER) for one in found) <= 8
+    assert {one.ratio > 1 for one in found} == {True, False}
 
 
 @given(seed=st.integers(0, 200), ratio=st.sampled_from([0.9, 0.97, 1.0, 1.004, 1.03, 1.2]))
