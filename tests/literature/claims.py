@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
-from harness.pruning.schedule import LearningRate
 from tests.literature import references
-from tests.literature.probes import Outcome, SmallCNN, reseed
+from tests.literature.expectations import agp, all_close, close, gaussian_share, growing_surgery, magnitude_shares, rates
+from tests.literature.probes import Outcome
 
 
 @dataclass(frozen=True)
@@ -42,55 +40,6 @@ class Claim:
         assert self.holds(outcome["result"]), f"{self.says}: {outcome['result']}"
 
 
-def _close(found: float, expected: float, tolerance: float = 1e-3) -> bool:
-    return abs(found - expected) <= tolerance * max(1.0, abs(expected))
-
-
-def _all_close(found: list[float], expected: list[float], tolerance: float = 1e-3) -> bool:
-    return len(found) == len(expected) and all(map(_close, found, expected, [tolerance] * len(found)))
-
-
-def _share_masked(mask: torch.Tensor) -> float:
-    return round(1 - float(mask.float().mean()), 3)
-
-
-def _magnitude_shares() -> dict[str, float]:
-    reseed(0)
-    thresholds = {"conv1.weight": 0.1}
-    return {
-        name: _share_masked(references.magnitude_mask(weight, thresholds.get(name, 0.05))) for name, weight in SmallCNN().named_parameters()
-    }
-
-
-def _gaussian_share() -> float:
-    reseed(0)
-    weight = torch.randn(10000)
-    return _share_masked(references.magnitude_mask(weight, references.sensitivity_threshold(weight, 0.5)))
-
-
-def _growing_surgery() -> list[float]:
-    """Splicing with a sensitivity of 0.1 that grows by half of itself an epoch."""
-    reseed(0)
-    weight = torch.randn(2000)
-    size = weight.abs()
-    mean, deviation = float(size.mean()), float(size.std())
-    mask, found = torch.ones(2000), []
-    for epoch in range(3):
-        base = mean + deviation * 0.1 * (0.5 * epoch + 1)
-        mask = references.surgery_mask(weight, mask, 0.9 * base, 1.1 * base)
-        found.append(round(1 - float(mask.mean()), 4))
-    return found
-
-
-def _agp(initial: float, final: float, steps: int) -> list[float]:
-    return [references.agp_sparsity(initial, final, step, steps) for step in range(steps + 1)]
-
-
-def _rates(class_name: str, **arguments: Any) -> list[float]:
-    rate = LearningRate(class_name, tuple(arguments.items()), 0, 5)
-    return [rate.at(epoch, 1.0) for epoch in range(1, 6)]
-
-
 _HAN, _ZHU, _GUO = "[Han2015]_ sec. 3", "[Zhu2017]_ eq. 1", "[Guo2016]_ eq. 3"
 _NARANG, _LI, _HE18 = "[Narang2017]_ alg. 1", "[Li2017]_ sec. 3.1", "[He2018]_ eq. 2"
 _RESIDUAL, _HU, _MEAN = "[Li2017]_ sec. 3.3", "[Hu2016]_ eq. 1", "[Molchanov2017]_ sec. 2.2"
@@ -102,13 +51,13 @@ CLAIMS: tuple[Claim, ...] = (
     C("e1.01", "magnitude", _HAN, "what equals the threshold goes", lambda r: r["mask"] == [1, 0, 0, 0, 0, 0, 1]
       and r["tie_exact_binary_fraction"] == [0, 0, 1]),
     C("e1.02", "magnitude", _OWN, "thresholds without a default are refused", refuses="AssertionError"),
-    C("e1.03", "magnitude", _HAN, "the default threshold reaches every parameter", lambda r: r == _magnitude_shares()),
+    C("e1.03", "magnitude", _HAN, "the default threshold reaches every parameter", lambda r: r == magnitude_shares()),
     C("e1.04", "sensitivity", _HAN, "the threshold is s times the deviation around 0", lambda r: r["eq_around0"]),
     C("e1.04", "sensitivity", _HAN, "the band is not around the mean", lambda r: not r["eq_around_mean"]),
-    C("e1.07", "sensitivity", _HAN, "half a deviation of a Gaussian is 38 percent", lambda r: _close(r["sparsity"], _gaussian_share())
-      and _close(r["sparsity"], r["gaussian_expect"], 5e-3)),
+    C("e1.07", "sensitivity", _HAN, "half a deviation of a Gaussian is 38 percent", lambda r: close(r["sparsity"], gaussian_share())
+      and close(r["sparsity"], r["gaussian_expect"], 5e-3)),
     C("e1.05", "sensitivity", _HAN, "the deviation is that of the present weights",
-      lambda r: _close(r["sparsity_after_x10"], r["frac_expected_if_recomputed"], 0.02), finding="D-STD"),
+      lambda r: close(r["sparsity_after_x10"], r["frac_expected_if_recomputed"], 0.02), finding="D-STD"),
     C("e7.05", "sensitivity", _HAN, "folding a norm changes nothing in how often the deviation is taken",
       lambda r: r["cached_on_param"], finding="D-STD"),
     C("e1.08", "level", _ZHU, "the number of masked weights is the nearest to the share", lambda r: all(v[0] == v[2] for v in r.values()),
@@ -120,7 +69,7 @@ CLAIMS: tuple[Claim, ...] = (
     C("e1.11", "level", _ZHU, "a share of 0 masks nothing", lambda r: r is True),
     C("e1.12", "level", _ZHU, "a share of 1 masks all", lambda r: r == 10),
     C("e1.13", "level", _OWN, "the default level is used", lambda r: r == 5),
-    C("e1.15", "agp", _ZHU, "sparsity follows the cubic schedule", lambda r: _all_close(r["s"], _agp(0.05, 0.8, 9))),
+    C("e1.15", "agp", _ZHU, "sparsity follows the cubic schedule", lambda r: all_close(r["s"], agp(0.05, 0.8, 9))),
     C("e1.16", "agp", _ZHU, "the final sparsity is reached at the last scheduled epoch", lambda r: all(v[1] == 0.8 for v in r.values())),
     C("e1.17", "agp", _ZHU, "a schedule of one epoch is a schedule", finding="D-SPAN"),
     C("e1.18", "agp", _ZHU, "epochs may be listed", finding="D-SPAN"),
@@ -128,7 +77,7 @@ CLAIMS: tuple[Claim, ...] = (
     C("e1.20", "agp", "[Zhu2017]_ sec. 4", "a schedule may start at 0", finding="D-ZERO"),
     C("e1.21", "agp", _ZHU, "small tensors can be pruned gradually", finding="D-ZERO"),
     C("e1.22", "agp", _ZHU, "trained weights follow the schedule and stay at its end", lambda r: r["seq"][:6] == r["want"]
-      and r["seq"][6:] == [0.8, 0.8] and _all_close(r["want"], [int(s * 720) / 720 for s in _agp(0.05, 0.8, 5)])),
+      and r["seq"][6:] == [0.8, 0.8] and all_close(r["want"], [int(s * 720) / 720 for s in agp(0.05, 0.8, 5)])),
     C("e1.23", "agp", _ZHU, "the target moves with every pruning step", lambda r: len(set(r)) == len(r), finding="D-MB"),
     C("e7.06", "agp", _ZHU, "masked weights stay masked", lambda r: r == 0),
     C("e7.07", "agp", _ZHU, "masked weights stay masked when only the forward pass is masked",
@@ -143,11 +92,11 @@ CLAIMS: tuple[Claim, ...] = (
       lambda r: r["example yaml: mask_on_forward_only, mb freq 1"]["spliced"] > 0, finding="D-DNS"),
     C("e3.34", "surgery", "[Guo2016]_ alg. 1", "with double copies they do at a usual learning rate",
       lambda r: r["double_copies + fwd_only + mb freq 1"]["spliced"] > 100),
-    C("e1.26", "surgery", _GUO, "a growing sensitivity moves both thresholds", lambda r: _all_close(r, _growing_surgery())),
+    C("e1.26", "surgery", _GUO, "a growing sensitivity moves both thresholds", lambda r: all_close(r, growing_surgery())),
     C("e1.27", "rnn", _NARANG, "thresholds follow the two slopes", lambda r: r["maxdiff"] < 1e-3
-      and _all_close(r["jump_at_ramp"], [references.rnn_threshold(e, 0, 4, 20, 0.1, 1, 1.5) for e in (3, 4)], 1e-4)
-      and _close(r["final"], references.rnn_threshold(19, 0, 4, 20, 0.1, 1, 1.5), 1e-4)),
-    C("e1.28", "rnn", "[Narang2017]_ eq. 1", "the slopes grow with the frequency", lambda r: _all_close(r, [0.4 / 56, 0.6 / 56], 1e-6)),
+      and all_close(r["jump_at_ramp"], [references.rnn_threshold(e, 0, 4, 20, 0.1, 1, 1.5) for e in (3, 4)], 1e-4)
+      and close(r["final"], references.rnn_threshold(19, 0, 4, 20, 0.1, 1, 1.5), 1e-4)),
+    C("e1.28", "rnn", "[Narang2017]_ eq. 1", "the slopes grow with the frequency", lambda r: all_close(r, [0.4 / 56, 0.6 / 56], 1e-6)),
     C("e2.01", "l1-filters", _LI, "the filters with the smallest absolute sums go", lambda r: r["ok"]),
     C("e2.01", "l1-filters", _LI, "the number of filters is the nearest to the share", lambda r: r["pruned"] == r["round"],
       finding="D-FLOOR"),
@@ -194,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
     C("e2.29", "random", "control", "random channels when channels are asked for", lambda r: bool(r["c"]), finding="D-ROWSRANK"),
     C("e2.30", "random", "control", "a random level stays within its range", lambda r: r[0] >= 4 and r[1] <= 12),
     C("e2.31", "dropfilter", _DROP, "kept filters are scaled by one over the kept share",
-      lambda r: _all_close(r["values"], [0.0, 1000 / r["kept"]], 1e-4)),
+      lambda r: all_close(r["values"], [0.0, 1000 / r["kept"]], 1e-4)),
     C("e2.32", "dropfilter", _DROP, "no filter kept is zero", lambda r: r == [0.0, 0.0], finding="D-BERN"),
     C("e2.33", "dropfilter", _DROP, "at learning rate 0 weights stay", lambda r: r["default"][0] == r["default"][1], finding="D-BERN"),
     C("e9.05", "dropfilter", _DROP, "with the shipped arguments weights stay",
@@ -213,7 +162,7 @@ CLAIMS: tuple[Claim, ...] = (
     C("e2.38", "apoz", _OWN, "ranking without statistics is refused", refuses="ValueError"),
     C("e2.36", "mean-activation", _MEAN, "the value is the mean output behind the ReLU", lambda r: r["val_ok"]),
     C("e2.36", "mean-activation", _MEAN, "the lowest mean goes", lambda r: r["pruned_lowest_mean"], finding="D-MEAN"),
-    C("e2.37", "mean-activation", _MEAN, "the mean has a sign", lambda r: _all_close(r, [0.0, 0.2])),
+    C("e2.37", "mean-activation", _MEAN, "the mean has a sign", lambda r: all_close(r, [0.0, 0.2])),
     C("e2.45", "taylor", _TAYLOR, "the smallest first-order effects go", lambda r: r["pruned"] == r["want_taylor"], finding="D-GRAD"),
     C("e2.46", "taylor", "[Molchanov2019]_ sec. 3", "behind a norm scores are more than rounding noise",
       lambda r: r["max_abs_score"] > 1e-3 * r["max_grad"], finding="D-GRAD"),
@@ -255,12 +204,12 @@ CLAIMS: tuple[Claim, ...] = (
     C("e7.16", "masks", _OWN, "masks hold under Adam and weight decay", lambda r: r == 0.5),
     C("e7.17", "masks", _LI, "a pruned filter's bias goes too", lambda r: r is False, finding="D-BIAS"),
     C("e7.10", "masks", _OWN, "sparsity is counted by weight, kernel, filter and channel",
-      lambda r: [r["s"], r["s2"], r["s3"]] == [0.5, 0.5, 0.25] and _close(r["ch"], 1 / 3)),
+      lambda r: [r["s"], r["s2"], r["s3"]] == [0.5, 0.5, 0.25] and close(r["ch"], 1 / 3)),
     C("e7.11", "masks", _OWN, "sparsity of rows and columns counts the transposed matrix", lambda r: r == {"cols": 0.25, "rows": 0.0}),
     C("e3.12", "bn-folding", _FOLD, "folded weights rank", lambda r: r["folded"] and not r["raw"]),
     C("e3.14", "l1-regularisation", _PROX, "loss and gradient of the L1 norm", lambda r: r == [True, True]),
     C("e3.15", "l1-regularisation", _PROX, "the threshold is soft", lambda r: r["soft"], finding="D-SOFT"),
-    C("e3.16", "group-lasso", _WEN, "the penalty is the sum of the groups' norms", lambda r: all(_close(v, 1.0, 1e-5) for v in r.values())),
+    C("e3.16", "group-lasso", _WEN, "the penalty is the sum of the groups' norms", lambda r: all(close(v, 1.0, 1e-5) for v in r.values())),
     C("e3.17", "group-lasso", _WEN, "channels and layers can be combined", finding="D-4D"),
     C("e3.18", "group-lasso", _WEN, "all-zero groups have a gradient", lambda r: not any(r.values())),
     C("e3.19", "group-lasso", _WEN, "the penalty's strength is not the threshold", lambda r: r["zero_filters"] == 0, finding="D-SOFT"),
@@ -269,16 +218,16 @@ CLAIMS: tuple[Claim, ...] = (
     C("e7.03", "group-lasso", _WEN, "all-zero channels cost nothing", lambda r: r == 0, finding="D-EPSILON"),
     C("e9.01", "group-lasso", _OWN, "whole layers can be thresholded", finding="D-4D"),
     C("e9.02", "group-lasso", _OWN, "rows and columns can be thresholded together", finding="D-4D"),
-    C("e3.25", "schedules", _OWN, "fourteen pruners run from one schedule", lambda r: _all_close(r["lr"], [0.01, 0.001, 0.001, 0.0001])
+    C("e3.25", "schedules", _OWN, "fourteen pruners run from one schedule", lambda r: all_close(r["lr"], [0.01, 0.001, 0.001, 0.0001])
       and [r["sparsity"][f"layer1.{layer}.weight"] for layer in ("1.conv1", "1.conv2", "2.conv1", "2.conv2")] == [0.5, 0.5, 0.25, 0.25]),
     C("e3.32", "schedules", _OWN, "unknown classes and arguments are refused", lambda r: all(text.startswith("ValueError") for text in r)),
     C("e3.33", "schedules", _OWN, "an unknown weight is refused", lambda r: r is False, finding="D-YAML"),
-    C("e3.26", "learning rates", _OWN, "exponential", lambda r: _all_close(r, _rates("ExponentialLR", gamma=0.9), 1e-4)),
-    C("e3.27", "learning rates", _OWN, "steps at milestones", lambda r: _all_close(r, _rates("MultiStepLR", milestones=[1, 2], gamma=0.1))),
-    C("e3.28", "learning rates", _OWN, "cosine", lambda r: _all_close(r, _rates("CosineAnnealingLR", T_max=5), 1e-4)),
-    C("e3.29", "learning rates", _OWN, "polynomial", lambda r: _all_close(r, _rates("PolynomialLR", T_max=5, power=2), 1e-4)),
+    C("e3.26", "learning rates", _OWN, "exponential", lambda r: all_close(r, rates("ExponentialLR", gamma=0.9), 1e-4)),
+    C("e3.27", "learning rates", _OWN, "steps at milestones", lambda r: all_close(r, rates("MultiStepLR", milestones=[1, 2], gamma=0.1))),
+    C("e3.28", "learning rates", _OWN, "cosine", lambda r: all_close(r, rates("CosineAnnealingLR", T_max=5), 1e-4)),
+    C("e3.29", "learning rates", _OWN, "polynomial", lambda r: all_close(r, rates("PolynomialLR", T_max=5, power=2), 1e-4)),
     C("e3.30", "learning rates", _OWN, "several factors",
-      lambda r: _all_close(r, _rates("MultiStepMultiGammaLR", milestones=[1, 2], gammas=[0.5, 0.1]), 1e-4)),
+      lambda r: all_close(r, rates("MultiStepMultiGammaLR", milestones=[1, 2], gammas=[0.5, 0.1]), 1e-4)),
     C("e3.31", "learning rates", _OWN, "on a plateau", lambda r: r == [1.0, 0.5, 0.25, 0.125, 0.0625]),
     C("e4.01", "removal", _LI, "counts after removing half of every interior", lambda r: r["params"] == [272_474, 138_506]
       and r["macs"] == [40_813_184, 20_759_168]),
@@ -288,7 +237,7 @@ CLAIMS: tuple[Claim, ...] = (
       if not name.startswith("layer2")) and all(shape[1] == 13 for name, shape in r["shapes"].items() if name.startswith("layer2"))),
     C("e4.03", "removal", _RESIDUAL, "a coupled layer alone is refused", refuses="ValueError", finding="THIN-COUPLED"),
     C("e4.04", "removal", _LI, "channels go with the filters that make them", lambda r: r["maxdiff"] < 1e-4 and r["prev"][0] == 13),
-    C("e4.05", "removal", _LI, "filters and channels can go in one step", lambda r: _close(r, -23.5652)),
+    C("e4.05", "removal", _LI, "filters and channels can go in one step", lambda r: close(r, -23.5652)),
     C("e4.06", "removal", "[Li2017]_ sec. 3.4", "training goes on, with its momentum", lambda r: r["w"] == r["buf"] == [8, 16, 3, 3]),
     C("e4.07", "removal", "[Li2017]_ sec. 3.4", "training goes on with a loss still held", finding="THIN-TRAIN"),
     C("e4.08", "removal", "[Li2017]_ sec. 3.4", "training goes on under Adam", finding="THIN-TRAIN"),

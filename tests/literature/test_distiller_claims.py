@@ -13,9 +13,9 @@ import pytest
 
 from harness.pruning.distiller import VERIFIED_COMMIT
 from harness.pruning.findings import FINDINGS, finding
-from tests.literature import probes_elementwise, probes_examples, probes_policy, probes_structured, probes_thinning  # noqa: F401
 from tests.literature.claims import CLAIMS, Claim
 from tests.literature.distiller_subject import if_live
+from tests.literature.every_probe import MODULES  # noqa: F401  fills the table
 from tests.literature.probes import PROBES, Outcome, perform, same_outcome
 
 RECORDED = Path(__file__).with_name("recorded")

@@ -10,7 +10,8 @@ from tests.literature import references
 from tests.literature.controls import BROKEN, Broken
 from tests.literature.distiller_subject import OFFERED, distiller_subject, if_live
 from tests.literature.laws import DEVIATIONS, LAWS, Law, deviation, holds
-from tests.literature.subjects import COMPUTING, Subject
+from tests.literature.reference_subject import COMPUTING
+from tests.literature.subjects import Subject
 
 
 def _cases(subject: Subject) -> list[pytest.param]:

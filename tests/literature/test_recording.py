@@ -17,12 +17,11 @@ import torch
 from harness.errors import HarnessError
 from harness.pruning import distiller as door
 from harness.pruning.distiller_elsewhere import Environment, Interpreter
-from tests.literature import probes_elementwise, probes_examples, probes_policy, probes_structured, probes_thinning  # noqa: F401
+from tests.literature.every_probe import MODULES
 from tests.literature.probes import PROBES, Outcome, perform, same_outcome
 
 SCHEMA = "espalier-distiller-recording/1"
 FOLDER = Path(__file__).with_name("recorded")
-MODULES = tuple(f"tests.literature.probes{part}" for part in ("", "_elementwise", "_structured", "_policy", "_thinning", "_examples"))
 
 
 def here(found: door.Distiller) -> Environment:

@@ -17,7 +17,7 @@ from harness.devices.link import Hello
 from harness.errors import DeviceTimeout, UsageError
 from harness.pruning import distiller_elsewhere
 from harness.pruning.distiller_elsewhere import Interpreter
-from tests.literature.test_recording import MODULES
+from tests.literature.every_probe import MODULES
 from tests.pruning.test_distiller import IMITATION
 
 ROOT = Path(__file__).parents[2]
