@@ -53,11 +53,12 @@ class Sweep:
     @property
     def usable(self) -> tuple[Measurement, ...]:
         """Stored measurements of this network under these conditions."""
+        digest = self.architecture.digest
         return tuple(
             m
             for m in self._stored.measurements
             if m.role == ROLE
-            and m.architecture_digest == self.architecture.digest
+            and m.architecture_digest == digest
             and m.conditions.precision == self.present.precision
             and not m.conditions.differences(self.present)
         )
@@ -85,9 +86,9 @@ class Sweep:
 
     def _anchored(self) -> dict[PruningConfig | None, tuple[Measurement, Measurement]]:
         """Configuration to its measurement and the dense network's of the same set; what lacks one is left out."""
-        dense = self.architecture.dense()
-        anchors = {set_of(m): m for m in self.usable if m.config == dense}
-        return {m.config: (m, anchors[set_of(m)]) for m in self.usable if m.config != dense and set_of(m) in anchors}
+        dense, usable = self.architecture.dense(), self.usable
+        anchors = {set_of(m): m for m in usable if m.config == dense}
+        return {m.config: (m, anchors[set_of(m)]) for m in usable if m.config != dense and set_of(m) in anchors}
 
     def _keep(self, found: Sequence[Measurement]) -> None:
         architectures = {a.digest: a for a in (*self._stored.architectures, self.architecture)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
 from harness.latency import design
 from harness.latency.predictor import LatencyPredictor
-from harness.latency.staircase import Staircase, WidthCost, measured_point, predicted_series
+from harness.latency.staircase import Staircase, WidthCost, measured_point, predicted, predicted_series
 from harness.records.measurement import Latency
 
 
@@ -133,6 +133,22 @@ def test_the_latency_models_table_shows_the_machines_vector_width(network, predi
     drops = {width for width in range(1, 32) if cost[width] - cost[width - 1] > 1.2e-6}  # going from width + 1 to width
     assert drops == {8, 16, 24}
     assert points[-1].sd == 0.0 or points[0].sd == 0.0  # the widest is compared with itself
+
+
+def test_the_latency_models_staircase_holds_every_group_and_the_removed_branch_where_one_can_go(network, predictor):
+    stairs = predicted(predictor, tolerance_ratio=0.001, certain_sd=0.0)
+    assert stairs.groups == tuple(group.name for group in network.groups)
+    dense_s = predictor.predict(network.dense()).seconds
+    assert stairs.tolerance == pytest.approx(0.001 * dense_s)
+    for group in network.groups:
+        widths = [point.width for point in stairs.points(group.name)]
+        assert widths[0] == group.channels
+        assert stairs.points(group.name)[0].cost == pytest.approx(dense_s)
+        assert (widths[-1] == 0) == group.removable
+    assert 0 in stairs.legal_widths("layer1.0.conv1")
+    assert predicted(predictor, groups=["stem"]).groups == ("stem",)
+    strict, lenient = (predicted(predictor, certain_sd=sd).legal_widths("layer2.0.conv1") for sd in (3.0, 0.0))
+    assert len(strict) <= len(lenient)
 
 
 def test_a_predicted_series_can_stand_around_another_configuration(network, predictor):
