@@ -36,6 +36,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
+    option("--set-power-mode", metavar="ID", help="nvpmodel's id, or ID+clocks for jetson_clocks too; put back at the end (jetson)")
     option("--builds", type=int, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
     option(
         "--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on, at most (default: %(default)s)"
@@ -97,6 +98,11 @@ def device_spec(config: pytest.Config, name: str) -> DeviceSpec:
     found = spec.find(name)
     if config.getoption("--compile-only"):
         found = found.with_options(compile_only=True)
+    mode = config.getoption("--set-power-mode")
+    if mode is not None:
+        if found.runtime != "trtexec":
+            raise UsageError(f"--set-power-mode={mode}: device {name} has no power modes; give it for a Jetson only")
+        found = found.with_options(set_power_mode=mode)
     builds = config.getoption("--builds")
     return found.with_options(builds=builds) if builds > 1 else found
 

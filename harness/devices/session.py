@@ -22,13 +22,14 @@ from harness.devices.frames import Frame
 from harness.devices.link import Hello, Link
 from harness.devices.replies import Block, Facts, NodeTime
 from harness.devices.spec import DeviceSpec
-from harness.errors import DeviceBusy, DeviceError, DeviceQuarantined, ModelRefused, UsageError
+from harness.errors import DeviceBusy, DeviceError, DeviceQuarantined, HarnessError, ModelRefused, UsageError
 from harness.records.conditions import DeviceInfo, Snapshot
 
 START_DEADLINE_S = 60.0  # importing a runtime from a slow disk
 CALL_DEADLINE_S = 30.0
 LOCK_DIRECTORY = "/tmp"
 LOCK_POLL_S = 0.2
+CHANGING = {"set_power_mode"}  # options by which a session changes the device's own state
 SLOWDOWN_ALLOWED = 20.0  # a busy machine may be this much slower than the first inferences promised
 
 T = TypeVar("T")
@@ -95,7 +96,12 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End the agent; the device is free afterwards. Further calls do nothing."""
+        """End the agent; the device is free afterwards, and as it was found. Further calls do nothing."""
+        if CHANGING & {name for name, _ in self.spec.options} and not self._link.closed:
+            try:
+                self.call("rest", replies.nothing)
+            except HarnessError as failure:
+                _log.warning("device %s is not as it was found: %s", self.spec.name, failure)
         self._link.close()
 
     def call(

@@ -19,7 +19,7 @@ from harness.devices.measure import Protocol, Subject, measure
 from harness.devices.probe import Probe
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import OptionValue, parse
-from harness.errors import DeviceCrashed, DeviceUnavailable, ModelRefused
+from harness.errors import DeviceCrashed, DeviceUnavailable, ModelRefused, UsageError
 
 VERSIONS = ("8.0.1", "8.2.1", "8.5.2", "10.13.3", "11.1.0")  # 10.3 runs the whole contract, over ssh
 SHORT = Protocol(warmup_s=0.01, rounds=30, min_time_s=0.0, blocks=3, precision_target=None, profile_compiles=1)
@@ -142,10 +142,21 @@ def test_a_profile_with_unescaped_names_is_still_read(files: ModuleType) -> None
     assert files.profile_rows(text) == (20, [('a "b" \\c', 0.5)])
 
 
-@pytest.mark.parametrize("text", ["", "[]", '[{ "count" : 1 }, { "name" : "a", "averageMs" : 1 }]', '[{ "count" : 50 }]'])
+@pytest.mark.parametrize("text", ["", "[]", '[{ "count" : 50 }]', '[{ "name" : "a", "averageMs" : 1 }]', '{ "count" : 3 }'])
 def test_an_unusable_profile_is_refused(files: ModuleType, text: str) -> None:
     with pytest.raises(files.Unreadable):
         files.profile_rows(text)
+
+
+def test_a_profile_of_one_inference_is_read_and_refused_as_a_time(files: ModuleType) -> None:
+    """Real engines' exports hold such files; zero-time rows in them are normal."""
+    rows = '{ "name" : "conv1 + relu", "timeMs" : 0.026, "averageMs" : 0.026, "medianMs" : 0.026, "percentage" : 9.4 }'
+    rows += ', { "name" : "Reformatting CopyNode for Input Tensor 0 to conv1", "timeMs" : 0, "averageMs" : 0, "percentage" : 0 }'
+    count, found = files.profile_rows('[\n  { "count" : 1 }\n, ' + rows + "\n]")
+    assert (count, [milliseconds for _, milliseconds in found]) == (1, [0.026, 0.0])
+    with pytest.raises(files.Unreadable, match=r"of 1 inference, no time to quote; profile at least 10: --iterations=10"):
+        files.enough_profiled(count)
+    assert files.enough_profiled(10) is None
 
 
 @pytest.mark.parametrize(
@@ -232,3 +243,79 @@ def test_a_cards_state_comes_from_its_own_tool(tegra: ModuleType, tmp_path: Path
 def test_a_machine_that_tells_nothing_gives_nothing(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tegra, "ask", lambda command: "")
     assert tegra.snapshot(str(tmp_path)) == {}
+
+
+NVPMODEL = """#!/bin/sh
+case "$1" in
+  -q) printf 'NV Power Mode: MODE%s\\n%s\\n' "$(cat {home}/mode)" "$(cat {home}/mode)" ;;
+  -m) echo "nvpmodel $2" >> {home}/calls; [ "$2" = 7 ] || printf %s "$2" > {home}/mode; [ "$2" != 8 ] ;;
+esac
+"""
+JETSON_CLOCKS = """#!/bin/sh
+echo "jetson_clocks $*" >> {home}/calls
+[ "$1" = --show ] || [ "$1" != --store ] || echo stored > "$2"
+"""
+
+
+@pytest.fixture
+def jetson(tmp_path: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A board in mode 0 whose tools write down what was asked of them."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in (("nvpmodel", NVPMODEL), ("jetson_clocks", JETSON_CLOCKS), ("sudo", '#!/bin/sh\nshift; exec "$@"\n')):
+        (tools / name).write_text(text.replace("{home}", str(tmp_path)))
+        (tools / name).chmod(0o755)
+    (tmp_path / "mode").write_text("0")
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return board
+
+
+def calls(folder: Path) -> list[str]:
+    path = folder / "calls"
+    return [line for line in path.read_text().splitlines() if "--show" not in line] if path.exists() else []
+
+
+def test_the_power_mode_is_left_alone_unless_asked_for(jetson: Board, tmp_path: Path) -> None:
+    with jetson().open() as session:
+        assert session.snapshot().power_mode == "MODE0 (0)"
+        assert "power mode" not in dict(session.info.details)
+    assert calls(tmp_path) == []
+
+
+def test_a_power_mode_that_is_asked_for_is_set_told_and_put_back(jetson: Board, tmp_path: Path) -> None:
+    with jetson(set_power_mode="1+clocks").open() as session:
+        assert session.snapshot().power_mode == "MODE1 (1)"
+        assert dict(session.info.details)["power mode"] == "MODE1 (1) on request, clocks fixed; was MODE0 (0) and is put back"
+    stored = tmp_path / "espalier-clocks.conf"
+    before, after = ["nvpmodel 1", f"jetson_clocks --store {stored}", "jetson_clocks "], [f"jetson_clocks --restore {stored}", "nvpmodel 0"]
+    assert calls(tmp_path) == before + after
+    assert (tmp_path / "mode").read_text() == "0"
+    assert list(tmp_path.glob("espalier-power*")) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("7", "left the board at MODE0 .* root or a reboot"), ("8", "nvpmodel -m 8 failed"), ("fast", "give nvpmodel's id")],
+)
+def test_a_mode_that_the_board_does_not_take_is_an_error_and_changes_nothing(jetson: Board, tmp_path: Path, mode: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        jetson(set_power_mode=mode).open()
+    assert (tmp_path / "mode").read_text() == "0"
+
+
+def test_what_a_killed_run_left_is_put_back_by_the_next_one(jetson: Board, tmp_path: Path) -> None:
+    session = jetson(set_power_mode="2").open()
+    (agent,) = psutil.Process().children()
+    agent.kill()
+    with pytest.raises(DeviceCrashed):
+        session.snapshot()
+    assert (tmp_path / "mode").read_text() == "2"
+    with jetson().open() as after:
+        assert dict(after.info.details)["power mode"] == "put back to MODE0 (0), which an interrupted run had changed"
+    assert (tmp_path / "mode").read_text() == "0"
+
+
+def test_a_machine_without_power_modes_refuses(board: Board) -> None:
+    with pytest.raises(UsageError, match="leave --set-power-mode out"):
+        board(set_power_mode="0").open()

@@ -98,6 +98,12 @@ class Desk:
         self.runtime = importlib.import_module(header["runtime"]).Runtime(header["options"])
         return {"device": self.runtime.describe()}, ()
 
+    def do_rest(self, header, blobs):
+        """Let the runtime put back what it changed on the device, before the goodbye that nobody waits for."""
+        if hasattr(self.runtime, "rest"):
+            self.runtime.rest()
+        return {}, ()
+
     def do_snapshot(self, header, blobs):
         """The device's state now."""
         import host_state

@@ -74,6 +74,8 @@ def times_ms(text, release, warm_up_ms):
 def profile_rows(text):
     """``(inferences, [(layer, milliseconds)])`` of ``--exportProfile``: medians where the release writes them, else means.
 
+    Zero times are normal. How many inferences are enough is not the file's business: see ``enough_profiled``.
+
     Layer names are not escaped in the file, so rows are taken by their form where JSON fails.
     """
     try:
@@ -88,9 +90,14 @@ def profile_rows(text):
         rows = [(name, float(median or average)) for name, _, average, median in _ROW.findall(text)]
     if not rows:
         raise Unreadable("the exported profile has no rows")
-    if count < MIN_PROFILED:
-        raise Unreadable("the exported profile is of %d inferences; %d are needed" % (count, MIN_PROFILED))
     return count, rows
+
+
+def enough_profiled(count):
+    """Refuse a profile of too few inferences: it is whole, but tells of cold caches and of the profiler."""
+    if count < MIN_PROFILED:
+        told = "the profile is of %d inference%s, no time to quote; profile at least %d: --iterations=%d"
+        raise Unreadable(told % (count, "" if count == 1 else "s", MIN_PROFILED, MIN_PROFILED))
 
 
 def layer_facts(text):

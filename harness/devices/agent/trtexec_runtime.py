@@ -11,6 +11,7 @@ import time
 import faults
 import onnx_reader
 import onnx_shapes
+import power_mode
 import tegra_state
 import timed_loop
 import trtexec_files
@@ -22,7 +23,7 @@ LOTTERY_ITERATIONS = 100
 
 class Runtime:
     """options: ``trtexec`` (its path), ``builds`` (engines per network), ``workspace_mib``, ``timing_cache`` (a path, or empty for
-    none), ``set_power_mode`` (an id for nvpmodel; left as it is by default)."""
+    none), ``set_power_mode`` (see ``power_mode``; by default the board is left as it is)."""
 
     def __init__(self, options):
         self.tool = trtexec_process.Trtexec(options.get("trtexec"))
@@ -31,8 +32,11 @@ class Runtime:
         self.directory, self.flags, self.release = self.tool.directory, self.tool.flags, self.tool.release
         self.cache = str(options.get("timing_cache", "~/.cache/espalier/tensorrt-%s.timing" % self.release_text()))
         self.engines = {}
-        if "set_power_mode" in options:
-            tegra_state.ask(["nvpmodel", "-m", str(int(options["set_power_mode"]))])
+        self.power = power_mode.PowerMode(str(options.get("set_power_mode", "")))
+
+    def rest(self):
+        """Leave the board as it was found."""
+        self.power.put_back()
 
     def close(self):
         """Remove the engines of this session; the timing cache stays."""
@@ -44,7 +48,7 @@ class Runtime:
 
     def describe(self):
         """TensorRT's version, the board or card, its system software."""
-        details = [["trtexec", self.tool.path]] + tegra_state.software()
+        details = [["trtexec", self.tool.path]] + tegra_state.software() + self.power.told
         return {"runtime_version": self.release_text(), "model": tegra_state.model() or "unknown NVIDIA device", "details": details}
 
     def snapshot(self):
@@ -196,6 +200,7 @@ class Model:
         if inferences or not os.path.exists(self.profile_path):
             self.runtime.times_ms(self.engine, max(inferences, trtexec_files.MIN_PROFILED), 0, 200, self._profile_flags())
         count, rows = trtexec_files.profile_rows(_text(self.profile_path))
+        trtexec_files.enough_profiled(count)
         layers = trtexec_files.layer_facts(_text(self.layers_path)) if os.path.exists(self.layers_path) else {}
         nodes = []
         for name, milliseconds in rows:
