@@ -11,13 +11,14 @@ ARGS ?=
 # Threads that wait asleep: spinning ones make training ten times slower where other programs use the processors too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help search experiment test bench install lint types suite clean
+.PHONY: help search experiment test bench install lint types suite system-packages system-packages-if-possible clean
 
 help:
 	@echo "make search   install, then run the default campaign (ARGS='--network resnet56 ...' to change it)"
 	@echo "make experiment  the whole experiment, hours, resumable (ARGS=--quick: every step in minutes)"
 	@echo "make test     install, then lint, type-check and run the whole test suite"
 	@echo "make characterise   all that is to be known of ResNet-56's latency: ledger, predictor with its error, legal widths (ARGS=...)"
+	@echo "make system-packages   as root: an OpenSSH server and a browser, without which some tests skip (make test does it itself when it is root)"
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
@@ -33,7 +34,13 @@ characterise: $(STAMP)
 	$(BIN)/python -m pytest $(addprefix bench/test_,network_latency.py layer_latency.py predictor.py width_staircase.py) \
 	  --network=resnet56 --widths=4 --benchmark-quiet --no-header -q $(ARGS)
 
-test: $(STAMP)-test lint types suite
+test: $(STAMP)-test lint types system-packages-if-possible suite
+
+system-packages:
+	@.ci/system-packages
+
+system-packages-if-possible:
+	@.ci/system-packages --if-possible
 
 lint: $(STAMP)-test
 	$(BIN)/ruff check .

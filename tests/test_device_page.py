@@ -203,7 +203,7 @@ def test_two_devices_are_measured_in_one_run_with_their_names_in_ids_and_records
     assert columns == ("network", "simulated SIMULATED, f16", "simulated-jetson SIMULATED, f16")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome; install it: make system-packages")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome; sudo make system-packages")
 def test_a_browser_shows_the_page_without_asking_for_anything(tmp_path: Path) -> None:
     page = page_layout.as_html("Devices", "lead", device_tables.sections(FILE))
     probe = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from filelock import FileLock
 
 from harness.devices import environment
 from harness.errors import DeviceUnavailable
@@ -11,7 +12,10 @@ from harness.errors import DeviceUnavailable
 @pytest.fixture(scope="session")
 def ncs2_environment() -> None:
     """``python -m harness.devices.environment ncs2``, where a Python 3.6 to 3.9 and a package index are there."""
-    try:
-        environment.create(environment.RECIPES["ncs2"])
-    except DeviceUnavailable as reason:
-        pytest.skip(str(reason))
+    recipe = environment.RECIPES["ncs2"]
+    recipe.directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(recipe.directory.with_suffix(".lock")):  # tests may run in several processes
+        try:
+            environment.create(recipe)
+        except DeviceUnavailable as reason:
+            pytest.skip(str(reason))

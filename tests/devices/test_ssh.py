@@ -27,7 +27,7 @@ from harness.errors import DeviceCrashed, DeviceUnavailable
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 OLDEST = next(iter(sorted(Path.home().glob(".pyenv/versions/3.6.*/bin/python"))), Path(sys.executable))
 
-pytestmark = pytest.mark.skipif(SSHD is None or shutil.which("ssh") is None, reason="no OpenSSH server; install openssh-server")
+pytestmark = pytest.mark.skipif(SSHD is None or shutil.which("ssh") is None, reason="no OpenSSH server; sudo make system-packages")
 
 SERVER = """
 Port {port}
