@@ -34,8 +34,9 @@ class Found:
 def widths(folder: Path, architecture: Architecture, conditions: Conditions, own: tuple[Path, BenchmarkFile] | None = None) -> Found:
     """The newest measured widths of this architecture under these conditions in ``folder``, twins included; before them ``own``."""
     passed: list[str] = []
+    digest = architecture.digest
     for path, file in (*([own] if own else []), *_newest_first(folder / WIDTHS, passed)):
-        ours = [m for m in file.measurements if m.role == ROLE and m.architecture_digest == architecture.digest]
+        ours = [m for m in file.measurements if m.role == ROLE and m.architecture_digest == digest]
         alike = [m for m in ours if not m.conditions.differences(conditions)]
         if ours and not alike:
             passed.append(f"{path} was {ConditionsDiffer(conditions.differences(ours[0].conditions))}")

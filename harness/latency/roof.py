@@ -113,7 +113,8 @@ def predicted_layers(predictor: LatencyPredictor, config: PruningConfig, precisi
     predictor.seconds(row)
     present = [index for index, site in enumerate(architecture.layers) if site.name in shapes]
     seconds = [float(predictor.table.layer_seconds(row)[0, index]) for index in present]
-    sds = [float(predictor.layer_sd_s(row[0])[index]) for index in present]
+    every_sd = predictor.layer_sd_s(row[0])
+    sds = [float(every_sd[index]) for index in present]
     found = []
     for index, told, likely, sd in zip(present, seconds, likeliest_not_negative(seconds, sds), sds, strict=True):
         site = architecture.layers[index]

@@ -1,6 +1,7 @@
 """What a person is told of a network's costs: from what is stored, with what is missing said, on every medium alike."""
 
 import json
+import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -134,7 +135,10 @@ def test_the_markdown_holds_every_cell_and_the_command(analysed: Explanation) ->
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = whole_file.write(tmp_path / "new" / "one.md", "old")
+    path = whole_file.write(tmp_path / "new" / "one.md", "older")
+    os.link(path, tmp_path / "kept")
+    whole_file.write(path, "old")
+    assert (tmp_path / "kept").read_text() == "older", "a reader of the older file still has all of it"
     (path.parent / f".{path.name}.part").mkdir()
     with pytest.raises(CampaignError, match="make room or give"):
         whole_file.write(path, "new")
