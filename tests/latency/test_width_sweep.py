@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness import staircase_view, tables, width_sweep
@@ -41,7 +41,9 @@ def machine_room(monkeypatch, network, machine, measured, conditions):
     return build
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])  # turns and path are renewed below
+@settings(
+    max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # turns and path are renewed below
 @given(data=st.data())
 def test_an_interrupted_sweep_goes_on_and_measures_no_width_twice(data, machine_room, network, tmp_path_factory):
     """Groups in any order, the run killed at any set: the next one takes the rest."""
