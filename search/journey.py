@@ -158,7 +158,7 @@ def _search(
         imported = sharing.fork(journal.read(forked), subject.network.architecture.digest)
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
-    space, imported = sharing.widened(space, imported)
+    space, imported = sharing.widened(space, imported, settings.lengths)
     if imported:
         display.say(f"search: {len(imported)} trials of other campaigns on this network are taken over")
     with display.step("search", settings.trials) as bar:
@@ -271,8 +271,8 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     if told.header.architecture != subject.network.architecture.digest:
         raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
     space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
-    space, _ = sharing.widened(space, told.imported)
     settings = _settings(folder, theirs, subject.dataset)
+    space, _ = sharing.widened(space, told.imported, settings.lengths)
     return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
 
 

@@ -72,7 +72,7 @@ def _screened_out(trial: Trial, followed: set[int]) -> bool:
 def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLatency, contents: Contents) -> CampaignResult:
     """The result as far as a journal tells it, without running anything."""
     everything = (*contents.imported, *contents.finished)
-    full = [trial for trial in everything if trial.request.budget_epochs >= settings.budget_epochs and trial.latency_s < OUT_OF_REACH_S]
+    full = [trial for trial in everything if trial.request.budget_epochs == settings.budget_epochs and trial.latency_s < OUT_OF_REACH_S]
     short = [t for t in everything if t.request.purpose in (SEED, MODEL) and t.request.budget_epochs == settings.search_epochs]
     relation = None
     if settings.short_epochs is not None:

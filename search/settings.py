@@ -60,6 +60,11 @@ class CampaignSettings:
         """Length of the search's own trials."""
         return self.budget_epochs if self.short_epochs is None else self.short_epochs
 
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Epochs of every kind of trial."""
+        return self.budget_epochs, self.search_epochs, *((0.0,) if self.screen else ())
+
     def header(self, space: SearchSpace) -> Header:
         """The first line of this campaign's journal."""
         told = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.name != "goal")

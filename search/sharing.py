@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,14 +64,16 @@ def with_latencies(trials: Iterable[Trial], seconds: Iterable[float]) -> tuple[T
     return tuple(replace(trial, latency_s=latency_s) for trial, latency_s in zip(trials, seconds, strict=True))
 
 
-def widened(space: SearchSpace, trials: Sequence[Trial]) -> tuple[SearchSpace, tuple[Trial, ...]]:
+def widened(space: SearchSpace, trials: Sequence[Trial], lengths: Container[float]) -> tuple[SearchSpace, tuple[Trial, ...]]:
     """The space that can encode what some trials tried, and those of them that it learns from.
 
-    A trial with a recipe outside of the space is left out, together with its widths: the same space must follow from the
-    imported trials alone when the campaign resumes.
+    lengths: the epochs of this campaign's own trials; drops after other ones are not comparable. A trial of another length, or
+    with a recipe outside of the space, is left out together with its widths: the same space must follow from the imported
+    trials alone when the campaign resumes.
     """
-    wide = space.including(configurations(trials))
-    usable = tuple(trial for trial in trials if wide.covers(trial.request.config, trial.request.recipe))
+    alike = [trial for trial in trials if trial.request.budget_epochs in lengths]
+    wide = space.including(configurations(alike))
+    usable = tuple(trial for trial in alike if wide.covers(trial.request.config, trial.request.recipe))
     return space.including(configurations(usable)), usable
 
 

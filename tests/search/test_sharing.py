@@ -91,14 +91,14 @@ def test_widths_of_another_device_are_learnt_from_but_never_proposed(vgg: Synthe
     wide = {g.name: tuple(w for w in vgg.space().legal_widths[g.name] if w % 16 == 0) for g in vgg.architecture.groups}
     own = SearchSpace(vgg.architecture, wide, vgg.space().ranges)
     assert not all(own.covers(trial.request.config, trial.request.recipe) for trial in shared)
-    space, usable = sharing.widened(own, shared)
+    space, usable = sharing.widened(own, shared, SETTINGS.lengths)
     assert usable == shared
     assert space.legal_widths == own.legal_widths
     second = campaign.run(replace(SETTINGS, name="b"), space, vgg, EVALUATE, tmp_path / "b", imported=usable)
     assert len(second.imported) == len(shared)
     proposed = [trial.request.config for trial in second.trials if trial.request.purpose == "model"]
     assert all(config.kept(name) in own.legal_widths[name] for config in proposed for name in own.names)
-    again, same = sharing.widened(own, journal.read(tmp_path / "b").imported)
+    again, same = sharing.widened(own, journal.read(tmp_path / "b").imported, SETTINGS.lengths)
     assert (again.digest, len(same)) == (space.digest, len(shared))
 
 
@@ -106,9 +106,17 @@ def test_recipes_that_do_not_apply_leave_no_trace_in_the_space(vgg: SyntheticPro
     campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
     shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
     strict = SearchSpace(vgg.architecture, vgg.space().legal_widths, RecipeRanges(criteria=("l1",), schedules=("one-shot",)))
-    space, usable = sharing.widened(strict, shared)
+    space, usable = sharing.widened(strict, shared, SETTINGS.lengths)
     assert 0 < len(usable) < len(shared)
     assert space.digest == strict.including(sharing.configurations(usable)).digest
+
+
+def test_drops_after_another_length_of_tuning_are_not_taken_over(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
+    longer = replace(SETTINGS, budget_epochs=54.0)
+    assert sharing.widened(vgg.space(), shared, longer.lengths)[1] == ()
+    assert sharing.widened(vgg.space(), shared, replace(longer, short_epochs=27.0).lengths)[1] == shared
 
 
 def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tmp_path: Path) -> None:
