@@ -60,6 +60,7 @@ def test_no_more_than_allowed_are_measured_and_the_reason_says_so(network, bench
     noisy = bench(noise=0.05)
     found = instalments.take(network, 70, 10, 0, 0.0001, noisy)
     assert [sum(role == "design" for role, _ in chosen) for chosen in noisy.asked] == [60, 10]
+    assert [sum(role == "held-out" for role, _ in chosen) for chosen in noisy.asked] == [10, 0]
     assert len(found.designed) == 70
     assert "as many as were allowed" in found.decision.reason
 
