@@ -68,7 +68,8 @@ def _cuts(told: Explanation, axes: Any, sheet: Sheet) -> None:
         sheet.tips[element] = f"{one.group} {one.width} → {one.next_width}: {unit.told(one.saved_s)} for {points(x)} points"
         if place < NAMED:
             told_so = f"{place + 1}. {one.group} → {one.next_width}"
-            axes.annotate(told_so, (x, y), (6, 5), textcoords="offset points", fontsize=8.5, color=INK, zorder=4)
+            above = 5 if place % 2 == 0 else -11  # neighbours often save the very same
+            axes.annotate(told_so, (x, y), (6, above), textcoords="offset points", fontsize=8.5, color=INK, zorder=4)
     axes.axvspan(-told.analysis.least_points, told.analysis.least_points, color=LINE, alpha=0.6, linewidth=0, zorder=0)
     axes.plot([], [], color=LINE, linewidth=6, label="too small to tell")
     axes.set(title="Prune this next", xlabel=f"points of validation top-1 lost, {told.analysis.kind}, 95 % interval")

@@ -30,7 +30,7 @@ def tiny(input_shape, classes):
 
 
 def explain(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "search", "explain", "--network=tiny.py:tiny", "--weights=w.safetensors", "--designs=40", *words]
+    command = [sys.executable, "-m", "search", "explain", "--network=tiny.py:tiny", "--weights=w.safetensors", "--designs=24", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=500)
 
 
