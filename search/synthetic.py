@@ -25,8 +25,9 @@ CRITERIA = ("l1", "l2", "fpgm", "taylor", "bn", "random")
 SCHEDULES = ("one-shot", "iterative", "gradual")
 FULL_EPOCHS = 27.0
 DENSE_TOP1 = 0.93
-# Lowest latency ratio found for a true drop of at most 1 point, over legal widths with the recipe TUNED: an evolution of 240,000
-# noise-free evaluations; no proof of an optimum.
+# Lowest latency ratio found for a true drop of at most 1 point with the recipe TUNED, from noise-free evaluations; no proof of an
+# optimum. NEAR_OPTIMUM: a population of some 250,000 over legal widths; REACHED_BY_STRATEGIES: four (1+1) strategies of 12,000 over
+# free channel counts. ``python -m search.near_optimum r56 0`` finds both again.
 NEAR_OPTIMUM = {
     ("r56", 0): 0.2563,
     ("r56", 1): 0.2600,
@@ -43,6 +44,12 @@ NEAR_OPTIMUM = {
     ("vgg", 2): 0.1979,
     ("vgg", 3): 0.2021,
     ("vgg", 4): 0.2356,
+}
+REACHED_BY_STRATEGIES = {
+    ("r56", 0): 0.2855,
+    ("r56", 1): 0.2952,
+    ("r56", 2): 0.3368,
+    ("r56", 3): 0.4065,
 }
 _CRITERION_FACTORS = {"l1": 1.0, "l2": 1.02, "fpgm": 0.95, "taylor": 0.86, "bn": 1.06, "random": 1.35}
 _SCHEDULE_FACTORS = {"one-shot": 1.06, "iterative": 0.97, "gradual": 0.93}
@@ -114,13 +121,17 @@ class SyntheticProblem:
 
     def drop(self, keep: Floats, recipe: TuningChoice, epochs: float = FULL_EPOCHS) -> float:
         """The true, noise-free drop in points at G keep ratios."""
+        return float(self.drops(keep[None], recipe, epochs)[0])
+
+    def drops(self, keep: Floats, recipe: TuningChoice, epochs: float = FULL_EPOCHS) -> Floats:
+        """The true, noise-free drops in points at n x G keep ratios."""
         damage = self._damage(1.0 - keep, keep, recipe)
         damage *= _CRITERION_FACTORS[recipe.criterion] * _SCHEDULE_FACTORS[recipe.schedule]
         quality = math.exp(-(((math.log10(recipe.learning_rate) + 1.9) / 0.7) ** 2) / 2)
         quality *= math.exp(-(((math.log10(recipe.weight_decay) + 3.3) / 1.2) ** 2) / 2)
         quality *= 1 - 0.3 * (recipe.label_smoothing - 0.08) ** 2 / 0.04
         damage = damage * (1 - 0.72 * quality * (1 - math.exp(-epochs / 6))) + 1.2 * (1 - quality) - 0.25 * quality
-        return 83 * (1 - math.exp(-damage / 83)) if damage > 0 else damage
+        return np.where(damage > 0, 83 * (1 - np.exp(-damage / 83)), damage)
 
     def true_drop(self, config: PruningConfig, recipe: TuningChoice, epochs: float = FULL_EPOCHS) -> float:
         """The noise-free drop of a configuration, in points."""
@@ -136,16 +147,17 @@ class SyntheticProblem:
         ranges = RecipeRanges(CRITERIA, SCHEDULES)
         return SearchSpace(self.architecture, legal, ranges, moves, exact)
 
-    def _damage(self, pruned: Floats, keep: Floats, recipe: TuningChoice) -> float:
-        """Drop before tuning, the criterion's and schedule's own factors aside."""
+    def _damage(self, pruned: Floats, keep: Floats, recipe: TuningChoice) -> Floats:
+        """Drops before tuning, the criterion's and schedule's own factors aside, at n x G fractions."""
         if self.name == "r56c":
             cliffs = self._draws.cliff_weight / (1 + np.exp(-(pruned - self._draws.cliff_place) / 0.05))
-            return float(60 * (1 - np.prod(1 - cliffs)) + 2 * pruned.mean())
+            return np.asarray(60 * (1 - np.prod(1 - cliffs, axis=1)) + 2 * pruned.mean(axis=1))
         stage = self._draws.criterion_stage[CRITERIA.index(recipe.criterion)][self._stages]
         first, second = self._draws.pairs.T
-        single = 30 * (self._draws.sensitivity * pruned**self._draws.power * stage).sum()
-        double = 30 * (self._draws.pair_weight * pruned[first] * pruned[second]).sum()
-        return float(single + double + 2 * (np.maximum(0.0, (0.25 - keep) / 0.25) ** 2).sum())
+        single = 30 * (self._draws.sensitivity * pruned**self._draws.power * stage).sum(axis=1)
+        double = 30 * (self._draws.pair_weight * pruned[:, first] * pruned[:, second]).sum(axis=1)
+        collapse = 2 * (np.maximum(0.0, (0.25 - keep) / 0.25) ** 2).sum(axis=1)
+        return np.asarray(single + double + collapse)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from search import compare, race
 from search.goals import Goal
 from search.race import Run
 
-RUN = Run("r56", 0, "m", 1, (0.9, 0.5, 0.4, 0.3), (0.2, 0.9, 1.2, math.nan), (0.1, 1.1, 1.3, 2.0), -1, 0.01, 1.0, 0.25)
+RUN = Run("r56", 0, "m", 1, (0.9, 0.5, 0.4, 0.3), (0.2, 0.9, 1.2, math.nan), (0.1, 1.1, 1.3, 2.0), -1, 0.01, 1.0, 0.25, 0.5)
 
 
 def test_the_best_is_the_fastest_observed_within_the_limit() -> None:
@@ -40,6 +40,7 @@ def test_scores_average_over_runs_and_rank_methods() -> None:
     assert second.best_spread == pytest.approx((0.1, 0.1))
     assert (second.runs, second.within) == (2, 0.0)
     assert second.chosen_ratio == pytest.approx(2.4)
+    assert second.reached_ratio == pytest.approx(1.2)
     table = race.markdown([first, second])
     assert "| r56 | m | 2 | 0.600 ± 0.100 |" in table
     assert race.markdown([]) == "no method has run yet\n"
@@ -50,12 +51,13 @@ def test_runs_are_stored_and_a_torn_line_is_left_out(tmp_path: Path) -> None:
     assert race.read(path) == ()
     race.append(path, RUN)
     path.write_text(path.read_text()[:-1] + '\n{"problem": "r')
-    race.append(path, replace(RUN, seed=2, near_optimum=math.nan))
+    race.append(path, replace(RUN, seed=2, near_optimum=math.nan, reached=math.nan))
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[2]]) + '\n{"pro')
     one, two = race.read(path)
     assert one == replace(RUN, drops=one.drops)
     assert math.isnan(two.near_optimum)
+    assert math.isnan(two.reached)
     path.write_text("nonsense\n" + lines[0] + "\n")
     with pytest.raises(CampaignError, match=r"line 1 of .* is no stored run"):
         race.read(path)

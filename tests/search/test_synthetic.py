@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness.errors import UnknownName
-from search.synthetic import TUNED, SyntheticEvaluate, SyntheticProblem, problem
+from search import near_optimum
+from search.synthetic import NEAR_OPTIMUM, REACHED_BY_STRATEGIES, TUNED, SyntheticEvaluate, SyntheticProblem, problem
 from search.trial import TrialRequest, TuningChoice
 
 OFF_THE_SHELF = TuningChoice("l1", "one-shot", 0.01, 5e-4, 0.0)
@@ -70,3 +71,17 @@ def test_observations_scatter_around_the_truth_and_repeat(vgg: SyntheticProblem)
 def test_an_unknown_problem_is_refused() -> None:
     with pytest.raises(UnknownName, match="synthetic problem 'r18'"):
         SyntheticProblem("r18", 0)
+
+
+def test_near_optima_keep_the_limit_and_get_no_worse_with_time() -> None:
+    """The same strategies, twice as long, see all that they saw before; neither search gets below what was found in long runs."""
+    found = problem("vgg", 0)
+    short, longer = (near_optimum.by_strategies(found, steps=steps) for steps in (200, 400))
+    assert NEAR_OPTIMUM["vgg", 0] <= longer <= short < 1.0
+    assert NEAR_OPTIMUM["vgg", 0] <= near_optimum.by_population(found, calls=1) < 1.0
+    assert near_optimum.by_population(found, limit=0.0, calls=1) > near_optimum.by_population(found, limit=2.0, calls=1)
+
+
+def test_the_stricter_near_optimum_is_never_the_larger() -> None:
+    assert REACHED_BY_STRATEGIES
+    assert all(NEAR_OPTIMUM[key] < reached for key, reached in REACHED_BY_STRATEGIES.items())
