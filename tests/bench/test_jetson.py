@@ -55,10 +55,6 @@ def test_whole_networks_and_layers_are_in_the_file_with_the_boards_name(file: Be
     whole, layered = [m for m in file.measurements if m.role == "network"]
     conditions = whole.conditions
     assert (conditions.device.name, conditions.device.runtime_version, conditions.effective_precision) == ("jetson", "8.5.2", "f16")
-        "jetson",
-        "8.5.2",
-        "f16",
-    )
     assert {name for node in layered.layers for name in node.source_layers} == {site.name for site in file.architectures[0].layers}
     assert [node.kind for node in layered.layers if not node.source_layers][:1] == ["Reformat"]
     assert whole.latency.median_s < layered.latency.median_s * 1.5
