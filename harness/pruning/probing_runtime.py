@@ -58,11 +58,12 @@ class Runtime:
     def _import(self) -> None:
         compat = importlib.import_module("harness.pruning.distiller_compat")
         try:
-            self.distiller, self.shims = compat.load(pathlib.Path(self.describe()["root"]))
+            distiller, self.shims = compat.load(pathlib.Path(self.describe()["root"]))
             for name in self.options["modules"]:
                 importlib.import_module(name)
         except ImportError as error:
             raise Unusable(f"Distiller cannot be imported by {sys.executable} ({error}); install its requirements there") from error
+        self.distiller = distiller
 
 
 class Experiment:

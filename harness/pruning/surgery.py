@@ -224,7 +224,7 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """A deep copy without gradients; its parameters, and the many dictionaries that are empty, are copied by the shortest way."""
+    """A deep copy; parameters, whose gradients stay behind, and the many empty dictionaries are copied by the shortest way."""
     memo: dict[int, object] = {}
     for module in model.modules():
         for held in vars(module).values():
@@ -234,9 +234,7 @@ def _copy(model: nn.Module) -> nn.Module:
             if type(tensor) in (nn.Parameter, Tensor):
                 copied = tensor.detach().clone()
                 memo[id(tensor)] = nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
-    thinned = copy.deepcopy(model, memo)
-    thinned.zero_grad(set_to_none=True)
-    return thinned
+    return copy.deepcopy(model, memo)
 
 
 def _removed_blocks(model: nn.Module, architecture: Architecture, kept: Kept) -> list[tuple[str, frozenset[str]]]:
