@@ -10,6 +10,7 @@ import pytest
 from harness.pruning import verification_page, verify
 from harness.pruning.findings import FINDINGS
 from harness.pruning.verification_page import AGREES, BREAKS, DEVIATES, NOT_RUN, Judgement
+from harness.pruning.ways import SHALLOWER, SMALLER, WAYS
 from tests.literature.claims import CLAIMS
 from tests.literature.laws import LAWS
 
@@ -75,6 +76,21 @@ def test_a_report_becomes_a_judgement(report, outcome):
     assert found.finding == ("D-MEAN" if outcome == DEVIATES else "")
 
 
+def test_without_a_live_distiller_its_claims_are_on_the_page_as_not_run():
+    found = verify._with_absent_distiller([one for one in JUDGEMENTS if one.subject != "distiller"])
+    assert [(one.says, one.outcome, one.finding, one.seen) for one in found if one.subject == "distiller"] == [
+        ("the smallest go", NOT_RUN, "", ""),
+        ("exactly m go", NOT_RUN, "", ""),
+    ]
+    assert verify._with_absent_distiller(list(JUDGEMENTS)) == list(JUDGEMENTS)
+
+
+def test_the_summary_counts_what_ran_and_what_broke():
+    assert verify._summary(JUDGEMENTS).startswith("Distiller verified: recorded")
+    broken = Judgement("distiller-recorded", "agp", "cubic", "[Zhu2017]_ eq. 1", BREAKS)
+    assert verify._summary((*JUDGEMENTS, broken)).startswith("Distiller verified: no (1 claim")
+
+
 def test_the_command_refuses_a_place_without_distiller(tmp_path, capsys):
     assert verify.main(["--distiller", str(tmp_path), "--output", str(tmp_path / "page.md")]) == 2
     assert "no Distiller in" in capsys.readouterr().err
@@ -86,4 +102,6 @@ def test_the_committed_page_holds_every_finding_and_every_claim():
     assert all(f"| {known.id} |" in text for known in FINDINGS)
     assert all(f"| {entry.says} |" in text for entry in (*CLAIMS, *LAWS))
     assert "0 unexpected" in text
-    assert "faster: reduces latency" in text
+    for way in WAYS:
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {way.name} |"))
+        assert row.endswith("| yes |") == (way.leaves in (SMALLER, SHALLOWER)), row
