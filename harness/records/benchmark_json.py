@@ -169,12 +169,22 @@ def _uncollected() -> Iterator[None]:
 class _Known:
     """What a measurement of an architecture may name: channels of each group, the layers."""
 
-    channels: Mapping[str, int]
+    channels: tuple[tuple[str, int], ...]  # sorted by group, as in a configuration
     layers: frozenset[str]
 
     @classmethod
     def of(cls, architecture: Architecture) -> _Known:
-        return cls({g.name: g.channels for g in architecture.groups}, frozenset(site.name for site in architecture.layers))
+        channels = tuple(sorted((group.name, group.channels) for group in architecture.groups))
+        return cls(channels, frozenset(site.name for site in architecture.layers))
+
+    def contradicted_by(self, config: PruningConfig) -> str | None:
+        """The first group that ``config`` lacks, has beside these or keeps more of than there is; None where it fits."""
+        if len(config.channels) == len(self.channels):
+            pairs = zip(config.channels, self.channels, strict=True)
+            if all(ours == theirs and kept <= most for (ours, kept), (theirs, most) in pairs):
+                return None
+        kept, known = dict(config.channels), dict(self.channels)
+        return (sorted(kept.keys() ^ known.keys()) or [name for name, count in kept.items() if count > known[name]])[0]
 
 
 def _sections(document: object, origin: str) -> tuple[dict[str, Any], list[Any]]:
@@ -246,10 +256,9 @@ def _check(measurement: Measurement, provenance: object, known: _Known | None, p
     if known is None:
         return
     if measurement.config is not None:
-        kept = dict(measurement.config.channels)
-        wrong = sorted(kept.keys() ^ known.channels.keys()) or [name for name, count in kept.items() if count > known.channels[name]]
-        if wrong:
-            raise RecordError(f"{place}: its configuration and its architecture disagree about group {wrong[0]}; measure again")
+        wrong = known.contradicted_by(measurement.config)
+        if wrong is not None:
+            raise RecordError(f"{place}: its configuration and its architecture disagree about group {wrong}; measure again")
     for node in measurement.layers:
         if lost := sorted(set(node.source_layers) - known.layers):
             raise RecordError(f"{place}: layer {lost[0]} of node {node.node} vanished from {measurement.network}; measure again")

@@ -80,9 +80,9 @@ def _record(kind: Any) -> Reader:
             return value
         if type(value) is not dict and not isinstance(value, Mapping):
             raise _Refused(f"is {_shown(value)}, not a {kind.__name__}")
-        if not required <= value.keys():
+        if value.keys() != readers.keys() and not required <= value.keys():
             raise _Refused(f"lacks {', '.join(sorted(required - value.keys()))}")
-        if not value.keys() <= readers.keys():
+        if value.keys() != readers.keys() and not value.keys() <= readers.keys():
             raise _Refused(f"holds {', '.join(map(str, value.keys() - readers.keys()))}, which no {kind.__name__} has")
         name, found = "", {}
         try:
