@@ -43,6 +43,8 @@ document.getElementById("frame").addEventListener("load", (event) => {{
   }};
   const texts = [...page.querySelectorAll(".figure, .note, .spread, p, h1, h2, th, code, li, svg text")].filter(shown);
   const compared = [...page.querySelectorAll("table.compared tbody tr")].map((row) => [...row.cells].map((cell) => cell.innerText));
+  const figures = (table) => [...page.querySelectorAll(table + " tbody tr")].map((row) =>
+    [...row.cells].map((cell) => (cell.querySelector(".figure") || {{ textContent: "" }}).textContent));
   document.getElementById("seen").textContent = JSON.stringify({{
     overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
     figures: [...page.querySelectorAll("figure svg")].filter(shown).length,
@@ -51,6 +53,7 @@ document.getElementById("frame").addEventListener("load", (event) => {{
     first: page.querySelector("h1").getBoundingClientRect().bottom,
     table: page.querySelector("table.compared").getBoundingClientRect().top,
     compared,
+    shares: figures("table.shares"), layers: figures("table.layers"),
     requested: view.performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:")),
   }});
 }});
@@ -143,3 +146,24 @@ def test_the_table_agrees_with_the_json(seen: Seen, folder: Path) -> None:
         assert top1, plain[4]
         assert (int(top1[2]), int(top1[3])) == (contender["test"]["correct"], contender["test"]["total"])
         assert float(top1[1]) == pytest.approx(100 * contender["test"]["correct"] / contender["test"]["total"], abs=0.006)
+
+
+def plain(cell: str) -> float:
+    return float(re.sub(r"[ %\s\u00a0\u202f\u2060]", "", cell).replace("−", "-"))
+
+
+def test_layers_before_and_after_and_their_shares_agree_with_the_json(seen: Seen, folder: Path) -> None:
+    stored = {
+        entry["extra_info"]["espalier"]["notes"][0][1]: entry for entry in json.loads((folder / "proof.json").read_text())["benchmarks"]
+    }
+    for name, column in (("dense", 3), ("optimised", 4)):
+        nodes = stored[name]["extra_info"]["espalier"]["layers"]
+        times = {node["source_layers"][0]: statistics.median(node["runs_s"]) for node in nodes if node["source_layers"]}
+        rows = {row[0]: row[column] for row in seen.found["layers"]}
+        for layer, seconds in times.items():
+            assert plain(rows[layer]) == pytest.approx(1e6 * seconds, abs=0.051)
+        assert plain(rows["whole network"]) == pytest.approx(1e6 * statistics.median(stored[name]["stats"]["data"]), abs=0.051)
+        assert plain(rows["remainder"]) == pytest.approx(plain(rows["whole network"]) - 1e6 * sum(times.values()), abs=0.11)
+    *parts, whole = seen.found["shares"]
+    assert whole[0] == "whole network"
+    assert sum(plain(row[1]) for row in parts) == pytest.approx(100, abs=0.06 * len(parts))
