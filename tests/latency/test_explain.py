@@ -204,6 +204,7 @@ def test_predicted_shares_add_up_to_the_whole_and_none_is_negative(network, pred
 def test_measured_shares_add_up_to_the_whole_whatever_was_measured(network, measured, times, whole, fused):
     names = [site.name for site in network.layers]
     nodes = [LayerLatency(name, (name,), "Convolution", tuple(runs)) for name, runs in zip(names, times, strict=True)]
+    nodes += [LayerLatency("in", (), "Reorder", tuple(times[0])), LayerLatency("pool", (), "Pooling", tuple(times[1]))]
     if fused:
         nodes[1:3] = [LayerLatency("fused", (names[1], names[2]), "Foreign", nodes[1].runs_s)]
     run = replace(measured(network, network.dense(), whole), layers=tuple(nodes), profiled=Latency((whole,) * 20, (10, 10)))
