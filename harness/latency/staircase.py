@@ -4,6 +4,7 @@ Works on any series of (width, cost, uncertainty): a group swept on a device, th
 cost where nothing can be run. A width is legal when no larger width is as fast: channels that cost nothing are kept.
 
 .. [Stigler1973] S. M. Stigler. The asymptotic distribution of the trimmed mean. Annals of Statistics 1(3), 1973.
+.. [Tukey1977] J. W. Tukey. Exploratory Data Analysis. 1977, ch. 11: median polish.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
 from harness.latency.predictor import LatencyPredictor
-from harness.latency.undisturbed import undisturbed_s, unpreempted_blocks
+from harness.latency.undisturbed import unpreempted_blocks
 from harness.records.architecture import ChannelGroup
 from harness.records.measurement import Latency
 from harness.records.pruning_config import PruningConfig
 
 TOLERANCE_RATIO = 0.002  # of the whole network's latency: a smaller saving is no step, whatever its significance
+_POLISHINGS = 5  # more do not change a median any further
 CERTAIN_SD = 2.0  # a saving must exceed this many standard deviations of the difference
 
 
@@ -161,18 +163,34 @@ class Staircase:
         raise LatencyUnknown(f"the staircase of {group} has no width {width} (it has {known}); run: pytest bench/test_width_staircase.py")
 
 
-def measured_point(width: int, latency: Latency) -> WidthCost:
-    """A point from repeats on a device: undisturbed seconds, and their standard error.
+def points_in_turns(latencies: Mapping[int, Latency], level_s: float) -> tuple[WidthCost, ...]:
+    """Points from networks that a device measured in turns, by width; the widest is the anchor, whose cost is ``level_s``.
 
-    The error is that of a mean over the quieter half of the blocks, of which the disturbed ones are cut off [Stigler1973]_:
-    where to cut is itself known from the blocks only.
+    A burst over a whole round (block k of all networks) is told by their median and taken out [Tukey1977]_; of what remains, each
+    network's quieter half counts, for a short burst only adds. UsageError where the numbers of blocks differ.
     """
-    quick = sorted(float(np.quantile(block, 0.10)) for block in unpreempted_blocks(latency))
-    kept = max(1, len(quick) // 2)
-    quiet, share = quick[:kept], kept / len(quick)
-    cut = statistics.fmean(quick[kept - 1 : kept + 1])
-    spread = statistics.variance(quiet) + (1.0 - share) * (cut - statistics.fmean(quiet)) ** 2 if kept > 1 else 0.0
-    return WidthCost(width, undisturbed_s(latency), math.sqrt(spread / kept))
+    widths = sorted(latencies, reverse=True)
+    counts = {len(latencies[width].block_sizes) for width in widths}
+    if len(counts) != 1:
+        raise UsageError(f"networks in turns have {sorted(counts)} blocks; measure them together, in one run")
+    logs = np.log([[np.quantile(block, 0.10) for block in unpreempted_blocks(latencies[width])] for width in widths])
+    rounds = np.zeros(logs.shape[1])
+    for _ in range(_POLISHINGS):
+        own = np.median(logs - rounds, axis=1)
+        rounds = np.median(logs - own[:, None], axis=0)
+    found = [_quieter_half([float(one) for one in row]) for row in logs - rounds]
+    costs = [level_s * math.exp(middle - found[0][0]) for middle, _ in found]
+    return tuple(WidthCost(width, cost, cost * sd) for width, cost, (_, sd) in zip(widths, costs, found, strict=True))
+
+
+def _quieter_half(figures: Sequence[float]) -> tuple[float, float]:
+    """Mean of the smaller half and its standard error: where to cut is itself known from the figures only [Stigler1973]_."""
+    ordered = sorted(figures)
+    kept = max(1, len(ordered) // 2)
+    quiet, share = ordered[:kept], kept / len(ordered)
+    middle, cut = statistics.fmean(quiet), statistics.fmean(ordered[kept - 1 : kept + 1])
+    spread = statistics.variance(quiet) + (1.0 - share) * (cut - middle) ** 2 if kept > 1 else 0.0
+    return middle, math.sqrt(spread / kept)
 
 
 def predicted(

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from harness.errors import LatencyUnknown
 from harness.latency.sites import SiteMap
-from harness.latency.staircase import Staircase, WidthCost, measured_point
+from harness.latency.staircase import Staircase, WidthCost, points_in_turns
 from harness.latency.undisturbed import undisturbed_s, usual_disturbance
 from harness.records.architecture import Architecture, ChannelGroup
-from harness.records.measurement import Measurement
+from harness.records.measurement import Latency, Measurement
 
 ROLE = "staircase"  # of measurements taken for this purpose
 CERTAIN_SD = 3.0  # of a step's difference: a sweep compares every width with every larger one, two would often be luck
@@ -56,8 +56,8 @@ def twins(architecture: Architecture) -> tuple[tuple[str, ...], ...]:
 def measured_series(architecture: Architecture, measurements: Iterable[Measurement]) -> dict[str, tuple[WidthCost, ...]]:
     """Points per measured group, the dense network among them; costs are latencies to be quoted, in seconds.
 
-    A width measured twice counts as measured last. Measurements of other architectures, roles, or without their anchor are
-    left out; LatencyUnknown when nothing is left.
+    A width measured twice counts as measured last. Measurements of other architectures, roles, or without an anchor of as many
+    blocks are left out; LatencyUnknown when nothing is left.
     """
     dense = architecture.dense()
     ours = [m for m in measurements if m.role == ROLE and m.architecture_digest == architecture.digest and m.config is not None]
@@ -67,17 +67,17 @@ def measured_series(architecture: Architecture, measurements: Iterable[Measureme
         raise LatencyUnknown(f"no widths of {architecture.network} are measured; run: pytest bench/test_width_staircase.py")
     usual = usual_disturbance(m.latency for m in ours)
     level_s = statistics.median(usual * undisturbed_s(m.latency) for m in anchors.values())
+    sets: dict[tuple[str, ChannelGroup], dict[int, Latency]] = {}
     for measurement in ours:
-        anchor = anchors.get(set_of(measurement))
-        if anchor is None or measurement.config is None or measurement.config == dense:
+        anchor, config = anchors.get(set_of(measurement)), measurement.config
+        changed = [] if config is None else [group for group in architecture.groups if config.kept(group.name) != group.channels]
+        if anchor is None or len(changed) != 1 or len(anchor.latency.block_sizes) != len(measurement.latency.block_sizes):
             continue
-        changed = [group for group in architecture.groups if measurement.config.kept(group.name) != group.channels]
-        if len(changed) != 1:
-            continue
-        group, width = changed[0], measurement.config.kept(changed[0].name)
-        scale = level_s / undisturbed_s(anchor.latency)
-        points.setdefault(group.name, {group.channels: _scaled(measured_point(group.channels, anchor.latency), scale)})
-        points[group.name][width] = _scaled(measured_point(width, measurement.latency), scale)
+        found = sets.setdefault((set_of(measurement), changed[0]), {changed[0].channels: anchor.latency})
+        found[measurement.config.kept(changed[0].name)] = measurement.latency  # type: ignore[union-attr]
+    for (_, group), latencies in sets.items():
+        for point in points_in_turns(latencies, level_s):
+            points.setdefault(group.name, {})[point.width] = point
     return {name: tuple(by_width[width] for width in sorted(by_width, reverse=True)) for name, by_width in points.items()}
 
 
@@ -95,7 +95,3 @@ def fit(series: Mapping[str, tuple[WidthCost, ...]]) -> Staircase:
 def staircase(architecture: Architecture, measurements: Iterable[Measurement]) -> Staircase:
     """The measured staircase of every group that was swept, or whose twin was; LatencyUnknown when none was."""
     return fit(with_twins(architecture, measured_series(architecture, measurements)))
-
-
-def _scaled(point: WidthCost, scale: float) -> WidthCost:
-    return WidthCost(point.width, point.cost * scale, point.sd * scale)

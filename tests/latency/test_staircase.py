@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
 from harness.latency import design
 from harness.latency.predictor import LatencyPredictor
-from harness.latency.staircase import Staircase, WidthCost, measured_point, predicted, predicted_series
+from harness.latency.staircase import Staircase, WidthCost, points_in_turns, predicted, predicted_series
 from harness.records.measurement import Latency
 
 
@@ -112,13 +112,19 @@ def test_a_compilers_whole_numbers_make_a_staircase_too():
     assert stairs.next_useful("conv1", 12) is None
 
 
-def test_measured_points_look_at_the_quiet_blocks():
-    quiet = Latency((1.0, 1.0, 1.02, 1.02, 1.01, 1.01, 3.0, 3.0), (2, 2, 2, 2))
-    point = measured_point(8, quiet)
-    assert point.width == 8
-    assert point.cost == pytest.approx(1.005)
-    assert 0 < point.sd < 0.01
-    assert measured_point(8, Latency((1.0,), (1,))).sd == 0.0
+def test_measured_points_do_not_see_a_burst_over_a_round_nor_a_short_one():
+    """Rounds 2 and 4 are slow for all; the narrower network meets a burst of its own in round 3."""
+    anchor = Latency((1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0), (2, 2, 2, 2))
+    ours = Latency((0.9, 0.9, 1.8, 1.8, 1.5, 1.5, 2.7, 2.7), (2, 2, 2, 2))
+    least = Latency((0.8, 0.8, 1.6, 1.6, 0.8, 0.8, 2.4, 2.4), (2, 2, 2, 2))
+    points = points_in_turns({8: ours, 16: anchor, 4: least}, 1e-3)
+    assert [(p.width, p.cost) for p in points] == [(16, pytest.approx(1e-3)), (8, pytest.approx(0.9e-3)), (4, pytest.approx(0.8e-3))]
+    assert all(point.sd < 1e-9 for point in points)
+    wild = Latency((0.8, 0.8, 1.7, 1.7, 0.75, 0.75, 2.5, 2.5), (2, 2, 2, 2))
+    assert points_in_turns({8: ours, 16: anchor, 4: wild}, 1e-3)[-1].sd > 5e-6
+    assert points_in_turns({8: Latency((1.0,), (1,)), 16: Latency((2.0,), (1,))}, 1.0)[1].sd == 0.0
+    with pytest.raises(UsageError, match=r"networks in turns have \[1, 4\] blocks"):
+        points_in_turns({16: anchor, 8: Latency((1.0,), (1,))}, 1e-3)
 
 
 @pytest.fixture(scope="module")
