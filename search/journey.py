@@ -22,7 +22,9 @@ from search.compiled_widths import find_or_compile, of_campaign, replaced
 from search.display import Display
 from search.entrants import Entrant, Found
 from search.evaluation import PipelineEvaluate
+from search.goals import check_reachable
 from search.measurements import Bench, Stored
+from search.notes import recommendation
 from search.outcome import MEASUREMENTS, Outcome
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
@@ -61,6 +63,7 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
     stored = stored_latencies(request, subject.network, display)
+    _refuse_early(request, subject, stored, forked)
     folders.lay(folder, request, subject.network, stored.path)
     stored.keep_widths(folder / MEASUREMENTS)
     return _search_and_prove(folder, request, subject, stored, display, resume=False, forked=forked)
@@ -78,6 +81,16 @@ def resume(name: str, reports: Path, display: Display) -> Path:
     subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     return _search_and_prove(folder, request, subject, stored, display, resume=(folder / outcome.JOURNAL).is_file())
+
+
+def _refuse_early(request: Request, subject: Subject, stored: Stored, forked: Path | None) -> None:
+    """Whatever would end the search before its first trial ends it before anything is written."""
+    workers.parse_resources(request.resources or "")
+    if forked is not None:
+        sharing.fork(journal.read(forked), subject.network.architecture.digest)
+    if request.max_latency_s is not None and request.compiled_for is None:
+        space, _ = space_of(request, subject.network, stored, subject.dataset.name)
+        check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
 
 
 def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
@@ -135,7 +148,7 @@ def _search_and_prove(
 ) -> Path:
     result = _search(folder, request, subject, stored, display, resume, forked)
     if request.proof_seeds == 0:
-        display.say(_recommendation(result))
+        display.say(recommendation(result))
         return folder
     told = _prove(folder, request, subject, stored, result, display)
     outcome.write(folder, told)
@@ -248,18 +261,6 @@ def _tuned(
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
         return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show)
-
-
-def _recommendation(result: CampaignResult) -> str:
-    """One line for a search that is not followed by a comparison."""
-    if result.chosen is None:
-        return "no trial of the search succeeded; look into its journal"
-    chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
-    low, high = chosen.interval_points
-    return (
-        f"recommended: trial {chosen.trial}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
-        f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
-    )
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:

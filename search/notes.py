@@ -64,3 +64,15 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
             f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
         )
     return tuple(lines)
+
+
+def recommendation(result: CampaignResult) -> str:
+    """One line for a search that is not followed by a comparison."""
+    if result.chosen is None:
+        return "no trial of the search succeeded; look into its journal"
+    chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
+    low, high = chosen.interval_points
+    return (
+        f"recommended: trial {chosen.trial}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
+    )

@@ -115,6 +115,8 @@ def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: 
         (("--weights=wrong.safetensors",), "does not fit the network"),
         (("--max-drop=200",), "between 0 and 100"),
         (("--name=a/b",), "path separator"),
+        (("--max-latency-ms=0.001",), "give --max-latency-ms="),
+        (("--resources=GPU",), "write for example GPU=1"),
         (("--network=torchvision:resnet0",), "resnet0"),
         (("--network=nofile.py:make",), "nofile.py"),
         (("show", "nothing"), "there is no campaign 'nothing'"),
