@@ -50,6 +50,7 @@ REACHED_BY_STRATEGIES = {
     ("r56", 1): 0.2952,
     ("r56", 2): 0.3368,
     ("r56", 3): 0.4065,
+    ("r56", 4): 0.3702,
 }
 _CRITERION_FACTORS = {"l1": 1.0, "l2": 1.02, "fpgm": 0.95, "taylor": 0.86, "bn": 1.06, "random": 1.35}
 _SCHEDULE_FACTORS = {"one-shot": 1.06, "iterative": 0.97, "gradual": 0.93}
