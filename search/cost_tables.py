@@ -10,7 +10,7 @@ from harness.latency.staircase import TOLERANCE_RATIO
 from search.cells import Cell, Column, Table
 from search.cost_words import cut, kind, listed, lost_interval, unit_for
 from search.explain import Explanation
-from search.wording import MISSING, Unit, count_words, number, percent, points, size
+from search.wording import MISSING, Unit, count_words, interval_percent, number, percent, points, size
 
 _STAGE_TONES = ("front", "off-the-shelf", "uniform", "optimised", "candidate", "dense")
 
@@ -33,7 +33,7 @@ def advice(told: Explanation) -> Table:
         Column(f"points lost{lost}"),
         Column(f"{unit.name} per point"),
         Column("without loss down to"),
-        Column(f"at most, {unit.name}"),
+        Column(f"at most, {unit.name}", brief=False),
     )
     rows = []
     for one in worth:
@@ -74,7 +74,7 @@ def vain(told: Explanation) -> Table:
         elif one.idle or one.slower:
             above = tuple(width for width in one.idle if width not in one.slower)
             why = [f"at {listed(one.slower)} the network is slower than at a larger width"] if one.slower else []
-            why += [f"{listed(above)} {'costs' if len(above) == 1 else 'cost'} as much as {one.width}"] if above else []
+            why += [f"{listed(above)} {'is' if len(above) == 1 else 'are'} not certainly faster than {one.width}"] if above else []
             named = listed(tuple(sorted({*above, *one.slower}, reverse=True)))
             key = (named, str(one.next_width), f"saves {unit.told(one.saved_s)}", "staircase: " + "; ".join(why))
             alike.setdefault(key, []).append(one)
@@ -104,8 +104,10 @@ def layers(told: Explanation) -> Table:
             continue
         cost = account.costs[place]
         reached = f"{percent(roof.explained_ratio(cost), 0)}"
-        rows.append((*row, Cell(size(cost.macs)), Cell(number(cost.intensity)), Cell(reached), Cell(str(account.bound(place)))))
-    more = (Column("MACs"), Column("MACs per byte"), Column("of the roof"), Column("bound", numeric=False))
+        rows.append(
+            (*row, Cell(size(cost.macs)), Cell(number(cost.intensity)), Cell(reached), Cell(account.bound(place).removesuffix("-bound")))
+        )
+    more = (Column("MACs", brief=False), Column("MACs per byte"), Column("of the roof"), Column("bound by", numeric=False))
     caption = (
         f"{base.caption} Of the roof: what part of the layer's time its arithmetic or its memory traffic would take at the best rates that "
         f"any layer reaches; under half is overhead. Times in {unit.name}."
@@ -165,7 +167,7 @@ def _shares(told: Explanation, name: str, what: str, shares: Sequence[tuple[Shar
     for share, stage, note in shares:
         low, high = share.interval_ratio
         bars = ((tones.get(stage or share.name, "front"), max(0.0, share.seconds / longest)),)
-        ends = f"{percent(low, 1)} to {percent(high, 1)}" if high > low else ""
+        ends = interval_percent((low, high)) if high > low else ""
         rows.append((Cell(share.name, "", note), Cell(percent(share.ratio, 1), ends), Cell("", bars=bars), Cell(unit.layer(share.seconds))))
     for line in account.rest:
         rows.append((Cell(line.name, "", line.meaning, "quiet"), Cell(percent(line.ratio, 1)), Cell(""), Cell(unit.layer(line.seconds))))

@@ -194,13 +194,15 @@ def _useful(widths: Found) -> list[tuple[str, int]]:
 
 
 def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(
-        title=f"\n{table.title}", title_justify="left", box=None, caption=table.caption or None, caption_justify="left", pad_edge=False
-    )
-    for column in table.columns:
-        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+    drawn = RichTable(title=f"\n{table.title}", title_justify="left", box=None, caption=table.caption or None, caption_justify="left")
+    shown = [place for place, column in enumerate(table.columns) if column.brief]
+    for place in shown:
+        column = table.columns[place]
+        words = [word for row in table.rows for word in row[place].text.split()] + column.heading.split()
+        longest = max((len(word) for word in words), default=1)  # a word is broken only where the terminal leaves no choice
+        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold", min_width=longest)
     for row in table.rows:
-        drawn.add_row(*(_text(cell) for cell in row))
+        drawn.add_row(*(_text(row[place]) for place in shown))
     return drawn
 
 
