@@ -45,7 +45,7 @@ def advice(told: Explanation) -> Table:
                 Cell(
                     unit.layer(one.saved_s),
                     f"±{unit.layer(margin)}",
-                    f"{percent(one.saved_s / told.account.whole_s, 1)} of the network",
+                    percent(one.saved_s / told.account.whole_s, 1),
                     bars=(("optimised", one.saved_s / largest),),
                 ),
                 _lost(one),
@@ -55,7 +55,8 @@ def advice(told: Explanation) -> Table:
             )
         )
     caption = (
-        "Sorted by time saved per point lost at the next useful width: the largest that is certainly faster, by two standard errors (±) "
+        "Percentages are of the network. Sorted by time saved per point lost at the next useful width: the largest that is certainly "
+        "faster, by two standard errors (±) "
         f"and by {percent(TOLERANCE_RATIO, 1)} of the network."
     )
     if known is not None:

@@ -28,6 +28,7 @@ from search.measurements import Stored
 from search.outcome import MEASUREMENTS
 
 STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "test_sensitivity.py", "test_roof.py"
+LONGEST_NAME = 28  # characters: shorter names of rows are never broken on a terminal
 CRITERION = "l1"  # the suite's default: which channels stay
 _OF_SUBJECT = ("network", "dataset", "device", "precision")
 
@@ -194,13 +195,14 @@ def _useful(widths: Found) -> list[tuple[str, int]]:
 
 
 def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(title=f"\n{table.title}", title_justify="left", box=None, caption=table.caption or None, caption_justify="left")
+    drawn = RichTable(title=f"\n{table.title}", box=None, caption=table.caption or None, pad_edge=False, collapse_padding=True)
+    drawn.title_justify = drawn.caption_justify = "left"
     shown = [place for place, column in enumerate(table.columns) if column.brief]
     for place in shown:
         column = table.columns[place]
-        words = [word for row in table.rows for word in row[place].text.split()] + column.heading.split()
-        longest = max((len(word) for word in words), default=1)  # a word is broken only where the terminal leaves no choice
-        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold", min_width=longest)
+        names = [line for row in table.rows for line in _text(row[place]).plain.splitlines()] if place == 0 else []
+        whole = bool(names) and max(map(len, names)) <= LONGEST_NAME
+        drawn.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold", no_wrap=whole)
     for row in table.rows:
         drawn.add_row(*(_text(row[place]) for place in shown))
     return drawn
