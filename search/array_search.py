@@ -1,7 +1,10 @@
 """ArraySearch: finds the legal configurations with the highest acquisition, on whole matrices instead of objects.
 
 An evolution over rows of the search space: random rows, everything evaluated so far and mutations of it, then some
-generations of mutations of the best, and a last look at every single step from the winners.
+generations of mutations of the best, and a last look at every single step from the winners. Rows that are evaluated side by side
+are kept apart by local penalties as in [Gonzalez2016]_.
+
+.. [Gonzalez2016] González, Dai, Hennig, Lawrence. Batch Bayesian Optimization via Local Penalization. AISTATS 2016.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ class ArraySearch:
     """Maximiser over the legal rows of ``space``; rows that were evaluated before are never returned.
 
     challengers: size of the random pool and of the first mutations. generations: rounds of mutation. survivors: rows kept
-    per round.
+    per round. apart: mean difference of keep ratios from which two returned rows do not penalise each other; 0: they never do.
     """
 
     space: SearchSpace
     challengers: int = 600
     generations: int = 5
     survivors: int = 200
+    apart: float = 0.0
 
     def maximize(
         self, value: Value, evaluated: Floats, taken: Iterable[bytes], count: int, rng: np.random.Generator, seeds: Floats
@@ -156,17 +160,28 @@ class ArraySearch:
 
     def _distinct(self, rows: Floats, values: Floats, taken: set[bytes], count: int) -> Floats:
         order = np.argsort(-values, kind="stable")
-        rows = rows[order]
-        chosen: list[int] = []
-        for index, key in enumerate(self.space.keys(rows)):
+        new: list[int] = []
+        for index, key in zip(order.tolist(), self.space.keys(rows[order]), strict=True):
             if key not in taken:
                 taken.add(key)
-                chosen.append(index)
-                if len(chosen) == count:
+                new.append(index)
+                if len(new) == count and not self.apart:
                     break
-        if not chosen:
+        if not new:
             raise SpaceExhausted
+        rows, values = rows[new], values[new]
+        chosen = self._penalised(rows, values, count) if self.apart else list(range(len(new)))
         return self.space.rounded(rows[chosen])
+
+    def _penalised(self, rows: Floats, values: Floats, count: int) -> list[int]:
+        """Greedily the best value, lowered by the logarithm of the distance to every row chosen before as far as that is too small."""
+        keep, left, chosen = self._keep(rows), values.copy(), list[int]()
+        for _ in range(min(count, len(rows))):
+            chosen.append(int(left.argmax()))
+            distance = np.abs(keep - keep[chosen[-1]]).mean(axis=1)
+            left = left + np.log(np.clip(distance / self.apart, 1e-9, 1.0))
+            left[chosen] = -np.inf
+        return chosen
 
 
 def _clean(values: Floats) -> Floats:

@@ -47,6 +47,7 @@ BOLDNESS = (1.0, 2.0, 3.0)
 BOLD_FROM = 30  # evaluated configurations
 # Towards the end, savings that are sure count more than large ones: what is found now must still be recommended.
 CAUTIOUS_FROM_SHARE, CAUTION = 0.75, 4.0  # share of the planned trials, power of the probability to keep the limit
+SIDE_BY_SIDE_APART = 0.05  # mean difference of keep ratios: neighbours that are tried at the same time teach little
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
 
 
@@ -198,7 +199,8 @@ class Optimizer:
         )
         batch = slots
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
-        self.maximizer = LegalMaximizer(self._configspace, space, ArraySearch(space), max(8, batch), seed)
+        search = ArraySearch(space, apart=SIDE_BY_SIDE_APART if slots > 1 else 0.0)
+        self.maximizer = LegalMaximizer(self._configspace, space, search, max(8, batch), seed)
         self.surrogate = Surrogate(self._configspace, space, seed)
         first = [self._configuration(row, "seed") for row in seeds]
         self._smac = HyperparameterOptimizationFacade(

@@ -11,6 +11,7 @@ from harness.records.architecture import Architecture
 from search.array_search import ArraySearch, SpaceExhausted
 from search.recipe_ranges import RecipeRanges
 from search.space import MOVES, SearchSpace
+from search.synthetic import SyntheticProblem
 from search.trial import TuningChoice
 
 NO_ROWS = np.empty((0, 0))
@@ -92,3 +93,26 @@ def test_every_mutation_changes_something_and_leaves_its_parents_alone(space: Se
     split = space.groups + len(space.numbers)
     assert ((children[:, space.groups : split] >= 0) & (children[:, space.groups : split] <= 1)).all()
     assert set(np.unique(children[:, split:])) <= {0.0, 1.0}
+
+
+def test_rows_for_side_by_side_trials_are_the_best_one_and_others_apart_from_it(vgg: SyntheticProblem) -> None:
+    """A smooth peak: without penalties the second best row is the best one's neighbour."""
+    space = vgg.space("layer")
+    centre = ArraySearch(space).random_rows(3, np.random.default_rng(3))[0, : space.groups]
+
+    def value(rows: np.ndarray) -> np.ndarray:
+        return -(((rows[:, : space.groups] - centre) / space.sizes) ** 2).mean(axis=1)
+
+    def found(apart: float) -> np.ndarray:
+        search = ArraySearch(space, challengers=200, generations=3, apart=apart)
+        return search.maximize(value, np.empty((0, space.dimensions)), (), 3, np.random.default_rng(0), np.empty((0, space.dimensions)))
+
+    def distances(rows: np.ndarray) -> np.ndarray:
+        keep = 1.0 - space.features(rows).pruned
+        return np.array([np.abs(keep[one] - keep[other]).mean() for one, other in ((0, 1), (0, 2), (1, 2))])
+
+    near, apart = found(0.0), found(0.05)
+    assert (near[0] == apart[0]).all()
+    assert distances(near).max() < 0.05
+    assert distances(apart).min() > distances(near).max()
+    assert len(set(space.keys(apart))) == 3
