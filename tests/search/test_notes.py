@@ -18,7 +18,7 @@ SETTINGS = CampaignSettings("c", trials=7, seeds=5, budget_epochs=27.0, goal=Goa
 @pytest.fixture
 def dense(vgg: SyntheticProblem) -> Trial:
     request = TrialRequest(0, SEED, "", vgg.architecture.dense(), TuningChoice(), 27.0, 0)
-    return Trial(request, TrialOutcome(0.92, 0.917, 0.923, 0.8, 1.0, 6.0, 2.0), 0.01, ask_s=1.0)
+    return Trial(request, TrialOutcome(0.92, 0.917, 0.923, 0.8, 1.0, 6.0, 2.0), 0.01, ask_s=0.5)
 
 
 def test_the_time_of_a_trial_is_split_into_its_parts(dense: Trial) -> None:
@@ -26,7 +26,7 @@ def test_the_time_of_a_trial_is_split_into_its_parts(dense: Trial) -> None:
     crashed = replace(dense, outcome=TrialOutcome.crashed("no", 100.0))
     told = notes.time_split([dense, crashed, longer])
     assert told == (
-        "a trial took 11.00 s in the mean of 2: 1.00 s asking (9%), 1.00 s pruning (9%), 7.00 s tuning (64%), 2.00 s judging (18%)"
+        "a trial took 10.50 s in the mean of 2: 0.50 s asking (5%), 1.00 s pruning (10%), 7.00 s tuning (67%), 2.00 s judging (19%)"
     )
     assert notes.time_split([crashed]) == ""
 

@@ -105,10 +105,12 @@ def test_widths_of_another_device_are_learnt_from_but_never_proposed(vgg: Synthe
 def test_recipes_that_do_not_apply_leave_no_trace_in_the_space(vgg: SyntheticProblem, tmp_path: Path) -> None:
     campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "a")
     shared = sharing.gather(tmp_path, vgg.architecture.digest, "same")
-    strict = SearchSpace(vgg.architecture, vgg.space().legal_widths, RecipeRanges(criteria=("l1",), schedules=("one-shot",)))
+    coarse = {g.name: tuple(w for w in vgg.space().legal_widths[g.name] if w % 16 == 0) for g in vgg.architecture.groups}
+    strict = SearchSpace(vgg.architecture, coarse, RecipeRanges(criteria=("l1",), schedules=("one-shot",)))
     space, usable = sharing.widened(strict, shared, SETTINGS.lengths)
     assert 0 < len(usable) < len(shared)
     assert space.digest == strict.including(sharing.configurations(usable)).digest
+    assert space.digest != strict.including(sharing.configurations(shared)).digest
 
 
 def test_drops_after_another_length_of_tuning_are_not_taken_over(vgg: SyntheticProblem, tmp_path: Path) -> None:
