@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.networks import groups, zoo
 from harness.networks.datasets import Dataset
 from harness.records.architecture import ChannelGroup
@@ -46,3 +46,12 @@ def test_removing_a_branch_is_one_of_the_widths(quadrants: Dataset) -> None:
     architecture = groups.architecture_of(model, "resnet20", quadrants.input_shape, quadrants.classes)
     found = sensitivity(model, architecture, quadrants, {}, (0.0,), groups=("layer1.1.conv1",))
     assert [(loss.group, loss.channels) for loss in found] == [("layer1.1.conv1", 0)]
+
+
+def test_one_more_width_is_analysed_where_it_was_asked_for_and_must_fit(small: nn.Module, quadrants: Dataset) -> None:
+    architecture = groups.architecture_of(small, "small", quadrants.input_shape, quadrants.classes)
+    scores = {group.name: torch.rand(group.channels) for group in architecture.groups}
+    found = sensitivity(small, architecture, quadrants, scores, (0.5,), also={"0": 7})
+    assert [(loss.group, loss.channels) for loss in found] == [("0", 7), ("0", 4), ("3", 6)]
+    with pytest.raises(HarnessError, match="at most"):
+        sensitivity(small, architecture, quadrants, scores, (0.5,), also={"0": 99})
