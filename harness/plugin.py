@@ -232,8 +232,13 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Any:
-    """Write the file of ``--benchmark-json`` also where nothing was timed, before pytest-benchmark warns that it writes none."""
+    """Write the file of ``--benchmark-json`` also where nothing was timed, and where a test was stopped before it timed anything.
+
+    pytest-benchmark warns in the first case and writes nothing, and fails in the second.
+    """
     benchmarks, found = getattr(session.config, "_benchmarksession", None), session.config.stash[COLLECTED]
+    if benchmarks:
+        benchmarks.benchmarks = [one for one in benchmarks.benchmarks if one]  # true where it holds samples
     if benchmarks and benchmarks.json and not benchmarks.benchmarks and (found.compilations or found.accuracies):
         benchmark_json.write(Path(benchmarks.json), found.file())
         benchmarks.json = None

@@ -128,3 +128,15 @@ def test_the_verdict_is_calibrated_on_a_device_from_the_command_line() -> None:
     refused = calibrate("--pairs=2")
     assert refused.returncode == 2
     assert refused.stderr.strip() == "--trials=100 --pairs=2: give at least 1 trial and 8 pairs"
+
+
+def test_a_test_that_is_stopped_while_it_is_timed_does_not_cost_the_others_their_file(tmp_path: Path) -> None:
+    """As pytest-timeout stops one: by an exception that pytest-benchmark does not expect."""
+    (tmp_path / "test_two.py").write_text(
+        "import pytest\n\ndef test_stopped(benchmark):\n    benchmark.pedantic(lambda: pytest.fail('too late'), rounds=1)\n\n"
+        "def test_timed(benchmark):\n    benchmark.pedantic(lambda: None, rounds=3)\n"
+    )
+    path = tmp_path / "kept.json"
+    ended = run_pytest(str(tmp_path / "test_two.py"), "-p", "harness.plugin", f"--benchmark-json={path}")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert [entry["name"] for entry in json.loads(path.read_text())["benchmarks"]] == ["test_timed"]

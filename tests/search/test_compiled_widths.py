@@ -68,10 +68,18 @@ def test_a_group_that_was_not_compiled_is_named_with_the_command(architecture: A
 
 
 def test_compilations_by_an_older_compiler_do_not_count(architecture: Architecture) -> None:
-    old = compiled(architecture, version="1")
-    cheaper = tuple(compilation(architecture, dict(one.config.channels) if one.config else {}, 1000, "2") for one in old)
-    legal = staircases((*old, *cheaper), architecture, "ncs2").legal()
-    assert all(widths == (architecture.group(group).channels,) for group, widths in legal.items())
+    newer = compilation(architecture, {}, 1000, "2")
+    with pytest.raises(RecordError, match="nothing narrower of conv1 is compiled for ncs2"):
+        staircases((*compiled(architecture), newer), architecture, "ncs2")
+
+
+def test_a_twin_that_was_compiled_itself_is_judged_by_its_own_costs(architecture: Architecture) -> None:
+    names = next(names for names in twins(architecture) if len(names) > 1)
+    full = architecture.group(names[1]).channels
+    odd = [compilation(architecture, {}, 1000), compilation(architecture, {names[1]: full - 1}, 10)]
+    legal = staircases((*compiled(architecture, [n[0] for n in twins(architecture)]), *odd), architecture, "ncs2").legal()
+    assert legal[names[1]] == (full - 1, full)
+    assert legal[names[0]] == (full // 2, full)
 
 
 def test_a_campaign_keeps_the_compilations_that_its_space_was_made_of(architecture: Architecture, tmp_path: Path) -> None:
