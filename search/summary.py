@@ -20,7 +20,7 @@ from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
 from search import explained, journal, outcome
-from search.drop import Drop, drop
+from search.drop import Drop, drop_over_seeds
 from search.explain import Explanation
 from search.layer_table import LayerTable, layer_table
 from search.outcome import Contender, Outcome
@@ -123,20 +123,24 @@ class Summary:
         return self.optimised.measurement.conditions
 
 
-def load(folder: Path) -> Summary:
-    """Read a finished campaign; CampaignError, one line, when a part is missing, broken or belongs to something else."""
-    told = outcome.read(folder)
-    proof, stored = _file(folder, outcome.PROOF), _file(folder, outcome.MEASUREMENTS)
+def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
+    """Read a finished campaign; CampaignError, one line, when a part is missing, broken or belongs to something else.
+
+    proof_name: the file in ``folder`` that holds the measured comparison, of which there may be others in other precisions.
+    """
+    told, path = outcome.read(folder), folder / proof_name
+    proof, stored = _file(folder, proof_name), _file(folder, outcome.MEASUREMENTS)
     tried = journal.read(folder)
-    measured = {contender.name: _measurement(proof, contender, folder) for contender in told.contenders}
+    measured = {contender.name: _measurement(proof, contender, path) for contender in told.contenders}
     dense, optimised = (measured[told.contender(role).name] for role in ("dense", "optimised"))
-    _check_conditions(folder, measured, dense)
+    _check_conditions(path, measured, dense)
     try:
         architecture = BenchmarkFile((), (*proof.architectures, *stored.architectures)).architecture(optimised.architecture_digest)
     except RecordError as error:
-        raise CampaignError(f"{folder / outcome.PROOF}: {error}") from error
+        raise CampaignError(f"{path}: {error}") from error
     ours = [m for m in stored.measurements if m.architecture_digest == architecture.digest and m.config is not None]
     ours = [m for m in ours if m.role != width_series.ROLE]  # swept widths are judged, never fitted on
+    ours = [m for m in ours if m.conditions.precision == dense.conditions.precision]
     predictor, notes = _predictor(architecture, ours, dense)
     profiled = [dense, *(m for m in ours if m.layers and m.config == architecture.dense())]
     layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised)
@@ -179,23 +183,23 @@ def _file(folder: Path, name: str) -> BenchmarkFile:
         raise CampaignError(f"{error}; then run: python -m search resume {folder.name}") from error
 
 
-def _measurement(proof: BenchmarkFile, contender: Contender, folder: Path) -> Measurement:
+def _measurement(proof: BenchmarkFile, contender: Contender, path: Path) -> Measurement:
     """The contender's measurement: by artefact, and by name where two contenders are the same network."""
     found = [m for m in proof.measurements if m.artefact_digest == contender.artefact_digest]
     found = [m for m in found if dict(m.notes).get("contender") == contender.name] or found
     if not found:
         raise CampaignError(
-            f"{folder / outcome.PROOF} holds no measurement of {contender.name} ({contender.artefact_digest[:12]}); "
-            f"run: python -m search resume {folder.name}"
+            f"{path} holds no measurement of {contender.name} ({contender.artefact_digest[:12]}); "
+            f"run: python -m search resume {path.parent.name}"
         )
     return found[-1]
 
 
-def _check_conditions(folder: Path, measured: Mapping[str, Measurement], dense: Measurement) -> None:
+def _check_conditions(path: Path, measured: Mapping[str, Measurement], dense: Measurement) -> None:
     for name, measurement in measured.items():
         differences = dense.conditions.differences(measurement.conditions)
         if differences:
-            raise CampaignError(f"{folder / outcome.PROOF}: dense and {name} were {ConditionsDiffer(differences)}")
+            raise CampaignError(f"{path}: dense and {name} were {ConditionsDiffer(differences)}")
 
 
 def _layers(architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement) -> tuple[LayerTable | None, str]:
@@ -249,8 +253,8 @@ def _compare(
                 predicted=_predict(predictor, contender.config),
                 against_dense=_speed_up(measured, contender, dense),
                 against_off_the_shelf=_speed_up(measured, contender, rival),
-                validation_drop=drop(contender.validation, dense.validation) if pruned else None,
-                test_drop=drop(contender.test, dense.test) if pruned else None,
+                validation_drop=drop_over_seeds(contender.validations, dense.validations) if pruned else None,
+                test_drop=drop_over_seeds(contender.tests, dense.tests) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
             )
         )

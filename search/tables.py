@@ -106,9 +106,7 @@ def _accuracy_caption(summary: Summary) -> str:
     told = "Chosen on validation; the test split was read once, afterwards. 95 % intervals."
     if seeds == 1:
         return told
-    return (
-        f"{told} Means over {seeds} seeds; intervals of drops cover other seeds too. The device answered for the first."
-    )
+    return f"{told} Means over {seeds} seeds; intervals of drops cover other seeds too. The device answered for the first."
 
 
 def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
