@@ -55,6 +55,6 @@ def imported() -> Any:
     try:
         import optuna  # type: ignore[import-not-found]
     except ImportError as error:
-        raise UsageError("this needs the package optuna; install it with: pip install optuna") from error
+        raise UsageError("this needs the package optuna; install it with: pip install 'espalier[compare]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
