@@ -28,6 +28,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
     option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
+    option("--input-shape", metavar="CxHxW", help="image size to measure latency at instead of the dataset's, as 3x224x224")
     option("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
@@ -112,6 +113,18 @@ def network_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
 
 
+def input_shape(config: pytest.Config) -> tuple[int, int, int] | None:
+    """Channels x height x width that ``--input-shape`` gives, or None; UsageError for anything but three sizes."""
+    text = config.getoption("--input-shape")
+    if text is None:
+        return None
+    parts = str(text).lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and 0 < int(part) <= 8192 for part in parts):
+        raise UsageError(f"--input-shape={text}: give channels, height and width, as 3x224x224")
+    channels, height, width = (int(part) for part in parts)
+    return channels, height, width
+
+
 def protocol(config: pytest.Config) -> Protocol:
     """How to sample; UsageError for a number that makes no sense."""
     given = {
@@ -150,6 +163,7 @@ def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use."""
     protocol(config)
     contenders(config)
+    input_shape(config)
     also_widths(config)
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")

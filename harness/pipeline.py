@@ -45,12 +45,18 @@ class Network:
         return cls(name, model, groups.architecture_of(model, name, input_shape, classes))
 
     @classmethod
-    def by_name(cls, name: str, dataset: datasets.Dataset, weights: Path | None = None) -> Network:
-        """Build a network of the zoo for a dataset's images and classes, with weights from a file or at random."""
-        model = zoo.build(name, dataset.input_shape, dataset.classes)
+    def by_name(
+        cls, name: str, dataset: datasets.Dataset, weights: Path | None = None, input_shape: tuple[int, int, int] | None = None
+    ) -> Network:
+        """Build a network of the zoo for a dataset's images and classes, with weights from a file or at random.
+
+        input_shape: channels x height x width of other images than the dataset's, for latency alone.
+        """
+        shape = input_shape or dataset.input_shape
+        model = zoo.build(name, shape, dataset.classes)
         if weights is not None:
             zoo.load_weights(model, weights)
-        return cls.wrap(name, model, dataset.input_shape, dataset.classes)
+        return cls.wrap(name, model, shape, dataset.classes)
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
         """Scores per channel of every group, on the first training images."""

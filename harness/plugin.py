@@ -126,7 +126,7 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
 def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
     """The dense network that ``--network`` names, with its channel groups."""
     with _mistakes_end_the_run():
-        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"))
+        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), options.input_shape(request.config))
     request.config.stash[COLLECTED].architectures.append(built.architecture)
     return built
 

@@ -100,6 +100,8 @@ def test_a_second_sweep_takes_what_the_first_measured_and_both_leave_pictures(tm
         (("--weights=/nowhere/w.safetensors",), "there are no weights at /nowhere/w.safetensors"),
         (("--config=/nowhere/config.json",), "cannot read /nowhere/config.json"),
         (("--rounds=0",), "give at least 1"),
+        (("--input-shape=3x224",), "give channels, height and width"),
+        (("--input-shape=3x0x9",), "give channels, height and width"),
         (("--contender=a",), "--contender=a: give NAME=FILE.onnx"),
     ],
     ids=lambda part: part[0] if isinstance(part, tuple) else "",
