@@ -94,7 +94,7 @@ def blocks(draw: st.DrawFn, norm: bool) -> Block:
     filters = draw(st.integers(2, 6))
     model = nn.Sequential(
         nn.Conv2d(3, filters, 3, padding=1, bias=norm and draw(st.booleans())),
-        nn.BatchNorm2d(filters, eps=draw(st.sampled_from((1e-5, 0.5)))) if norm else nn.Identity(),
+        nn.BatchNorm2d(filters, eps=draw(st.sampled_from((1e-5, 10.0)))) if norm else nn.Identity(),
         nn.ReLU(),
         nn.Conv2d(filters, 4, 3, padding=1),
         nn.ReLU(),
