@@ -86,9 +86,9 @@ def test_kills_lose_repeat_and_corrupt_nothing(benchmark: BenchmarkFixture, requ
     twice = len(numbers) - len(set(numbers))
     print(f"\n{kills} kills, {len(numbers)} trials finished: {len(repeated)} repeated, {twice} twice in the journal")
     assert not repeated
-    assert numbers
+    assert numbers or kills == FEW_KILLS, "nothing was ever finished"
     assert not twice
-    last = _started(tmp_path, folder, "resume", trials=len(numbers) + len(contents.running))
+    last = _started(tmp_path, folder, "resume", trials=len(numbers) + len(contents.running) + 2)
     assert last.wait(timeout=240) == 0
     after = journal.read(folder)
     assert after.stopped
