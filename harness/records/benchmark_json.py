@@ -90,13 +90,7 @@ def document(file: BenchmarkFile) -> dict[str, Any]:
 def read(path: Path) -> BenchmarkFile:
     """Read one file; RecordError names the file and the place when it is truncated, foreign, newer or contradictory."""
     with _uncollected():
-        try:
-            document = json.loads(path.read_bytes(), parse_constant=refuse_constant)
-        except OSError as error:
-            raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
-        except ValueError as error:
-            raise RecordError(f"{path} is not whole JSON ({error}); measure again or delete it") from error
-        return parse(document, str(path))
+        return parse(_document(path), str(path))  # the document is gone before the collector looks at what was made of it
 
 
 def parse(document: object, origin: str) -> BenchmarkFile:
@@ -151,6 +145,15 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
     compiled = tuple(one for _, file in files for one in file.compilations)
     measured = tuple(m for _, file in files for m in file.measurements)
     return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled)
+
+
+def _document(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes(), parse_constant=refuse_constant)
+    except OSError as error:
+        raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise RecordError(f"{path} is not whole JSON ({error}); measure again or delete it") from error
 
 
 @contextmanager
