@@ -1,7 +1,7 @@
 """How often the verdict errs on a real device: equal networks, and one that does a known share more work.
 
-``python -m harness.calibration --device=cpu`` loads two networks for every trial and measures them in turns, as every comparison
-does. The slower one is planted by construction: a chain of ``LAYERS + EXTRA`` equal convolutions against one of ``LAYERS``.
+``python -m harness.calibration --device=cpu`` loads two networks, several times for every trial, and measures them in turns, as every
+comparison does. The slower one is planted by construction: a chain of ``LAYERS + EXTRA`` equal convolutions against one of ``LAYERS``.
 What a layer costs cancels. The call and the copies in and out stand outside of the chain and dilute the extra layer, so that
 the true slowdown is a little below ``PLANTED``, never above: to find it is no easier than to find ``PLANTED``. What the pairs
 showed is printed beside it.
@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from harness.devices import spec
-from harness.devices.measure import Protocol, Subject, measure_interleaved
+from harness.devices.measure import ADVISED_LOADS, Protocol, Subject, measure_interleaved
+from harness.devices.provenance import host_facts
 from harness.devices.session import Device, Session
 from harness.errors import HarnessError, UsageError
 from harness.latency.calibration import Calibration, calibrate
@@ -48,13 +49,21 @@ def chain(layers: int) -> Subject:
 def on_device(session: Session, trials: int, pairs: int, precision: str) -> Calibration:
     """Judge ``trials`` equal and ``trials`` planted pairs of freshly loaded networks, each in ``pairs`` pairs of blocks."""
     chosen = Protocol(
-        warmup_s=0.05, rounds=SAMPLES * pairs, min_time_s=0.0, blocks=pairs, precision_target=None, turn_warmup_rounds=5, profile_compiles=0
+        warmup_s=0.02,
+        rounds=SAMPLES * pairs,
+        min_time_s=0.0,
+        blocks=pairs,
+        precision_target=None,
+        turn_warmup_rounds=5,
+        profile_compiles=0,
+        loads=ADVISED_LOADS,
     )
+    host = host_facts()
     show = sys.stderr.isatty()
 
     def measure(ratio: float, trial: int) -> tuple[Latency, Latency]:
         subjects = [chain(LAYERS if ratio == 1.0 else LAYERS + EXTRA), chain(LAYERS)]
-        ours, baseline = measure_interleaved(session, subjects, chosen, precision)
+        ours, baseline = measure_interleaved(session, subjects, chosen, precision, host=host)
         if show:
             print(f"\r{trial + 1} of {2 * trials} comparisons", end="\n" if trial + 1 == 2 * trials else "", file=sys.stderr, flush=True)
         return ours.latency, baseline.latency

@@ -53,7 +53,7 @@ def _distributions(optuna: Any, space: SearchSpace) -> dict[str, Any]:
 def imported() -> Any:
     """The package optuna, silenced; UsageError when it is not installed."""
     try:
-        import optuna  # type: ignore[import-not-found]
+        import optuna
     except ImportError as error:
         raise UsageError("this needs the package optuna; install it with: pip install 'espalier[compare]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)

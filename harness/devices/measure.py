@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from harness.records.pruning_config import PruningConfig
 
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
+ADVISED_LOADS = 8  # of a comparison: two loads of one network were seen to differ by a percent in some 5 of 100 cases
+RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
@@ -31,7 +34,8 @@ class Protocol:
     before ``MIN_BLOCKS`` blocks; None never stops early. pace_hz: inferences started a second, None for a tight loop.
     sustained_s: keep the device busy for that long instead. profile_compiles: fresh compilations whose nodes are timed.
     turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
-    seed: of the order of turns.
+    loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
+    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. seed: of the order of turns.
     """
 
     warmup_s: float = 0.2
@@ -44,6 +48,7 @@ class Protocol:
     sustained_s: float = 0.0
     profile_compiles: int = 3
     turn_warmup_rounds: int = 10
+    loads: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +56,8 @@ class Protocol:
             raise UsageError(f"{self.rounds} rounds in {self.blocks} blocks measure nothing; give at least 1 of each")
         if min(self.warmup_s, self.min_time_s, self.sustained_s, self.warmup_rounds, self.turn_warmup_rounds, self.profile_compiles) < 0:
             raise UsageError("a protocol has a negative duration or count; give 0 or more")
+        if self.loads < 1:
+            raise UsageError(f"networks loaded {self.loads} times cannot be measured; give at least 1")
         if self.precision_target is not None and not 0 < self.precision_target < 1:
             raise UsageError(f"a precision target of {self.precision_target} is no share; give for example 0.01 for 1 %")
         if self.pace_hz is not None and not 0 < self.pace_hz <= 1e4:
@@ -133,32 +140,35 @@ def measure_interleaved(
 ) -> tuple[Measurement, ...]:
     """Measure several networks in turns, so that whatever drifts drifts for all of them.
 
-    All are loaded at once. In every second block the order is that of the block before, backwards (A-B-B-A); each pair of
-    blocks starts from a new shuffle. Stops early only when every network is precise enough and the order is balanced.
-    Returns measurements in the order of ``subjects``.
+    All are loaded at once, ``protocol.loads`` times in all. In every second block the order is that of the block before,
+    backwards (A-B-B-A); each pair of blocks starts from a new shuffle. Stops early only when every network is precise
+    enough and the order is balanced. Returns measurements in the order of ``subjects``.
     """
     if not subjects:
         return ()
     tell = progress or _silent
-    turns = len(subjects) * (protocol.blocks + 1)
+    turns = len(subjects) * protocol.blocks
     before = session.snapshot()
-    loaded = []
-    for subject in subjects:
-        loaded.append(_load(session, subject, precision, batch_size))
-        tell(len(loaded), turns)
     blocks: list[list[Block]] = [[] for _ in subjects]
-    for number, order in enumerate(turn_orders(len(subjects), protocol)):
-        if enough(blocks, number, protocol):
+    loaded = first = [_load(session, subject, precision, batch_size) for subject in subjects]
+    for share in load_shares(turn_orders(len(subjects), protocol), _affordable(protocol.loads, sum(one.load_s for one in first))):
+        if enough(blocks, len(blocks[0]), protocol):
             break
-        for place, index in enumerate(order):
-            blocks[index].append(_turn(loaded[index], protocol, first=number == 0))
-            tell(len(subjects) * (number + 1) + place + 1, turns)
-    for one in loaded:
-        one.unload()
+        loaded = loaded or [_load(session, subject, precision, batch_size) for subject in subjects]
+        for number, order in enumerate(share):
+            if enough(blocks, len(blocks[0]), protocol):
+                break
+            for place, index in enumerate(order):
+                tell(len(subjects) * len(blocks[order[0]]) + place, turns)
+                blocks[index].append(_turn(loaded[index], protocol, first=number == 0))
+        for one in loaded:
+            one.unload()
+        loaded = []
+    tell(turns, turns)
     profiles = [_profile(session, subject, protocol, precision, batch_size) for subject in subjects]
     after = session.snapshot()
     measurements = []
-    for subject, one, found, (layers, profiled) in zip(subjects, loaded, blocks, profiles, strict=True):
+    for subject, one, found, (layers, profiled) in zip(subjects, first, blocks, profiles, strict=True):
         conditions = conditions_of(session, one, precision, before, after, host or host_facts())
         notes = (("interleaved", str(len(subjects))), *_protocol_notes(protocol, found))
         measurements.append(_record(subject, one, found, conditions, layers, profiled, notes))
@@ -174,6 +184,19 @@ def turn_orders(count: int, protocol: Protocol) -> tuple[tuple[int, ...], ...]:
         shuffler.shuffle(order)
         orders += [tuple(order), tuple(reversed(order))]
     return tuple(orders[: protocol.blocks])
+
+
+def load_shares(orders: Sequence[tuple[int, ...]], loads: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """The turns of each load: about equally many, whole pairs of an order and its reverse; fewer loads where pairs are fewer."""
+    pairs = [tuple(orders[start : start + 2]) for start in range(0, len(orders), 2)]
+    count = min(loads, len(pairs))
+    edges = [round(len(pairs) * part / count) for part in range(count + 1)] if count else []
+    return tuple(tuple(order for pair in pairs[low:high] for order in pair) for low, high in itertools.pairwise(edges))
+
+
+def _affordable(loads: int, seconds: float) -> int:
+    """``loads``, or as many as ``RELOADING_S`` pays for where loading means building an engine; at least one."""
+    return min(loads, 1 + int(RELOADING_S / seconds)) if seconds > 0 else loads
 
 
 def enough(blocks: Sequence[Sequence[Block]], number: int, protocol: Protocol) -> bool:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices.measure import DESIGNED_SET, Protocol, Subject, enough, measure, measure_interleaved, turn_orders
+from harness.devices.measure import DESIGNED_SET, Protocol, Subject, enough, load_shares, measure, measure_interleaved, turn_orders
 from harness.devices.probe import Probe
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.samples import merge_runs
-from harness.devices.session import Device
+from harness.devices.session import Device, Loaded
 from harness.errors import UsageError
 
 Simulated = Callable[..., Device]
@@ -90,6 +90,30 @@ def test_one_network_that_is_not_precise_keeps_all_of_them_going() -> None:
     assert enough([steady, steady], 4, LONG)
     assert not enough([steady, restless], 4, LONG)
     assert not enough([steady[:3], steady[:3]], 3, LONG)
+
+
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 50))
+def test_loads_share_the_turns_in_whole_pairs(count: int, blocks: int, loads: int) -> None:
+    orders = turn_orders(count, Protocol(blocks=blocks))
+    shares = load_shares(orders, loads)
+    assert [order for share in shares for order in share] == list(orders)
+    assert len(shares) == min(loads, -(-blocks // 2))
+    assert all(len(share) % 2 == 0 for share in shares[:-1])
+    assert max(map(len, shares)) - min(map(len, shares)) <= 3
+
+
+def test_networks_are_loaded_anew_as_often_as_asked_and_unloaded_each_time(
+    simulated: Simulated, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = Protocol(rounds=80, blocks=8, min_time_s=0.0, precision_target=None, profile_compiles=0, loads=4)
+    with simulated(noise=0.0).open() as session:
+        loads, unloads = [], []
+        load, unload = type(session).load, Loaded.unload
+        monkeypatch.setattr(type(session), "load", lambda *given, **named: loads.append(1) or load(*given, **named))
+        monkeypatch.setattr(Loaded, "unload", lambda one: unloads.append(1) or unload(one))
+        found = measure_interleaved(session, [subject] * 3, protocol, host=HOST)
+    assert (len(loads), len(unloads)) == (12, 12)
+    assert [len(one.latency.block_sizes) for one in found] == [8] * 3
 
 
 def test_no_networks_take_no_turns(simulated: Simulated) -> None:
