@@ -29,8 +29,9 @@ COMPILING_DEVICE = "ncs2"
 
 @dataclass(frozen=True)
 class Study:
-    """What one network goes through. epochs: of a trial and, as proof_epochs, of every compared network's fine-tuning.
+    """What one network goes through. epochs: of a full trial and, as proof_epochs, of every compared network's fine-tuning.
 
+    short: epochs of the search's own trials, of which the best are promoted to full length; None for full length throughout.
     baseline_seeds: dense networks trained; the campaign starts from the first. dense_epochs: None for the dataset's recipe.
     """
 
@@ -38,6 +39,7 @@ class Study:
     trials: int
     epochs: float
     proof_epochs: float
+    short: float | None = None
     proof_seeds: int = 3
     baseline_seeds: int = 1
     designs: int = 150
@@ -47,9 +49,9 @@ class Study:
 
 
 STUDIES = (
-    Study("resnet20", trials=100, epochs=0.25, proof_epochs=3.0, baseline_seeds=3),
-    Study("resnet56", trials=100, epochs=0.25, proof_epochs=3.0, designs=200),
-    Study("mobilenetv2", trials=80, epochs=0.25, proof_epochs=3.0, designs=160),
+    Study("resnet20", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, baseline_seeds=3),
+    Study("resnet56", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, designs=200),
+    Study("mobilenetv2", trials=80, epochs=2.0, short=0.25, proof_epochs=3.0, designs=160),
 )
 QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
 
@@ -126,6 +128,7 @@ def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Re
         precision=plan.precision,
         trials=study.trials,
         budget=study.epochs,
+        short=study.short,
         proof_budget=study.proof_epochs,
         max_drop=study.max_drop,
         designs=study.designs,
