@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,15 +9,16 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from harness import width_sweep
 from harness.devices.compiling import compile_network
 from harness.devices.session import Session
-from harness.errors import RecordError
 from harness.latency.width_series import grid
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledWidth, compiled_widths
 from harness.records.pruning_config import PruningConfig
+from harness.records.stored_files import stem
 
 FOLDER = "compiled"  # under the device's: apart from measurements, which no program may take these for
 
@@ -67,7 +67,7 @@ class CompiledSweep:
         architectures = {one.digest: one for one in (*self._stored.architectures, self.network.architecture)}
         compilations = (*self._stored.compilations, made)
         self._stored = replace(self._stored, architectures=tuple(architectures.values()), compilations=compilations)
-        _write(self.path, self._stored)
+        width_sweep.write(self.path, self._stored)
         return made
 
 
@@ -78,8 +78,7 @@ def compiler(one: Compilation) -> tuple[str, ...]:
 
 def store_path(store: Path, device: str, network: str, dataset: str) -> Path:
     """Where the compilations of a network are kept."""
-    plain = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "-", word).strip("-") for word in (network, dataset))
-    return store / device / FOLDER / f"{plain}.json"
+    return store / device / FOLDER / f"{stem(network, dataset)}.json"
 
 
 def table(group: str, rows: Iterable[CompiledWidth], device: str, twins: Iterable[str] = ()) -> Table:
@@ -104,11 +103,3 @@ def table(group: str, rows: Iterable[CompiledWidth], device: str, twins: Iterabl
 def _compiler(session: Session) -> tuple[str, ...]:
     info = session.info
     return (info.model, info.runtime, info.runtime_version, *(text for _, text in info.details))
-
-
-def _write(path: Path, file: BenchmarkFile) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        benchmark_json.write(path, file)
-    except OSError as error:
-        raise RecordError(f"cannot write {path} ({error.strerror}); make room, or give another folder with --store") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RecordError
+from harness.records import stored_files
 
 CSS = """
 :root { color-scheme: light dark; --page: #f6f7f8; --paper: #fff; --ink: #1c2126; --muted: #5c6670; --line: #d9dde2; --warn: #fff3d6; --warn-ink: #6b4700; }
@@ -75,18 +74,11 @@ def as_markdown(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 
 def write(path: Path, content: str) -> Path:
-    """Beside ``path`` first, flushed to the disk, then renamed over it; RecordError when the folder refuses it."""
-    part = path.with_name(f".{path.name}.part")
+    """Write the page whole or not at all; RecordError when the folder refuses it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        stored_files.replace(path, content.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise RecordError(f"cannot write {path} ({error.strerror}); make room, or give another place") from error
     return path
 

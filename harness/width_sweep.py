@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
+from harness.records.stored_files import stem
 
 # Ten short turns of every width: the interval rests on blocks that lie apart, not on many samples of one moment.
 SWEEP = Protocol(warmup_s=0.005, warmup_rounds=15, rounds=400, min_time_s=0.0, blocks=10, precision_target=None, profile_compiles=0)
@@ -98,8 +98,7 @@ class Sweep:
 
 def store_path(store: Path, device: str, network: str, dataset: str, precision: str) -> Path:
     """Where the widths of a network are kept."""
-    plain = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "-", word).strip("-") for word in (network, dataset, precision))
-    return store / device / "widths" / f"{plain}.json"
+    return store / device / "widths" / f"{stem(network, dataset, precision)}.json"
 
 
 def read(path: Path) -> BenchmarkFile:

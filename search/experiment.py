@@ -33,6 +33,7 @@ class Study:
 
     short: epochs of the search's own trials, of which the best are promoted to full length; None for full length throughout.
     baseline_seeds: dense networks trained; the campaign starts from the first. dense_epochs: None for the dataset's recipe.
+    dense_small_ratio: share of the dense training on small images.
     """
 
     network: str
@@ -46,11 +47,12 @@ class Study:
     rounds: int = 1500
     max_drop: float = 0.5
     dense_epochs: float | None = None
+    dense_small_ratio: float = 0.0
 
 
 STUDIES = (
     Study("resnet20", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, baseline_seeds=3),
-    Study("resnet56", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, designs=200),
+    Study("resnet56", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
     Study("mobilenetv2", trials=80, epochs=2.0, short=0.25, proof_epochs=3.0, designs=160),
 )
 QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
@@ -107,7 +109,7 @@ def _baselines(plan: Plan, study: Study, dataset: Dataset, display: Display) -> 
     for seed in range(study.baseline_seeds):
         recipe = recipes.dense_recipe(dataset.name).with_seed(seed)
         if study.dense_epochs is not None:
-            recipe = recipe.with_epochs(study.dense_epochs)
+            recipe = replace(recipe, epochs=study.dense_epochs, small_ratio=study.dense_small_ratio)
         with display.step(f"baseline {study.network}, seed {seed}") as bar:
             stored = stored_baseline.find_or_train(
                 plan.reports / BASELINES, study.network, dataset, recipe, baseline.CACHE_DIR, lambda done, steps: bar.at(done, steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.latency.staircase import Staircase
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
+from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
 from search import cost_tables, cost_words, explain, folder, journey, known_costs, measurements, report, whole_file
 from search.cells import Cell, Table
@@ -217,4 +217,4 @@ def _text(cell: Cell) -> Text:
 
 
 def _stem(request: Request) -> str:
-    return "-".join(re.sub(r"[^A-Za-z0-9.+]+", "-", word).strip("-") for word in (request.network, request.dataset, request.precision))
+    return stem(request.network, request.dataset, request.precision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
+from search import whole_file
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
@@ -92,17 +92,11 @@ class Outcome:
 
 
 def write(folder: Path, outcome: Outcome) -> Path:
-    """Write ``contenders.json`` whole: a temporary file, flushed, then renamed."""
+    """Write ``contenders.json`` whole or not at all."""
     document = {"schema": SCHEMA, **asdict(outcome)}
     for entry, contender in zip(document["contenders"], outcome.contenders, strict=True):
         entry["config"] = dict(contender.config.channels)
-    path, part = folder / CONTENDERS, folder / f".{CONTENDERS}.part"
-    with part.open("w") as stream:
-        json.dump(document, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    return path
+    return whole_file.write(folder / CONTENDERS, json.dumps(document, indent=1))
 
 
 def read(folder: Path) -> Outcome:

@@ -15,6 +15,7 @@ from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.pruning import saved
+from harness.records import stored_files
 from harness.training import accuracy
 from search import outcome
 from search.entrants import Entrant
@@ -56,12 +57,12 @@ def _write_contender(network: Network, dataset: Dataset, entry: Tuned, is_chosen
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
     artefact = export.export(deployed.model, architecture.input_shape, name)
     path = folder / "contenders" / f"{name}.onnx"
-    saved.replace(path, artefact.onnx)
+    stored_files.replace(path, artefact.onnx)
     logits = [accuracy.answers(one.model, dataset.test) for one in entry.judged]
-    saved.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
+    stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
     if is_chosen:
         saved.save(folder, entrant.config, deployed.model, network.name, architecture.input_shape, architecture.classes)
-        saved.replace(folder / "model.onnx", artefact.onnx)
+        stored_files.replace(folder / "model.onnx", artefact.onnx)
     repeats = tuple(
         Repeat(one.seed, one.validation, accuracy.of(answers, dataset.test)) for one, answers in zip(entry.judged, logits, strict=True)
     )

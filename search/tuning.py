@@ -16,6 +16,7 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.pruning import saved, surgery
+from harness.records import stored_files
 from harness.records.accuracy import Accuracy
 from harness.training import accuracy, finetune
 from harness.training.checkpoint import Checkpoint
@@ -99,7 +100,7 @@ def _judged(
         validation = accuracy.evaluate(model, dataset.validation)
     saved.save(place, entrant.config, model, network.name, network.architecture.input_shape, network.architecture.classes)
     document = {"entrant": entrant.name, "recipe": recipe.canonical, "validation": dataclasses.asdict(validation)}
-    saved.replace(place / JUDGED, json.dumps(document, indent=1).encode())
+    stored_files.replace(place / JUDGED, json.dumps(document, indent=1).encode())
     checkpoint.discard()
     return Judged(recipe.seed, model, validation)
 

@@ -1,25 +1,18 @@
-"""Writes a text file whole or not at all."""
+"""Writes a text of a campaign whole or not at all, and says in one line why it cannot."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.records import stored_files
 
 
 def write(path: Path, content: str) -> Path:
-    """A temporary file beside it, flushed, then renamed; CampaignError when the folder does not take it."""
-    part = path.with_name(f".{path.name}.part")
+    """Write ``content``, also into a folder that is not there yet; CampaignError when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        stored_files.replace(path, content.encode())
     except OSError as error:
-        if part.is_file():
-            part.unlink()
         raise CampaignError(f"cannot write {path} ({error.strerror}); make room or give the folder back its permissions") from error
     return path

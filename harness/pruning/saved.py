@@ -6,8 +6,6 @@ config.json is a pruning configuration with three more keys: input_shape, classe
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
 from harness.pruning import surgery
 from harness.records.pruning_config import PruningConfig
+from harness.records.stored_files import replace
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "weights.safetensors"
 SCHEMA = 1
@@ -79,18 +78,3 @@ def describe(config_path: Path) -> Description:
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
     return Description(config, (shape[0], shape[1], shape[2]), classes)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader, or a crash, sees the old file or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError, UsageError
-from harness.records import compilation
+from harness.records import compilation, stored_files
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
@@ -117,13 +116,8 @@ def parse(document: object, origin: str) -> BenchmarkFile:
 
 
 def write(path: Path, file: BenchmarkFile) -> None:
-    """Write ``file`` whole or not at all: beside ``path`` first, flushed to the disk, then renamed over it."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(document(file), stream, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    """Write ``file`` whole or not at all; OSError when the folder refuses it."""
+    stored_files.replace(path, json.dumps(document(file), allow_nan=False).encode())
 
 
 def read_all(paths: Sequence[Path]) -> BenchmarkFile:

@@ -1,4 +1,4 @@
-"""Random shifts and mirroring of a whole batch at once."""
+"""Random shifts, mirroring, and scaling of a whole batch at once."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image of ``N x C x H x W`` mirrored left to right with probability one half."""
     flip = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(flip[:, None, None, None], images.flip(3), images)
+
+
+def scaled(images: Tensor, scale: float) -> Tensor:
+    """Each image of ``N x C x H x W`` scaled down to ``scale`` of its sides (0 to 1), every pixel's neighbourhood averaged in."""
+    height, width = (max(1, round(side * scale)) for side in images.shape[-2:])
+    return functional.interpolate(images, (height, width), mode="bilinear", antialias=True)

@@ -17,7 +17,7 @@ import harness
 from harness.errors import UsageError
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
-from harness.pruning.saved import replace
+from harness.records.stored_files import replace
 from harness.training import processor
 from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import Progress, finetune

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.pruning.saved import replace
+from harness.records.stored_files import replace
 
 SCHEMA = 1
 EVERY_S = 60.0

@@ -19,9 +19,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from harness.errors import TrainingError
 from harness.networks.datasets import Dataset, Split
 from harness.training import processor
-from harness.training.augmentation import mirrored, shifted
+from harness.training.augmentation import mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint, Point
 from harness.training.recipes import Recipe
+
+SMALL_SCALE = 0.625  # 32 x 32 becomes 20 x 20: 2.6 times fewer multiply-accumulates, and things are still to be recognised
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 
@@ -138,6 +140,8 @@ def _train(
         images = shifted(train.images[chosen], recipe.crop_margin, generator)
         if recipe.flip and may_mirror:
             images = mirrored(images, generator)
+        if step < round(recipe.small_ratio * steps):
+            images = scaled(images, SMALL_SCALE)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, recipe)
         losses.append(_step(student, images, train.labels[chosen], recipe, guide, optimiser))

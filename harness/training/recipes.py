@@ -1,7 +1,8 @@
 """Recipes: everything that decides how a network is trained, and the ones that campaigns use by default.
 
 [He2016] sec. 4.2: momentum 0.9, weight decay 1e-4 for these networks. [Smith2019] L. N. Smith, N. Topin:
-Super-Convergence, SPIE 2019 (one-cycle). [Szegedy2016] sec. 7: label smoothing. [Hinton2015] distillation.
+Super-Convergence, SPIE 2019 (one-cycle). [Szegedy2016] sec. 7: label smoothing. [Hinton2015] distillation. [Tan2021] M. Tan, Q. Le: EfficientNetV2, ICML 2021, sec. 4:
+small images first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Recipe:
     epochs: passes over the training images, also a fraction; 0 recalibrates batch normalisation only. learning_rate:
     the peak; it is reached after ``warm_up_ratio`` of the steps and falls to zero along a cosine. distillation: weight
     of the teacher's softened answers against the labels, 0 to 1. crop_margin: random shifts of up to so many pixels;
-    flip: random mirroring, where the dataset allows it. calibration_images: how many training images the batch norm
+    flip: random mirroring, where the dataset allows it. small_ratio: share of the steps, at the beginning, on images scaled down
+    (``finetune.SMALL_SCALE``), which cost a fraction ([Tan2021]_). calibration_images: how many training images the batch norm
     statistics are taken from at the end. max_images: train on a fixed subset of so many images (0: all).
     """
 
@@ -36,6 +38,7 @@ class Recipe:
     temperature: float = 4.0
     crop_margin: int = 0
     flip: bool = False
+    small_ratio: float = 0.0
     calibration_images: int = 2000
     max_images: int = 0
     precision: str = "auto"
@@ -53,6 +56,7 @@ class Recipe:
             "distillation": (0.0, 1.0),
             "temperature": (0.01, 1000.0),
             "crop_margin": (0, 16),
+            "small_ratio": (0.0, 1.0),
             "calibration_images": (2, 10**9),
             "max_images": (0, 10**9),
         }

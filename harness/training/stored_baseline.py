@@ -13,8 +13,8 @@ import safetensors.torch
 
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
-from harness.pruning.saved import replace
 from harness.records.accuracy import Accuracy
+from harness.records.stored_files import replace, stem
 from harness.training import accuracy, baseline
 from harness.training.finetune import Progress
 from harness.training.recipes import Recipe
@@ -37,8 +37,7 @@ class StoredBaseline:
 
 def path_of(folder: Path, network: str, dataset: str, seed: int) -> Path:
     """Where the weights lie; the description has the same name with ``.json``."""
-    plain = "-".join("".join(one if one.isalnum() else "-" for one in part) for part in (network, dataset))
-    return folder / f"{plain}-seed{seed}.safetensors"
+    return folder / f"{stem(network, dataset)}-seed{seed}.safetensors"
 
 
 def find_or_train(

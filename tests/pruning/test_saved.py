@@ -94,17 +94,3 @@ def test_a_configuration_of_another_network_is_not_saved(tmp_path: Path, pruned:
     with pytest.raises(PruningError, match="is for resnet20"):
         saved.save(tmp_path / "x", pruned[1], pruned[0], "resnet32", IMAGE, 10)
     assert not (tmp_path / "x").exists()
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    saved.replace(path, b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        saved.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]

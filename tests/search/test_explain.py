@@ -134,13 +134,16 @@ def test_the_markdown_holds_every_cell_and_the_command(analysed: Explanation) ->
     assert text.endswith("`python -m search explain`.\n")
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
     path = whole_file.write(tmp_path / "new" / "one.md", "older")
     os.link(path, tmp_path / "kept")
     whole_file.write(path, "old")
     assert (tmp_path / "kept").read_text() == "older", "a reader of the older file still has all of it"
-    (path.parent / f".{path.name}.part").mkdir()
-    with pytest.raises(CampaignError, match="make room or give"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CampaignError, match="No space.*make room or give"):
         whole_file.write(path, "new")
     assert path.read_text() == "old"
 

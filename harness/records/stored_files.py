@@ -1,0 +1,28 @@
+"""How everything that is stored is named and written: plain names, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+
+def stem(*words: str) -> str:
+    """One plain file name of several words, without path separators: ``torchvision:resnet18`` and ``digits`` give one name."""
+    return "-".join(re.sub(r"[^A-Za-z0-9.+]+", "-", word).strip("-") for word in words)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader, or a crash, sees the old file or the new one, never a part; OSError."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
