@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, Any
@@ -52,57 +53,80 @@ class TrialProcess:
     def __init__(self, payload: bytes, timeout_s: float = math.inf, threads: int = 0) -> None:
         self._payload, self._timeout_s, self._threads = payload, timeout_s, threads
         self._child: subprocess.Popen[bytes] | None = None
-        self._closing = False
+        self._closed = False
+        self._running, self._starting = threading.Lock(), threading.Lock()
 
     def run(self, request: TrialRequest, report: Callable[[str, float], None]) -> TrialOutcome:
         """Evaluate; a death of the child is answered with one more try, then with a crashed trial."""
-        for _ in range(DEATHS_ALLOWED):
-            began = time.monotonic()
-            try:
-                return self._once(request, report, began)
-            except TimeoutError:
-                self.close(final=False)
-                return TrialOutcome.crashed(f"took longer than the {self._timeout_s:g} s of --trial-timeout", time.monotonic() - began)
-            except _Died:
-                how = self._how_it_died()
-                self.close(final=False)
-                if self._closing:
-                    break
-        return TrialOutcome.crashed(f"its process died {DEATHS_ALLOWED} times, {how}", time.monotonic() - began)
+        with self._running:
+            for _ in range(DEATHS_ALLOWED):
+                began = time.monotonic()
+                try:
+                    return self._once(request, report)
+                except TimeoutError:
+                    self._discard()
+                    return TrialOutcome.crashed(f"took longer than the {self._timeout_s:g} s of --trial-timeout", time.monotonic() - began)
+                except _Died:
+                    how = self._how_it_died()
+                    self._discard()
+                    if self._closed:
+                        return TrialOutcome.crashed("stopped", time.monotonic() - began)
+            return TrialOutcome.crashed(f"its process died {DEATHS_ALLOWED} times, {how}", time.monotonic() - began)
 
-    def close(self, final: bool = True) -> None:
-        """End the child. final: no trial will follow."""
-        self._closing = final
+    def close(self) -> None:
+        """End the child, also in the middle of a trial; none will follow."""
+        with self._starting:
+            self._closed = True
+            if self._child is not None:
+                self._child.kill()
+        with self._running:  # whoever reads the child's answers sees their end now, and lets go of its pipes
+            self._discard()
+
+    def _discard(self) -> None:
+        """End the child and close its pipes; the next trial starts another one."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
             child.wait()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # what was never sent to a dead child
+                        pipe.close()
 
-    def _once(self, request: TrialRequest, report: Callable[[str, float], None], began: float) -> TrialOutcome:
+    def _once(self, request: TrialRequest, report: Callable[[str, float], None]) -> TrialOutcome:
         child = self._started()
         _send(child.stdin, request)
+        deadline = time.monotonic() + self._timeout_s  # the start of a child is no trial's fault
         while True:
-            answer = self._receive(child, began + self._timeout_s)
+            answer = self._receive(child, deadline)
             if isinstance(answer, TrialOutcome):
                 return answer
             report(answer.phase, answer.share)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._child is None:
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-            if self._threads:
-                environment.update({f"{library}_NUM_THREADS": str(self._threads) for library in ("OMP", "MKL", "OPENBLAS")})
-            command = [sys.executable, "-c", "from search.trial_process import serve; serve()"]
+        if self._child is not None:
+            return self._child
+        child = self._spawned()
+        _send(child.stdin, self._payload)
+        try:
+            ready = self._receive(child, time.monotonic() + START_TIMEOUT_S)
+        except TimeoutError:
+            ready = _Ready(f"it did not start within {START_TIMEOUT_S:g} s")
+        if ready.problem:
+            self._discard()
+            raise CampaignError(f"the evaluation cannot run in another process ({ready.problem}); use one worker and no time limit")
+        return child
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        if self._threads:
+            environment.update({f"{library}_NUM_THREADS": str(self._threads) for library in ("OMP", "MKL", "OPENBLAS")})
+        command = [sys.executable, "-c", "from search.trial_process import serve; serve()"]
+        with self._starting:
+            if self._closed:
+                raise _Died
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-            _send(self._child.stdin, self._payload)
-            ready = self._receive(self._child, time.monotonic() + START_TIMEOUT_S)
-            if ready.problem:
-                self.close(final=False)
-                raise CampaignError(f"the evaluation cannot run in another process ({ready.problem}); use one worker and no time limit")
-        return self._child
+            return self._child
 
     def _receive(self, child: subprocess.Popen[bytes], deadline: float) -> Any:
         prefix = self._read(child, _LENGTH.size, deadline)
@@ -139,7 +163,8 @@ def _send(pipe: IO[bytes] | None, message: object) -> None:
     assert pipe is not None
     content = message if isinstance(message, bytes) else pickle.dumps(message)
     try:
-        pipe.write(_LENGTH.pack(len(content)) + content)
+        pipe.write(_LENGTH.pack(len(content)))
+        pipe.write(content)
         pipe.flush()
     except (BrokenPipeError, ValueError) as error:
         raise _Died from error

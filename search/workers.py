@@ -6,16 +6,21 @@ worker_extra_args=["--resources", "GPU=1"])`` gives workers of which each takes 
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import pickle
 import threading
-from collections.abc import Mapping
+import time
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import CampaignError, HarnessError, UsageError
+from search import kept_children
+from search.kept_children import Hold, Lacking
 from search.pool import Progress
 from search.trial import Evaluate, TrialOutcome, TrialRequest
 from search.trial_process import TrialProcess
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_TIMEOUT_S = 10.0
-TOPIC = "espalier-trial-progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,18 @@ class _Broken:
     """Something that is no fault of a configuration, and ends the campaign."""
 
     error: HarnessError
+
+
+@dataclass(slots=True)
+class _Equipped:
+    """A Dask worker that has the evaluation. holding: keeps it there. since_s: monotonic; infinite while it is on its way."""
+
+    holding: Future
+    since_s: float = math.inf
+
+    def arrived(self) -> None:
+        """It is there."""
+        self.since_s = time.monotonic()
 
 
 class _Inbox:
@@ -116,7 +132,8 @@ class DaskPool:
 
     address: of the scheduler. resources: what a worker must have for a trial, e.g. ``{"GPU": 1}`` or ``{"DEVICE:ncs2": 1}``; a
     worker without it never gets one. Every trial runs in a process of its own beside the Dask worker, so that neither a
-    time limit nor a crash takes the worker along.
+    time limit nor a crash takes the worker along. That process is kept for the trials that follow, and the evaluation with
+    its dataset travels to a worker once: when it has got its first trial and answers that it lacks the evaluation.
     """
 
     def __init__(
@@ -127,14 +144,17 @@ class DaskPool:
         timeout_s: float = math.inf,
         resources: Mapping[str, float] | None = None,
     ) -> None:
-        self._client = _connected(address)
+        self._address, self._resources, self._timeout_s = address, dict(resources or {}), timeout_s
+        self._payload = pickled(evaluate)
         self._inbox = _Inbox(progress)
-        self._resources, self._timeout_s = dict(resources or {}), timeout_s
-        self._futures: dict[int, Future] = {}
-        # computed on the cluster and not scattered: what is computed survives the worker that holds it
-        self._payload = self._client.submit(bytes, pickled(evaluate), pure=False)
-        self._client.subscribe_topic(TOPIC, self._advanced)
-        if not self.slots:
+        self._campaign = f"espalier-{uuid.uuid4().hex}"  # of this session: others on the cluster must not be mistaken for it
+        self._keys = (f"{self._campaign}-{attempt}" for attempt in itertools.count())
+        self._futures: set[Future] = set()
+        self._equipped: dict[str, _Equipped] = {}
+        self._closing = False
+        self._client = _connected(address)
+        self._client.subscribe_topic(self._campaign, self._advanced)
+        if not self._room:
             self._client.close()
             raise CampaignError(
                 f"no worker of {address} offers {_told(self._resources)}; start one with: dask worker {address} --resources ..."
@@ -142,50 +162,99 @@ class DaskPool:
 
     @property
     def slots(self) -> int:
-        """How many trials the cluster's workers can take at once, now."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        """How many trials the cluster's workers can take at once, now; one also while all of them are away: it waits for them."""
+        return max(1, self._room)
+
+    @property
+    def _room(self) -> int:
+        workers = self._client.scheduler_info(n_workers=-1).get("workers", {}).values()
         return sum(_capacity(worker, self._resources) for worker in workers)
 
     def submit(self, request: TrialRequest) -> None:
         """Send a trial to a worker that has what it needs."""
-        key = f"espalier-trial-{request.number}-{os.getpid()}"
-        future = self._client.submit(
-            run_on_worker, self._payload, request, self._timeout_s, resources=self._resources or None, pure=False, retries=0, key=key
-        )
-        self._futures[request.number] = future
-        future.add_done_callback(lambda done, request=request: self._done(request, done))
+        began_s, where = time.monotonic(), {"resources": self._resources or None, "pure": False, "retries": 0}
+        if self._client.status == "closed":
+            raise self._gone()
+        future = self._client.submit(run_on_worker, self._campaign, request, key=next(self._keys), **where)
+        self._futures.add(future)
+        self._when_done(future, lambda: self._done(request, began_s, future))
 
     def wait(self) -> list[tuple[TrialRequest, TrialOutcome]]:
         """Block until a trial is over."""
         return self._inbox.wait()
 
     def close(self) -> None:
-        """Cancel what runs, and leave the cluster as it was."""
-        self._client.cancel(list(self._futures.values()), force=True)
+        """Cancel what runs, end the kept processes, and leave the cluster as it was."""
+        self._closing = True
+        if self._client.status == "running":
+            self._client.cancel([*self._futures, *(equipped.holding for equipped in self._equipped.values())], force=True)
         self._client.close()
 
-    def _done(self, request: TrialRequest, future: Any) -> None:
-        self._futures.pop(request.number, None)
+    def _when_done(self, future: Future, then: Callable[[], None]) -> None:
+        """Call ``then`` in Dask's callback thread, of which there is one; what it raises ends the campaign."""
+
+        def called(_: Future) -> None:
+            try:
+                if not self._closing:
+                    then()
+            except HarnessError as error:
+                self._inbox.queue.put(_Broken(error))
+
+        future.add_done_callback(called)
+
+    def _done(self, request: TrialRequest, began_s: float, future: Future) -> None:
+        """A trial has an outcome, or came to a worker that lacks the evaluation."""
+        self._futures.discard(future)
         if future.cancelled():
-            return
+            raise self._gone()
         error = future.exception()
-        outcome = future.result() if error is None else TrialOutcome.crashed(f"{type(error).__name__}: {error}")
-        self._inbox.queue.put(_Over(request, outcome))
+        if isinstance(error, CampaignError):
+            raise error
+        answer = future.result() if error is None else TrialOutcome.crashed(f"{type(error).__name__}: {error}")
+        if isinstance(answer, Lacking):
+            self._equip(answer.worker, request, began_s)
+        else:
+            self._inbox.queue.put(_Over(request, answer))
+
+    def _equip(self, worker: str, request: TrialRequest, began_s: float) -> None:
+        """Send the evaluation to a worker, unless it is on its way or came after the trial began; then try the trial again."""
+        equipped = self._equipped.get(worker)
+        if equipped is None or equipped.since_s < began_s:
+            try:
+                sent = self._client.scatter(self._payload, workers=[worker], hash=False)
+            except (OSError, ValueError):  # the worker has ended meanwhile
+                self.submit(request)
+                return
+            holding = self._client.submit(
+                keep_on_worker, self._campaign, sent, self._timeout_s, workers=[worker], pure=False, retries=0, key=next(self._keys)
+            )
+            equipped = self._equipped[worker] = _Equipped(holding)
+            self._when_done(holding, equipped.arrived)
+        self._when_done(equipped.holding, lambda: self.submit(request))
+
+    def _gone(self) -> CampaignError:
+        told = "nothing finished is lost: start it again, then go on with: python -m search resume NAME"
+        return CampaignError(f"the Dask scheduler at {self._address} is gone; {told}")
 
     def _advanced(self, event: tuple[float, tuple[int, str, float]]) -> None:
         self._inbox.queue.put(_Advanced(*event[1]))
 
 
-def run_on_worker(payload: bytes, request: TrialRequest, timeout_s: float) -> TrialOutcome:
+def run_on_worker(campaign: str, request: TrialRequest) -> TrialOutcome | Lacking:
     """One trial, in a child process of the Dask worker that got it."""
     from distributed import get_worker
 
     worker = get_worker()
-    process = TrialProcess(payload, timeout_s)
-    try:
-        return process.run(request, lambda phase, share: worker.log_event(TOPIC, (request.number, phase, share)))
-    finally:
-        process.close()
+    return kept_children.run(
+        campaign, worker.address, request, lambda phase, share: worker.log_event(campaign, (request.number, phase, share))
+    )
+
+
+def keep_on_worker(campaign: str, payload: bytes, timeout_s: float) -> Hold:
+    """Give a Dask worker the evaluation, for as long as the answer lives in its memory."""
+    from distributed import get_worker
+
+    return kept_children.keep(campaign, get_worker().address, payload, timeout_s)
 
 
 def pickled(evaluate: Evaluate) -> bytes:
