@@ -17,8 +17,9 @@ from harness.pruning import criteria, surgery
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from harness.training import accuracy, finetune
+from harness.training import accuracy, baseline, finetune, guidance
 from harness.training.checkpoint import Checkpoint
+from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
 
 CALIBRATION_IMAGES = 512  # enough for stable activation statistics, under a second on two cores
@@ -30,14 +31,15 @@ Progress = Callable[[int, int], None]  # steps done, steps in all
 class Network:
     """A dense network, evaluated but never changed, with its architecture.
 
-    scores: the channels' scores by criterion, filled as they are asked for: pruning always starts from the dense
-    network, so each criterion is computed once.
+    scores, guidance: the channels' scores by criterion, and the network's answers to training images, filled as they are asked
+    for: pruning always starts from the dense network, and it is the teacher, so each is computed once.
     """
 
     name: str
     model: nn.Module
     architecture: Architecture
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
+    _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
 
     @classmethod
     def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:
@@ -65,6 +67,15 @@ class Network:
             images, labels = dataset.train.images[:CALIBRATION_IMAGES], dataset.train.labels[:CALIBRATION_IMAGES]
             self._scores[key] = criteria.scores(criterion, self.model, self.architecture, images, labels, seed)
         return self._scores[key]
+
+    def guidance(self, dataset: datasets.Dataset, recipe: Recipe) -> Guidance | None:
+        """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
+        if recipe.distillation <= 0 or recipe.epochs <= 0:
+            return None
+        key = (dataset.digest, finetune.mirrors(dataset, recipe))
+        if key not in self._guidance:
+            self._guidance[key] = guidance.answers(self.model, dataset, key[1], baseline.CACHE_DIR)
+        return self._guidance[key]
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ def compress(
     started = time.perf_counter()
     pruned = surgery.prune(network.model, network.architecture, config, network.scores(criterion, dataset, recipe.seed))
     pruned_at = time.perf_counter()
-    tuned = finetune.finetune(pruned, dataset, recipe, teacher=network.model, progress=progress, checkpoint=checkpoint)
+    tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
     tuned_at = time.perf_counter()
     validation = accuracy.evaluate(tuned.model, dataset.validation)
     done = time.perf_counter()

@@ -20,10 +20,14 @@ def shifted(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
     return padded.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
 
 
-def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image of ``N x C x H x W`` mirrored left to right with probability one half."""
-    flip = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(flip[:, None, None, None], images.flip(3), images)
+def coins(count: int, generator: torch.Generator) -> Tensor:
+    """``count`` booleans, each true with probability one half: which images to mirror."""
+    return torch.rand(count, generator=generator) < 0.5
+
+
+def mirrored(images: Tensor, flips: Tensor) -> Tensor:
+    """Each image of ``N x C x H x W`` mirrored left to right where ``flips`` (``N``, bool) says so."""
+    return torch.where(flips[:, None, None, None], images.flip(3), images)
 
 
 def scaled(images: Tensor, scale: float) -> Tensor:

@@ -17,10 +17,11 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.errors import TrainingError
-from harness.networks.datasets import Dataset, Split
+from harness.networks.datasets import Dataset
 from harness.training import processor
-from harness.training.augmentation import mirrored, scaled, shifted
+from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint, Point
+from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
 
 SMALL_SCALE = 0.625  # 32 x 32 becomes 20 x 20: 2.6 times fewer multiply-accumulates, and things are still to be recognised
@@ -47,28 +48,27 @@ def finetune(
     model: nn.Module,
     dataset: Dataset,
     recipe: Recipe,
-    teacher: nn.Module | None = None,
+    guidance: Guidance | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Tuned:
     """Train a copy of ``model`` on the dataset's training split; ``model`` itself stays as it is.
 
-    teacher: the network whose softened answers are learnt too when ``recipe.distillation`` > 0. checkpoint: where the
+    guidance: a teacher's answers to the training images, learnt too when ``recipe.distillation`` > 0. checkpoint: where the
     training stands is written there from time to time, and taken up from there. Equal arguments give equal weights on the
     same machine and number of threads, interrupted or not. Raises TrainingError when the loss is no number.
     """
     started = time.perf_counter()
     place = processor.device()
     student = copy.deepcopy(model).to(place)
-    train = _subset(dataset.train, recipe)
+    subset = _subset(len(dataset.train), recipe)
     losses: list[float] = []
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(recipe.seed)  # dropout draws from it
         if recipe.epochs > 0:
             student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
-            guide = copy.deepcopy(teacher).to(place).eval() if teacher is not None and recipe.distillation > 0 else None
-            losses = _train(student, train, dataset.mirrored, recipe, guide, progress, checkpoint)
-    recalibrate(student, train.images[: recipe.calibration_images], recipe.batch_size)
+            losses = _train(student, dataset, subset, recipe, guidance if recipe.distillation > 0 else None, progress, checkpoint)
+    recalibrate(student, dataset.train.images[subset[: recipe.calibration_images]], recipe.batch_size)
     tail = losses[-max(1, len(losses) // 10) :]
     student.to(torch.device("cpu")).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return Tuned(
@@ -117,13 +117,15 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 
 def _train(
     student: nn.Module,
-    train: Split,
-    may_mirror: bool,
+    dataset: Dataset,
+    subset: Tensor,
     recipe: Recipe,
-    guide: nn.Module | None,
+    guidance: Guidance | None,
     progress: Progress | None,
     checkpoint: Checkpoint | None,
 ) -> list[float]:
+    """Optimiser steps on the training images numbered ``subset``; returns the loss of every step."""
+    train = dataset.train
     generator = torch.Generator().manual_seed(recipe.seed)
     optimiser = torch.optim.SGD(_decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
     steps, first, order, losses = step_count(recipe, len(train)), 0, torch.empty(0, dtype=torch.int64), list[float]()
@@ -135,16 +137,19 @@ def _train(
     student.train()
     for step in range(first, steps):
         if len(order) < 2:
-            order = torch.randperm(len(train), generator=generator)
+            order = subset[torch.randperm(len(subset), generator=generator)]
         chosen, order = even(order[: recipe.batch_size]), order[recipe.batch_size :]
         images = shifted(train.images[chosen], recipe.crop_margin, generator)
-        if recipe.flip and may_mirror:
-            images = mirrored(images, generator)
+        flips = torch.zeros(len(chosen), dtype=torch.bool)
+        if mirrors(dataset, recipe):
+            flips = coins(len(chosen), generator)
+            images = mirrored(images, flips)
         if step < round(recipe.small_ratio * steps):
             images = scaled(images, SMALL_SCALE)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, recipe)
-        losses.append(_step(student, images, train.labels[chosen], recipe, guide, optimiser))
+        soft = None if guidance is None else guidance.to(chosen, flips)
+        losses.append(_step(student, images, train.labels[chosen], recipe, soft, optimiser))
         if not math.isfinite(losses[-1]):
             raise TrainingError(
                 f"the loss became {losses[-1]} at step {step + 1} of {steps}; lower the learning rate (now {recipe.learning_rate:g})"
@@ -157,16 +162,14 @@ def _train(
 
 
 def _step(
-    student: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, guide: nn.Module | None, optimiser: torch.optim.Optimizer
+    student: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, soft: Tensor | None, optimiser: torch.optim.Optimizer
 ) -> float:
-    """One optimiser step on a batch; returns its loss, and leaves the weights alone where that is no number."""
+    """One optimiser step on a batch (``soft``: a teacher's logits); its loss. The weights stay where that is no number."""
     place = next(student.parameters()).device
     images = images.contiguous(memory_format=torch.channels_last).to(place)
     with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(recipe.precision) == "bf16"):
         logits = student(images)
-        with torch.no_grad():
-            guidance = None if guide is None else guide(images)
-    loss = _loss(logits.float(), labels.to(place), None if guidance is None else guidance.float(), recipe)
+    loss = _loss(logits.float(), labels.to(place), None if soft is None else soft.to(place), recipe)
     value = loss.item()
     if math.isfinite(value):
         optimiser.zero_grad(set_to_none=True)
@@ -203,8 +206,13 @@ def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _subset(train: Split, recipe: Recipe) -> Split:
-    if not recipe.max_images or recipe.max_images >= len(train):
-        return train
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: recipe.max_images].sort().values
-    return Split(train.images[chosen], train.labels[chosen])
+def mirrors(dataset: Dataset, recipe: Recipe) -> bool:
+    """Whether training by this recipe mirrors images of this dataset."""
+    return recipe.flip and dataset.mirrored
+
+
+def _subset(images: int, recipe: Recipe) -> Tensor:
+    """The numbers of the images to train on, ascending: all, or the same ``max_images`` each time."""
+    if not recipe.max_images or recipe.max_images >= images:
+        return torch.arange(images)
+    return torch.randperm(images, generator=torch.Generator().manual_seed(0))[: recipe.max_images].sort().values

@@ -1,8 +1,8 @@
 """Recipes: everything that decides how a network is trained, and the ones that campaigns use by default.
 
-[He2016] sec. 4.2: momentum 0.9, weight decay 1e-4 for these networks. [Smith2019] L. N. Smith, N. Topin:
-Super-Convergence, SPIE 2019 (one-cycle). [Szegedy2016] sec. 7: label smoothing. [Hinton2015] distillation. [Tan2021] M. Tan, Q. Le: EfficientNetV2, ICML 2021, sec. 4:
-small images first.
+[He2016] sec. 4.2: momentum 0.9, weight decay 1e-4 for these networks. [Smith2019] L. N. Smith, N. Topin: Super-Convergence, SPIE 2019
+(one-cycle). [Szegedy2016] sec. 7: label smoothing. [Hinton2015] distillation. [Tan2021] M. Tan, Q. Le: EfficientNetV2, ICML 2021,
+sec. 4: small images first.
 """
 
 from __future__ import annotations
@@ -71,6 +71,14 @@ class Recipe:
     def canonical(self) -> str:
         """JSON with sorted keys: equal text for equal recipes."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def of_canonical(cls, text: str) -> Recipe:
+        """The recipe that ``canonical`` wrote, also by an older version with fewer fields; UsageError when it is none."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"this is no recipe: {text[:80]!r} ({error}); give what a description of trained weights holds") from error
 
     def with_epochs(self, epochs: float) -> Recipe:
         """The same recipe for another budget."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import nn
 
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
@@ -20,6 +21,7 @@ from harness.training.finetune import Progress
 from harness.training.recipes import Recipe
 
 SCHEMA = 1
+LARGE_BYTES = 2_000_000  # more than that is no file for a version control system
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def find_or_train(
     if path.with_suffix(".json").is_file():
         return read(path, dataset)
     model = baseline.dense(network, dataset, recipe, cache_dir, progress)
-    content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    content = _compact(model)
+    model.load_state_dict(safetensors.torch.load(content))  # what is judged is what is stored
     validation, test = (accuracy.evaluate(model, split) for split in (dataset.validation, dataset.test))
     stored = StoredBaseline(path, network, dataset.name, recipe.canonical, validation, test, hashlib.sha256(content).hexdigest())
     document = {"schema": SCHEMA, "dataset_digest": dataset.digest, **dataclasses.asdict(stored), "weights": path.name}
@@ -60,6 +63,26 @@ def find_or_train(
     replace(path, content)
     replace(path.with_suffix(".json"), (json.dumps(document, indent=1) + "\n").encode())
     return stored
+
+
+def recipe_of(weights: Path | None) -> Recipe | None:
+    """How stored weights were trained, from the description beside them; None where there is none. UsageError when it is broken."""
+    described = None if weights is None else weights.with_suffix(".json")
+    if described is None or not described.is_file():
+        return None
+    try:
+        return Recipe.of_canonical(str(json.loads(described.read_bytes())["recipe"]))
+    except (ValueError, KeyError, TypeError):
+        return None  # some other program's file
+
+
+def _compact(model: nn.Module) -> bytes:
+    """The weights as a safetensors file; in half precision where that keeps a file that is to be passed on small."""
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    whole = bytes(safetensors.torch.save(state))
+    if len(whole) <= LARGE_BYTES:
+        return whole
+    return bytes(safetensors.torch.save({name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}))
 
 
 def read(path: Path, dataset: Dataset) -> StoredBaseline:

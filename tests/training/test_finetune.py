@@ -12,9 +12,10 @@ from harness.errors import TrainingError
 from harness.networks.datasets import Dataset, Split
 from harness.training import processor
 from harness.training.accuracy import evaluate
-from harness.training.augmentation import mirrored, shifted
+from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import finetune, recalibrate
+from harness.training.guidance import answers
 from harness.training.recipes import Recipe
 
 RECIPE = Recipe(epochs=15, learning_rate=0.1, batch_size=16, precision="f32")
@@ -64,7 +65,7 @@ def test_equal_arguments_give_equal_weights_whatever_the_callers_random_state(sm
 
 def test_the_given_model_and_teacher_stay_as_they_are(small: nn.Module, quadrants: Dataset) -> None:
     before = weights(small)
-    finetune(small, quadrants, replace(RECIPE, epochs=1, distillation=0.5), teacher=small)
+    finetune(small, quadrants, replace(RECIPE, epochs=1, distillation=0.5), answers(small, quadrants, mirrored=False))
     assert same(weights(small), before)
     assert not small.training
     assert all(parameter.grad is None for parameter in small.parameters())
@@ -121,7 +122,8 @@ def test_a_student_that_only_follows_its_teacher_ignores_the_labels(quadrants: D
     teacher, student = (nn.Sequential(nn.Flatten(), nn.Linear(256, 4)) for _ in range(2))
     recipe = replace(RECIPE, distillation=1.0, learning_rate=0.02, weight_decay=0.0)
     shuffled = replace(quadrants, train=Split(quadrants.train.images, quadrants.train.labels.flip(0)))
-    first, second = (finetune(student, dataset, recipe, teacher=teacher).model for dataset in (quadrants, shuffled))
+    guidance = answers(teacher, quadrants, mirrored=False)
+    first, second = (finetune(student, dataset, recipe, guidance).model for dataset in (quadrants, shuffled))
     assert same(weights(first), weights(second))
     with torch.no_grad():
         distances = [
@@ -153,10 +155,36 @@ def test_shifted_images_are_crops_of_the_reflected_image() -> None:
 
 def test_each_image_is_mirrored_or_not() -> None:
     images = torch.rand(64, 1, 4, 4)
-    flipped = mirrored(images, torch.Generator().manual_seed(0))
+    flips = coins(64, torch.Generator().manual_seed(0))
+    flipped = mirrored(images, flips)
     same_or_mirrored = [(torch.equal(new, old), torch.equal(new, old.flip(2))) for new, old in zip(flipped, images, strict=True)]
     assert all(kept != turned for kept, turned in same_or_mirrored)
-    assert 16 < sum(turned for _, turned in same_or_mirrored) < 48
+    assert [turned for _, turned in same_or_mirrored] == flips.tolist()
+    assert 16 < int(flips.sum()) < 48
+
+
+def test_the_first_steps_see_small_images_and_the_rest_whole_ones(quadrants: Dataset) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(1, 4)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(tuple(images.shape[2:]))
+            return self.linear(images.mean(dim=(2, 3)))
+
+    finetune(Watching(), quadrants, replace(RECIPE, epochs=1, small_ratio=0.5))
+    assert seen == [(10, 10)] * 3 + [(16, 16)] * 3
+
+
+def test_scaled_images_keep_their_brightness() -> None:
+    images = torch.rand(4, 3, 32, 32)
+    small = scaled(images, 0.625)
+    assert small.shape == (4, 3, 20, 20)
+    assert torch.allclose(small.mean(dim=(2, 3)), images.mean(dim=(2, 3)), atol=0.01)
 
 
 def test_images_that_may_not_be_mirrored_are_not(small: nn.Module, quadrants: Dataset) -> None:

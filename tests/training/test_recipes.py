@@ -66,3 +66,16 @@ def test_every_dataset_has_both_recipes(dataset: str) -> None:
 def test_equal_recipes_have_equal_text_and_different_ones_do_not() -> None:
     assert Recipe(epochs=1).canonical == Recipe(epochs=1).canonical
     assert Recipe(epochs=1).canonical != Recipe(epochs=1, seed=1).canonical
+
+
+@given(epochs=st.floats(0, 100), small=st.floats(0, 1), seed=st.integers(0, 2**31), flip=st.booleans())
+def test_a_recipe_survives_its_canonical_text(epochs: float, small: float, seed: int, flip: bool) -> None:
+    recipe = Recipe(epochs=epochs, small_ratio=small, seed=seed, flip=flip)
+    assert Recipe.of_canonical(recipe.canonical) == recipe
+
+
+def test_an_older_recipe_without_newer_fields_is_read_and_nonsense_is_refused() -> None:
+    assert Recipe.of_canonical('{"epochs": 3}') == Recipe(epochs=3)
+    for text in ("", "[]", "{}", '{"epochs": 1, "tempo": 2}', '{"epochs": "many"}'):
+        with pytest.raises(UsageError, match="no recipe"):
+            Recipe.of_canonical(text)
