@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr
@@ -155,6 +155,11 @@ def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) ->
         least = 0.0
     open_rivals = [(worth, one) for worth, one in rivals if worth > least and one.observations < observations and one is not chosen]
     return max(open_rivals, key=lambda rival: (rival[0], -rival[1].trial), default=(0.0, None))[1]
+
+
+def expecting(found: Sequence[Standing], running: Sequence[int]) -> tuple[Standing, ...]:
+    """The standings with every repetition that is under way (of the trials ``running``) counted, so that none is begun twice."""
+    return tuple(replace(one, observations=one.observations + running.count(one.trial)) for one in found)
 
 
 def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standing, ...]:

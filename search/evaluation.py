@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
+from search import tuned_store
 from search.trial import Report, TrialOutcome, TrialRequest
+from search.tuned_store import Judged
 
 
 @dataclass(frozen=True)
@@ -16,35 +19,37 @@ class PipelineEvaluate:
     """Runs trials through ``harness.pipeline``; picklable, so that trials may run in other processes.
 
     recipe: what a trial does not choose itself, such as batch size and augmentation. dense: validation accuracy of
-    the dense network, from which drops are counted.
+    the dense network, from which drops are counted. folder: the campaign's, where networks tuned for as long as ``recipe`` says are
+    kept for the final comparison; None to keep none.
     """
 
     network: Network
     dataset: Dataset
     recipe: Recipe
     dense: Accuracy
+    folder: Path | None = None
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
         report("prune", 0.0)
+        recipe, criterion = recipe_of(trial, self.recipe), trial.recipe.criterion
+        place = None
+        if self.folder is not None and 0 < trial.budget_epochs == self.recipe.epochs:
+            place = tuned_store.place(self.folder, trial.config, criterion, recipe, self.dataset)
+            known = tuned_store.find(place, trial.seed)
+            if known is not None:  # tuned by a campaign that was killed before it could say so
+                return self._outcome(known.validation)
         tuned = compress(
-            self.network,
-            self.dataset,
-            trial.config,
-            trial.recipe.criterion,
-            recipe_of(trial, self.recipe),
-            lambda done, steps: report("tune", done / max(steps, 1)),
+            self.network, self.dataset, trial.config, criterion, recipe, lambda done, steps: report("tune", done / max(steps, 1))
         )
-        low, high = tuned.validation.interval_ratio
-        return TrialOutcome(
-            top1_ratio=tuned.validation.top1_ratio,
-            top1_low=low,
-            top1_high=high,
-            drop_points=100 * (self.dense.top1_ratio - tuned.validation.top1_ratio),
-            prune_s=tuned.prune_s,
-            tune_s=tuned.tune_s,
-            evaluate_s=tuned.evaluate_s,
-        )
+        if place is not None:
+            judged = Judged(trial.seed, tuned.model, tuned.validation)
+            tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, self.network, judged)
+        return self._outcome(tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
+
+    def _outcome(self, validation: Accuracy, prune_s: float = 0.0, tune_s: float = 0.0, evaluate_s: float = 0.0) -> TrialOutcome:
+        drop_points = 100 * (self.dense.top1_ratio - validation.top1_ratio)
+        return TrialOutcome(validation.top1_ratio, *validation.interval_ratio, drop_points, prune_s, tune_s, evaluate_s)
 
 
 def recipe_of(trial: TrialRequest, base: Recipe) -> Recipe:

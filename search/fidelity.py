@@ -18,9 +18,11 @@ from search.trial import Floats, Trial
 PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # after so many short trials, so many are promoted
 PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted
 LEAST_PAIRS_TO_SHIFT = 2
+LEAST_PAIRS_TO_RELATE = 4
 LEAST_PAIRS_TO_SCREEN = 8
 SCREENED_OUT_BELOW = 0.05  # chance to keep the limit below which a configuration is not tried any longer
 LEAST_DEVIATION_POINTS = 0.1
+LEAST_SLOPE = 0.05  # flatter, and a short trial says nothing of a full one
 TOLD_AT_MOST_POINTS = 60.0
 
 
@@ -59,6 +61,12 @@ class Calibration:
         expected, above = float(_released(np.asarray(middle))), float(_released(np.asarray(middle + self.deviation)))
         return min(expected, TOLD_AT_MOST_POINTS), max(above - expected, LEAST_DEVIATION_POINTS)
 
+    def inverse(self, high: float) -> float:
+        """The lower fidelity's drop from which ``high`` is expected at the higher one; NaN where the relation does not rise."""
+        if self.slope < LEAST_SLOPE:
+            return math.nan
+        return float(_released(np.asarray((float(_tamed(np.asarray(high))) - self.intercept) / self.slope)))
+
     def chance(self, low: float, limit: float) -> float:
         """Probability that the higher fidelity's drop is within ``limit``, given the lower one's."""
         expected, deviation = self.predict(low)
@@ -73,9 +81,21 @@ def pairs(low: Sequence[Trial], high: Sequence[Trial]) -> tuple[Floats, Floats]:
     return both[:, 0], both[:, 1]
 
 
-def limit_shift(low: Floats, high: Floats) -> float:
-    """By how many points the limit is looser for short trials: what full length brings back, at the median."""
-    return float(np.median(low - high)) if len(low) >= LEAST_PAIRS_TO_SHIFT else 0.0
+def limit_shift(low: Floats, high: Floats, limit: float) -> float:
+    """By how many points the limit (points of drop at the higher fidelity) is looser for short trials.
+
+    With few pairs, what full length brings back at the median; with more, the short drop from which the relation expects the limit
+    itself: what is brought back grows with what was lost. No further than pairs were seen.
+    """
+    if len(low) < LEAST_PAIRS_TO_SHIFT:
+        return 0.0
+    median = float(np.median(low - high))
+    if len(low) < LEAST_PAIRS_TO_RELATE:
+        return median
+    expected = Calibration.fit(low, high).inverse(limit)
+    if math.isnan(expected):
+        return median
+    return float(np.clip(expected, low.min(), low.max() + PROMOTE_MARGIN_POINTS)) - limit
 
 
 def due_for_promotion(short: Sequence[Trial], promoted: set[int], limit: float, count: int) -> list[Trial]:

@@ -36,8 +36,7 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     laid = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(laid, ignore_errors=True)
     laid.mkdir()
-    architecture = network.architecture
-    saved.save((laid / DENSE).parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
+    lay_dense(laid, network)
     shutil.copyfile(measurements, laid / MEASUREMENTS)
     document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
     (laid / REQUEST).write_text(json.dumps(document, indent=1))
@@ -46,6 +45,12 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     except OSError as error:
         shutil.rmtree(laid, ignore_errors=True)
         raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
+
+
+def lay_dense(folder: Path, network: Network) -> None:
+    """Keep the dense network's weights in the folder."""
+    architecture = network.architecture
+    saved.save((folder / DENSE).parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
 
 
 def read_request(folder: Path) -> Request:

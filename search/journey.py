@@ -14,7 +14,7 @@ from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
-from harness.training import accuracy, baseline, recipes
+from harness.training import accuracy, baseline, recipes, stored_baseline
 from search import campaign, entrants, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, tuning, workers
 from search import folder as folders
 from search.command_line import Request
@@ -78,6 +78,8 @@ def resume(name: str, reports: Path, display: Display) -> Path:
         report.write(summary.load(folder))
         return folder
     dataset = datasets.load(request.dataset, request.data)
+    if not (folder / folders.DENSE).is_file() and request.weights is not None:  # a campaign that came here without the large file
+        folders.lay_dense(folder, Network.by_name(request.network, dataset, request.weights))
     subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     return _search_and_prove(folder, request, subject, stored, display, resume=(folder / outcome.JOURNAL).is_file())
@@ -163,7 +165,9 @@ def _search(
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
     settings = _settings(folder, request, subject.dataset)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
-    evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense)
+    subject.network.guidance(subject.dataset, base)  # asked once, here, and not by every worker
+    kept = folder if request.proof_seeds and request.proof_budget == request.budget else None
+    evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense, kept)
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
@@ -260,7 +264,7 @@ def _tuned(
         def show(name: str, done: int, steps: int) -> None:
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
-        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show)
+        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
@@ -283,7 +287,7 @@ def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -
     From nothing, a network is trained as long as the dense one and the fine-tuning together.
     """
     tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
-    dense = recipes.dense_recipe(dataset.name)
+    dense = stored_baseline.recipe_of(request.weights) or recipes.dense_recipe(dataset.name)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
         return Recipes(tuned, scratch)

@@ -213,10 +213,10 @@ class Campaign:
         if self.settings.short_epochs is None:
             return
         low, high = fidelity.pairs(self.finished, [one for one in self.finished if one.request.purpose == PROMOTE])
-        self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high)
+        self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high, self.settings.goal.drop_limit)
         if len(low) >= 3:
             error = Calibration.fit(low, high).error_points
-            told = f"full length brings back {shift:.2f} points at the median, predicted to {error:.2f}"
+            told = f"full length brings back {shift:.2f} points near the limit, predicted to {error:.2f}"
             self._say(f"{len(low)} configurations at both lengths: {told}")
 
     def _promote(self, count: int) -> None:
@@ -231,16 +231,24 @@ class Campaign:
     def _repeat(self) -> None:
         """Evaluate those that may be chosen again, with other seeds: the luckiest observation must not win."""
         settings = self.settings
-        spent = sum(trial.request.purpose == REPEAT for trial in self.finished)
-        while spent < settings.finalists * settings.repeats:
-            standing = choice.next_repetition(self._result("").standings, settings.goal, 1 + settings.repeats)
-            if standing is None:
+        left = settings.finalists * settings.repeats - sum(trial.request.purpose == REPEAT for trial in self.finished)
+        running: list[TrialRequest] = []
+        while True:
+            known = choice.expecting(self._result("").standings, [one.of for one in running])
+            standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats) if left > 0 else None
+            if standing is not None:
+                seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
+                epochs, of = settings.budget_epochs, standing.trial
+                running.append(TrialRequest(_UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, epochs, seed, of))
+                self._submit(running[-1])
+                left -= 1
+            if not running:
                 return
-            seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
-            epochs, of = settings.budget_epochs, standing.trial
-            self._submit(TrialRequest(_UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, epochs, seed, of))
-            spent += 1
-            self._collect()
+            if standing is None or self.in_flight >= self.pool.slots:
+                before = len(self.finished)
+                self._collect()
+                over = {(trial.request.of, trial.request.seed) for trial in self.finished[before:]}
+                running = [one for one in running if (one.of, one.seed) not in over]
 
     def _learn(self, trial: Trial) -> None:
         """Tell the optimiser, unless the trial says nothing at the length of the search, or a longer one will follow."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
-from harness.errors import HarnessError
+from harness.errors import CampaignError
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
-from harness.pruning import saved, surgery
-from harness.records import stored_files
-from harness.records.accuracy import Accuracy
+from harness.pruning import surgery
 from harness.training import accuracy, finetune
 from harness.training.checkpoint import Checkpoint
 from harness.training.recipes import Recipe
+from search import tuned_store
 from search.entrants import Entrant
+from search.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
+from search.tuned_store import Judged
+from search.workers import Processes
 
-FOLDER, JUDGED = "tuned", "judged.json"
 Progress = Callable[[str, int, int], None]  # contender, steps done, steps in all
 
 
@@ -41,15 +38,6 @@ class Recipes:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One entrant tuned with one seed."""
-
-    seed: int
-    model: nn.Module
-    validation: Accuracy
-
-
-@dataclass(frozen=True)
 class Tuned:
     """An entrant after the common fine-tuning, once per seed; the first one is what will be deployed."""
 
@@ -63,29 +51,85 @@ class Tuned:
 
 
 def tune(
-    network: Network, dataset: Dataset, entered: Sequence[Entrant], recipes: Recipes, seeds: int, folder: Path, progress: Progress
+    network: Network,
+    dataset: Dataset,
+    entered: Sequence[Entrant],
+    recipes: Recipes,
+    seeds: int,
+    folder: Path,
+    progress: Progress,
+    side_by_side: int = 1,
 ) -> list[Tuned]:
     """Tune every entrant alike, with ``seeds`` seeds; the dense network too, so that more training is no advantage.
 
-    folder: the campaign's; what it holds already, from an interrupted comparison, is not tuned again.
+    folder: the campaign's; what it holds already, from an interrupted comparison, is not tuned again. side_by_side: processes,
+    each with its share of the threads. CampaignError for a tuning that fails in a process of its own.
     """
-    tuned = []
-    for entrant in entered:
-        judged = []
-        for seed in range(seeds):
-            name = entrant.name if seeds == 1 else f"{entrant.name}, seed {seed + 1} of {seeds}"
-            progress(name, 0, 1)
-            judged.append(_judged(network, dataset, entrant, recipes.of(entrant, seed), folder / FOLDER, _steps(name, progress)))
-        tuned.append(Tuned(entrant, tuple(judged)))
-    return tuned
+    jobs = [
+        _Job(one.name if seeds == 1 else f"{one.name}, seed {seed + 1} of {seeds}", one, recipes.of(one, seed), folder)
+        for seed in range(seeds)
+        for one in entered
+    ]
+    open_jobs = [job for job in jobs if tuned_store.find(job.place(dataset), job.recipe.seed) is None]
+    if side_by_side > 1 and len(open_jobs) > 1:
+        _in_processes(_Tuning(network, dataset, tuple(open_jobs)), side_by_side, progress)
+    judged: dict[str, list[Judged]] = {entrant.name: [] for entrant in entered}
+    for job in jobs:
+        progress(job.name, 0, 1)
+        judged[job.entrant.name].append(_judged(network, dataset, job, _steps(job.name, progress)))
+    return [Tuned(entrant, tuple(judged[entrant.name])) for entrant in entered]
 
 
-def _judged(
-    network: Network, dataset: Dataset, entrant: Entrant, recipe: Recipe, folder: Path, progress: Callable[[int, int], None]
-) -> Judged:
-    decisive = (entrant.config.digest, entrant.criterion, recipe.canonical, dataset.digest)
-    place = folder / hashlib.sha256("\n".join(decisive).encode()).hexdigest()[:16]
-    known = _stored(place, recipe.seed)
+@dataclass(frozen=True)
+class _Job:
+    """One entrant to tune with one seed. folder: the campaign's, under which its result is kept."""
+
+    name: str
+    entrant: Entrant
+    recipe: Recipe
+    folder: Path
+
+    def place(self, dataset: Dataset) -> Path:
+        """Where the result is kept."""
+        return tuned_store.place(self.folder, self.entrant.config, self.entrant.criterion, self.recipe, dataset)
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """Evaluates jobs in another process, as trials numbered by their place; the networks themselves go to the disk."""
+
+    network: Network
+    dataset: Dataset
+    jobs: tuple[_Job, ...]
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        """Tune one, keep it, and answer its validation accuracy."""
+        judged = _judged(self.network, self.dataset, self.jobs[trial.number], lambda done, steps: report("tune", done / max(steps, 1)))
+        top1 = judged.validation.top1_ratio
+        return TrialOutcome(top1, *judged.validation.interval_ratio, drop_points=0.0)
+
+
+def _in_processes(tuning: _Tuning, count: int, progress: Progress) -> None:
+    tuning.network.guidance(tuning.dataset, tuning.jobs[0].recipe)  # asked here once, and not by every process
+    names = [job.name for job in tuning.jobs]
+    pool = Processes(tuning, min(count, len(names)), math.inf, lambda number, _, share: progress(names[number], round(1000 * share), 1000))
+    try:
+        for number, job in enumerate(tuning.jobs):
+            request = TrialRequest(number, REPEAT, job.name, job.entrant.config, TuningChoice(), job.recipe.epochs, job.recipe.seed)
+            pool.submit(request)
+        left = len(tuning.jobs)
+        while left:
+            for request, outcome in pool.wait():
+                left -= 1
+                if not outcome.ok:
+                    raise CampaignError(f"tuning {request.origin} failed: {outcome.reason}; mend that, then resume")
+    finally:
+        pool.close()
+
+
+def _judged(network: Network, dataset: Dataset, job: _Job, progress: Callable[[int, int], None]) -> Judged:
+    entrant, recipe, place = job.entrant, job.recipe, job.place(dataset)
+    known = tuned_store.find(place, recipe.seed)
     if known is not None:
         return known
     checkpoint = Checkpoint(place.with_suffix(".checkpoint"), place.name)
@@ -98,22 +142,10 @@ def _judged(
         shrunk = surgery.shrink(fresh, architecture, entrant.config)
         model = finetune.finetune(shrunk, dataset, recipe, progress=progress, checkpoint=checkpoint).model
         validation = accuracy.evaluate(model, dataset.validation)
-    saved.save(place, entrant.config, model, network.name, network.architecture.input_shape, network.architecture.classes)
-    document = {"entrant": entrant.name, "recipe": recipe.canonical, "validation": dataclasses.asdict(validation)}
-    stored_files.replace(place / JUDGED, json.dumps(document, indent=1).encode())
+    judged = Judged(recipe.seed, model, validation)
+    tuned_store.keep(place, entrant.name, entrant.config, recipe, network, judged)
     checkpoint.discard()
-    return Judged(recipe.seed, model, validation)
-
-
-def _stored(place: Path, seed: int) -> Judged | None:
-    """What was tuned before; None when it is missing, or was not written whole."""
-    if not (place / JUDGED).is_file():
-        return None
-    try:
-        document = json.loads((place / JUDGED).read_bytes())
-        return Judged(seed, saved.load(place), Accuracy(**document["validation"]))
-    except (HarnessError, ValueError, KeyError, TypeError):
-        return None
+    return judged
 
 
 def _steps(name: str, progress: Progress) -> Callable[[int, int], None]:

@@ -32,6 +32,14 @@ def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings =
     return campaign.run(settings, problem.space(), problem, evaluate, directory, **more)  # type: ignore[arg-type]
 
 
+def test_side_by_side_no_repetition_is_made_twice(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    result = run(vgg, tmp_path, replace(SETTINGS, trials=6, workers=2, finalists=3, repeats=2))
+    repeated = [(t.request.of, t.request.seed) for t in result.trials if t.request.purpose == REPEAT]
+    assert 2 <= len(repeated) <= 6
+    assert len(set(repeated)) == len(repeated)
+    assert {seed for _, seed in repeated} == {1, 2}
+
+
 def configurations(result: CampaignResult) -> list[tuple[object, ...]]:
     return [(t.number, t.request.config, t.request.recipe, t.outcome.drop_points) for t in result.trials]
 

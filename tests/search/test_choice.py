@@ -50,6 +50,11 @@ def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
     assert choice.next_repetition((), Goal(1.0), 3) is None
 
 
+def test_a_repetition_under_way_is_not_begun_twice() -> None:
+    assert choice.next_repetition(choice.expecting(FOUND, [FOUND[2].trial]), Goal(1.0), 2) == FOUND[1]
+    assert choice.next_repetition(choice.expecting(FOUND, []), Goal(1.0), 2) == FOUND[2]
+
+
 def test_within_a_latency_rivals_are_those_of_low_drop() -> None:
     verified = replace(FOUND[2], observations=3)
     rival = replace(FOUND[1], mean_points=0.75)

@@ -47,8 +47,32 @@ def test_a_relation_from_anything_predicts_finite_drops_in_order(seen: list[tupl
 
 
 def test_two_pairs_shift_the_limit_one_does_not() -> None:
-    assert fidelity.limit_shift(np.array([2.0]), np.array([1.0])) == 0.0
-    assert fidelity.limit_shift(np.array([2.0, 3.0]), np.array([1.0, 1.0])) == 1.5
+    assert fidelity.limit_shift(np.array([2.0]), np.array([1.0]), 0.5) == 0.0
+    assert fidelity.limit_shift(np.array([2.0, 3.0]), np.array([1.0, 1.0]), 0.5) == 1.5
+
+
+def test_what_is_brought_back_grows_with_what_was_lost() -> None:
+    low = np.array([0.2, 0.5, 1.0, 2.0, 4.0])
+    high = np.expm1(0.5 * np.log1p(low))
+    assert fidelity.limit_shift(low, high, 0.5) == pytest.approx(1.25 - 0.5, abs=0.1)
+    assert fidelity.limit_shift(low, high, 3.0) == pytest.approx(4.0 + fidelity.PROMOTE_MARGIN_POINTS - 3.0), "no further than seen"
+
+
+@given(st.lists(st.tuples(st.floats(-1, 80), st.floats(-1, 80)), min_size=2, max_size=12), st.floats(0, 10))
+def test_the_shifted_limit_lies_among_the_drops_that_were_seen(seen: list[tuple[float, float]], limit: float) -> None:
+    low, high = np.asarray(seen).T
+    shifted = limit + fidelity.limit_shift(low, high, limit)
+    assert np.isfinite(shifted)
+    if len(low) >= fidelity.LEAST_PAIRS_TO_RELATE and fidelity.Calibration.fit(low, high).slope >= fidelity.LEAST_SLOPE:
+        assert low.min() - 1e-9 <= shifted <= low.max() + fidelity.PROMOTE_MARGIN_POINTS + 1e-9
+
+
+@given(st.floats(0.1, 2.0), st.floats(-1.0, 1.0), st.floats(0.0, 20.0))
+def test_the_inverse_undoes_the_prediction(slope: float, intercept: float, at: float) -> None:
+    found = fidelity.Calibration(slope, intercept, 0.1, 0.1, 5)
+    expected, _ = found.predict(at)
+    if expected < fidelity.TOLD_AT_MOST_POINTS:
+        assert found.inverse(expected) == pytest.approx(at, abs=1e-6)
 
 
 def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings, **more: object) -> CampaignResult:

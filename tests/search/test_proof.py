@@ -1,6 +1,7 @@
 """The final comparison: who enters, who is chosen, and that a killed one repeats no finished tuning."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,17 @@ import pytest
 import torch
 from torch import nn
 
+from harness.errors import CampaignError
 from harness.networks import zoo
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training.recipes import Recipe
-from search import outcome, proof, tuning
+from search import outcome, proof, tuned_store, tuning
 from search.entrants import Entrant, entrants, from_scratch, seconds_of, uniform_at
-from search.tuning import Judged, Recipes, Tuned
+from search.tuned_store import Judged
+from search.tuning import Recipes, Tuned
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
@@ -89,11 +92,39 @@ def test_seeds_differ_and_a_second_call_tunes_nothing_again(
         assert all(same(one.model, other.model) for one, other in zip(ours.judged, theirs.judged, strict=True))
 
 
+def test_side_by_side_every_tuning_is_done_once_and_kept(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    ended: list[str] = []
+
+    def progress(name: str, done: int, steps: int) -> None:
+        if done == steps:
+            ended.append(name)
+
+    tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, progress, side_by_side=2)
+    assert sorted(ended) == sorted(f"{e.name}, seed {s} of 2" for e in entered for s in (1, 2))
+    assert [[one.seed for one in entry.judged] for entry in tuned] == [[0, 1]] * len(entered)
+    assert len(list((tmp_path / tuned_store.FOLDER).glob("*/judged.json"))) == 2 * len(entered)
+    alone = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path / "alone", lambda *_: None)
+    for ours, theirs in zip(tuned, alone, strict=True):
+        for one, other in zip(ours.judged, theirs.judged, strict=True):
+            pairs = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+            assert all(torch.allclose(first.float(), second.float(), atol=0.05) for first, second in pairs), "threads differ, no more"
+
+
+def test_a_tuning_that_fails_in_its_process_ends_the_comparison_with_its_reason(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    hopeless = Recipes(replace(RECIPES.tuning, learning_rate=100.0, epochs=20.0), RECIPES.from_scratch)
+    with pytest.raises(CampaignError, match="tuning .* failed: the loss became .*mend that, then resume"):
+        tuning.tune(network, dataset, entered, hopeless, 1, tmp_path, lambda *_: None, side_by_side=2)
+
+
 def test_a_tuning_that_was_not_written_whole_is_done_again(
     network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
 ) -> None:
     first = tuning.tune(network, dataset, entered[1:], RECIPES, 1, tmp_path, lambda *_: None)
-    (written,) = (tmp_path / tuning.FOLDER).iterdir()
+    (written,) = (tmp_path / tuned_store.FOLDER).iterdir()
     (written / "weights.safetensors").write_bytes(b"half")
     steps: list[int] = []
     second = tuning.tune(network, dataset, entered[1:], RECIPES, 1, tmp_path, lambda _, done, __: steps.append(done))

@@ -1,0 +1,80 @@
+"""A trial prunes, tunes and judges for real; one at full length is kept, and nobody tunes it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.networks import zoo
+from harness.networks.datasets import Dataset, Split
+from harness.pipeline import Network
+from harness.records.accuracy import Accuracy
+from harness.training.recipes import Recipe
+from search import evaluation, tuned_store, tuning
+from search.entrants import Entrant
+from search.evaluation import PipelineEvaluate
+from search.trial import PROMOTE, TrialRequest, TuningChoice
+from search.tuning import Recipes
+
+FULL = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16, distillation=0.5)
+CHOICE = TuningChoice("l1", "one-shot", FULL.learning_rate, FULL.weight_decay, FULL.label_smoothing, FULL.distillation)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        return Split(torch.randn(count, 1, 16, 16, generator=generator), torch.arange(count) % 4)
+
+    return Dataset("noise", "0" * 16, (1, 16, 16), 4, split(64), split(40), split(32))
+
+
+@pytest.fixture
+def network(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    monkeypatch.chdir(tmp_path)  # where the teacher's answers are cached
+    return Network.wrap("resnet20", zoo.build("resnet20", (1, 16, 16), 4), (1, 16, 16), 4)
+
+
+def request(network: Network, epochs: float, seed: int = 0) -> TrialRequest:
+    return TrialRequest(3, PROMOTE, "", network.architecture.uniform(0.5), CHOICE, epochs, seed)
+
+
+def ignore(*_: object) -> None:
+    return None
+
+
+def test_a_trial_tells_the_drop_against_the_dense_network(network: Network, dataset: Dataset) -> None:
+    outcome = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40))(request(network, 0.25), ignore)
+    assert outcome.drop_points == pytest.approx(100 * (0.75 - outcome.top1_ratio))
+    assert outcome.top1_low < outcome.top1_ratio < outcome.top1_high
+    assert outcome.tune_s > 0
+
+
+def test_a_full_length_trial_is_kept_and_the_comparison_takes_it(network: Network, dataset: Dataset, tmp_path: Path) -> None:
+    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    told = {seed: evaluate(request(network, 0.25, seed), ignore).top1_ratio for seed in (0, 1)}
+    entrant = Entrant("found", "candidate", network.architecture.uniform(0.5), "l1")
+    steps: list[int] = []
+    (tuned,) = tuning.tune(network, dataset, [entrant], Recipes(FULL, FULL), 2, tmp_path, lambda _, done, __: steps.append(done))
+    assert set(steps) == {0}, "nothing is tuned again"
+    assert {one.seed: one.validation.top1_ratio for one in tuned.judged} == told
+
+
+def test_a_trial_that_was_finished_but_not_told_is_not_repeated(
+    network: Network, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    first = evaluate(request(network, 0.25), ignore)
+    monkeypatch.setattr(evaluation, "compress", lambda *_: pytest.fail("tuned again"))
+    again = evaluate(request(network, 0.25), ignore)
+    assert (again.top1_ratio, again.drop_points, again.tune_s) == (first.top1_ratio, first.drop_points, 0.0)
+
+
+def test_short_trials_are_not_kept(network: Network, dataset: Dataset, tmp_path: Path) -> None:
+    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    for epochs in (0.0, 0.125):
+        assert evaluate(request(network, epochs), ignore).ok
+    assert not (tmp_path / tuned_store.FOLDER).exists()
