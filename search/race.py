@@ -1,10 +1,10 @@
-"""Races: what optimisers reach after so many trials on the same problem, scored by observation and, where known, by truth."""
+"""Races: what optimisers tried and recommend after so many trials on the same problem, by observation and by truth."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,11 +41,19 @@ class Arena:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What a method recommends after so many trials. place: of the recommended trial among them; -1 for the dense network."""
+
+    trials: int
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One method's trials on one problem, in order.
 
     latencies: ratios to the dense network. drops: observed, in points; not a number for a crash. truths: noise-free ones.
-    chosen: place of the recommended trial; -1 when the method recommends its best observation.
+    choices: recommendations of a method that does not simply recommend its best observation.
     """
 
     problem: str
@@ -55,71 +63,61 @@ class Run:
     latencies: tuple[float, ...]
     drops: tuple[float, ...]
     truths: tuple[float, ...]
-    chosen: int
+    choices: tuple[Choice, ...]
     seconds_per_trial: float
     limit_points: float
     near_optimum: float
     reached: float = math.nan
 
     def best(self, count: int) -> float:
-        """Lowest latency among the first ``count`` trials observed within the limit; 1 when there is none."""
-        pairs = zip(self.latencies[:count], self.drops[:count], strict=True)
-        return min((latency for latency, drop in pairs if drop <= self.limit_points), default=1.0)
+        """Lowest latency among the first ``count`` trials observed within the limit; 1, the dense network, when there is none below."""
+        return self._fastest(self.drops, count)[0]
 
-    @property
-    def recommended(self) -> int:
-        """Place of the trial that the method recommends; -1 for the dense network, when nothing was within the limit."""
-        if self.chosen >= 0:
-            return self.chosen
-        within = [(latency, place) for place, latency in enumerate(self.latencies) if self.drops[place] <= self.limit_points]
-        return min(within, default=(1.0, -1))[1]
+    def truly_best(self, count: int) -> float:
+        """Lowest latency among the first ``count`` trials truly within the limit; 1 when there is none below."""
+        return self._fastest(self.truths, count)[0]
 
-    @property
-    def chosen_latency(self) -> float:
-        """Latency ratio of the recommendation."""
-        return self.latencies[self.recommended] if self.recommended >= 0 else 1.0
+    def place(self, count: int) -> int:
+        """Place of the trial recommended after ``count`` trials; -1 for the dense network, when none seems within the limit."""
+        for choice in self.choices:
+            if choice.trials == count:
+                return choice.place
+        return self._fastest(self.drops, count)[1]
 
-    @property
-    def chosen_truth(self) -> float:
-        """Noise-free drop of the recommendation, in points."""
-        return self.truths[self.recommended] if self.recommended >= 0 else 0.0
+    def chosen_latency(self, count: int) -> float:
+        """Latency ratio of the recommendation after ``count`` trials."""
+        place = self.place(count)
+        return self.latencies[place] if place >= 0 else 1.0
+
+    def chosen_truth(self, count: int) -> float:
+        """Noise-free drop of the recommendation after ``count`` trials, in points."""
+        place = self.place(count)
+        return self.truths[place] if place >= 0 else 0.0
 
     def hypervolume(self, count: int) -> float:
         """Share of the area between (1, 8 points) and (0, 0) that the first ``count`` trials dominate, by observation."""
-        points = sorted((lat, max(drop, 0.0)) for lat, drop in zip(self.latencies[:count], self.drops[:count], strict=True))
-        area, lowest = 0.0, WORST_DROP_POINTS
-        for latency, drop in points:
-            if latency < 1.0 and drop < lowest:
-                area += (1.0 - latency) * (lowest - drop)
-                lowest = drop
-        return area / WORST_DROP_POINTS
+        return dominated(self.latencies[:count], self.drops[:count])
+
+    def true_hypervolume(self, count: int) -> float:
+        """The same by noise-free drops."""
+        return dominated(self.latencies[:count], self.truths[:count])
+
+    def _fastest(self, drops: Sequence[float], count: int) -> tuple[float, int]:
+        within = [(latency, place) for place, latency in enumerate(self.latencies[:count]) if drops[place] <= self.limit_points]
+        return min([*within, (1.0, -1)])  # the dense network is always there
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """A method's means over its runs on one problem.
-
-    best, best_spread: mean and standard deviation of the lowest observed latency at each count of trials. hypervolume: at
-    each count. chosen_ratio: recommended latency / near-optimum; reached_ratio: / what evolution strategies reached. within: share
-    of runs whose recommendation truly keeps the limit. chosen_truth: its mean noise-free drop, in points.
-    """
-
-    problem: str
-    method: str
-    runs: int
-    counts: tuple[int, ...]
-    best: tuple[float, ...]
-    best_spread: tuple[float, ...]
-    hypervolume: tuple[float, ...]
-    chosen_latency: float
-    chosen_ratio: float
-    reached_ratio: float
-    chosen_truth: float
-    within: float
-    seconds_per_trial: float
+def dominated(latencies: Sequence[float], drops: Sequence[float]) -> float:
+    """Share of the area between (1, ``WORST_DROP_POINTS``) and (0, 0) that points of latency and drop dominate."""
+    area, lowest = 0.0, WORST_DROP_POINTS
+    for latency, drop in sorted((latency, max(drop, 0.0)) for latency, drop in zip(latencies, drops, strict=True)):
+        if latency < 1.0 and drop < lowest:
+            area += (1.0 - latency) * (lowest - drop)
+            lowest = drop
+    return area / WORST_DROP_POINTS
 
 
-def run_of(arena: Arena, method: str, seed: int, trials: Sequence[Trial], chosen: int, seconds: float) -> Run:
+def run_of(arena: Arena, method: str, seed: int, trials: Sequence[Trial], choices: Sequence[Choice], seconds: float) -> Run:
     """A run from a method's trials."""
     widths = np.asarray([[group.channels for group in arena.space.architecture.groups]], dtype=np.int64)
     dense_s = float(arena.latency.seconds(widths)[0])
@@ -133,59 +131,12 @@ def run_of(arena: Arena, method: str, seed: int, trials: Sequence[Trial], chosen
         tuple(trial.latency_s / dense_s for trial in trials),
         tuple(trial.outcome.drop_points for trial in trials),
         tuple(truths),
-        chosen,
+        tuple(choices),
         seconds / max(len(trials), 1),
         arena.goal.drop_limit,
         arena.near_optimum,
         arena.reached,
     )
-
-
-def scores(runs: Iterable[Run], counts: Sequence[int]) -> tuple[Score, ...]:
-    """Means per problem and method, the best method first within each problem."""
-    grouped: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        grouped.setdefault((run.problem, run.method), []).append(run)
-    found = []
-    for (problem, method), members in grouped.items():
-        best = np.asarray([[run.best(count) for count in counts] for run in members])
-        volume = np.asarray([[run.hypervolume(count) for count in counts] for run in members])
-        found.append(
-            Score(
-                problem,
-                method,
-                len(members),
-                tuple(counts),
-                tuple(best.mean(axis=0).tolist()),
-                tuple(best.std(axis=0).tolist()),
-                tuple(volume.mean(axis=0).tolist()),
-                float(np.mean([run.chosen_latency for run in members])),
-                float(np.mean([run.chosen_latency / run.near_optimum for run in members])),
-                float(np.mean([run.chosen_latency / run.reached for run in members])),
-                float(np.mean([run.chosen_truth for run in members])),
-                float(np.mean([run.chosen_truth <= run.limit_points for run in members])),
-                float(np.mean([run.seconds_per_trial for run in members])),
-            )
-        )
-    return tuple(sorted(found, key=lambda score: (score.problem, score.best[-1])))
-
-
-def markdown(found: Sequence[Score]) -> str:
-    """The scores as a table; an empty one says so."""
-    if not found:
-        return "no method has run yet\n"
-    counts = found[0].counts
-    heads = ["problem", "method", "runs", *(f"latency@{count}" for count in counts), *(f"HV@{count}" for count in counts)]
-    heads += ["chosen", "x near-optimum", "x strategies", "true drop", "truly within", "s/trial"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "--|" * len(heads)]
-    for score in found:
-        cells = [score.problem, score.method, str(score.runs)]
-        cells += [f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(score.best, score.best_spread, strict=True)]
-        cells += [f"{volume:.3f}" for volume in score.hypervolume]
-        cells += [f"{score.chosen_latency:.3f}", f"{score.chosen_ratio:.2f}", f"{score.reached_ratio:.2f}", f"{score.chosen_truth:.2f}"]
-        cells += [f"{score.within:.0%}", f"{score.seconds_per_trial:.3f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def read(path: Path) -> tuple[Run, ...]:
@@ -199,7 +150,8 @@ def read(path: Path) -> tuple[Run, ...]:
             fields = json.loads(line)
             sequences = {name: tuple(math.nan if one is None else one for one in fields[name]) for name in ("latencies", "drops", "truths")}
             marks = {name: math.nan if fields.get(name) is None else fields[name] for name in ("near_optimum", "reached")}
-            found.append(Run(**{**fields, **sequences, **marks}))
+            choices = tuple(Choice(**choice) for choice in fields["choices"])
+            found.append(Run(**{**fields, **sequences, **marks, "choices": choices}))
         except (ValueError, TypeError, KeyError) as error:
             if number < len(lines):
                 raise CampaignError(f"line {number} of {path} is no stored run ({error}); delete that line") from error

@@ -23,13 +23,13 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     panels = np.atleast_1d(figure.subplots(1, len(problems), sharey=True))
     for panel, problem in zip(panels, problems, strict=True):
         here = [run for run in runs if run.problem == problem]
-        for method in sorted({run.method for run in here}, key=lambda name: (name != OURS, name)):
+        for method in sorted({run.method for run in here}, key=lambda name: (not name.startswith(OURS), name)):
             members = [run for run in here if run.method == method]
             longest = max(len(run.latencies) for run in members)
             best = np.asarray([[run.best(count) for count in range(1, longest + 1)] for run in members])
             mean, spread = best.mean(axis=0), best.std(axis=0)
             places = np.arange(1, longest + 1)
-            width = 2.2 if method == OURS else 1.2
+            width = 2.2 if method.startswith(OURS) else 1.2
             (line,) = panel.step(places, mean, where="post", label=f"{method} ({len(members)} runs)", linewidth=width)
             panel.fill_between(places, mean - spread, mean + spread, step="post", alpha=0.12, color=line.get_color())
         panel.set(title=f"{problem} (SIMULATED)", xlabel="trials", ylim=(0, 1.05))
