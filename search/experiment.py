@@ -6,6 +6,7 @@ The hypothesis: an optimiser can choose compression parameters and improve infer
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from search.display import Display
 from search.measurements import Bench, run_bench
 
 BASELINES = "baselines"
+MOST_WORKERS = 4  # a process holds a copy of the images
 OTHER_PRECISION = "bf16"  # half the bytes: where published schedules were seen to be slower than dense
+OTHER_FILE = f"proof-{OTHER_PRECISION}.json"
 COMPILING_DEVICE = "ncs2"
 
 
@@ -60,9 +63,10 @@ QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=
 
 @dataclass(frozen=True)
 class Plan:
-    """What the experiment is run on. reports: where campaigns, baselines and the page lie."""
+    """What the experiment is run on. studies: to do now; known: all that the page may tell of. reports: where all of it lies."""
 
     studies: tuple[Study, ...]
+    known: tuple[Study, ...]
     dataset: str
     data: Path | None
     device: str
@@ -78,30 +82,51 @@ class Plan:
 def plan(networks: Sequence[str] | None, dataset: str, data: Path | None, device: str, reports: Path | None, quick: bool = False) -> Plan:
     """What to do; UnknownName for a network without a study, or a device that is not in the table."""
     spec.find(device)
-    known = {study.network: study for study in (QUICK if quick else STUDIES)}
+    studies = QUICK if quick else STUDIES
+    known = {study.network: study for study in studies}
     for name in networks or ():
         if name not in known:
             raise UnknownName("study", name, known)
     chosen = tuple(known[name] for name in networks or known)
     if quick:
-        return Plan(chosen, "digits", None, device, "f32", reports or Path("reports/quick"))
-    return Plan(chosen, dataset, data, device, "f32", reports or Path("reports"))
+        return Plan(chosen, studies, "digits", None, device, "f32", reports or Path("reports/quick"))
+    return Plan(chosen, studies, dataset, data, device, "f32", reports or Path("reports"))
 
 
 def run(plan: Plan, display: Display) -> Path:
-    """Do whatever of the plan is not done yet, and write the page; returns its path. Raises the harness's errors."""
+    """Do whatever of the plan is not done yet, and write the page after every study; returns its path. Raises the harness's errors.
+
+    The page tells of every finished study, also of those that an earlier run did, and names those that are missing.
+    """
     dataset = datasets.load(plan.dataset, plan.data)
-    told = []
     for study in plan.studies:
         display.say(f"study: {study.network} on {plan.dataset}, {plan.device}")
         baselines = _baselines(plan, study, dataset, display)
         if study.trials:
             _campaign(plan, _request(plan, study, baselines[0].weights, rival=True), display)
         folder = _campaign(plan, _request(plan, study, baselines[0].weights), display)
-        other = _measured_in(plan, folder, OTHER_PRECISION, display)
-        notes = _compile(plan, folder, display)
-        told.append(experiment_page.Studied(summary.load(folder), baselines, summary.load(folder, other), notes))
-    return experiment_page.write(plan.reports, told)
+        _measure_in_other(plan, folder, display)
+        _compile(plan, folder, display)
+        write_page(plan, dataset)
+    return plan.reports / experiment_page.PAGE
+
+
+def write_page(plan: Plan, dataset: Dataset) -> Path:
+    """The page about all of the plan's kind of studies that are finished on disk."""
+    told, missing = [], []
+    for study in plan.known:
+        folder = plan.reports / "campaigns" / plan.campaign(study)
+        paths = [
+            stored_baseline.path_of(plan.reports / BASELINES, study.network, plan.dataset, seed) for seed in range(study.baseline_seeds)
+        ]
+        if not _is_finished(folder):
+            missing.append(study.network)
+            continue
+        found = tuple(stored_baseline.read(path, dataset) for path in paths if path.with_suffix(".json").is_file())
+        other = folder / OTHER_FILE
+        in_other = summary.load(folder, other.name) if other.is_file() else None
+        told.append(experiment_page.Studied(summary.load(folder), found, in_other, _notes(folder, other)))
+    return experiment_page.write(plan.reports, told, missing)
 
 
 def _baselines(plan: Plan, study: Study, dataset: Dataset, display: Display) -> tuple[StoredBaseline, ...]:
@@ -135,6 +160,7 @@ def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Re
         max_drop=study.max_drop,
         designs=study.designs,
         rounds=study.rounds,
+        workers=workers(),
         share=False,
         name=plan.campaign(study, rival),
         reports=plan.reports,
@@ -144,15 +170,24 @@ def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Re
     return replace(asked, proof_seeds=study.proof_seeds, rival=plan.campaign(study, rival=True), from_scratch=True)
 
 
+def workers() -> int:
+    """Trials side by side: as many as there are processors, up to four; one thread each trains more images than all on one network."""
+    return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
+
+
 def _campaign(plan: Plan, request: Request, display: Display) -> Path:
     """Run a campaign, go on with it where it was interrupted, or leave it where it is finished."""
     folder = plan.reports / "campaigns" / str(request.name)
     if not (folder / folders.REQUEST).is_file():
         return journey.run(request, display)
-    if (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file():
+    if _is_finished(folder):
         report.write(summary.load(folder))
         return folder
     return journey.resume(str(request.name), plan.reports, display)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()
 
 
 def _bench(plan: Plan, folder: Path, device: str, precision: str) -> Bench:
@@ -160,24 +195,22 @@ def _bench(plan: Plan, folder: Path, device: str, precision: str) -> Bench:
     return Bench(device, request.network, request.dataset, request.data, precision, plan.reports)
 
 
-def _measured_in(plan: Plan, folder: Path, precision: str, display: Display) -> str:
-    """The compared networks once more, interleaved, in another precision; returns the file's name in the folder."""
-    name = f"proof-{precision}.json"
-    if not (folder / name).is_file():
+def _measure_in_other(plan: Plan, folder: Path, display: Display) -> None:
+    """The compared networks once more, interleaved, in another precision."""
+    if not (folder / OTHER_FILE).is_file():
         given = [f"--contender={contender.name}={folder / contender.onnx}" for contender in outcome.read(folder).contenders]
         rounds = folders.read_request(folder).rounds
-        options = [*_bench(plan, folder, plan.device, precision).options(), f"--rounds={rounds}", *given]
-        with display.timed(f"measuring the compared networks in {precision}"):
-            run_bench(("test_verdict.py",), folder / name, options, display.say)
-    return name
+        options = [*_bench(plan, folder, plan.device, OTHER_PRECISION).options(), f"--rounds={rounds}", *given]
+        with display.timed(f"measuring the compared networks in {OTHER_PRECISION}"):
+            run_bench(("test_verdict.py",), folder / OTHER_FILE, options, display.say)
 
 
-def _compile(plan: Plan, folder: Path, display: Display) -> tuple[str, ...]:
-    """What the NCS2's compiler makes of every compared network; why not, in one line, where it is not installed."""
+def _compile(plan: Plan, folder: Path, display: Display) -> None:
+    """What the NCS2's compiler makes of every compared network; where it is not installed, why not, in one line."""
     try:
         spec.find(COMPILING_DEVICE)
         for contender in outcome.read(folder).contenders:
-            path = folder / "compiled" / f"{contender.name}.json"
+            path = compiled_path(folder, contender.name)
             if path.is_file():
                 continue
             config = path.with_suffix(".config.json")
@@ -186,5 +219,16 @@ def _compile(plan: Plan, folder: Path, display: Display) -> tuple[str, ...]:
             options = [*_bench(plan, folder, COMPILING_DEVICE, "f16").options(), "--compile-only", f"--config={config}"]
             run_bench(("test_compiled.py::test_compiled_schedule_and_cost",), path, options, display.say)
     except HarnessError as error:
-        return (f"Not compiled for the {COMPILING_DEVICE}: {str(error).splitlines()[-1]}",)
-    return ()
+        display.say(f"not compiled for the {COMPILING_DEVICE}: {str(error).splitlines()[-1]}")
+
+
+def compiled_path(folder: Path, contender: str) -> Path:
+    """Where a contender's compilation lies in a campaign's folder."""
+    return folder / "compiled" / f"{contender}.json"
+
+
+def _notes(folder: Path, other: Path) -> tuple[str, ...]:
+    """What a finished study still lacks."""
+    lacking = [one.name for one in outcome.read(folder).contenders if not compiled_path(folder, one.name).is_file()]
+    notes = [f"Not compiled for the {COMPILING_DEVICE}: {', '.join(lacking)}."] if lacking else []
+    return (*notes, *([] if other.is_file() else [f"Not measured in {OTHER_PRECISION}."]))

@@ -42,15 +42,19 @@ class _Shown:
     notes: tuple[str, ...]
 
 
-def write(reports: Path, studied: Sequence[Studied]) -> Path:
-    """Write the page, whole; ``learnt.md`` beside it, where there is one, is its part that a person wrote. Returns its path."""
+def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()) -> Path:
+    """Write the page, whole; ``learnt.md`` beside it, where there is one, is its part that a person wrote.
+
+    missing: networks whose studies are not finished. Returns the page's path.
+    """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["cell"] = markdown_cell
     learnt = reports / LEARNT
     judged = [experiment_targets.targets(study.summary, study.in_bf16) for study in studied]
     text = environment.get_template("experiment.md.j2").render(
         answer=answer([study.summary for study in studied]),
-        seeds=max(len(study.summary.optimised.contender.repeats) for study in studied),
+        seeds=max((len(study.summary.optimised.contender.repeats) for study in studied), default=0),
+        missing=missing,
         studies=[_shown(study, found) for study, found in zip(studied, judged, strict=True)],
         learnt=learnt.read_text(encoding="utf-8") if learnt.is_file() else "",
         threats=[f"{study.summary.outcome.network}: {sentence}" for study in studied for sentence in threats(study.summary)],
@@ -70,7 +74,7 @@ def answer(summaries: Sequence[Summary]) -> str:
         )
     if failed:
         parts.append(f"it did not hold for {', '.join(failed)}")
-    told = "; ".join(parts)
+    told = "; ".join(parts) or "no study is finished yet"
     return f"{simulated}{told[0].upper()}{told[1:]}."
 
 

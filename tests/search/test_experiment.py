@@ -98,6 +98,23 @@ def test_a_plan_knows_its_studies(tmp_path: Path) -> None:
         experiment.plan(["resnet99"], "fashion-mnist", None, "cpu", tmp_path)
 
 
+def test_the_page_tells_of_what_is_finished_and_names_what_is_not(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    plan = experiment.plan(["resnet56"], "digits", None, "cpu", tmp_path)
+    (finished,) = [study for study in plan.known if study.network == "resnet20"]
+    shutil.copytree(folder, tmp_path / "campaigns" / plan.campaign(finished))
+    page = experiment.write_page(plan, dataset).read_text()
+    assert "## resnet20 on" in page
+    assert "Not finished: resnet56, mobilenetv2 (`python -m search experiment --network=resnet56`)" in page
+    assert "Not compiled for the ncs2: dense" in page
+    assert "Not measured in bf16." in page
+
+
+def test_the_page_of_an_experiment_that_has_just_begun_claims_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    page = experiment.write_page(experiment.plan(None, "digits", None, "cpu", tmp_path), dataset).read_text()
+    assert "**No study is finished yet.**" in page
+    assert "Not finished: resnet20, resnet56, mobilenetv2" in page
+
+
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
     def split(count: int) -> Split:
