@@ -125,7 +125,8 @@ class TrialProcess:
         with self._starting:
             if self._closed:
                 raise _Died
-            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            # in a group of its own: Ctrl-C at the terminal is for the campaign, which then ends its children
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0)
             return self._child
 
     def _receive(self, child: subprocess.Popen[bytes], deadline: float) -> Any:
@@ -182,9 +183,10 @@ def serve() -> None:
         _send(answers, _Ready(f"{type(error).__name__}: {error}"))
         return
     _send(answers, _Ready())
-    while True:
-        request: TrialRequest = pickle.loads(inbox.get())
-        _send(answers, attempt(evaluate, request, lambda phase, share: _send(answers, _Progress(phase, share))))
+    with suppress(_Died):  # the parent is gone, and has no use for an answer
+        while True:
+            request: TrialRequest = pickle.loads(inbox.get())
+            _send(answers, attempt(evaluate, request, lambda phase, share: _send(answers, _Progress(phase, share))))
 
 
 def _read_requests(pipe: IO[bytes], inbox: SimpleQueue[bytes]) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -114,6 +115,31 @@ def test_a_process_that_dies_once_costs_one_retry(vgg: SyntheticProblem, tmp_pat
     assert process.run(request(vgg, 7), lambda phase, share: None).ok
     process.close()
     assert len(attempts(tmp_path)) == 2
+
+
+def test_an_interrupt_at_the_terminal_is_for_the_campaign_alone(
+    vgg: SyntheticProblem, tmp_path: Path, odd: Callable[..., Evaluate]
+) -> None:
+    process = TrialProcess(pickled(odd()))
+    process.run(request(vgg, 1), lambda phase, share: None)
+    assert os.getpgid(attempts(tmp_path)[0][1]) != os.getpgid(0)
+    process.close()
+
+
+def test_closing_ends_a_trial_in_its_middle_and_starts_no_other(
+    vgg: SyntheticProblem, tmp_path: Path, odd: Callable[..., Evaluate]
+) -> None:
+    process = TrialProcess(pickled(odd("hang")))
+    told: list[TrialOutcome] = []
+    running = threading.Thread(target=lambda: told.append(process.run(request(vgg, 1), lambda phase, share: None)))
+    running.start()
+    while not (tmp_path / "log").exists():
+        time.sleep(0.02)
+    process.close()
+    running.join()
+    assert [outcome.reason for outcome in told] == ["stopped"]
+    assert process.run(request(vgg, 2), lambda phase, share: None).reason == "stopped"
+    assert len(attempts(tmp_path)) == 1
 
 
 def test_an_exit_code_is_told(vgg: SyntheticProblem, odd: Callable[..., Evaluate]) -> None:
