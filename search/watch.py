@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from search.display import Bar, Display
 from search.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
-from search.trial import REPEAT, Trial
+from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Trial
+
+
+@dataclass
+class _Running:
+    """A trial on its way: the phase it is in, and the share of its fine-tuning that is done."""
+
+    purpose: str
+    phase: str = "waiting"
+    tuned: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """Why and where."""
+        return f"{_WHY.get(self.purpose, '')}{self.phase}"
+
+
+_WHY = {REPEAT: "again, ", PROMOTE: "at full length, ", SCREEN: "screen, "}
 
 
 @dataclass
 class Watch:
-    """An observer of one campaign."""
+    """An observer of one campaign, with one bar for all of its workers."""
 
     display: Display
     bar: Bar
     dense_s: float = 0.0
     searched: int = 0
-    repeating: bool = False
+    running: dict[int, _Running] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         """Draw one event."""
@@ -31,21 +48,28 @@ class Watch:
                     + (f"; {event.replayed} trials taken from the journal" if event.replayed else "")
                 )
             case TrialStarted():
-                self.repeating = event.request.purpose == REPEAT
+                self.running[event.request.number] = _Running(event.request.purpose)
+                self._draw()
             case TrialProgress():
-                if self.repeating:
-                    self.bar.at(self.searched, note=f"repeating the best: {event.phase}")
-                else:
-                    self.bar.at(self.searched + event.share if event.phase == "tune" else self.searched, note=event.phase)
+                if (running := self.running.get(event.number)) is not None:
+                    running.phase, running.tuned = event.phase, event.share if event.phase == "tune" else running.tuned
+                    self._draw()
             case TrialFinished():
                 self.searched = event.searched
-                self.bar.at(event.searched)
+                self.running.pop(event.trial.number, None)
+                self._draw()
             case Improved():
                 self.display.say(f"  {self._told(event.trial)}")
             case Note():
                 self.display.say(f"  {event.text}")
             case Ended():
                 self.display.say(f"search ended: {event.reason}")
+
+    def _draw(self) -> None:
+        """Half a trial on each of two workers is one trial's worth of the bar."""
+        begun = sum(one.tuned for one in self.running.values() if one.purpose in (SEED, MODEL))
+        note = " · ".join(f"trial {number} {one.words}" for number, one in sorted(self.running.items()))
+        self.bar.at(self.searched + begun, note=note)
 
     def _told(self, trial: Trial) -> str:
         outcome = trial.outcome
