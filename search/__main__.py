@@ -1,4 +1,4 @@
-"""``python -m search``: run, resume, show or report a campaign."""
+"""``python -m search``: run, resume, show, report or export a campaign."""
 
 from __future__ import annotations
 
@@ -78,6 +78,11 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         from search import explain_run
 
         explain_run.run(request, display)
+        return 0
+    if verb == "export":
+        from search import export_run
+
+        display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
         return 0
     if verb in ("run", "fork"):
         folder = journey.run(request, display, getattr(arguments, "old", None))

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from search.goals import Goal
 
-VERBS = ("run", "resume", "show", "report", "fork", "explain", "compare", "experiment")
+VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "compare", "experiment")
 EXPLAINED = (
     "device",
     "network",
@@ -176,10 +176,13 @@ def parser() -> argparse.ArgumentParser:
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),
         ("report", "write a finished campaign's report.html and report.md again"),
+        ("export", "write a campaign's trials as an Optuna study, for optuna-dashboard"),
     ):
         after = verbs.add_parser(verb, help=text)
         after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
+        if verb == "export":
+            after.add_argument("--file", type=Path, help="where the study is written (default: optuna.db in the campaign's folder)")
     return top
 
 

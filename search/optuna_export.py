@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
-from search.result import CampaignResult
 from search.space import SearchSpace
+from search.trial import Trial
 
 
-def export(result: CampaignResult, space: SearchSpace, path: Path) -> int:
-    """Write the finished trials of a campaign into a new SQLite file; returns how many.
-
-    Values are latency in seconds and drop in points; widths and recipe are the parameters. UsageError without the package optuna,
-    CampaignError when the file exists: Optuna would mix the studies.
-    """
-    optuna = imported()
+def refuse(path: Path) -> None:
+    """UsageError without the package optuna, CampaignError when the file exists: Optuna would mix the studies."""
+    imported()
     if path.exists():
         raise CampaignError(f"{path} exists; choose another file, or delete it first")
+
+
+def export(name: str, trials: Sequence[Trial], space: SearchSpace, path: Path) -> int:
+    """Write the successful trials of a campaign into a new SQLite file; returns how many.
+
+    Values are latency in seconds and drop in points; widths and recipe are the parameters. Raises what ``refuse`` raises.
+    """
+    refuse(path)
+    optuna = imported()
     path.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=result.settings.name, directions=["minimize", "minimize"])
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, directions=["minimize", "minimize"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(["latency_s", "drop_points"])
     ranges = _distributions(optuna, space)
-    usable = [one for one in result.trials if one.outcome.ok and space.covers(one.request.config, one.request.recipe)]
+    usable = [one for one in trials if one.outcome.ok and space.covers(one.request.config, one.request.recipe)]
     for trial in usable:
         recipe = trial.request.recipe
         parameters = {name: trial.request.config.kept(name) for name in space.names}

@@ -17,15 +17,15 @@ def test_every_trial_is_in_the_study(vgg: SyntheticProblem, tmp_path: Path) -> N
     settings = CampaignSettings("c", trials=4, seeds=4, budget_epochs=27.0, goal=Goal(1.0), finalists=0)
     result = campaign.run(settings, vgg.space(), vgg, SyntheticEvaluate("vgg", 0), tmp_path / "c")
     path = tmp_path / "study.db"
-    assert optuna_export.export(result, vgg.space(), path) == 4
+    assert optuna_export.export("c", result.trials, vgg.space(), path) == 4
     study = optuna.load_study(study_name="c", storage=f"sqlite:///{path}")
     assert [trial.values for trial in study.trials] == [[t.latency_s, t.outcome.drop_points] for t in result.trials]
     assert study.trials[0].params["g00"] == 64
     with pytest.raises(CampaignError, match="exists; choose another file"):
-        optuna_export.export(result, vgg.space(), path)
+        optuna_export.export("c", result.trials, vgg.space(), path)
 
 
 def test_without_optuna_the_package_is_named(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UsageError, match=r"espalier\[compare\]"):
-        optuna_export.export(None, vgg.space(), tmp_path / "study.db")  # type: ignore[arg-type]
+        optuna_export.export("c", (), vgg.space(), tmp_path / "study.db")

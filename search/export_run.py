@@ -1,0 +1,32 @@
+"""``python -m search export``: a campaign's trials from its folder alone, as an Optuna study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.networks import datasets
+from search import folder as folders
+from search import journal, journey, measurements, optuna_export, sharing
+from search.display import Display
+from search.outcome import MEASUREMENTS
+
+
+def run(name: str, reports: Path, target: Path | None, display: Display) -> Path:
+    """Write the study of a campaign, finished or not; returns its file.
+
+    target: a file that does not exist yet; by default ``optuna.db`` in the campaign's folder.
+    """
+    folder = folders.existing(name, reports)
+    path = folder / "optuna.db" if target is None else target
+    optuna_export.refuse(path)
+    request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
+    dataset = datasets.load(request.dataset, request.data)
+    subject = journey.dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
+    space, _ = journey.space_of(request, subject.network, stored, dataset.name)
+    space = space.including(sharing.configurations(contents.imported))
+    with display.timed("exporting the trials"):
+        count = optuna_export.export(name, contents.finished, space, path)
+    display.say(f"{count} trials; look at them with: optuna-dashboard sqlite:///{path}")
+    return path
