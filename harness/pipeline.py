@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from harness.devices.measure import Subject
 from harness.networks import datasets, export, groups, zoo
-from harness.pruning import criteria, surgery
+from harness.pruning import criteria, reconstruction, surgery
+from harness.pruning.reconstruction import Moments
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -22,6 +23,7 @@ from harness.training.checkpoint import Checkpoint
 from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
 
+RECONSTRUCTION_IMAGES = 256  # 8,000 positions at least for the 576 features of a 3 x 3 convolution on 64 channels
 CALIBRATION_IMAGES = 512  # enough for stable activation statistics, under a second on two cores
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
@@ -31,8 +33,8 @@ Progress = Callable[[int, int], None]  # steps done, steps in all
 class Network:
     """A dense network, evaluated but never changed, with its architecture.
 
-    scores, guidance: the channels' scores by criterion, and the network's answers to training images, filled as they are asked
-    for: pruning always starts from the dense network, and it is the teacher, so each is computed once.
+    scores, guidance, moments: the channels' scores by criterion, the network's answers to training images, and what its layers see,
+    filled as they are asked for: pruning always starts from the dense network, and it is the teacher, so each is computed once.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Network:
     architecture: Architecture
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
+    _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
 
     @classmethod
     def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:
@@ -67,6 +70,19 @@ class Network:
             images, labels = dataset.train.images[:CALIBRATION_IMAGES], dataset.train.labels[:CALIBRATION_IMAGES]
             self._scores[key] = criteria.scores(criterion, self.model, self.architecture, images, labels, seed)
         return self._scores[key]
+
+    def moments(self, dataset: datasets.Dataset) -> Moments:
+        """Second moments of what every layer sees of the first training images."""
+        if dataset.digest not in self._moments:
+            images = dataset.train.images[:RECONSTRUCTION_IMAGES]
+            self._moments[dataset.digest] = reconstruction.moments(self.model, self.architecture, images)
+        return self._moments[dataset.digest]
+
+    def prepare(self, dataset: datasets.Dataset, recipe: Recipe) -> None:
+        """Compute now what every tuning by this recipe needs, before processes that do the same are started."""
+        self.guidance(dataset, recipe)
+        if recipe.reconstruct:
+            self.moments(dataset)
 
     def guidance(self, dataset: datasets.Dataset, recipe: Recipe) -> Guidance | None:
         """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
@@ -106,7 +122,10 @@ def compress(
     configuration that does not fit, TrainingError when training diverges.
     """
     started = time.perf_counter()
-    pruned = surgery.prune(network.model, network.architecture, config, network.scores(criterion, dataset, recipe.seed))
+    kept = surgery.chosen(network.architecture, config, network.scores(criterion, dataset, recipe.seed))
+    pruned = surgery.remove(network.model, network.architecture, kept)
+    if recipe.reconstruct:
+        reconstruction.reconstruct(pruned, network.model, network.architecture, kept, network.moments(dataset))
     pruned_at = time.perf_counter()
     tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
     tuned_at = time.perf_counter()

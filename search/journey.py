@@ -165,7 +165,7 @@ def _search(
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
     settings = _settings(folder, request, subject.dataset)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
-    subject.network.guidance(subject.dataset, base)  # asked once, here, and not by every worker
+    subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker
     kept = folder if request.proof_seeds and request.proof_budget == request.budget else None
     evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense, kept)
     imported: tuple[Trial, ...] = ()

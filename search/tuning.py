@@ -110,7 +110,7 @@ class _Tuning:
 
 
 def _in_processes(tuning: _Tuning, count: int, progress: Progress) -> None:
-    tuning.network.guidance(tuning.dataset, tuning.jobs[0].recipe)  # asked here once, and not by every process
+    tuning.network.prepare(tuning.dataset, tuning.jobs[0].recipe)  # once, here, and not by every process
     names = [job.name for job in tuning.jobs]
     pool = Processes(tuning, min(count, len(names)), math.inf, lambda number, _, share: progress(names[number], round(1000 * share), 1000))
     try:

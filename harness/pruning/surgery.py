@@ -130,6 +130,11 @@ def _removed(model: nn.Module, architecture: Architecture, groups: tuple[Coupled
     return thinned
 
 
+def lost(model: nn.Module, architecture: Architecture, kept: Kept) -> dict[tuple[str, str], list[int]]:
+    """What every module loses on its sides "in" and "out" when ``kept`` stays, in the dense numbering."""
+    return _dropped(coupling_of(model, architecture.input_shape).groups, kept)
+
+
 def _dropped(groups: tuple[CoupledChannels, ...], kept: Kept) -> dict[tuple[str, str], list[int]]:
     """Indices to remove per module and side, of all groups together, in the dense numbering."""
     dropped: dict[tuple[str, str], list[int]] = {}

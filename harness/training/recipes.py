@@ -2,7 +2,7 @@
 
 [He2016] sec. 4.2: momentum 0.9, weight decay 1e-4 for these networks. [Smith2019] L. N. Smith, N. Topin: Super-Convergence, SPIE 2019
 (one-cycle). [Szegedy2016] sec. 7: label smoothing. [Hinton2015] distillation. [Tan2021] M. Tan, Q. Le: EfficientNetV2, ICML 2021,
-sec. 4: small images first.
+sec. 4: small images first. [He2017] Y. He, X. Zhang, J. Sun: Channel Pruning, ICCV 2017, sec. 3.1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Recipe:
     the peak; it is reached after ``warm_up_ratio`` of the steps and falls to zero along a cosine. distillation: weight
     of the teacher's softened answers against the labels, 0 to 1. crop_margin: random shifts of up to so many pixels;
     flip: random mirroring, where the dataset allows it. small_ratio: share of the steps, at the beginning, on images scaled down
-    (``finetune.SMALL_SCALE``), which cost a fraction ([Tan2021]_). calibration_images: how many training images the batch norm
+    (``finetune.SMALL_SCALE``), which cost a fraction ([Tan2021]_). reconstruct: before anything else, solve the layers behind removed
+    channels anew ([He2017]_, ``harness.pruning.reconstruction``). calibration_images: how many training images the batch norm
     statistics are taken from at the end. max_images: train on a fixed subset of so many images (0: all).
     """
 
@@ -39,6 +40,7 @@ class Recipe:
     crop_margin: int = 0
     flip: bool = False
     small_ratio: float = 0.0
+    reconstruct: bool = False
     calibration_images: int = 2000
     max_images: int = 0
     precision: str = "auto"
@@ -105,5 +107,8 @@ def tuning_recipe(dataset: str, epochs: float, seed: int = 0) -> Recipe:
     """
     dense = dense_recipe(dataset)
     if dataset == "digits":
-        return replace(dense, epochs=epochs, batch_size=32, warm_up_ratio=0.1, seed=seed)
-    return replace(dense, epochs=epochs, learning_rate=dense.learning_rate / 4, warm_up_ratio=0.1, distillation=0.5, seed=seed)
+        return replace(dense, epochs=epochs, batch_size=32, warm_up_ratio=0.1, reconstruct=True, seed=seed)
+    rate = dense.learning_rate / 4
+    return replace(
+        dense, epochs=epochs, learning_rate=rate, batch_size=64, warm_up_ratio=0.1, distillation=0.5, reconstruct=True, seed=seed
+    )
