@@ -156,9 +156,8 @@ class DaskPool:
         self._client.subscribe_topic(self._campaign, self._advanced)
         if not self._room:
             self._client.close()
-            raise CampaignError(
-                f"no worker of {address} offers {_told(self._resources)}; start one with: dask worker {address} --resources ..."
-            )
+            needed = f' --resources "{_told(self._resources)}"' if self._resources else ""
+            raise CampaignError(f"no worker of {address} offers {_told(self._resources)}; start one with: dask worker {address}{needed}")
 
     @property
     def slots(self) -> int:
