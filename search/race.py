@@ -78,9 +78,9 @@ class Run:
         return self._fastest(self.truths, count)[0]
 
     def place(self, count: int) -> int:
-        """Place of the trial recommended after ``count`` trials; -1 for the dense network, when none seems within the limit."""
+        """Place of the trial recommended after ``count`` trials, or all there are; -1 for the dense network, when none seems good."""
         for choice in self.choices:
-            if choice.trials == count:
+            if choice.trials == min(count, len(self.latencies)):
                 return choice.place
         return self._fastest(self.drops, count)[1]
 

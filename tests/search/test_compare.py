@@ -37,6 +37,7 @@ def test_a_choice_counts_after_its_own_number_of_trials_only() -> None:
     chosen = replace(RUN, choices=(Choice(2, 0), Choice(4, 2), Choice(3, -1)))
     assert [chosen.chosen_latency(count) for count in (1, 2, 3, 4)] == [0.9, 0.9, 1.0, 0.4]
     assert [chosen.chosen_truth(count) for count in (2, 3, 4)] == [0.1, 0.0, 0.7]
+    assert chosen.chosen_latency(100) == 0.4  # a campaign that ended early recommends its last choice
 
 
 def test_hypervolume_is_the_dominated_share() -> None:
