@@ -70,6 +70,9 @@ def run(
         journal.close()
 
 
+_WORDS = {"architecture": "network", "accuracy": "dense weights or data", "epochs": "length of trials"}  # of a header's fields
+
+
 def _opened(directory: Path, header: Header, resume: bool) -> tuple[Journal, Contents]:
     if not resume:
         return Journal.create(directory, header), Contents(header)
@@ -77,10 +80,10 @@ def _opened(directory: Path, header: Header, resume: bool) -> tuple[Journal, Con
     differing = before.header.differences(header)
     if differing:
         journal.close()
-        values = [(name, getattr(before.header, name) or "none", getattr(header, name) or "none") for name in differing]
+        values = [(_WORDS.get(name, name), getattr(before.header, name) or "none", getattr(header, name) or "none") for name in differing]
         told = ", ".join(f"{name} ({theirs} in the journal, {ours} now)" for name, theirs, ours in values)
         raise CampaignError(
-            f"the campaign in {directory} was made with another {told}; put back what it was made with, "
+            f"the campaign in {directory} does not fit what it is resumed with: {told}; put back what it was made with, "
             f"or start a new one from its trials with: python -m search fork {directory.name}"
         )
     return journal, before

@@ -123,9 +123,9 @@ def test_more_trials_are_added_by_resuming_with_more(vgg: SyntheticProblem, tmp_
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"measurements": "new"}, r"another measurements \(old in the journal, new now\)"),
-        ({"accuracy": "new"}, "another accuracy"),
-        ({"goal": Goal(2.0)}, "another goal"),
+        ({"measurements": "new"}, r"with: measurements \(old in the journal, new now\); put back"),
+        ({"accuracy": "new"}, "with: dense weights or data"),
+        ({"goal": Goal(2.0)}, "with: goal"),
     ],
 )
 def test_a_campaign_about_something_else_is_refused(vgg: SyntheticProblem, tmp_path: Path, changes: dict[str, str], says: str) -> None:
@@ -141,7 +141,7 @@ def test_a_campaign_about_something_else_is_refused(vgg: SyntheticProblem, tmp_p
 def test_another_space_is_refused(vgg: SyntheticProblem, tmp_path: Path) -> None:
     settings = replace(SETTINGS, trials=1, finalists=0)
     run(vgg, tmp_path, settings)
-    with pytest.raises(CampaignError, match="another space"):
+    with pytest.raises(CampaignError, match="with: space"):
         campaign.run(settings, vgg.space("stage"), vgg, EVALUATE, tmp_path, resume=True)
 
 
