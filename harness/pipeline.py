@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from harness.devices.measure import Subject
 from harness.networks import datasets, export, groups, zoo
-from harness.pruning import criteria, reconstruction, surgery
+from harness.pruning import criteria, reconstruction, residuals, surgery
 from harness.pruning.reconstruction import Moments
+from harness.pruning.residuals import Reference
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -33,8 +34,9 @@ Progress = Callable[[int, int], None]  # steps done, steps in all
 class Network:
     """A dense network, evaluated but never changed, with its architecture.
 
-    scores, guidance, moments: the channels' scores by criterion, the network's answers to training images, and what its layers see,
-    filled as they are asked for: pruning always starts from the dense network, and it is the teacher, so each is computed once.
+    scores, guidance, moments, reference: the channels' scores by criterion, the network's answers to training images, what its
+    layers see and what its blocks add up to, filled as they are asked for: pruning always starts from the dense network, and it is
+    the teacher, so each is computed once.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Network:
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
+    _reference: dict[str, Reference] = field(default_factory=dict, repr=False)
 
     @classmethod
     def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:
@@ -78,11 +81,18 @@ class Network:
             self._moments[dataset.digest] = reconstruction.moments(self.model, self.architecture, images)
         return self._moments[dataset.digest]
 
+    def reference(self, dataset: datasets.Dataset) -> Reference:
+        """What the residual blocks make of the first training images."""
+        if dataset.digest not in self._reference:
+            self._reference[dataset.digest] = residuals.reference(self.model, dataset.train.images[:RECONSTRUCTION_IMAGES])
+        return self._reference[dataset.digest]
+
     def prepare(self, dataset: datasets.Dataset, recipe: Recipe) -> None:
         """Compute now what every tuning by this recipe needs, before processes that do the same are started."""
         self.guidance(dataset, recipe)
         if recipe.reconstruct:
             self.moments(dataset)
+            self.reference(dataset)
 
     def guidance(self, dataset: datasets.Dataset, recipe: Recipe) -> Guidance | None:
         """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
@@ -126,6 +136,7 @@ def compress(
     pruned = surgery.remove(network.model, network.architecture, kept)
     if recipe.reconstruct:
         reconstruction.reconstruct(pruned, network.model, network.architecture, kept, network.moments(dataset))
+        residuals.reconstruct(pruned, network.model, network.architecture, kept, network.reference(dataset))
     pruned_at = time.perf_counter()
     tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
     tuned_at = time.perf_counter()

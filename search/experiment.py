@@ -34,7 +34,8 @@ COMPILING_DEVICE = "ncs2"
 class Study:
     """What one network goes through. epochs: of a full trial and, as proof_epochs, of every compared network's fine-tuning.
 
-    short: epochs of the search's own trials, of which the best are promoted to full length; None for full length throughout.
+    short: epochs of the search's own trials, of which the best are promoted to full length; None for full length throughout. Where
+    epochs and proof_epochs are equal, promoted trials enter the comparison as they are.
     baseline_seeds: dense networks trained; the campaign starts from the first. dense_epochs: None for the dataset's recipe.
     dense_small_ratio: share of the dense training on small images.
     """
@@ -54,9 +55,9 @@ class Study:
 
 
 STUDIES = (
-    Study("resnet20", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, baseline_seeds=3),
-    Study("resnet56", trials=100, epochs=2.0, short=0.25, proof_epochs=3.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
-    Study("mobilenetv2", trials=80, epochs=2.0, short=0.25, proof_epochs=3.0, designs=160),
+    Study("resnet20", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, baseline_seeds=3),
+    Study("resnet56", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
+    Study("mobilenetv2", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, designs=160, dense_epochs=12.0, dense_small_ratio=0.6),
 )
 QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
 

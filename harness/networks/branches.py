@@ -8,6 +8,7 @@ is asked, so nothing needs cloning). torchvision's BasicBlock, Bottleneck and In
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -60,3 +61,45 @@ def remove_branch(model: nn.Module, block_name: str) -> None:
     if shortcut is not None:
         shortcut.train(model.training)
         setattr(parent, attribute, shortcut)
+
+
+@dataclass(frozen=True, eq=False)
+class BranchEnd:
+    """The last two modules of a residual branch, whose output is added to the shortcut."""
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
+
+
+def branch_end(block: nn.Module) -> BranchEnd | None:
+    """How ``block``'s residual branch ends; None for anything that is no residual block, or ends otherwise.
+
+    A block of your own takes part by offering ``branch_end() -> BranchEnd`` and ``shortcut(images)``, what it adds to the branch.
+    """
+    offered = getattr(block, "branch_end", None)
+    if callable(offered):
+        end = offered()
+        return end if isinstance(end, BranchEnd) else None
+    home, kind = type(block).__module__, type(block).__name__
+    last: tuple[object, object] = (None, None)
+    if home == "torchvision.models.resnet" and kind == "BasicBlock":
+        last = (block.conv2, block.bn2)
+    elif home == "torchvision.models.resnet" and kind == "Bottleneck":
+        last = (block.conv3, block.bn3)
+    elif without_branch(block) is not None and kind == "InvertedResidual":
+        modules = [module for module in block.modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
+        last = (modules[-2], modules[-1])
+    conv, norm = last
+    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and conv.groups == 1:
+        return BranchEnd(conv, norm)
+    return None
+
+
+def shortcut_of(block: nn.Module, images: Tensor) -> Tensor:
+    """What a block with a ``branch_end`` adds to its branch, for what enters it."""
+    offered = getattr(block, "shortcut", None)
+    if callable(offered) and not isinstance(offered, nn.Module):
+        own: Tensor = offered(images)
+        return own
+    downsample = getattr(block, "downsample", None)
+    return images if downsample is None else downsample(images)

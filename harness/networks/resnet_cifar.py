@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.networks.branches import Shortcut
+from harness.networks.branches import BranchEnd, Shortcut
 
 STAGE_CHANNELS = (16, 32, 64)
 DEPTHS = (20, 32, 44, 56)
@@ -38,8 +38,15 @@ class BasicBlock(nn.Module):
         """``N x in x H x W`` to ``N x out x H/stride x W/stride``."""
         branch = self.relu(self.bn1(self.conv1(images)))
         branch = self.bn2(self.conv2(branch))
-        shortcut = images if self.downsample is None else self.downsample(images)
-        return torch.relu(branch + shortcut)
+        return torch.relu(branch + self.shortcut(images))
+
+    def shortcut(self, images: Tensor) -> Tensor:
+        """What is added to the branch."""
+        return images if self.downsample is None else self.downsample(images)
+
+    def branch_end(self) -> BranchEnd:
+        """The branch's last convolution with its norm."""
+        return BranchEnd(self.conv2, self.bn2)
 
     def without_branch(self) -> nn.Module:
         """What the block becomes when its branch is removed: relu(shortcut(x))."""
