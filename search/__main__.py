@@ -87,7 +87,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb in ("run", "fork"):
         folder = journey.run(request, display, getattr(arguments, "old", None))
     elif verb == "resume":
-        folder = journey.resume(arguments.name, arguments.reports, display)
+        folder = journey.resume(arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments))
     else:
         folder = folders.existing(arguments.name, arguments.reports)
         if verb == "report":

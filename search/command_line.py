@@ -6,7 +6,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -24,6 +24,7 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
+CHANGEABLE = ("trials", "hours", "patience", "workers", "dask", "resources", "trial_timeout")  # of a campaign that is resumed
 MAX_DROP_POINTS = 100.0
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
@@ -181,6 +182,9 @@ def parser() -> argparse.ArgumentParser:
         after = verbs.add_parser(verb, help=text)
         after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
+        if verb == "resume":
+            _add_request(after, CHANGEABLE)
+            after.set_defaults(**dict.fromkeys(CHANGEABLE))  # what is not given stays as it was
         if verb == "export":
             after.add_argument("--file", type=Path, help="where the study is written (default: optuna.db in the campaign's folder)")
     return top
@@ -221,9 +225,19 @@ def parse(words: Sequence[str]) -> Words:
     return parser().parse_args(given)
 
 
+def changed(old: Request, arguments: Words) -> Request:
+    """A resumed campaign's request with what the command line gives anew; UsageError as for ``request``."""
+    given = {name: getattr(arguments, name) for name in CHANGEABLE if getattr(arguments, name, None) is not None}
+    return checked(replace(old, **given))
+
+
 def request(arguments: Words) -> Request:
     """A checked request; UsageError for a number or a name that makes no sense, before anything is loaded."""
-    asked = Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)})
+    return checked(Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}))
+
+
+def checked(asked: Request) -> Request:
+    """The same request; UsageError for a number or a name that makes no sense."""
     checks = (
         (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),

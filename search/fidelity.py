@@ -15,10 +15,12 @@ from scipy.special import ndtr
 
 from search.trial import Floats, Trial
 
-PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # after so many short trials, so many are promoted
+PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # for every so many short trials, so many are promoted
 PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted
-LEAST_PAIRS_TO_SHIFT = 2
 LEAST_PAIRS_TO_RELATE = 4
+# Until enough were promoted to relate the two lengths, nobody knows what full length brings back: the fastest of a wider band are tried.
+FIRST_COUNT, FIRST_MARGIN_POINTS = LEAST_PAIRS_TO_RELATE, 1.25
+LEAST_PAIRS_TO_SHIFT = 2
 LEAST_PAIRS_TO_SCREEN = 8
 SCREENED_OUT_BELOW = 0.05  # chance to keep the limit below which a configuration is not tried any longer
 LEAST_DEVIATION_POINTS = 0.1
@@ -98,9 +100,16 @@ def limit_shift(low: Floats, high: Floats, limit: float) -> float:
     return float(np.clip(expected, low.min(), low.max() + PROMOTE_MARGIN_POINTS)) - limit
 
 
+def promotions_by(short: int) -> int:
+    """How many promotions ``short`` short trials are worth: a campaign that was killed makes up for what it had planned."""
+    rounds = short // PROMOTE_EVERY
+    return FIRST_COUNT + PROMOTE_COUNT * (rounds - 1) if rounds else 0
+
+
 def due_for_promotion(short: Sequence[Trial], promoted: set[int], limit: float, count: int) -> list[Trial]:
     """The ``count`` fastest short trials, not yet promoted, whose drop is near or within ``limit``."""
-    fit = [t for t in short if t.outcome.ok and t.number not in promoted and t.outcome.drop_points <= limit + PROMOTE_MARGIN_POINTS]
+    margin = FIRST_MARGIN_POINTS if len(promoted) < FIRST_COUNT else PROMOTE_MARGIN_POINTS
+    fit = [t for t in short if t.outcome.ok and t.number not in promoted and t.outcome.drop_points <= limit + margin]
     return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from harness.errors import CampaignError, UsageError
 from harness.pipeline import Network
 from harness.pruning import saved
+from harness.records import stored_files
 from search.command_line import Request, folder_name
 from search.outcome import MEASUREMENTS
 
@@ -38,13 +39,18 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     laid.mkdir()
     lay_dense(laid, network)
     shutil.copyfile(measurements, laid / MEASUREMENTS)
-    document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
-    (laid / REQUEST).write_text(json.dumps(document, indent=1))
+    write_request(laid, request)
     try:
         os.rename(laid, folder)
     except OSError as error:
         shutil.rmtree(laid, ignore_errors=True)
         raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
+
+
+def write_request(folder: Path, request: Request) -> None:
+    """Keep what was asked for, whole or not at all."""
+    document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
+    stored_files.replace(folder / REQUEST, json.dumps(document, indent=1).encode())
 
 
 def lay_dense(folder: Path, network: Network) -> None:

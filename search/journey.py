@@ -60,6 +60,8 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
     request = replace(request, name=folders.free_name(request))
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
+    if request.dask is not None:
+        workers.check(request.dask)
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
     stored = stored_latencies(request, subject.network, display)
@@ -69,10 +71,18 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
     return _search_and_prove(folder, request, subject, stored, display, resume=False, forked=forked)
 
 
-def resume(name: str, reports: Path, display: Display) -> Path:
-    """Go on with a campaign from its folder alone; CampaignError when there is none, or nothing is left to do."""
+def resume(name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old) -> Path:
+    """Go on with a campaign from its folder alone; CampaignError when there is none, or nothing is left to do.
+
+    change: what is asked for anew, such as another number of trials; it is kept for the next time.
+    """
     folder = folders.existing(name, reports)
-    request = replace(folders.read_request(folder), reports=reports)
+    old = folders.read_request(folder)
+    request = replace(change(old), reports=reports)
+    if request.dask is not None:
+        workers.check(request.dask)
+    if change(old) != old:
+        folders.write_request(folder, change(old))
     if (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file():
         display.say(f"campaign {name} is finished; writing its report again")
         report.write(summary.load(folder))

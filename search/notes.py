@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search import choice
+from search.choice import Standing
 from search.result import CampaignResult
 from search.settings import CampaignSettings
 from search.trial import SEED, Trial
@@ -60,7 +61,7 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
         cursed = f"first seen {first:+.2f}, {abs(luck):.2f} too {'good' if luck >= 0 else 'bad'}"
         name = "chosen" if standing == result.chosen else "finalist"
         lines.append(
-            f"{name}: trial {standing.trial}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
+            f"{name}: {_name(standing)}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
             f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
         )
     return tuple(lines)
@@ -73,6 +74,11 @@ def recommendation(result: CampaignResult) -> str:
     chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
     low, high = chosen.interval_points
     return (
-        f"recommended: trial {chosen.trial}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"recommended: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
         f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
     )
+
+
+def _name(standing: Standing) -> str:
+    """The trial by its number; those taken over carry negative ones, which mean nothing to a reader."""
+    return f"trial {standing.trial}" if standing.trial >= 0 else "a trial of another campaign"

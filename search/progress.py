@@ -44,6 +44,7 @@ class Campaign:
         self.guard, self.before = guard, before
         self.finished: list[Trial] = list(before.finished)
         self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
+        self.promoted = {one.of for one in (*self.planned, *(trial.request for trial in self.finished)) if one.purpose == PROMOTE}
         self.next_number = before.next_number
         self.began = time.monotonic()
         self.ask_s: dict[int, float] = {}
@@ -174,9 +175,9 @@ class Campaign:
         if trial.request.purpose == PROMOTE:
             self._adjust_limit()
             return
-        short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
-        if len(short) % fidelity.PROMOTE_EVERY == 0:
-            self.planned += self._promotions(fidelity.PROMOTE_COUNT)
+        due = fidelity.promotions_by(sum(one.request.purpose in (SEED, MODEL) for one in self.finished)) - len(self.promoted)
+        if due > 0:
+            self.planned += self._promotions(due)
 
     def _warn_of_reach(self, trial: Trial) -> None:
         """Say once, early, when the trials so far leave little hope of keeping both limits."""
@@ -193,9 +194,9 @@ class Campaign:
     def _promotions(self, count: int) -> list[TrialRequest]:
         """Requests that bring the best short trials to full length."""
         short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
-        pending = [one for one in self.planned if one.purpose == PROMOTE]
-        promoted = {one.request.of for one in self.finished if one.request.purpose == PROMOTE} | {one.of for one in pending}
         limit = self.settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
+        chosen = fidelity.due_for_promotion(short, self.promoted, limit, count)
+        self.promoted |= {one.number for one in chosen}
         return [
             replace(
                 one.request,
@@ -205,7 +206,7 @@ class Campaign:
                 budget_epochs=self.settings.budget_epochs,
                 of=one.number,
             )
-            for one in fidelity.due_for_promotion(short, promoted, limit, count)
+            for one in chosen
         ]
 
     def _adjust_limit(self) -> None:

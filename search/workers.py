@@ -276,6 +276,11 @@ def parse_resources(text: str) -> dict[str, float]:
     return found
 
 
+def check(address: str) -> None:
+    """CampaignError, at once, when no Dask scheduler answers at ``address``."""
+    _connected(address).close()
+
+
 def _connected(address: str) -> Client:
     try:
         from distributed import Client

@@ -58,9 +58,15 @@ def load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+        lines = [_shortened(line.strip()) for line in str(error).splitlines()[1:] if line.strip()]
         told = "; ".join(lines[:3]) + ("; ..." if len(lines) > 3 else "")
         raise UsageError(f"{path} does not fit the network: {told} Give the weights of this very network") from error
+
+
+def _shortened(line: str) -> str:
+    """A line that names many keys, with the first three of them."""
+    start, *keys = line.split(", ")
+    return line if len(keys) < 3 else f"{', '.join([start, *keys[:2]])} and {len(keys) - 2} more."
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -134,9 +134,8 @@ def test_kills_lose_repeat_and_corrupt_nothing(
     numbers = [trial.number for trial in contents.finished]
     twice = len(numbers) - len(set(numbers))
     # what is lost or corrupted fails in its own round
-    print(
-        f"\n{kills} kills, {len(numbers)} trials finished: 0 lost, {len(repeated)} repeated, {twice} twice in the journal, 0 journals corrupted"
-    )
+    told = f"0 lost, {len(repeated)} repeated, {twice} twice in the journal, 0 journals corrupted"
+    print(f"\n{kills} kills, {len(numbers)} trials finished: {told}")
     assert not repeated
     assert numbers or kills == FEW_KILLS, "nothing was ever finished"
     assert not twice

@@ -99,3 +99,12 @@ def test_help_shows_every_option_with_its_default() -> None:
     for field in fields(Request):
         assert f"--{field.name.replace('_', '-')}" in shown
     assert "(default: resnet20)" in shown
+
+
+def test_what_a_resumed_campaign_is_given_anew_replaces_what_it_was_asked_for() -> None:
+    old = request("--trials=40", "--workers=2", "--network=resnet56")
+    assert command_line.changed(old, command_line.parse(["resume", "one"])) == old
+    more = command_line.changed(old, command_line.parse(["resume", "one", "--trials=60", "--dask=tcp://127.0.0.1:8786"]))
+    assert more == replace(old, trials=60, dask="tcp://127.0.0.1:8786")
+    with pytest.raises(UsageError, match="--trials=0"):
+        command_line.changed(old, command_line.parse(["resume", "one", "--trials=0"]))

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
+from harness.records.pruning_config import PruningConfig
 from search import campaign, fidelity
 from search.campaign import CampaignResult, CampaignSettings
 from search.events import Event, Note
 from search.fidelity import Calibration
 from search.goals import Goal
 from search.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
-from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Evaluate, Report, TrialOutcome, TrialRequest
+from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 SHORT = CampaignSettings("c", trials=26, seeds=8, budget_epochs=FULL_EPOCHS, short_epochs=6.0, goal=Goal(1.0), finalists=3, repeats=1)
 SCREENED = CampaignSettings("c", trials=20, seeds=10, budget_epochs=FULL_EPOCHS, screen=True, goal=Goal(1.0), finalists=2, repeats=1)
@@ -75,6 +76,38 @@ def test_the_inverse_undoes_the_prediction(slope: float, intercept: float, at: f
         assert found.inverse(expected) == pytest.approx(at, abs=1e-6)
 
 
+def short_trial(number: int, latency_s: float, drop: float) -> Trial:
+    request = TrialRequest(number, MODEL, "", PruningConfig.of("toy", {"conv1": 4}), TuningChoice(), 0.25, 0)
+    return Trial(request, TrialOutcome(0.9, 0.89, 0.91, drop), latency_s)
+
+
+def test_the_first_promotions_look_further_for_what_full_length_brings_back() -> None:
+    short = [short_trial(number, 1.0 - number / 10, drop) for number, drop in enumerate((0.1, 0.3, 0.7, 0.9, 1.2, 1.6, 1.9))]
+    first = fidelity.due_for_promotion(short, set(), 0.5, 4)
+    assert [trial.number for trial in first] == [5, 4, 3, 2]
+    later = fidelity.due_for_promotion(short, {trial.number for trial in first}, 0.5, 2)
+    assert [trial.number for trial in later] == [1, 0]
+
+
+@given(st.integers(0, 200))
+def test_promotions_keep_pace_with_short_trials(short: int) -> None:
+    assert fidelity.promotions_by(short) <= fidelity.promotions_by(short + 1) <= fidelity.promotions_by(short) + fidelity.FIRST_COUNT
+    assert (fidelity.promotions_by(short) == 0) == (short < fidelity.PROMOTE_EVERY)
+
+
+def test_promotions_that_were_planned_when_a_campaign_was_killed_are_made_up_for(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    stops = Stops(SyntheticEvaluate("vgg", 0), 12)  # the twelfth short trial is over, its promotions are not begun
+    with pytest.raises(KeyboardInterrupt):
+        run(vgg, tmp_path, SHORT, evaluate=stops)
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"purpose":"promote"' not in line]
+    assert len(kept) < len(lines)
+    (tmp_path / "journal.jsonl").write_text("".join(kept))
+    result = run(vgg, tmp_path, SHORT, resume=True)
+    promoted = [trial.request.of for trial in result.trials if trial.request.purpose == PROMOTE]
+    assert len(promoted) == len(set(promoted)) >= fidelity.promotions_by(SHORT.trials)
+
+
 def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings, **more: object) -> CampaignResult:
     evaluate = more.pop("evaluate", SyntheticEvaluate("vgg", 0))
     return campaign.run(settings, problem.space(), problem, evaluate, directory, **more)  # type: ignore[arg-type]
@@ -86,7 +119,7 @@ def test_short_trials_are_promoted_and_only_full_ones_are_chosen(vgg: SyntheticP
     of = {purpose: [t for t in result.trials if t.request.purpose == purpose] for purpose in (SEED, MODEL, PROMOTE, REPEAT)}
     assert len(of[SEED]) + len(of[MODEL]) == len(result.searched) == 26
     assert {t.request.budget_epochs for t in result.searched} == {6.0}
-    assert 4 <= len(of[PROMOTE]) <= 7
+    assert 4 <= len(of[PROMOTE]) <= 9
     assert {t.request.budget_epochs for t in of[PROMOTE] + of[REPEAT]} == {FULL_EPOCHS}
     assert len({t.request.of for t in of[PROMOTE]}) == len(of[PROMOTE]), "nothing is promoted twice"
     assert {one.trial for one in result.standings} <= {t.number for t in of[PROMOTE]}
