@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES_TOLD = 20
+
 
 class HarnessError(Exception):
     """A request could not be met; ``str(error)`` is one line for a person, ending with what to do."""
@@ -19,8 +21,8 @@ class UsageError(HarnessError):
 class UnknownName(UsageError):
     """A name is in none of the tables where it was looked up.
 
-    kind: what was looked up, in the user's word ("network", "device"). known: the names that exist.
-    hint: how to add one, appended to the message.
+    kind: what was looked up, in the user's word ("network", "device"). known: the names that exist; of many, those most like
+    ``name`` are told and the others counted. hint: how to add one, appended to the message.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
@@ -28,7 +30,11 @@ class UnknownName(UsageError):
         close = difflib.get_close_matches(name, choices, n=1)
         guess = f" (did you mean {close[0]!r}?)" if close else ""
         advice = f"; {hint}" if hint else ""
-        super().__init__(f"unknown {kind} {name!r}{guess}: choose one of {', '.join(choices) or '(none)'}{advice}")
+        told = choices
+        if len(choices) > MOST_NAMES_TOLD:
+            told = sorted(difflib.get_close_matches(name, choices, n=MOST_NAMES_TOLD, cutoff=0.0))
+            told.append(f"or one of {len(choices) - MOST_NAMES_TOLD} more")
+        super().__init__(f"unknown {kind} {name!r}{guess}: choose one of {', '.join(told) or '(none)'}{advice}")
         self.kind, self.name, self.known = kind, name, tuple(choices)
 
 

@@ -24,7 +24,7 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
-CHANGEABLE = ("trials", "hours", "patience", "workers", "dask", "resources", "trial_timeout")  # of a campaign that is resumed
+CHANGEABLE = ("trials", "hours", "patience", "finalists", "workers", "dask", "resources", "trial_timeout")  # of a campaign that is resumed
 MAX_DROP_POINTS = 100.0
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
@@ -45,6 +45,7 @@ class Request:
     screen: bool = False
     hours: float | None = None
     patience: int = 0
+    finalists: int = 5
     workers: int = 1
     dask: str | None = None
     resources: str | None = None
@@ -119,6 +120,7 @@ HELP = {
     "screen": "judge every proposal with recalibrated batch norm first, and tune only those that have a chance",
     "hours": "stop asking after that long, interruptions not counted (default: no limit)",
     "patience": "stop after so many hopeless proposals in a row; 0 for never",
+    "finalists": "about how many of the best are evaluated again, with two more seeds, before one is chosen",
     "workers": "trials side by side, in processes of this machine",
     "dask": "address of a Dask scheduler whose workers run the trials",
     "resources": "what a Dask worker must have for a trial, e.g. GPU=1",
@@ -226,8 +228,15 @@ def parse(words: Sequence[str]) -> Words:
 
 
 def changed(old: Request, arguments: Words) -> Request:
-    """A resumed campaign's request with what the command line gives anew; UsageError as for ``request``."""
+    """A resumed campaign's request with what the command line gives anew; UsageError as for ``request``.
+
+    A cluster takes the place of local workers, and the other way round.
+    """
     given = {name: getattr(arguments, name) for name in CHANGEABLE if getattr(arguments, name, None) is not None}
+    if "dask" in given:
+        given.setdefault("workers", 1)
+    elif given.get("workers", 1) > 1:
+        given["dask"] = None
     return checked(replace(old, **given))
 
 
@@ -240,6 +249,7 @@ def checked(asked: Request) -> Request:
     """The same request; UsageError for a number or a name that makes no sense."""
     checks = (
         (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
+        (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
         (

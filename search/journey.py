@@ -217,6 +217,7 @@ def _settings(folder: Path, request: Request, dataset: Dataset) -> CampaignSetti
         goal=request.goal,
         hours=math.inf if request.hours is None else request.hours,
         patience=request.patience,
+        finalists=request.finalists,
         workers=request.workers,
         trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
         measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),

@@ -17,6 +17,7 @@ from search.fidelity import Calibration
 from search.journal import Contents, Journal
 from search.pool import Pool
 from search.result import CampaignResult, dense_widths, rank, result_of, searched
+from search.screened_latency import OUT_OF_REACH_S
 from search.selector import Optimizer
 from search.settings import CampaignSettings
 from search.space import SearchSpace
@@ -44,7 +45,8 @@ class Campaign:
         self.guard, self.before = guard, before
         self.finished: list[Trial] = list(before.finished)
         self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
-        self.promoted = {one.of for one in (*self.planned, *(trial.request for trial in self.finished)) if one.purpose == PROMOTE}
+        begun = (*self.planned, *(trial.request for trial in self.known))
+        self.promoted = {one.of for one in begun if one.purpose == PROMOTE and one.budget_epochs == settings.budget_epochs}
         self.next_number = before.next_number
         self.began = time.monotonic()
         self.ask_s: dict[int, float] = {}
@@ -54,6 +56,18 @@ class Campaign:
         self.warned = False
         self.worst_drop = 0.0
         self.dense_s = float(latency.seconds(dense_widths(space))[0])
+
+    @property
+    def known(self) -> tuple[Trial, ...]:
+        """All that is known of accuracies: what other campaigns found, and this one's finished trials."""
+        return (*self.before.imported, *self.finished)
+
+    @property
+    def short(self) -> list[Trial]:
+        """The trials from which promotions are chosen."""
+        epochs = self.settings.search_epochs
+        found = [one for one in self.known if one.request.purpose in (SEED, MODEL) and one.request.budget_epochs == epochs]
+        return [one for one in found if one.latency_s < OUT_OF_REACH_S]
 
     def attach(self, pool: Pool, optimizer: Optimizer) -> None:
         """Give the campaign its place to run trials and its optimiser, and tell the latter what is known."""
@@ -65,6 +79,7 @@ class Campaign:
             if request.purpose in (SEED, MODEL, SCREEN):
                 self.optimizer.expect(self._row(request))
         self._adjust_limit()
+        self._plan_promotions()
 
     def to_the_end(self) -> CampaignResult:
         """All trials, then promotions and repetitions, then the choice."""
@@ -73,7 +88,7 @@ class Campaign:
         goal, space = self.settings.goal, self.space
         self.observer(Begun(goal.text, space.dimensions, space.configurations, self.dense_s, self.settings.trials, done))
         reason = self._search()
-        self._promote(self.settings.finalists)
+        self._promote()
         self._repeat()
         self.journal.stopped(reason, self.elapsed_s)
         result = self._result(reason)
@@ -168,14 +183,22 @@ class Campaign:
                 self.observer(Improved(trial))
 
     def _plan_after(self, trial: Trial) -> None:
-        """Promotions that fall due with this trial."""
-        settings = self.settings
-        if settings.short_epochs is None or trial.request.purpose not in (SEED, MODEL, PROMOTE):
-            return
+        """What follows from this trial for the others."""
         if trial.request.purpose == PROMOTE:
             self._adjust_limit()
+        elif trial.request.purpose in (SEED, MODEL):
+            self._plan_promotions()
+
+    def _plan_promotions(self, more: int = 0) -> None:
+        """As many as the short trials so far are worth, and ``more``: counted from the first, so that resuming adds none.
+
+        The short trials of other campaigns count too. At first a few are planned, to learn what length brings back.
+        """
+        if self.settings.short_epochs is None:
             return
-        due = fidelity.promotions_by(sum(one.request.purpose in (SEED, MODEL) for one in self.finished)) - len(self.promoted)
+        due = fidelity.promotions_by(len(self.short)) + more - len(self.promoted)
+        if len(self.promoted) < fidelity.FIRST_COUNT and not more:
+            due = min(due, fidelity.FIRST_COUNT - len(self.promoted))
         if due > 0:
             self.planned += self._promotions(due)
 
@@ -193,9 +216,10 @@ class Campaign:
 
     def _promotions(self, count: int) -> list[TrialRequest]:
         """Requests that bring the best short trials to full length."""
-        short = [one for one in self.finished if one.request.purpose in (SEED, MODEL)]
-        limit = self.settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
-        chosen = fidelity.due_for_promotion(short, self.promoted, limit, count)
+        settings = self.settings
+        limit = settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
+        longer = settings.budget_epochs / max(settings.search_epochs, fidelity.LEAST_EPOCHS)
+        chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, longer)
         self.promoted |= {one.number for one in chosen}
         return [
             replace(
@@ -203,7 +227,7 @@ class Campaign:
                 number=_UNNUMBERED,
                 purpose=PROMOTE,
                 origin=f"trial {one.number} at full length",
-                budget_epochs=self.settings.budget_epochs,
+                budget_epochs=settings.budget_epochs,
                 of=one.number,
             )
             for one in chosen
@@ -213,17 +237,17 @@ class Campaign:
         """Let short trials off as much as full length has brought back so far."""
         if self.settings.short_epochs is None:
             return
-        low, high = fidelity.pairs(self.finished, [one for one in self.finished if one.request.purpose == PROMOTE])
+        full = [one for one in self.known if one.request.purpose == PROMOTE and one.request.budget_epochs == self.settings.budget_epochs]
+        low, high = fidelity.pairs(self.short, full)
         self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high, self.settings.goal.drop_limit)
         if len(low) >= 3:
             error = Calibration.fit(low, high).error_points
             told = f"full length brings back {shift:.2f} points near the limit, predicted to {error:.2f}"
             self._say(f"{len(low)} configurations at both lengths: {told}")
 
-    def _promote(self, count: int) -> None:
+    def _promote(self) -> None:
         """Bring the last good short trials to full length: only those can be chosen."""
-        if self.settings.short_epochs is not None:
-            self.planned += self._promotions(count)
+        self._plan_promotions(self.settings.finalists)
         while self.planned or self.in_flight:
             while self.planned and self.in_flight < self.pool.slots:
                 self._submit(self.planned.pop(0))

@@ -36,7 +36,8 @@ def save(
 ) -> tuple[Path, Path]:
     """Write ``model``, pruned from ``network`` by ``config``, into ``directory``; returns the config's and the weights' paths.
 
-    Each file is replaced whole or not at all, the configuration last.
+    Each file is replaced whole or not at all, the configuration last. Equal networks give equal bytes, by which they are recognised:
+    with more than one key, the order in a safetensors file's metadata would be left to chance.
     """
     if config.network != network:
         raise PruningError(f"the configuration is for {config.network}, the network is {network}; save the network it belongs to")
@@ -44,7 +45,7 @@ def save(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
     weights_path, config_path = directory / WEIGHTS_NAME, directory / CONFIG_NAME
-    replace(weights_path, safetensors.torch.save(tensors, {"network": network, "config": config.digest}))
+    replace(weights_path, safetensors.torch.save(tensors, {"config": config.digest}))
     replace(config_path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
     return config_path, weights_path
 

@@ -104,7 +104,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
     measurements = tuple(
         _measurement(entry, known, f"{origin}: {entry.get('name', f'benchmarks[{index}]')}")
         for index, entry in enumerate(benchmarks)
-        if isinstance(entry, dict) and KEY in (entry.get("extra_info") or {})
+        if isinstance(entry, dict) and isinstance(entry.get("extra_info"), dict) and KEY in entry["extra_info"]
     )
     return BenchmarkFile(
         measurements,

@@ -41,6 +41,13 @@ def test_the_loaded_network_is_the_saved_one(folder: Path, pruned: tuple[nn.Modu
     assert sorted(os.listdir(folder)) == ["config.json", "weights.safetensors"], "no temporary files stay"
 
 
+def test_equal_networks_are_equal_bytes(tmp_path: Path, pruned: tuple[nn.Module, PruningConfig]) -> None:
+    """A campaign recognises its dense network by its file, also where that was laid again."""
+    for place in map(str, range(12)):
+        saved.save(tmp_path / place, pruned[1], pruned[0], "resnet20", IMAGE, 10)
+    assert len({(tmp_path / str(place) / "weights.safetensors").read_bytes() for place in range(12)}) == 1
+
+
 def test_the_configuration_file_is_an_ordinary_configuration(folder: Path, pruned: tuple[nn.Module, PruningConfig]) -> None:
     assert PruningConfig.from_json((folder / "config.json").read_text()) == pruned[1]
 

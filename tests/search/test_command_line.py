@@ -105,6 +105,11 @@ def test_what_a_resumed_campaign_is_given_anew_replaces_what_it_was_asked_for() 
     old = request("--trials=40", "--workers=2", "--network=resnet56")
     assert command_line.changed(old, command_line.parse(["resume", "one"])) == old
     more = command_line.changed(old, command_line.parse(["resume", "one", "--trials=60", "--dask=tcp://127.0.0.1:8786"]))
-    assert more == replace(old, trials=60, dask="tcp://127.0.0.1:8786")
+    assert more == replace(old, trials=60, workers=1, dask="tcp://127.0.0.1:8786")
+    assert command_line.changed(more, command_line.parse(["resume", "one", "--workers=2", "--finalists=2"])) == replace(
+        old, trials=60, finalists=2
+    )
+    with pytest.raises(UsageError, match="--finalists=-1"):
+        command_line.changed(old, command_line.parse(["resume", "one", "--finalists=-1"]))
     with pytest.raises(UsageError, match="--trials=0"):
         command_line.changed(old, command_line.parse(["resume", "one", "--trials=0"]))

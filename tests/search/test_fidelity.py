@@ -87,6 +87,9 @@ def test_the_first_promotions_look_further_for_what_full_length_brings_back() ->
     assert [trial.number for trial in first] == [5, 4, 3, 2]
     later = fidelity.due_for_promotion(short, {trial.number for trial in first}, 0.5, 2)
     assert [trial.number for trial in later] == [1, 0]
+    longer = fidelity.due_for_promotion(short, set(), 0.5, 4, longer=16.0)
+    assert [trial.number for trial in longer] == [6, 5, 4, 3], "of a longer full length more is hoped for"
+    assert fidelity.due_for_promotion(short, set(), 0.5, 4, longer=2.0) == first
 
 
 @given(st.integers(0, 200))

@@ -13,7 +13,7 @@ from search.recipe_ranges import RecipeRanges
 from search.screened_latency import OUT_OF_REACH_S
 from search.space import SearchSpace
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import Ints, TrialRequest
+from search.trial import MODEL, PROMOTE, SEED, Ints, TrialRequest
 
 SETTINGS = CampaignSettings("a", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), repeats=0, accuracy="same", measurements="cpu")
 EVALUATE = SyntheticEvaluate("vgg", 0)
@@ -119,6 +119,27 @@ def test_drops_after_another_length_of_tuning_are_not_taken_over(vgg: SyntheticP
     longer = replace(SETTINGS, budget_epochs=54.0)
     assert sharing.widened(vgg.space(), shared, longer.lengths)[1] == ()
     assert sharing.widened(vgg.space(), shared, replace(longer, short_epochs=27.0).lengths)[1] == shared
+
+
+def test_short_trials_of_another_campaign_are_promoted_to_this_ones_length(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    """A fork that only tunes for longer has nothing short to do again: it begins with what the other one left off at."""
+    first = replace(SETTINGS, trials=24, short_epochs=2.0, budget_epochs=9.0, finalists=1)
+    campaign.run(first, vgg.space(), vgg, EVALUATE, tmp_path / "a")
+    taken = sharing.fork(journal.read(tmp_path / "a"), vgg.architecture.digest)
+    longer = replace(first, name="b", trials=2, budget_epochs=27.0)
+    space, usable = sharing.widened(vgg.space(), taken, longer.lengths)
+    result = campaign.run(longer, space, vgg, EVALUATE, tmp_path / "b", imported=usable)
+    shorter = {trial.number: trial.request.config for trial in result.imported if trial.request.purpose in (SEED, MODEL)}
+    promoted = [trial.request for trial in result.trials if trial.request.purpose == PROMOTE]
+    assert len(promoted) >= 4
+    assert all(shorter[one.of] == one.config for one in promoted[:4])
+    assert result.trials[0].request.purpose == PROMOTE
+    assert result.calibration is not None
+    assert result.calibration.pairs >= 4
+    assert len({one.of for one in promoted}) == len(promoted)
+    again = campaign.run(longer, space, vgg, EVALUATE, tmp_path / "b", resume=True)
+    assert again.chosen == result.chosen
+    assert len(again.trials) == len(result.trials)
 
 
 def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tmp_path: Path) -> None:
