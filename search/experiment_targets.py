@@ -39,7 +39,7 @@ def targets(summary: Summary, in_bf16: Summary | None) -> tuple[Target, ...]:
         found += _published_in_bf16(in_bf16)
     for role, who in (("random", "random search on equal trials"), ("uniform", "a uniform cut at equal latency")):
         found += _against_rival(summary, role, who)
-    return (*found, _prediction(summary), _effort(summary))
+    return (*found, _prediction(summary), _predicted_speed(summary), _effort(summary))
 
 
 def _against_dense(summary: Summary, wanted: dict[str, float], precision: str) -> Target:
@@ -104,6 +104,16 @@ def _prediction(summary: Summary) -> Target:
     worst, name = max(missed)
     within = sum(miss <= MAX_MISS_RATIO for miss, _ in missed)
     return Target(aim, f"{within} of {len(missed)}; worst {percent(worst, 1)} ({name})", worst <= MAX_MISS_RATIO)
+
+
+def _predicted_speed(summary: Summary) -> Target:
+    misses = [(abs(one.speed_miss_ratio), one.contender.name) for one in summary.compared if one.speed_miss_ratio is not None]
+    aim = f"predicted speed-up over dense within {percent(MAX_MISS_RATIO, 0)} of the measured one, for every compared network"
+    if not misses:
+        return Target(aim, "nothing was predicted", None)
+    worst, name = max(misses)
+    within = sum(miss <= MAX_MISS_RATIO for miss, _ in misses)
+    return Target(aim, f"{within} of {len(misses)}; worst {percent(worst, 1)} ({name})", worst <= MAX_MISS_RATIO)
 
 
 def _miss(one: Compared) -> float:

@@ -48,7 +48,8 @@ class Compared:
     """One network of the final comparison with everything known about it.
 
     predicted: None where the stored measurements do not say. against_*: None for the baseline itself and where there is
-    no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked.
+    no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked. predicted_times:
+    speed-up over dense by the predictions of both; None for the dense network.
     """
 
     contender: Contender
@@ -59,6 +60,17 @@ class Compared:
     validation_drop: Drop | None
     test_drop: Drop | None
     on_device: DeviceAccuracy | None
+    predicted_times: float | None = None
+
+    @property
+    def speed_miss_ratio(self) -> float | None:
+        """Predicted speed-up over dense against the measured one, minus 1; None where either is unknown.
+
+        A machine that is faster today than when the designed networks were measured is so for the dense network too.
+        """
+        if self.predicted_times is None or self.against_dense is None:
+            return None
+        return self.predicted_times / self.against_dense.times - 1
 
 
 @dataclass(frozen=True)
@@ -244,18 +256,21 @@ def _compare(
     rival = min(published, key=lambda contender: measured[contender.name].latency.median_s, default=None)
     on_device = {accuracy.artefact_digest: accuracy for accuracy in answered}
     compared = []
+    dense_predicted = _predict(predictor, dense.config)
     for contender in told.contenders:
         pruned = contender is not dense
+        predicted = _predict(predictor, contender.config)
         compared.append(
             Compared(
                 contender=contender,
                 measurement=measured[contender.name],
-                predicted=_predict(predictor, contender.config),
+                predicted=predicted,
                 against_dense=_speed_up(measured, contender, dense),
                 against_off_the_shelf=_speed_up(measured, contender, rival),
                 validation_drop=drop_over_seeds(contender.validations, dense.validations) if pruned else None,
                 test_drop=drop_over_seeds(contender.tests, dense.tests) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
+                predicted_times=dense_predicted.seconds / predicted.seconds if pruned and dense_predicted and predicted else None,
             )
         )
     return tuple(compared)

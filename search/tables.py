@@ -81,7 +81,10 @@ def _predicted_cell(entry: Compared, unit: Unit) -> Cell:
     if entry.predicted is None:
         return Cell("unknown", "", "outside of what was measured", "quiet")
     told, measured = entry.predicted, entry.measurement.latency.median_s
-    return Cell(unit.told(told.seconds), unit.interval(told.low_s, told.high_s), f"off by {percent(told.seconds / measured - 1)}")
+    note = f"off by {percent(told.seconds / measured - 1)}"
+    if entry.speed_miss_ratio is not None:
+        note += f", as a speed-up by {percent(entry.speed_miss_ratio, 1)}"
+    return Cell(unit.told(told.seconds), unit.interval(told.low_s, told.high_s), note)
 
 
 def accuracies(summary: Summary) -> Table:

@@ -58,6 +58,28 @@ def test_random_search_and_uniform_cuts_are_judged_too(told: Summary) -> None:
     assert {target.met for target in found} <= {True, False, None}
 
 
+def test_a_machine_that_is_faster_today_leaves_predicted_speed_ups_right(told: Summary) -> None:
+    def on_a_day(factor: float) -> list[experiment_targets.Target]:
+        slowed = [
+            replace(
+                entry,
+                measurement=replace(
+                    entry.measurement,
+                    latency=replace(
+                        entry.measurement.latency, samples_s=tuple(factor * sample for sample in entry.measurement.latency.samples_s)
+                    ),
+                ),
+                against_dense=entry.against_dense and replace(entry.against_dense, times=entry.predicted_times or 0.0),
+            )
+            for entry in told.compared
+        ]
+        found = experiment_targets.targets(replace(told, compared=tuple(slowed)), None)
+        return [target for target in found if target.aim.startswith("predicted")]
+
+    latency, speed = on_a_day(1.5)
+    assert (latency.met, speed.met) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("speed", "lost", "expected"), [(2.0, 0.2, "It held for resnet20"), (2.0, 1.5, "It did not hold"), (0.9, 0.0, "not hold")]
 )
