@@ -24,7 +24,19 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
-CHANGEABLE = ("trials", "hours", "patience", "finalists", "workers", "dask", "resources", "trial_timeout")  # of a campaign that is resumed
+CHANGEABLE = (  # of a campaign that is resumed
+    "trials",
+    "hours",
+    "patience",
+    "finalists",
+    "workers",
+    "dask",
+    "resources",
+    "trial_timeout",
+    "proof_seeds",
+    "rival",
+    "from_scratch",
+)
 MAX_DROP_POINTS = 100.0
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 

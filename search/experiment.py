@@ -17,7 +17,7 @@ from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.training import baseline, recipes, stored_baseline
 from harness.training.stored_baseline import StoredBaseline
-from search import experiment_page, journey, outcome, report, summary
+from search import experiment_page, journey, outcome, summary
 from search import folder as folders
 from search.command_line import Request
 from search.display import Display
@@ -120,7 +120,7 @@ def write_page(plan: Plan, dataset: Dataset) -> Path:
         paths = [
             stored_baseline.path_of(plan.reports / BASELINES, study.network, plan.dataset, seed) for seed in range(study.baseline_seeds)
         ]
-        if not _is_finished(folder):
+        if not _is_compared(folder):
             missing.append(study.network)
             continue
         found = tuple(stored_baseline.read(path, dataset) for path in paths if path.with_suffix(".json").is_file())
@@ -181,13 +181,16 @@ def _campaign(plan: Plan, request: Request, display: Display) -> Path:
     folder = plan.reports / "campaigns" / str(request.name)
     if not (folder / folders.REQUEST).is_file():
         return journey.run(request, display)
-    if _is_finished(folder):
-        report.write(summary.load(folder))
-        return folder
-    return journey.resume(str(request.name), plan.reports, display)
+    return journey.resume(str(request.name), plan.reports, display, lambda old: _at_least(old, request))
 
 
-def _is_finished(folder: Path) -> bool:
+def _at_least(old: Request, asked: Request) -> Request:
+    """A campaign's own request with whatever the study wants of the comparison beyond it."""
+    seeds = max(old.proof_seeds, asked.proof_seeds)
+    return replace(old, proof_seeds=seeds, rival=old.rival or asked.rival, from_scratch=old.from_scratch or asked.from_scratch)
+
+
+def _is_compared(folder: Path) -> bool:
     return (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()
 
 

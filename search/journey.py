@@ -39,6 +39,7 @@ from search.tuning import Recipes, Tuned
 from search.watch import Watch
 
 FINALISTS = 3  # found configurations that enter the final comparison
+SEARCHED_BY = ("--trials", "--hours", "--patience", "--finalists")  # options that say how long a search goes on
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,10 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
 
 
 def resume(name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old) -> Path:
-    """Go on with a campaign from its folder alone; CampaignError when there is none, or nothing is left to do.
+    """Go on with a campaign from its folder alone; CampaignError when there is none.
 
-    change: what is asked for anew, such as another number of trials; it is kept for the next time.
+    change: what is asked for anew, such as another number of trials; it is kept for the next time. A finished comparison is made
+    again only when it lacks what is asked for: seeds, the rival, the shape trained from nothing. What was tuned is not tuned again.
     """
     folder = folders.existing(name, reports)
     old = folders.read_request(folder)
@@ -83,7 +85,7 @@ def resume(name: str, reports: Path, display: Display, change: Callable[[Request
         workers.check(request.dask)
     if change(old) != old:
         folders.write_request(folder, change(old))
-    if (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file():
+    if is_finished(folder, request):
         display.say(f"campaign {name} is finished; writing its report again")
         report.write(summary.load(folder))
         return folder
@@ -93,6 +95,20 @@ def resume(name: str, reports: Path, display: Display, change: Callable[[Request
     subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     return _search_and_prove(folder, request, subject, stored, display, resume=(folder / outcome.JOURNAL).is_file())
+
+
+def is_finished(folder: Path, request: Request) -> bool:
+    """Whether the campaign's final comparison is on disk, with all that is asked for, and follows from as long a search."""
+    if not ((folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()):
+        return False
+    told = outcome.read(folder)
+    contenders, roles = told.contenders, {contender.role for contender in told.contenders}
+    before, now = dict(told.settings), dict(request.shown)
+    if any(name in before and before[name] != now[name] for name in SEARCHED_BY):
+        return False
+    asked = {"random": request.rival is not None, "from-scratch": request.from_scratch}
+    lacking = [role for role, wanted in asked.items() if wanted and role not in roles]
+    return not lacking and all(len(contender.tests) >= request.proof_seeds for contender in contenders)
 
 
 def _refuse_early(request: Request, subject: Subject, stored: Stored, forked: Path | None) -> None:

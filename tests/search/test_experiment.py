@@ -12,7 +12,8 @@ from harness.errors import UnknownName, UsageError
 from harness.networks.datasets import Dataset, Split
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
-from search import experiment, experiment_page, experiment_targets, outcome, rehearsal, summary
+from search import experiment, experiment_page, experiment_targets, journey, outcome, rehearsal, summary
+from search.command_line import Request
 from search.experiment_page import Studied
 from search.rehearsal import Rehearsal
 from search.summary import Drop, SpeedUp, Summary
@@ -109,6 +110,29 @@ def test_another_precision_is_read_from_its_own_file(folder: Path, tmp_path: Pat
     one, other = summary.load(copy), summary.load(copy, "proof-bf16.json")
     assert other.dense.measurement.latency.median_s == pytest.approx(one.dense.measurement.latency.median_s / 2)
     assert all(entry.predicted is None for entry in other.compared)  # f32 designs say nothing about bf16
+
+
+@pytest.mark.parametrize(
+    ("change", "finished"),
+    [
+        ({}, True),
+        ({"proof_seeds": 2}, True),
+        ({"workers": 4}, True),
+        ({"proof_seeds": 4}, False),
+        ({"rival": "other"}, True),
+        ({"trials": 41}, False),
+    ],
+)
+def test_a_comparison_is_finished_when_it_has_what_is_asked_for(folder: Path, change: dict[str, object], finished: bool) -> None:
+    asked = Request(trials=40, proof_seeds=3, from_scratch=True)
+    assert journey.is_finished(folder, replace(asked, **change)) is finished  # type: ignore[arg-type]
+
+
+def test_a_study_adds_to_a_campaign_what_its_comparison_lacks() -> None:
+    old = Request(network="resnet20", trials=30, proof_seeds=1, workers=4)
+    asked = Request(network="resnet20", trials=60, proof_seeds=3, rival="other", from_scratch=True)
+    assert experiment._at_least(old, asked) == replace(old, proof_seeds=3, rival="other", from_scratch=True)
+    assert experiment._at_least(replace(old, proof_seeds=5), asked).proof_seeds == 5
 
 
 def test_a_plan_knows_its_studies(tmp_path: Path) -> None:

@@ -107,6 +107,20 @@ def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: 
     assert started[0] == started[1] > 0
 
 
+def test_a_finished_comparison_is_made_again_for_more_seeds_only(home: Path, finished: Path) -> None:
+    journal = (finished / outcome.JOURNAL).read_bytes()
+    seeds = min(len(contender.tests) for contender in outcome.read(finished).contenders)
+    for again in (f"--proof-seeds={seeds}", f"--proof-seeds={seeds + 1}"):
+        before = (finished / outcome.CONTENDERS).read_bytes()
+        ended = search("resume", "first", again, cwd=home)
+        assert ended.returncode == 0, ended.stderr
+        more = again.endswith(str(seeds + 1))
+        assert ("is finished" in ended.stdout) != more
+        assert ((finished / outcome.CONTENDERS).read_bytes() != before) == more
+    assert {len(contender.tests) for contender in outcome.read(finished).contenders} == {seeds + 1}
+    assert (finished / outcome.JOURNAL).read_bytes().startswith(journal), "no trial is lost, none is repeated"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
