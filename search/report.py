@@ -159,7 +159,7 @@ def _costs(summary: Summary) -> list[Section]:
 
 def _search_sentence(summary: Summary) -> str:
     whole = sum(spent for _, spent in summary.outcome.seconds)
-    trials, imported = wording.count_words(len(summary.trials), "trial"), summary.imported
+    trials, imported = wording.count_words(len(summary.trials), "trial"), len(summary.imported)
     taken = f", {imported} of another campaign taken over" if imported else ""
     why = f"; the search ended because: {summary.stopped}" if summary.stopped else ""
     return f"{wording.duration(whole)} for {trials}{taken}{why}."

@@ -96,7 +96,8 @@ class Summary:
     layers: LayerTable | None
     explained: Explanation | None
     stopped: str
-    imported: int
+    imported: tuple[Trial, ...]
+    elapsed_s: float
     notes: tuple[str, ...]
 
     def of_role(self, role: str) -> Compared | None:
@@ -156,7 +157,7 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
     predictor, notes = _predictor(architecture, ours, dense)
     profiled = [dense, *(m for m in ours if m.layers and m.config == architecture.dense())]
     layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised)
-    explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, tried.finished)
+    explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, (*tried.imported, *tried.finished))
     return Summary(
         folder=folder,
         outcome=told,
@@ -169,7 +170,8 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
         layers=layers,
         explained=explanation,
         stopped=tried.stopped,
-        imported=len(tried.imported),
+        imported=tried.imported,
+        elapsed_s=tried.seconds,
         notes=(*notes, *(said for said in (doubt, missing if predictor else "") if said)),
     )
 
