@@ -36,8 +36,8 @@ class Study:
 
     short: epochs of the search's own trials, of which the best are promoted to full length; None for full length throughout. Where
     epochs and proof_epochs are equal, promoted trials enter the comparison as they are.
-    baseline_seeds: dense networks trained; the campaign starts from the first. dense_epochs: None for the dataset's recipe.
-    dense_small_ratio: share of the dense training on small images.
+    finalists: about how many of the best are repeated with two more seeds. baseline_seeds: dense networks trained; the campaign starts
+    from the first. dense_epochs: None for the dataset's recipe. dense_small_ratio: share of the dense training on small images.
     """
 
     network: str
@@ -50,13 +50,14 @@ class Study:
     designs: int = 150
     rounds: int = 1500
     max_drop: float = 0.5
+    finalists: int = 3
     dense_epochs: float | None = None
     dense_small_ratio: float = 0.0
 
 
 STUDIES = (
-    Study("resnet20", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, baseline_seeds=3),
-    Study("resnet56", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
+    Study("resnet20", trials=60, epochs=4.0, short=0.25, proof_epochs=4.0, baseline_seeds=3),
+    Study("resnet56", trials=60, epochs=4.0, short=0.25, proof_epochs=4.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
     Study("mobilenetv2", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, designs=160, dense_epochs=12.0, dense_small_ratio=0.6),
 )
 QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
@@ -159,6 +160,7 @@ def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Re
         short=study.short,
         proof_budget=study.proof_epochs,
         max_drop=study.max_drop,
+        finalists=study.finalists,
         designs=study.designs,
         rounds=study.rounds,
         workers=workers(),
@@ -233,6 +235,11 @@ def compiled_path(folder: Path, contender: str) -> Path:
 
 def _notes(folder: Path, other: Path) -> tuple[str, ...]:
     """What a finished study still lacks."""
-    lacking = [one.name for one in outcome.read(folder).contenders if not compiled_path(folder, one.name).is_file()]
+    contenders = outcome.read(folder).contenders
+    lacking = [one.name for one in contenders if not compiled_path(folder, one.name).is_file()]
     notes = [f"Not compiled for the {COMPILING_DEVICE}: {', '.join(lacking)}."] if lacking else []
-    return (*notes, *([] if other.is_file() else [f"Not measured in {OTHER_PRECISION}."]))
+    notes += [] if other.is_file() else [f"Not measured in {OTHER_PRECISION}."]
+    roles = {one.role for one in contenders}
+    rivals = {"random": "random search's choice", "from-scratch": "the chosen shape trained from nothing"}
+    absent = [words for role, words in rivals.items() if role not in roles]
+    return (*notes, *([f"Not compared yet: {', '.join(absent)}."] if absent else []))

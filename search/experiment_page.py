@@ -53,7 +53,7 @@ def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()
     judged = [experiment_targets.targets(study.summary, study.in_bf16) for study in studied]
     text = environment.get_template("experiment.md.j2").render(
         answer=answer([study.summary for study in studied]),
-        seeds=max((len(study.summary.optimised.contender.repeats) for study in studied), default=0),
+        seeds=wording.count_words(max((len(study.summary.optimised.contender.tests) for study in studied), default=0), "seed"),
         missing=missing,
         studies=[_shown(study, found) for study, found in zip(studied, judged, strict=True)],
         learnt=learnt.read_text(encoding="utf-8") if learnt.is_file() else "",
