@@ -109,16 +109,23 @@ def promotions_by(short: int) -> int:
 
 
 def due_for_promotion(
-    short: Sequence[Trial], promoted: set[int], limit: float, count: int, longer: float = FIRST_MARGIN_FACTOR
+    short: Sequence[Trial],
+    promoted: set[int],
+    limit: float,
+    count: int,
+    longer: float = FIRST_MARGIN_FACTOR,
+    faster_than_s: float = math.inf,
 ) -> list[Trial]:
     """The ``count`` fastest short trials, not yet promoted, whose drop is near or within ``limit``.
 
-    longer: by what factor full length is longer than short.
+    longer: by what factor full length is longer than short. faster_than_s: latency of what is good enough already; full length would
+    be wasted on anything slower.
     """
     margin = PROMOTE_MARGIN_POINTS
     if len(promoted) < FIRST_COUNT:
         margin = FIRST_MARGIN_POINTS * max(1.0, math.log(longer) / math.log(FIRST_MARGIN_FACTOR))
-    fit = [t for t in short if t.outcome.ok and t.number not in promoted and t.outcome.drop_points <= limit + margin]
+    open_ones = [t for t in short if t.outcome.ok and t.number not in promoted and t.latency_s < faster_than_s]
+    fit = [t for t in open_ones if t.outcome.drop_points <= limit + margin]
     return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
 
 

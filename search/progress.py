@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search import choice, fidelity, notes
+from search import choice, fidelity, goals, notes
 from search.array_search import SpaceExhausted
 from search.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
 from search.fidelity import Calibration
@@ -219,7 +220,7 @@ class Campaign:
         settings = self.settings
         limit = settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
         longer = settings.budget_epochs / max(settings.search_epochs, fidelity.LEAST_EPOCHS)
-        chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, longer)
+        chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, longer, self._certain_s())
         self.promoted |= {one.number for one in chosen}
         return [
             replace(
@@ -232,6 +233,13 @@ class Campaign:
             )
             for one in chosen
         ]
+
+    def _certain_s(self) -> float:
+        """Latency of the fastest that is known to keep the goal's limit; infinite where there is none, or where a front is sought."""
+        if self.settings.goal.kind != "max-drop":
+            return math.inf
+        certain = [one.latency_s for one in self._result("").standings if one.chance >= goals.CHOSEN_CHANCE]
+        return min(certain, default=math.inf)
 
     def _adjust_limit(self) -> None:
         """Let short trials off as much as full length has brought back so far."""

@@ -90,6 +90,8 @@ def test_the_first_promotions_look_further_for_what_full_length_brings_back() ->
     longer = fidelity.due_for_promotion(short, set(), 0.5, 4, longer=16.0)
     assert [trial.number for trial in longer] == [6, 5, 4, 3], "of a longer full length more is hoped for"
     assert fidelity.due_for_promotion(short, set(), 0.5, 4, longer=2.0) == first
+    useful = fidelity.due_for_promotion(short, set(), 0.5, 4, faster_than_s=0.7)
+    assert [trial.number for trial in useful] == [5, 4], "nothing slower than what is good enough is brought to full length"
 
 
 @given(st.integers(0, 200))
