@@ -101,7 +101,10 @@ def is_finished(folder: Path, request: Request) -> bool:
     """Whether the campaign's final comparison is on disk, with all that is asked for, and follows from as long a search."""
     if not ((folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()):
         return False
-    told = outcome.read(folder)
+    try:
+        told = outcome.read(folder)
+    except CampaignError:  # broken: made again
+        return False
     contenders, roles = told.contenders, {contender.role for contender in told.contenders}
     before, now = dict(told.settings), dict(request.shown)
     if any(name in before and before[name] != now[name] for name in SEARCHED_BY):

@@ -128,6 +128,12 @@ def test_a_comparison_is_finished_when_it_has_what_is_asked_for(folder: Path, ch
     assert journey.is_finished(folder, replace(asked, **change)) is finished  # type: ignore[arg-type]
 
 
+def test_a_broken_comparison_is_made_again(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "one"))
+    (copy / outcome.CONTENDERS).write_text((copy / outcome.CONTENDERS).read_text()[:-200])
+    assert not journey.is_finished(copy, Request(trials=40))
+
+
 def test_a_study_adds_to_a_campaign_what_its_comparison_lacks() -> None:
     old = Request(network="resnet20", trials=30, proof_seeds=1, workers=4)
     asked = Request(network="resnet20", trials=60, proof_seeds=3, rival="other", from_scratch=True)
