@@ -85,7 +85,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
         return 0
     if verb in ("run", "fork"):
-        folder = journey.run(request, display, getattr(arguments, "old", None))
+        folder = journey.run(request, display)
     elif verb == "resume":
         folder = journey.resume(arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments))
     else:

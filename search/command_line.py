@@ -43,7 +43,7 @@ DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
 @dataclass(frozen=True)
 class Request:
-    """A campaign as it was asked for; every field is an option of ``python -m search run``."""
+    """A campaign as it was asked for; every field is an option of ``python -m search run``, but ``old``: fork's campaign."""
 
     device: str = "cpu"
     network: str = "resnet20"
@@ -79,12 +79,13 @@ class Request:
     seed: int = 0
     name: str | None = None
     reports: Path = Path("reports")
+    old: str | None = None
 
     @property
     def command(self) -> str:
         """The command line that asks for the same, without what equals the default."""
-        words = ["python", "-m", "search", "run"]
-        for field in fields(self):
+        words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
+        for field in OPTIONS:
             chosen = getattr(self, field.name)
             word = field.name.replace("_", "-")
             if isinstance(chosen, bool):
@@ -96,7 +97,8 @@ class Request:
     @property
     def shown(self) -> tuple[tuple[str, str], ...]:
         """Every option with its setting, for the campaign's first lines and its report."""
-        return tuple((f"--{field.name.replace('_', '-')}", str(getattr(self, field.name))) for field in fields(self))
+        told = tuple((f"--{field.name.replace('_', '-')}", str(getattr(self, field.name))) for field in OPTIONS)
+        return told if self.old is None else (("fork of", self.old), *told)
 
     @property
     def drop_limit_points(self) -> float | None:
@@ -119,6 +121,7 @@ class Request:
         return self.reports / "campaigns"
 
 
+OPTIONS = tuple(field for field in fields(Request) if field.name != "old")
 HELP = {
     "device": "where latency counts: a table [tool.espalier.devices.NAME] of pyproject.toml",
     "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
@@ -217,7 +220,7 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:
     """Add the options of a request, or those of ``names`` only."""
-    for field in fields(Request):
+    for field in OPTIONS:
         if names and field.name not in names:
             continue
         kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)

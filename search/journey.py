@@ -51,13 +51,14 @@ class Subject:
     dense: Accuracy
 
 
-def run(request: Request, display: Display, fork: str | None = None) -> Path:
+def run(request: Request, display: Display) -> Path:
     """A new campaign, from the first step to the last; returns its folder.
 
-    fork: name of a campaign on the same network, whose trials are taken over as far as they still apply.
+    Where it is a fork, the old campaign's trials are taken over as far as they still apply.
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
-    forked = None if fork is None else folders.existing(fork, request.reports)
+    if request.old is not None:
+        folders.existing(request.old, request.reports)
     request = replace(request, name=folders.free_name(request))
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
@@ -66,10 +67,10 @@ def run(request: Request, display: Display, fork: str | None = None) -> Path:
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
     stored = stored_latencies(request, subject.network, display)
-    _refuse_early(request, subject, stored, forked)
+    _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
     stored.keep_widths(folder / MEASUREMENTS)
-    return _search_and_prove(folder, request, subject, stored, display, resume=False, forked=forked)
+    return _search_and_prove(folder, request, subject, stored, display, resume=False)
 
 
 def resume(name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old) -> Path:
@@ -114,11 +115,11 @@ def is_finished(folder: Path, request: Request) -> bool:
     return not lacking and all(len(contender.tests) >= request.proof_seeds for contender in contenders)
 
 
-def _refuse_early(request: Request, subject: Subject, stored: Stored, forked: Path | None) -> None:
+def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     workers.parse_resources(request.resources or "")
-    if forked is not None:
-        sharing.fork(journal.read(forked), subject.network.architecture.digest)
+    if request.old is not None:
+        sharing.fork(journal.read(folders.existing(request.old, request.reports)), subject.network.architecture.digest)
     if request.max_latency_s is not None and request.compiled_for is None:
         space, _ = space_of(request, subject.network, stored, subject.dataset.name)
         check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
@@ -174,10 +175,8 @@ def space_of(request: Request, network: Network, stored: Stored, dataset: str) -
     return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
 
 
-def _search_and_prove(
-    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, forked: Path | None = None
-) -> Path:
-    result = _search(folder, request, subject, stored, display, resume, forked)
+def _search_and_prove(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> Path:
+    result = _search(folder, request, subject, stored, display, resume)
     if request.proof_seeds == 0:
         display.say(recommendation(result))
         return folder
@@ -188,9 +187,7 @@ def _search_and_prove(
     return folder
 
 
-def _search(
-    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, forked: Path | None
-) -> CampaignResult:
+def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
     settings = _settings(folder, request, subject.dataset)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
@@ -200,8 +197,9 @@ def _search(
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
-    elif forked is not None:
-        imported = sharing.fork(journal.read(forked), subject.network.architecture.digest)
+    elif request.old is not None:
+        old = folders.existing(request.old, request.reports)
+        imported = sharing.fork(journal.read(old), subject.network.architecture.digest)
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)

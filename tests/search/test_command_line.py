@@ -28,7 +28,15 @@ def test_options_without_a_verb_mean_run() -> None:
 
 
 def test_every_option_has_a_help_text() -> None:
-    assert set(HELP) == {field.name for field in fields(Request)}
+    assert set(HELP) == {field.name for field in command_line.OPTIONS} == {field.name for field in fields(Request)} - {"old"}
+
+
+def test_the_command_of_a_fork_names_what_it_was_forked_from() -> None:
+    asked = request("fork", "first one", "--budget=4")
+    assert asked == Request(old="first one", budget=4.0)
+    assert asked.command == "python -m search fork 'first one' --budget 4.0"
+    assert request(*shlex.split(asked.command)[3:]) == asked
+    assert ("fork of", "first one") in asked.shown
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,7 @@ def test_a_drop_of_one_point_is_meant_when_nothing_is_asked_for() -> None:
 
 def test_help_shows_every_option_with_its_default() -> None:
     shown = subprocess.run([sys.executable, "-m", "search", "run", "--help"], capture_output=True, text=True, check=True).stdout
-    for field in fields(Request):
+    for field in command_line.OPTIONS:
         assert f"--{field.name.replace('_', '-')}" in shown
     assert "(default: resnet20)" in shown
 

@@ -93,6 +93,19 @@ def test_a_second_campaign_takes_the_stored_measurements(home: Path, finished: P
     assert len(list((home / "reports" / "benchmarks" / "cpu").glob("*.json"))) == 1
 
 
+def test_a_fork_begins_with_what_the_old_campaign_tried(home: Path, finished: Path) -> None:
+    tried = sum(json.loads(line)["kind"] == "finished" for line in (finished / outcome.JOURNAL).read_bytes().splitlines())
+    words = ("--weights=dense.safetensors", "--name=forked", "--trials=1", "--budget=0", "--proof-seeds=0")
+    ended = search("fork", "first", *words, cwd=home)
+    assert ended.returncode == 0, ended.stderr
+    kinds = [json.loads(line)["kind"] for line in (finished.parent / "forked" / outcome.JOURNAL).read_bytes().splitlines()]
+    assert kinds.count("imported") == tried > 0
+    assert json.loads((finished.parent / "forked" / "request.json").read_text())["old"] == "first"
+    refused = search("fork", "second-hand", *words, cwd=home)
+    assert refused.returncode == 2
+    assert "there is no campaign 'second-hand'" in refused.stderr
+
+
 def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: Path, finished: Path) -> None:
     journal = (finished / outcome.JOURNAL).read_bytes()
     for name in (outcome.CONTENDERS, outcome.PROOF):
