@@ -12,6 +12,7 @@ from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from search import whole_file
+from search.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
@@ -34,7 +35,8 @@ class Contender:
     role: one of ``ROLES``; "random" is what random search found on as many trials, "candidate" a found network that the
     validation split did not choose, "from-scratch" the optimised one's shape trained from nothing. macs, parameters: of the
     network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once, after the
-    choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test.
+    choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired: the
+    test images that it lost against the dense network; None for that one, and in files that do not say.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Contender:
     onnx: str
     source: str = ""
     repeats: tuple[Repeat, ...] = ()
+    paired: Paired | None = None
 
     @property
     def validations(self) -> tuple[Accuracy, ...]:
@@ -122,4 +125,6 @@ def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
         Repeat(one["seed"], Accuracy(**one["validation"]), Accuracy(**one["test"]))
         for one in entry.get("repeats", ())  # files of one seed have none
     )
-    return Contender(**{**entry, **accuracies, "repeats": repeats, "config": PruningConfig.of(network, entry["config"])})
+    paired = None if entry.get("paired") is None else Paired(**entry["paired"])
+    config = PruningConfig.of(network, entry["config"])
+    return Contender(**{**entry, **accuracies, "repeats": repeats, "paired": paired, "config": config})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from harness.networks import export
 from harness.networks.datasets import Dataset
@@ -18,6 +18,7 @@ from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import accuracy
 from search import outcome
+from search.drop import Paired
 from search.entrants import Entrant
 from search.measurements import Bench, run_bench
 from search.outcome import Contender, Repeat
@@ -49,16 +50,25 @@ def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned],
     The chosen one is also written as ``config.json``, ``weights.safetensors`` and ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
-    return tuple(_write_contender(network, dataset, entry, entry.entrant.name == chosen.name, folder) for entry in tuned)
+    answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
+    right = [np.stack([(logits.argmax(1) == dataset.test.labels).numpy() for logits in one]) for one in answers]
+    dense = next(found for entry, found in zip(tuned, right, strict=True) if entry.entrant.role == "dense")
+    return tuple(
+        _write_contender(
+            network, dataset, entry, entry.entrant.name == chosen.name, folder, logits, None if found is dense else Paired.of(found, dense)
+        )
+        for entry, logits, found in zip(tuned, answers, right, strict=True)
+    )
 
 
-def _write_contender(network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path) -> Contender:
+def _write_contender(
+    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor], paired: Paired | None
+) -> Contender:
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
     artefact = export.export(deployed.model, architecture.input_shape, name)
     path = folder / "contenders" / f"{name}.onnx"
     stored_files.replace(path, artefact.onnx)
-    logits = [accuracy.answers(one.model, dataset.test) for one in entry.judged]
     stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
     if is_chosen:
         saved.save(folder, entrant.config, deployed.model, network.name, architecture.input_shape, architecture.classes)
@@ -78,6 +88,7 @@ def _write_contender(network: Network, dataset: Dataset, entry: Tuned, is_chosen
         onnx=str(path.relative_to(folder)),
         source=entrant.source,
         repeats=repeats,
+        paired=paired,
     )
 
 

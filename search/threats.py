@@ -61,15 +61,21 @@ def _accuracy(summary: Summary) -> tuple[str, ...]:
             f"{points(100 / test)} points."
         )
     lost = best.test_drop
-    if lost is not None:
+    if lost is not None and best.contender.paired is None:
         said.append(
             f"The interval of the test drop ({points(lost.low)} to {points(lost.high)} points) takes the two networks' answers as "
             "independent; they answered the same images, so it is wider than it need be."
         )
+    if lost is not None:
         limit = summary.outcome.max_drop_points
         if limit is not None and lost.points <= limit < lost.high:
             said.append(f"The test drop keeps the limit of {limit:g}, but its interval does not exclude a larger drop.")
-    said.append("Every network was fine-tuned once, with one seed; another seed moves each accuracy by its own noise.")
+    seeds = len(best.contender.tests)
+    said.append(
+        "Every network was fine-tuned once, with one seed; another seed moves each accuracy by its own noise."
+        if seeds == 1
+        else f"Every network was fine-tuned with {seeds} seeds, all from the same dense weights: another dense training may move them all."
+    )
     return tuple(said)
 
 

@@ -59,6 +59,9 @@ def test_all_compared_networks_were_measured_and_judged_on_the_device(finished: 
     digests = {contender.artefact_digest for contender in told.contenders}
     assert {measurement.artefact_digest for measurement in proof.measurements} == digests
     assert {judged.artefact_digest for judged in proof.accuracies} == digests
+    for pruned in told.contenders[1:]:
+        assert pruned.paired is not None
+        assert pruned.paired.total == told.contender("dense").test.correct - pruned.test.correct, "one seed each"
     for judged in proof.accuracies:
         assert judged.largest_difference is not None
         assert judged.largest_difference < 1e-3, "the exported network answers as torch does"
