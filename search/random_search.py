@@ -34,7 +34,15 @@ class RandomSearch(Optimizer):
         super().__init__(space, latency, goal, seed, (), slots, planned)
         self._latency, self._goal, self._seed = latency, goal, seed
         self._taken: set[bytes] = set()
-        self._ceiling_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
+        self._told: list[tuple[float, float]] = []  # seconds, drop in points
+
+    @property
+    def ceiling_s(self) -> float:
+        """The latency to beat: the goal's own, or that of the fastest that kept the limit, by what is known today of short trials."""
+        if self._goal.max_latency_s is not None:
+            return self._goal.max_latency_s
+        limit = self._goal.drop_limit + self.acquisition.limit_shift
+        return min((seconds for seconds, drop_points in self._told if drop_points <= limit), default=math.inf)
 
     def ask(self) -> tuple[Floats, bool]:
         """The next row, new and, where ``REDRAWS`` draws suffice, faster than what is known to keep the limit.
@@ -42,14 +50,14 @@ class RandomSearch(Optimizer):
         SpaceExhausted when no draw is new.
         """
         rng = np.random.default_rng([self._seed, 4, len(self._taken)])
-        fastest, least_s = None, math.inf
+        fastest, least_s, ceiling_s = None, math.inf, self.ceiling_s
         for _ in range(REDRAWS):
             row = self._draw(rng)
             seconds = self._seconds(row)
             if seconds >= least_s or self.space.keys(row[None])[0] in self._taken:
                 continue
             fastest, least_s = row, seconds
-            if seconds < self._ceiling_s:
+            if seconds < ceiling_s:
                 break
         if fastest is None:
             raise SpaceExhausted
@@ -57,11 +65,10 @@ class RandomSearch(Optimizer):
         return fastest, False
 
     def tell(self, row: Floats, drop_points: float, crashed: bool = False) -> None:
-        """Remember the row, and its latency as the one to beat where it keeps the limit."""
+        """Remember the row, its latency and its drop."""
         self._taken.add(self.space.keys(row[None])[0])
-        limit = self._goal.drop_limit + self.acquisition.limit_shift
-        if not crashed and self._goal.max_latency_s is None and drop_points <= limit:
-            self._ceiling_s = min(self._ceiling_s, self._seconds(row))
+        if not crashed:
+            self._told.append((self._seconds(row), drop_points))
 
     def expect(self, row: Floats) -> None:
         """Nothing is proposed twice, also not what is still running."""

@@ -68,3 +68,12 @@ def test_a_campaign_is_journalled_and_chosen_from_alike(vgg: SyntheticProblem, t
     assert len(found.searched) == 10
     assert {trial.request.purpose for trial in found.searched} == {"model"}
     assert found.chosen is not None
+
+
+def test_what_full_length_brings_back_counts_for_trials_that_were_told_before_it_was_known(vgg: SyntheticProblem) -> None:
+    optimizer = searching(vgg)
+    row, _ = optimizer.ask()
+    optimizer.tell(row, 2.5)
+    assert optimizer.ceiling_s == np.inf
+    optimizer.acquisition.limit_shift = 2.0
+    assert optimizer.ceiling_s == float(vgg.seconds(optimizer.space.widths(row[None]))[0])
