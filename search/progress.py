@@ -51,8 +51,7 @@ class Campaign:
         self.next_number = before.next_number
         self.began = time.monotonic()
         self.ask_s: dict[int, float] = {}
-        self.asked = 0  # searched configurations in flight
-        self.in_flight = 0
+        self.running: list[TrialRequest] = []
         self.hopeless = 0
         self.warned = False
         self.worst_drop = 0.0
@@ -89,8 +88,7 @@ class Campaign:
         goal, space = self.settings.goal, self.space
         self.observer(Begun(goal.text, space.dimensions, space.configurations, self.dense_s, self.settings.trials, done))
         reason = self._search()
-        self._promote()
-        self._repeat()
+        self._conclude()
         self.journal.stopped(reason, self.elapsed_s)
         result = self._result(reason)
         for told in (notes.time_split(self.finished), *notes.finalists(result)):
@@ -108,16 +106,15 @@ class Campaign:
         return time.monotonic() - self.began
 
     def _search(self) -> str:
-        """Trials until there is a reason to stop, which is returned."""
-        reason = ""
+        """Trials until there is a reason to stop, which is returned; some may be running yet."""
         while True:
-            while self.in_flight < self.pool.slots and not reason:
+            while len(self.running) < self.pool.slots:
                 if self.planned:
                     self._submit(self.planned.pop(0))
-                else:
-                    reason = self._why_stop() or self._ask()
-            if not self.in_flight:
-                return reason
+                    continue
+                reason = self._why_stop() or self._ask()
+                if reason:
+                    return reason
             self._collect()
 
     def _why_stop(self) -> str:
@@ -129,7 +126,8 @@ class Campaign:
             return f"the last {crashes} trials crashed, the last one with: {last}"
         if self.elapsed_s >= settings.hours * 3600:
             return f"the time of {settings.hours:g} h is used up"
-        if len(searched(self.finished)) + self.asked >= settings.trials:
+        asked = sum(one.purpose in (SEED, MODEL, SCREEN) for one in self.running)
+        if len(searched(self.finished)) + asked >= settings.trials:
             return f"all {settings.trials} trials are done"
         if settings.patience and self.hopeless >= settings.patience:
             return f"{self.hopeless} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense latency"
@@ -161,16 +159,14 @@ class Campaign:
             request = replace(request, number=self.next_number)
             self.next_number += 1
             self.journal.started(request, self.elapsed_s)
-        self.in_flight += 1
-        self.asked += request.purpose in (SEED, MODEL, SCREEN)
+        self.running.append(request)
         self.observer(TrialStarted(request, self._seconds(request.config)))
         self.pool.submit(request)
 
     def _collect(self) -> None:
         """Wait for trials to be over, and take them in."""
         for request, outcome in self.pool.wait():
-            self.in_flight -= 1
-            self.asked -= request.purpose in (SEED, MODEL, SCREEN)
+            self.running = [one for one in self.running if one.number != request.number]
             trial = Trial(request, outcome, self._seconds(request.config), self.ask_s.pop(request.number, 0.0))
             self.journal.finished(trial, self.elapsed_s)
             improved = outcome.ok and self._improves(trial)
@@ -253,35 +249,35 @@ class Campaign:
             told = f"full length brings back {shift:.2f} points near the limit, predicted to {error:.2f}"
             self._say(f"{len(low)} configurations at both lengths: {told}")
 
-    def _promote(self) -> None:
-        """Bring the last good short trials to full length: only those can be chosen."""
-        self._plan_promotions(self.settings.finalists)
-        while self.planned or self.in_flight:
-            while self.planned and self.in_flight < self.pool.slots:
-                self._submit(self.planned.pop(0))
+    def _conclude(self) -> None:
+        """Promote the last good short trials, for only full-length ones can be chosen, and repeat those that may be, with other seeds.
+
+        The luckiest observation must not win. No worker waits for another: repetitions begin while the last promotions run.
+        """
+        settings = self.settings
+        while True:
+            self._plan_promotions(settings.finalists)
+            while len(self.running) < self.pool.slots:
+                request = self.planned.pop(0) if self.planned else self._repetition()
+                if request is None:
+                    break
+                self._submit(request)
+            if not self.running:
+                return
             self._collect()
 
-    def _repeat(self) -> None:
-        """Evaluate those that may be chosen again, with other seeds: the luckiest observation must not win."""
+    def _repetition(self) -> TrialRequest | None:
+        """The evaluation, with another seed, that says most about the choice; None when enough were made or none matters."""
         settings = self.settings
-        left = settings.finalists * settings.repeats - sum(trial.request.purpose == REPEAT for trial in self.finished)
-        running: list[TrialRequest] = []
-        while True:
-            known = choice.expecting(self._result("").standings, [one.of for one in running])
-            standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats) if left > 0 else None
-            if standing is not None:
-                seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
-                epochs, of = settings.budget_epochs, standing.trial
-                running.append(TrialRequest(_UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, epochs, seed, of))
-                self._submit(running[-1])
-                left -= 1
-            if not running:
-                return
-            if standing is None or self.in_flight >= self.pool.slots:
-                before = len(self.finished)
-                self._collect()
-                over = {(trial.request.of, trial.request.seed) for trial in self.finished[before:]}
-                running = [one for one in running if (one.of, one.seed) not in over]
+        begun = [one for one in (*self.running, *(trial.request for trial in self.finished)) if one.purpose == REPEAT]
+        if len(begun) >= settings.finalists * settings.repeats:
+            return None
+        known = choice.expecting(self._result("").standings, [one.of for one in self.running if one.purpose == REPEAT])
+        standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats)
+        if standing is None:
+            return None
+        seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
+        return TrialRequest(_UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, settings.budget_epochs, seed, standing.trial)
 
     def _learn(self, trial: Trial) -> None:
         """Tell the optimiser, unless the trial says nothing at the length of the search, or a longer one will follow."""

@@ -118,6 +118,36 @@ def run(problem: SyntheticProblem, directory: Path, settings: CampaignSettings, 
     return campaign.run(settings, problem.space(), problem, evaluate, directory, **more)  # type: ignore[arg-type]
 
 
+class SlowPromotions:
+    """Two slots; a promotion ends only when nothing else runs."""
+
+    slots = 2
+
+    def __init__(self, evaluate: SyntheticEvaluate) -> None:
+        self.evaluate, self.running, self.together = evaluate, list[TrialRequest](), list[set[str]]()
+
+    def submit(self, request: TrialRequest) -> None:
+        self.running.append(request)
+
+    def wait(self) -> list[tuple[TrialRequest, TrialOutcome]]:
+        self.together.append({one.purpose for one in self.running})
+        first = next((one for one in self.running if one.purpose != PROMOTE), self.running[0])
+        self.running.remove(first)
+        return [(first, self.evaluate(first, lambda phase, share: None))]
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_worker_waits_for_the_last_promotion(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    pool = SlowPromotions(SyntheticEvaluate("vgg", 0))
+    result = run(vgg, tmp_path, SHORT, pool=lambda progress: pool)
+    assert {PROMOTE, REPEAT} in pool.together, "repetitions begin while a promotion runs"
+    assert not pool.running
+    seeds = [(trial.request.of, trial.request.seed) for trial in result.trials if trial.request.purpose == REPEAT]
+    assert len(seeds) == len(set(seeds)) > 0
+
+
 def test_short_trials_are_promoted_and_only_full_ones_are_chosen(vgg: SyntheticProblem, tmp_path: Path) -> None:
     events: list[Event] = []
     result = run(vgg, tmp_path, SHORT, observer=events.append)
