@@ -163,13 +163,19 @@ def expecting(found: Sequence[Standing], running: Sequence[int]) -> tuple[Standi
 
 
 def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standing, ...]:
-    """The ``count`` configurations that may be chosen, the recommended one first, then by latency (or drop)."""
+    """The ``count`` configurations that may be chosen: the recommended one, then by what each may save on it times its chance to.
+
+    For a latency limit by posterior drop. Those that are slower than the recommended one, which can only stand in for it, come last.
+    """
     chosen = choose(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
         others = sorted((one for one in found if one.latency_s <= limit_s), key=lambda one: one.mean_points)
     else:
-        others = sorted((one for one in found if one.chance >= HOPEFUL_CHANCE), key=lambda one: one.latency_s)
+        hopeful = [one for one in found if one.chance >= HOPEFUL_CHANCE]
+        base_s = math.inf if chosen is None else chosen.latency_s
+        faster = sorted((one for one in hopeful if one.latency_s < base_s), key=lambda one: -one.chance * (base_s - one.latency_s))
+        others = [*faster, *sorted((one for one in hopeful if one.latency_s >= base_s), key=lambda one: one.latency_s)]
     ranked = [one for one in (chosen, *others) if one is not None]
     return tuple(dict.fromkeys(ranked))[:count]
 
