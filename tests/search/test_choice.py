@@ -39,6 +39,8 @@ def test_within_a_latency_the_least_drop_is_chosen() -> None:
 def test_finalists_are_those_that_may_yet_be_chosen() -> None:
     assert [one.trial for one in choice.finalists(FOUND, Goal(1.0), 2)] == [3, 2]
     assert [one.trial for one in choice.finalists(FOUND, Goal(None, 0.6), 2)] == [3, 2]
+    unlikely = standing(5, 0.35, 1.2, 0.25)  # a quarter of a chance to save half as much again
+    assert [one.trial for one in choice.finalists((*FOUND, unlikely), Goal(1.0), 4)] == [3, 2, 5, 4]
 
 
 def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
