@@ -29,6 +29,7 @@ from smac.random_design import ProbabilityRandomDesign
 from smac.runhistory import TrialInfo, TrialValue
 from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
+from threadpoolctl import ThreadpoolController
 
 from search import goals
 from search.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
@@ -183,7 +184,7 @@ class Optimizer:
         slots: int = 1,
         planned: int = 100,
     ) -> None:
-        self.space = space
+        self.space, self._blas = space, ThreadpoolController()
         self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
         self._configspace = space.configspace(seed)
         self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
@@ -221,7 +222,8 @@ class Optimizer:
     def ask(self) -> tuple[Floats, bool]:
         """The next row to evaluate, and whether it is a seed; SpaceExhausted when every legal one was tried."""
         try:
-            info = self._smac.ask()
+            with self._blas.limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for each other
+                info = self._smac.ask()
         except (StopIteration, ConfigurationSpaceExhaustedException) as error:
             raise SpaceExhausted from error
         self._trial_seed = int(info.seed)
