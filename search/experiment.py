@@ -121,7 +121,7 @@ def write_page(plan: Plan, dataset: Dataset) -> Path:
         paths = [
             stored_baseline.path_of(plan.reports / BASELINES, study.network, plan.dataset, seed) for seed in range(study.baseline_seeds)
         ]
-        if not _is_compared(folder):
+        if not outcome.is_compared(folder):
             missing.append(study.network)
             continue
         found = tuple(stored_baseline.read(path, dataset) for path in paths if path.with_suffix(".json").is_file())
@@ -190,10 +190,6 @@ def _at_least(old: Request, asked: Request) -> Request:
     """A campaign's own request with whatever the study wants of the comparison beyond it."""
     seeds = max(old.proof_seeds, asked.proof_seeds)
     return replace(old, proof_seeds=seeds, rival=old.rival or asked.rival, from_scratch=old.from_scratch or asked.from_scratch)
-
-
-def _is_compared(folder: Path) -> bool:
-    return (folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()
 
 
 def _bench(plan: Plan, folder: Path, device: str, precision: str) -> Bench:

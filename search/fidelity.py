@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from search.trial import Floats, Trial
+from search.trial import NEW, PROMOTE, Floats, Trial
 
 PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # for every so many short trials, so many are promoted
 PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted
@@ -75,6 +75,16 @@ class Calibration:
         """Probability that the higher fidelity's drop is within ``limit``, given the lower one's."""
         expected, deviation = self.predict(low)
         return float(ndtr((limit - expected) / deviation))
+
+
+def short_of(trials: Sequence[Trial], epochs: float) -> list[Trial]:
+    """Those of a search's own length, from which promotions are chosen."""
+    return [one for one in trials if one.request.purpose in NEW and one.request.budget_epochs == epochs]
+
+
+def promoted_of(trials: Sequence[Trial], epochs: float) -> list[Trial]:
+    """The promotions to this full length; another campaign's may be to another one."""
+    return [one for one in trials if one.request.purpose == PROMOTE and one.request.budget_epochs == epochs]
 
 
 def pairs(low: Sequence[Trial], high: Sequence[Trial]) -> tuple[Floats, Floats]:

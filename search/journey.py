@@ -39,7 +39,7 @@ from search.tuning import Recipes, Tuned
 from search.watch import Watch
 
 FINALISTS = 3  # found configurations that enter the final comparison
-SEARCHED_BY = ("--trials", "--hours", "--patience", "--finalists")  # options that say how long a search goes on
+DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,12 @@ def resume(name: str, reports: Path, display: Display, change: Callable[[Request
     """
     folder = folders.existing(name, reports)
     old = folders.read_request(folder)
-    request = replace(change(old), reports=reports)
+    asked = change(old)
+    request = replace(asked, reports=reports)
     if request.dask is not None:
         workers.check(request.dask)
-    if change(old) != old:
-        folders.write_request(folder, change(old))
+    if asked != old:
+        folders.write_request(folder, asked)
     if is_finished(folder, request):
         display.say(f"campaign {name} is finished; writing its report again")
         report.write(summary.load(folder))
@@ -99,27 +100,23 @@ def resume(name: str, reports: Path, display: Display, change: Callable[[Request
 
 
 def is_finished(folder: Path, request: Request) -> bool:
-    """Whether the campaign's final comparison is on disk, with all that is asked for, and follows from as long a search."""
-    if not ((folder / outcome.CONTENDERS).is_file() and (folder / outcome.PROOF).is_file()):
+    """Whether the campaign's final comparison is on disk, made from what is asked for, with as many seeds."""
+    if not outcome.is_compared(folder):
         return False
     try:
         told = outcome.read(folder)
     except CampaignError:  # broken: made again
         return False
-    contenders, roles = told.contenders, {contender.role for contender in told.contenders}
     before, now = dict(told.settings), dict(request.shown)
-    if any(name in before and before[name] != now[name] for name in SEARCHED_BY):
-        return False
-    asked = {"random": request.rival is not None, "from-scratch": request.from_scratch}
-    lacking = [role for role, wanted in asked.items() if wanted and role not in roles]
-    return not lacking and all(len(contender.tests) >= request.proof_seeds for contender in contenders)
+    alike = all(before.get(name, now[name]) == now[name] for name in DECISIVE)
+    return alike and all(len(contender.tests) >= request.proof_seeds for contender in told.contenders)
 
 
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     workers.parse_resources(request.resources or "")
     if request.old is not None:
-        sharing.fork(journal.read(folders.existing(request.old, request.reports)), subject.network.architecture.digest)
+        _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
         space, _ = space_of(request, subject.network, stored, subject.dataset.name)
         check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
@@ -198,8 +195,7 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
     if resume:
         imported = journal.read(folder).imported
     elif request.old is not None:
-        old = folders.existing(request.old, request.reports)
-        imported = sharing.fork(journal.read(old), subject.network.architecture.digest)
+        imported = _forked(request.old, request.reports, subject)
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)
@@ -221,6 +217,11 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
             pool=_cluster(request, evaluate),
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
+
+
+def _forked(old: str, reports: Path, subject: Subject) -> tuple[Trial, ...]:
+    """What a fork takes over; CampaignError where there is no such campaign, or it is about another network."""
+    return sharing.fork(journal.read(folders.existing(old, reports)), subject.network.architecture.digest)
 
 
 def _settings(folder: Path, request: Request, dataset: Dataset) -> CampaignSettings:

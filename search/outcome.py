@@ -102,6 +102,11 @@ def write(folder: Path, outcome: Outcome) -> Path:
     return whole_file.write(folder / CONTENDERS, json.dumps(document, indent=1))
 
 
+def is_compared(folder: Path) -> bool:
+    """Whether a final comparison lies in the folder."""
+    return (folder / CONTENDERS).is_file() and (folder / PROOF).is_file()
+
+
 def read(folder: Path) -> Outcome:
     """Read it back; CampaignError, one line, when the campaign is unfinished or the file is broken or newer."""
     path = folder / CONTENDERS

@@ -22,7 +22,7 @@ from search.screened_latency import OUT_OF_REACH_S
 from search.selector import Optimizer
 from search.settings import CampaignSettings
 from search.space import SearchSpace
-from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest, crashes_in_a_row
+from search.trial import MODEL, NEW, PROMOTE, REPEAT, SCREEN, SEED, Floats, KnownLatency, Trial, TrialRequest, crashes_in_a_row
 
 SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
 REACH_EVERY = 5  # trials after the initial design between two looks at whether both limits can be kept
@@ -46,8 +46,8 @@ class Campaign:
         self.guard, self.before = guard, before
         self.finished: list[Trial] = list(before.finished)
         self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
-        begun = (*self.planned, *(trial.request for trial in self.known))
-        self.promoted = {one.of for one in begun if one.purpose == PROMOTE and one.budget_epochs == settings.budget_epochs}
+        self.promoted = {one.of for one in self.planned if one.purpose == PROMOTE}
+        self.promoted |= {trial.request.of for trial in fidelity.promoted_of(self.known, settings.budget_epochs)}
         self.next_number = before.next_number
         self.began = time.monotonic()
         self.ask_s: dict[int, float] = {}
@@ -65,9 +65,7 @@ class Campaign:
     @property
     def short(self) -> list[Trial]:
         """The trials from which promotions are chosen."""
-        epochs = self.settings.search_epochs
-        found = [one for one in self.known if one.request.purpose in (SEED, MODEL) and one.request.budget_epochs == epochs]
-        return [one for one in found if one.latency_s < OUT_OF_REACH_S]
+        return [one for one in fidelity.short_of(self.known, self.settings.search_epochs) if one.latency_s < OUT_OF_REACH_S]
 
     def attach(self, pool: Pool, optimizer: Optimizer) -> None:
         """Give the campaign its place to run trials and its optimiser, and tell the latter what is known."""
@@ -76,7 +74,7 @@ class Campaign:
             self._learn(trial)
         self.optimizer.replayed()
         for request in self.planned:
-            if request.purpose in (SEED, MODEL, SCREEN):
+            if request.purpose in (*NEW, SCREEN):
                 self.optimizer.expect(self._row(request))
         self._adjust_limit()
         self._plan_promotions()
@@ -126,7 +124,7 @@ class Campaign:
             return f"the last {crashes} trials crashed, the last one with: {last}"
         if self.elapsed_s >= settings.hours * 3600:
             return f"the time of {settings.hours:g} h is used up"
-        asked = sum(one.purpose in (SEED, MODEL, SCREEN) for one in self.running)
+        asked = sum(one.purpose in (*NEW, SCREEN) for one in self.running)
         if len(searched(self.finished)) + asked >= settings.trials:
             return f"all {settings.trials} trials are done"
         if settings.patience and self.hopeless >= settings.patience:
@@ -183,7 +181,7 @@ class Campaign:
         """What follows from this trial for the others."""
         if trial.request.purpose == PROMOTE:
             self._adjust_limit()
-        elif trial.request.purpose in (SEED, MODEL):
+        elif trial.request.purpose in NEW:
             self._plan_promotions()
 
     def _plan_promotions(self, more: int = 0) -> None:
@@ -241,8 +239,7 @@ class Campaign:
         """Let short trials off as much as full length has brought back so far."""
         if self.settings.short_epochs is None:
             return
-        full = [one for one in self.known if one.request.purpose == PROMOTE and one.request.budget_epochs == self.settings.budget_epochs]
-        low, high = fidelity.pairs(self.short, full)
+        low, high = fidelity.pairs(self.short, fidelity.promoted_of(self.known, self.settings.budget_epochs))
         self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high, self.settings.goal.drop_limit)
         if len(low) >= 3:
             error = Calibration.fit(low, high).error_points
@@ -286,7 +283,7 @@ class Campaign:
             return
         if request.purpose == SCREEN:
             self._judge_screen(trial)
-        elif request.purpose in (SEED, MODEL) and request.budget_epochs == self.settings.search_epochs:
+        elif request.purpose in NEW and request.budget_epochs == self.settings.search_epochs:
             if outcome.ok:
                 self.worst_drop = max(self.worst_drop, outcome.drop_points)
             self.optimizer.tell(self._row(request), outcome.drop_points if outcome.ok else self.worst_drop, crashed=not outcome.ok)
@@ -294,14 +291,14 @@ class Campaign:
     def _judge_screen(self, trial: Trial) -> None:
         """Go on with a screened configuration that has a chance; else tell what the screen lets expect of it."""
         request, outcome = trial.request, trial.outcome
-        known = {one.of for one in self.planned} | {one.request.of for one in self.finished if one.request.purpose in (SEED, MODEL)}
+        known = {one.of for one in self.planned} | {one.request.of for one in self.finished if one.request.purpose in NEW}
         if request.number in known:
             return
         if not outcome.ok:
             self.optimizer.tell(self._row(request), self.worst_drop, crashed=True)
             return
         screens = [one for one in self.finished if one.request.purpose == SCREEN]
-        low, high = fidelity.pairs(screens, [one for one in self.finished if one.request.purpose in (SEED, MODEL)])
+        low, high = fidelity.pairs(screens, [one for one in self.finished if one.request.purpose in NEW])
         if len(low) >= fidelity.LEAST_PAIRS_TO_SCREEN:
             relation = Calibration.fit(low, high)
             limit = self.settings.goal.drop_limit + self.optimizer.acquisition.limit_shift

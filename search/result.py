@@ -9,13 +9,13 @@ import numpy as np
 
 from search import choice
 from search.choice import Standing
-from search.fidelity import Calibration, pairs
+from search.fidelity import Calibration, pairs, promoted_of, short_of
 from search.goals import Goal
 from search.journal import Contents
 from search.screened_latency import OUT_OF_REACH_S
 from search.settings import CampaignSettings
 from search.space import SearchSpace
-from search.trial import MODEL, PROMOTE, SCREEN, SEED, Ints, KnownLatency, Trial
+from search.trial import NEW, SCREEN, Ints, KnownLatency, Trial
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class CampaignResult:
 
 def searched(trials: tuple[Trial, ...] | list[Trial]) -> tuple[Trial, ...]:
     """One trial per configuration that was new."""
-    followed = {trial.request.of for trial in trials if trial.request.purpose in (SEED, MODEL)}
-    return tuple(trial for trial in trials if trial.request.purpose in (SEED, MODEL) or _screened_out(trial, followed))
+    followed = {trial.request.of for trial in trials if trial.request.purpose in NEW}
+    return tuple(trial for trial in trials if trial.request.purpose in NEW or _screened_out(trial, followed))
 
 
 def _screened_out(trial: Trial, followed: set[int]) -> bool:
@@ -73,10 +73,10 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
     """The result as far as a journal tells it, without running anything."""
     everything = (*contents.imported, *contents.finished)
     full = [trial for trial in everything if trial.request.budget_epochs == settings.budget_epochs and trial.latency_s < OUT_OF_REACH_S]
-    short = [t for t in everything if t.request.purpose in (SEED, MODEL) and t.request.budget_epochs == settings.search_epochs]
+    short = short_of(everything, settings.search_epochs)
     relation = None
     if settings.short_epochs is not None:
-        low, high = pairs(short, [trial for trial in full if trial.request.purpose == PROMOTE])
+        low, high = pairs(short, promoted_of(full, settings.budget_epochs))
         relation = Calibration.fit(low, high) if len(low) >= 3 else None
     found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation)
     dense_s = float(latency.seconds(dense_widths(space))[0])

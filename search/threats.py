@@ -80,8 +80,8 @@ def _accuracy(summary: Summary) -> tuple[str, ...]:
 
 
 def _choice(summary: Summary) -> tuple[str, ...]:
-    tried = sum(trial.outcome.ok for trial in summary.trials)
-    crashed = len(summary.trials) - tried
+    tried = sum(trial.outcome.ok for trial in (*summary.imported, *summary.trials))
+    crashed = sum(not trial.outcome.ok for trial in summary.trials)
     said = []
     if tried:
         said.append(

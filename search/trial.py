@@ -24,6 +24,7 @@ MODEL = "model"  # the optimiser asked for it
 PROMOTE = "promote"  # a good short trial, again at full length
 SCREEN = "screen"  # a proposal, first judged with recalibrated batch norm only
 REPEAT = "repeat"  # a finalist, again with another seed
+NEW = (SEED, MODEL)  # a configuration that was not tried before
 PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT)
 
 LEAST_DEVIATION_POINTS = 0.05  # no fine-tuning repeats itself more closely than this

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from search.display import Bar, Display
 from search.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
-from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Trial
+from search.trial import NEW, PROMOTE, REPEAT, SCREEN, Trial
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Watch:
 
     def _draw(self) -> None:
         """Half a trial on each of two workers is one trial's worth of the bar."""
-        begun = sum(one.tuned for one in self.running.values() if one.purpose in (SEED, MODEL))
+        begun = sum(one.tuned for one in self.running.values() if one.purpose in NEW)
         note = " · ".join(f"trial {number} {one.words}" for number, one in sorted(self.running.items()))
         self.bar.at(self.searched + begun, note=note)
 

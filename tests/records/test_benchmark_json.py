@@ -58,6 +58,12 @@ def test_foreign_files_are_refused(content, tmp_path):
         benchmark_json.read(path)
 
 
+@pytest.mark.parametrize("extra", [True, 3, "text", [], None])
+def test_benchmarks_of_others_are_passed_over_whatever_they_carry(extra):
+    document = {"benchmarks": [{"name": "theirs", "extra_info": extra}], KEY: {"schema": SCHEMA, "architectures": []}}
+    assert benchmark_json.parse(document, "theirs.json").measurements == ()
+
+
 @dataclass(frozen=True)
 class Broken:
     """One way to break a whole file: the place, what is put there (or DELETE), and words of the refusal."""

@@ -119,13 +119,19 @@ def test_another_precision_is_read_from_its_own_file(folder: Path, tmp_path: Pat
         ({"proof_seeds": 2}, True),
         ({"workers": 4}, True),
         ({"proof_seeds": 4}, False),
-        ({"rival": "other"}, True),
+        ({"rival": "other"}, False),
+        ({"from_scratch": False}, False),
         ({"trials": 41}, False),
+        ({"hours": 1.0}, False),
     ],
 )
-def test_a_comparison_is_finished_when_it_has_what_is_asked_for(folder: Path, change: dict[str, object], finished: bool) -> None:
-    asked = Request(trials=40, proof_seeds=3, from_scratch=True)
-    assert journey.is_finished(folder, replace(asked, **change)) is finished  # type: ignore[arg-type]
+def test_a_comparison_is_finished_when_it_was_made_from_what_is_asked_for(
+    folder: Path, tmp_path: Path, change: dict[str, object], finished: bool
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "one"))
+    asked = Request(trials=40, proof_seeds=3, rival="random", from_scratch=True)
+    outcome.write(copy, replace(outcome.read(copy), settings=asked.shown))
+    assert journey.is_finished(copy, replace(asked, **change)) is finished  # type: ignore[arg-type]
 
 
 def test_a_broken_comparison_is_made_again(folder: Path, tmp_path: Path) -> None:
