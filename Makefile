@@ -50,7 +50,7 @@ types: $(STAMP)-test
 	$(BIN)/mypy
 
 suite: $(STAMP)-test
-	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest tests --timeout=300 --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 install: $(STAMP)
 

@@ -21,6 +21,15 @@ def test_the_first_screen_shows_the_two_commands() -> None:
     assert "\nmake test\n" in first_screen
 
 
+def test_measuring_needs_nothing_that_only_the_tests_install() -> None:
+    """``make search`` installs no test extra, and pytest refuses the settings of plugins that are not there."""
+    plugins = ("timeout", "xdist", "xdist.looponfail", "pytest_cov", "hypothesispytest")
+    absent = [word for plugin in plugins for word in ("-p", f"no:{plugin}")]
+    words = [sys.executable, "-m", "pytest", "bench/", "--device=simulated", "--collect-only", "-q", *absent]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 @pytest.fixture(scope="module")
 def pytest_help() -> str:
     """Every option that pytest knows here."""
