@@ -58,7 +58,8 @@ def _experiment(arguments: command_line.Words, display: Display) -> int:
     from search import experiment
 
     plan = experiment.plan(arguments.network, arguments.dataset, arguments.data, arguments.device, arguments.reports, quick=arguments.quick)
-    display.say(f"written: {experiment.run(plan, display)}")
+    page = experiment.run(plan, display, arguments.without_device)
+    display.say("tuned; the same command without --without-device measures, where the device is" if page is None else f"written: {page}")
     return 0
 
 
@@ -85,15 +86,16 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
         return 0
     if verb in ("run", "fork"):
-        folder = journey.run(request, display)
+        folder = journey.run(request, display, arguments.without_device)
     elif verb == "resume":
-        folder = journey.resume(arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments))
+        change = lambda old: command_line.changed(old, arguments)  # noqa: E731
+        folder = journey.resume(arguments.name, arguments.reports, display, change, arguments.without_device)
     else:
         folder = folders.existing(arguments.name, arguments.reports)
         if verb == "report":
             report.write(summary.load(folder))
     if verb in ("run", "fork", "resume") and not (folder / outcome.CONTENDERS).is_file():
-        return 0  # --proof-seeds=0: there is no comparison to show
+        return 0  # --proof-seeds=0 or --without-device: there is no comparison to show
     report.print_summary(display.console, summary.load(folder))
     return 0
 

@@ -172,11 +172,13 @@ def parser() -> argparse.ArgumentParser:
         "run", help="a new campaign, from the dense network to the report", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     _add_request(run)
+    _add_without_device(run)
     fork = verbs.add_parser(
         "fork", help="a new campaign from another one's trials, with other settings", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     fork.add_argument("old", metavar="OLD", help="the campaign whose trials are taken over, as far as they still apply")
     _add_request(fork)
+    _add_without_device(fork)
     told = verbs.add_parser(
         "explain", help="which part costs what, and what to prune next", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -201,6 +203,7 @@ def parser() -> argparse.ArgumentParser:
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
         if verb == "resume":
             _add_request(after, CHANGEABLE)
+            _add_without_device(after)
             after.set_defaults(**dict.fromkeys(CHANGEABLE))  # what is not given stays as it was
         if verb == "export":
             after.add_argument("--file", type=Path, help="where the study is written (default: optuna.db in the campaign's folder)")
@@ -216,6 +219,12 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="every step on digits with the least budgets, in minutes; proves the way, not the point"
     )
     parser.add_argument("--reports", type=Path, help="where everything is stored (default: reports, with --quick reports/quick)")
+    _add_without_device(parser)
+
+
+def _add_without_device(parser: argparse.ArgumentParser) -> None:
+    told = "the device is elsewhere: predict from its stored measurements as they are, tune, and leave measuring to a resume where it is"
+    parser.add_argument("--without-device", action="store_true", help=told)
 
 
 def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:

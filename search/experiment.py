@@ -58,7 +58,7 @@ class Study:
 STUDIES = (
     Study("resnet20", trials=60, epochs=4.0, short=0.25, proof_epochs=4.0, baseline_seeds=3),
     Study("resnet56", trials=60, epochs=4.0, short=0.25, proof_epochs=4.0, designs=200, dense_epochs=18.0, dense_small_ratio=0.6),
-    Study("mobilenetv2", trials=60, epochs=1.0, short=0.25, proof_epochs=1.0, designs=160, dense_epochs=12.0, dense_small_ratio=0.6),
+    Study("mobilenetv2", trials=60, epochs=2.0, short=0.25, proof_epochs=2.0, designs=160, dense_epochs=12.0, dense_small_ratio=0.6),
 )
 QUICK = (Study("resnet20", trials=6, epochs=0.0, proof_epochs=0.25, proof_seeds=2, designs=40, rounds=200, max_drop=5.0, dense_epochs=4.0),)
 
@@ -95,22 +95,25 @@ def plan(networks: Sequence[str] | None, dataset: str, data: Path | None, device
     return Plan(chosen, studies, dataset, data, device, "f32", reports or Path("reports"))
 
 
-def run(plan: Plan, display: Display) -> Path:
+def run(plan: Plan, display: Display, without_device: bool = False) -> Path | None:
     """Do whatever of the plan is not done yet, and write the page after every study; returns its path. Raises the harness's errors.
 
-    The page tells of every finished study, also of those that an earlier run did, and names those that are missing.
+    The page tells of every finished study, also of those that an earlier run did, and names those that are missing. without_device:
+    the device is elsewhere; do what needs none (training, search, tuning) and return None: the next run, where it is, measures.
     """
     dataset = datasets.load(plan.dataset, plan.data)
     for study in plan.studies:
         display.say(f"study: {study.network} on {plan.dataset}, {plan.device}")
         baselines = _baselines(plan, study, dataset, display)
         if study.trials:
-            _campaign(plan, _request(plan, study, baselines[0].weights, rival=True), display)
-        folder = _campaign(plan, _request(plan, study, baselines[0].weights), display)
+            _campaign(plan, _request(plan, study, baselines[0].weights, rival=True), display, without_device)
+        folder = _campaign(plan, _request(plan, study, baselines[0].weights), display, without_device)
+        if without_device:
+            continue
         _measure_in_other(plan, folder, display)
         _compile(plan, folder, display)
         write_page(plan, dataset)
-    return plan.reports / experiment_page.PAGE
+    return None if without_device else plan.reports / experiment_page.PAGE
 
 
 def write_page(plan: Plan, dataset: Dataset) -> Path:
@@ -178,12 +181,12 @@ def workers() -> int:
     return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
 
 
-def _campaign(plan: Plan, request: Request, display: Display) -> Path:
+def _campaign(plan: Plan, request: Request, display: Display, without_device: bool) -> Path:
     """Run a campaign, go on with it where it was interrupted, or leave it where it is finished."""
     folder = plan.reports / "campaigns" / str(request.name)
     if not (folder / folders.REQUEST).is_file():
-        return journey.run(request, display)
-    return journey.resume(str(request.name), plan.reports, display, lambda old: _at_least(old, request))
+        return journey.run(request, display, without_device)
+    return journey.resume(str(request.name), plan.reports, display, lambda old: _at_least(old, request), without_device)
 
 
 def _at_least(old: Request, asked: Request) -> Request:

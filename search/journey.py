@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,10 +52,11 @@ class Subject:
     dense: Accuracy
 
 
-def run(request: Request, display: Display) -> Path:
+def run(request: Request, display: Display, without_device: bool = False) -> Path:
     """A new campaign, from the first step to the last; returns its folder.
 
-    Where it is a fork, the old campaign's trials are taken over as far as they still apply.
+    Where it is a fork, the old campaign's trials are taken over as far as they still apply. without_device: the device is elsewhere;
+    latencies are predicted from stored measurements as they are, and the comparison is tuned but not measured: ``resume`` does that.
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
     if request.old is not None:
@@ -66,18 +68,21 @@ def run(request: Request, display: Display) -> Path:
         workers.check(request.dask)
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
-    stored = stored_latencies(request, subject.network, display)
+    stored = stored_latencies(request, subject.network, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
     stored.keep_widths(folder / MEASUREMENTS)
-    return _search_and_prove(folder, request, subject, stored, display, resume=False)
+    return _search_and_prove(folder, request, subject, stored, display, resume=False, without_device=without_device)
 
 
-def resume(name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old) -> Path:
+def resume(
+    name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old, without_device: bool = False
+) -> Path:
     """Go on with a campaign from its folder alone; CampaignError when there is none.
 
     change: what is asked for anew, such as another number of trials; it is kept for the next time. A finished comparison is made
     again only when it lacks what is asked for: seeds, the rival, the shape trained from nothing. What was tuned is not tuned again.
+    without_device: as for ``run``.
     """
     folder = folders.existing(name, reports)
     old = folders.read_request(folder)
@@ -96,7 +101,8 @@ def resume(name: str, reports: Path, display: Display, change: Callable[[Request
         folders.lay_dense(folder, Network.by_name(request.network, dataset, request.weights))
     subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
-    return _search_and_prove(folder, request, subject, stored, display, resume=(folder / outcome.JOURNAL).is_file())
+    begun = (folder / outcome.JOURNAL).is_file()
+    return _search_and_prove(folder, request, subject, stored, display, resume=begun, without_device=without_device)
 
 
 def is_finished(folder: Path, request: Request) -> bool:
@@ -136,10 +142,11 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
     return Subject(network, dataset, judged)
 
 
-def stored_latencies(request: Request, network: Network, display: Display) -> Stored:
-    """The measurements from which latencies are predicted: found on disk, or measured now."""
+def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
+    """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
+    look = measurements.find if without_device else measurements.find_or_measure
     with display.timed("latencies of the designed networks"):
-        stored = measurements.find_or_measure(bench_of(request), network.architecture, request.designs, display.say)
+        stored = look(bench_of(request), network.architecture, request.designs, display.say)
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
     display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
@@ -172,12 +179,18 @@ def space_of(request: Request, network: Network, stored: Stored, dataset: str) -
     return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
 
 
-def _search_and_prove(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> Path:
+def _search_and_prove(
+    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, without_device: bool
+) -> Path:
     result = _search(folder, request, subject, stored, display, resume)
     if request.proof_seeds == 0:
         display.say(recommendation(result))
         return folder
-    told = _prove(folder, request, subject, stored, result, display)
+    prepared = _prepare_proof(folder, request, subject, stored, result, display)
+    if without_device:
+        display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
+        return folder
+    told = _prove(folder, request, subject, prepared, display)
     outcome.write(folder, told)
     with display.step("report"):
         report.write(summary.load(folder))
@@ -251,7 +264,16 @@ def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProg
     return lambda progress: workers.DaskPool(address, evaluate, progress, timeout_s, needed)
 
 
-def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Outcome:
+@dataclass(frozen=True)
+class _Prepared:
+    """The networks of the final comparison, tuned by ``by``, and which of them stands for the campaign."""
+
+    tuned: tuple[Tuned, ...]
+    chosen: Entrant
+    by: Recipes
+
+
+def _prepare_proof(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> _Prepared:
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
     found = entrants.finalists(result, FINALISTS)
     entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
@@ -261,7 +283,12 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
     chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
     if request.from_scratch:
         tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
-    contenders = proof.write_contenders(network, dataset, tuned, chosen, folder)
+    return _Prepared(tuple(tuned), chosen, by)
+
+
+def _prove(folder: Path, request: Request, subject: Subject, prepared: _Prepared, display: Display) -> Outcome:
+    network, dataset = subject.network, subject.dataset
+    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, folder)
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
@@ -275,7 +302,7 @@ def _prove(folder: Path, request: Request, subject: Subject, stored: Stored, res
         max_latency_s=request.max_latency_s,
         settings=request.shown,
         split_sizes=(len(dataset.train.labels), len(dataset.validation.labels), len(dataset.test.labels)),
-        proof_recipe=str(by.tuning),
+        proof_recipe=str(prepared.by.tuning),
         contenders=contenders,
         seconds=tuple(display.seconds.items()),
         finished_at=proof.now(),
@@ -323,6 +350,14 @@ def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -
     found = result.chosen.recipe
     searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
     return Recipes(searched, scratch)
+
+
+def _resuming(request: Request) -> str:
+    return shlex.join(["python", "-m", "search", "resume", str(request.name), *_elsewhere(request)])
+
+
+def _elsewhere(request: Request) -> list[str]:
+    return [] if request.reports == Request().reports else [f"--reports={request.reports}"]
 
 
 def _print_request(request: Request, display: Display) -> None:

@@ -36,6 +36,11 @@ class Bench:
     precision: str
     reports: Path
 
+    @property
+    def folder(self) -> Path:
+        """Where the device's measurements are stored."""
+        return self.reports / "benchmarks" / self.device
+
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
@@ -68,19 +73,28 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
     """
     with Device(spec.find(bench.device)).open() as session:
         present = session.info
-    folder = bench.reports / "benchmarks" / bench.device
-    for path in sorted(folder.glob("*.json"), key=lambda found: found.stat().st_mtime, reverse=True):
-        stored, reason = _usable(path, architecture, bench.precision, present)
-        if stored is not None:
-            say(f"latencies: {path} ({len(stored.file.measurements)} measured networks)")
-            return _with_widths(stored, folder / "widths", say)
-        say(f"latencies: passing over {path}: {reason}")
-    path = _free(folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
+    stored = _newest(bench, architecture, present, say)
+    if stored is not None:
+        return stored
+    path = _free(bench.folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
     stored, reason = _usable(path, architecture, bench.precision, present)
     if stored is None:
         raise CampaignError(f"the measurements just made in {path} cannot be used: {reason}")
-    return _with_widths(stored, folder / "widths", say)
+    return _with_widths(stored, bench.folder / "widths", say)
+
+
+def find(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
+    """The newest stored measurements of this architecture, for a machine without the device; CampaignError when there are none.
+
+    They are taken as they are: nobody can compare them with a device that is elsewhere.
+    """
+    spec.find(bench.device)
+    stored = _newest(bench, architecture, None, say)
+    if stored is None:
+        command = shown(SUITES, [*bench.options(), f"--designs={designs}"], bench.folder / "NAME.json")
+        raise CampaignError(f"no measurements of this network in {bench.folder}; make them where the device is, and copy them: {command}")
+    return stored
 
 
 def read(path: Path, architecture: Architecture, precision: str) -> Stored:
@@ -89,25 +103,41 @@ def read(path: Path, architecture: Architecture, precision: str) -> Stored:
     return Stored(path, file, _fit(file, architecture, precision))
 
 
+def shown(suites: Sequence[str], options: Sequence[str], path: Path) -> str:
+    """The command line of a bench run, for people."""
+    return " ".join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
+
+
 def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Say) -> None:
     """Run suites of ``bench/`` and leave their JSON at ``path``, whole or not at all; CampaignError when they fail."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     words = [sys.executable, "-m", "pytest", *(str(BENCH / suite) for suite in suites), *options]
     words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
-    shown = " ".join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
-    say(f"measuring: {shown}")
+    command = shown(suites, options, path)
+    say(f"measuring: {command}")
     ended = subprocess.run(words, stdout=subprocess.PIPE, text=True)
     if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
         part.unlink(missing_ok=True)
         last = [line for line in ended.stdout.splitlines() if line.strip()][-12:]
         raise CampaignError(
-            "\n".join([*last, f"measuring failed (pytest ended with {ended.returncode}); mend what it says and run: {shown}"])
+            "\n".join([*last, f"measuring failed (pytest ended with {ended.returncode}); mend what it says and run: {command}"])
         )
     part.replace(path)
 
 
-def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo) -> tuple[Stored | None, str]:
+def _newest(bench: Bench, architecture: Architecture, present: DeviceInfo | None, say: Say) -> Stored | None:
+    """The newest stored measurements that can be used; what is passed over is said."""
+    for path in sorted(bench.folder.glob("*.json"), key=lambda found: found.stat().st_mtime, reverse=True):
+        stored, reason = _usable(path, architecture, bench.precision, present)
+        if stored is not None:
+            say(f"latencies: {path} ({len(stored.file.measurements)} measured networks)")
+            return _with_widths(stored, bench.folder / "widths", say)
+        say(f"latencies: passing over {path}: {reason}")
+    return None
+
+
+def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo | None) -> tuple[Stored | None, str]:
     try:
         file = benchmark_json.read(path)
     except RecordError as error:
@@ -118,7 +148,7 @@ def _usable(path: Path, architecture: Architecture, precision: str, present: Dev
         return None, f"no designed {precision} networks of this architecture in it"
     taken = designed[0].conditions.device
     for key in ("model", "runtime", "runtime_version"):
-        if getattr(taken, key) != getattr(present, key):
+        if present is not None and getattr(taken, key) != getattr(present, key):
             return None, f"taken with {key} {getattr(taken, key)}, this is {getattr(present, key)}"
     return Stored(path, file, _fit(file, architecture, precision)), ""
 

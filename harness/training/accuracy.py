@@ -20,7 +20,7 @@ def answers(model: nn.Module, split: Split, batch_size: int = 256) -> Tensor:
     place = processor.device()
     training, home = model.training, next(model.parameters()).device
     model.eval().to(place)
-    with torch.inference_mode():
+    with torch.inference_mode(), processor.whole_float32():
         batches = (images.contiguous(memory_format=torch.channels_last).to(place) for images in torch.split(split.images, batch_size))
         logits = torch.cat([model(images).float().cpu() for images in batches])
     model.to(home).train(training)

@@ -30,6 +30,7 @@ _DECIDING_SOURCES = (
     "networks/zoo.py",
     "training/augmentation.py",
     "training/finetune.py",
+    "training/stepping.py",
 )
 
 

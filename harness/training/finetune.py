@@ -1,7 +1,4 @@
-"""Training within a budget: from nothing, after pruning, or only the batch normalisation's statistics.
-
-[Hinton2015] G. Hinton, O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network. arXiv:1503.02531, sec. 2.
-"""
+"""Training within a budget: from nothing, after pruning, or only the batch normalisation's statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.errors import TrainingError
@@ -23,6 +19,7 @@ from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint, Point
 from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
+from harness.training.stepping import Stepper
 
 SMALL_SCALE = 0.625  # 32 x 32 becomes 20 x 20: 2.6 times fewer multiply-accumulates, and things are still to be recognised
 
@@ -127,9 +124,9 @@ def _train(
     """Optimiser steps on the training images numbered ``subset``; returns the loss of every step."""
     train = dataset.train
     generator = torch.Generator().manual_seed(recipe.seed)
-    optimiser = torch.optim.SGD(_decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
+    take_step = Stepper(student, recipe)
     steps, first, order, losses = step_count(recipe, len(train)), 0, torch.empty(0, dtype=torch.int64), list[float]()
-    begun = None if checkpoint is None else checkpoint.restore(student, optimiser)
+    begun = None if checkpoint is None else checkpoint.restore(student, take_step.optimiser)
     if begun is not None:
         first, order, losses = begun.step, begun.order, begun.losses
         generator.set_state(begun.generator)
@@ -146,36 +143,17 @@ def _train(
             images = mirrored(images, flips)
         if step < round(recipe.small_ratio * steps):
             images = scaled(images, SMALL_SCALE)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, recipe)
         soft = None if guidance is None else guidance.to(chosen, flips)
-        losses.append(_step(student, images, train.labels[chosen], recipe, soft, optimiser))
+        losses.append(take_step(images, train.labels[chosen], soft, learning_rate(step, steps, recipe)))
         if not math.isfinite(losses[-1]):
             raise TrainingError(
                 f"the loss became {losses[-1]} at step {step + 1} of {steps}; lower the learning rate (now {recipe.learning_rate:g})"
             )
         if checkpoint is not None:
-            checkpoint.offer(Point(step + 1, order, losses, generator.get_state(), torch.get_rng_state()), student, optimiser)
+            checkpoint.offer(Point(step + 1, order, losses, generator.get_state(), torch.get_rng_state()), student, take_step.optimiser)
         if progress is not None:
             progress(step + 1, steps)
     return losses
-
-
-def _step(
-    student: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, soft: Tensor | None, optimiser: torch.optim.Optimizer
-) -> float:
-    """One optimiser step on a batch (``soft``: a teacher's logits); its loss. The weights stay where that is no number."""
-    place = next(student.parameters()).device
-    images = images.contiguous(memory_format=torch.channels_last).to(place)
-    with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(recipe.precision) == "bf16"):
-        logits = student(images)
-    loss = _loss(logits.float(), labels.to(place), None if soft is None else soft.to(place), recipe)
-    value = loss.item()
-    if math.isfinite(value):
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    return value
 
 
 def even(batch: Tensor) -> Tensor:
@@ -185,25 +163,6 @@ def even(batch: Tensor) -> Tensor:
     last on several threads (oneDNN as of torch 2.13), which ends the process some steps later.
     """
     return batch[: len(batch) // 2 * 2]
-
-
-def _loss(logits: Tensor, labels: Tensor, guidance: Tensor | None, recipe: Recipe) -> Tensor:
-    """Cross entropy with smoothed labels, mixed with [Hinton2015]_'s soft targets, whose gradients scale with 1/T^2."""
-    hard = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    if guidance is None:
-        return hard
-    heat = recipe.temperature
-    soft = functional.kl_div(
-        functional.log_softmax(logits / heat, 1), functional.log_softmax(guidance / heat, 1), reduction="batchmean", log_target=True
-    )
-    return (1 - recipe.distillation) * hard + recipe.distillation * heat**2 * soft
-
-
-def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Parameter groups: weights decay, biases and normalisation do not."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def mirrors(dataset: Dataset, recipe: Recipe) -> bool:

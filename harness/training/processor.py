@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,6 +26,13 @@ def use_threads(count: int | None = None) -> int:
 def device() -> torch.device:
     """The GPU if torch sees one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Convolutions in float32 as it is written: a GPU otherwise rounds their inputs to 10 bits of mantissa (TF32)."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 @functools.cache

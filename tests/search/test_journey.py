@@ -1,6 +1,7 @@
 """The main job as a user runs it, once, with the smallest budgets: dense network, measurements, search, proof, report."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -24,8 +25,10 @@ pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
 
 
-def search(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=cwd, timeout=500)
+def search(*words: str, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ if path is None else {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *sys.path])}
+    command = [sys.executable, "-m", "search", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,35 @@ def test_a_second_campaign_takes_the_stored_measurements(home: Path, finished: P
     assert ended.returncode == 0, ended.stderr
     assert "measured networks)" in ended.stdout
     assert len(list((home / "reports" / "benchmarks" / "cpu").glob("*.json"))) == 1
+
+
+def test_where_the_device_is_not_everything_but_measuring_is_done(home: Path, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text("raise ImportError('no device here')")
+    words = ("--weights=dense.safetensors", *QUICK, "--name=apart")
+    refused = search(*words, cwd=home, path=tmp_path)
+    assert refused.returncode == 2, "the device cannot be reached"
+    tuned = search(*words, "--without-device", cwd=home, path=tmp_path)
+    assert tuned.returncode == 0, tuned.stderr
+    assert "measure there: python -m search resume apart" in tuned.stdout
+    folder = finished.parent / "apart"
+    assert not (folder / outcome.CONTENDERS).exists()
+    before = {path: path.stat().st_mtime_ns for path in (folder / "tuned").rglob("*") if path.is_file()}
+    measured = search("resume", "apart", cwd=home)
+    assert measured.returncode == 0, measured.stderr
+    contenders = outcome.read(folder).contenders
+    assert len(before) >= len(contenders)
+    after = {path: path.stat().st_mtime_ns for path in (folder / "tuned").rglob("*") if path.is_file()}
+    assert after == before, "nothing is tuned again"
+
+
+def test_without_the_device_its_measurements_must_be_here(home: Path, tmp_path: Path) -> None:
+    shutil.copy(home / "dense.safetensors", tmp_path)
+    ended = search("--weights=dense.safetensors", *QUICK, "--without-device", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "pytest bench/test_network_latency.py" in ended.stderr.splitlines()[-1]
+    assert "--designs=14" in ended.stderr
+    assert not (tmp_path / "reports" / "campaigns").exists()
 
 
 def test_a_fork_begins_with_what_the_old_campaign_tried(home: Path, finished: Path) -> None:
