@@ -18,10 +18,9 @@ from search.trial import NEW, PROMOTE, Floats, Trial
 PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # for every so many short trials, so many are promoted
 PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted
 LEAST_PAIRS_TO_RELATE = 4
-# Until enough were promoted to relate the two lengths, nobody knows what full length brings back: the fastest of a wider band are tried.
-# On ResNet-56 four times the length brought back 0.95 points; of every further factor of four as much is hoped for.
-FIRST_COUNT, FIRST_MARGIN_POINTS, FIRST_MARGIN_FACTOR = LEAST_PAIRS_TO_RELATE, 1.25, 4.0
-LEAST_EPOCHS = 1 / 16  # a trial shorter than that counts as that long
+# Until enough were promoted, nobody knows what full length brings back. On ResNet-56 four times the length brought back 0.95 points, and
+# of every factor of four as much is hoped for; the fastest of a band above that, as much wider, are tried first.
+FIRST_COUNT, HOPED_POINTS, HOPED_FACTOR = LEAST_PAIRS_TO_RELATE, 0.95, 4.0
 LEAST_PAIRS_TO_SHIFT = 2
 LEAST_PAIRS_TO_SCREEN = 8
 SCREENED_OUT_BELOW = 0.05  # chance to keep the limit below which a configuration is not tried any longer
@@ -95,14 +94,16 @@ def pairs(low: Sequence[Trial], high: Sequence[Trial]) -> tuple[Floats, Floats]:
     return both[:, 0], both[:, 1]
 
 
-def limit_shift(low: Floats, high: Floats, limit: float) -> float:
+def limit_shift(low: Floats, high: Floats, limit: float, longer: float) -> float:
     """By how many points the limit (points of drop at the higher fidelity) is looser for short trials.
 
-    With few pairs, what full length brings back at the median; with more, the short drop from which the relation expects the limit
-    itself: what is brought back grows with what was lost. No further than pairs were seen.
+    longer: by what factor full length is longer than short. Without pairs, what is hoped for: a search that takes short drops for full
+    ones while the first promotions run stays beside the dense network. With few pairs, what full length brings back at the median; with
+    more, the short drop from which the relation expects the limit itself: what is brought back grows with what was lost. No further
+    than pairs were seen.
     """
     if len(low) < LEAST_PAIRS_TO_SHIFT:
-        return 0.0
+        return HOPED_POINTS * _factors(longer)
     median = float(np.median(low - high))
     if len(low) < LEAST_PAIRS_TO_RELATE:
         return median
@@ -123,7 +124,7 @@ def due_for_promotion(
     promoted: set[int],
     limit: float,
     count: int,
-    longer: float = FIRST_MARGIN_FACTOR,
+    longer: float,
     faster_than_s: float = math.inf,
 ) -> list[Trial]:
     """The ``count`` fastest short trials, not yet promoted, whose drop is near or within ``limit``.
@@ -133,10 +134,15 @@ def due_for_promotion(
     """
     margin = PROMOTE_MARGIN_POINTS
     if len(promoted) < FIRST_COUNT:
-        margin = FIRST_MARGIN_POINTS * max(1.0, math.log(longer) / math.log(FIRST_MARGIN_FACTOR))
+        margin *= max(1.0, _factors(longer))
     open_ones = [t for t in short if t.outcome.ok and t.number not in promoted and t.latency_s < faster_than_s]
     fit = [t for t in open_ones if t.outcome.drop_points <= limit + margin]
     return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
+
+
+def _factors(longer: float) -> float:
+    """How many factors of four."""
+    return max(0.0, math.log(longer) / math.log(HOPED_FACTOR))
 
 
 def _line(x: Floats, y: Floats) -> tuple[float, float]:

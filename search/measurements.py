@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from harness.devices import spec
 from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
@@ -176,7 +178,8 @@ def _swept(file: BenchmarkFile, predictor: LatencyPredictor) -> tuple[Measuremen
 
 def _fit(file: BenchmarkFile, architecture: Architecture, precision: str) -> LatencyPredictor:
     ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
-    return LatencyPredictor.fit(architecture, [m for m in ours if m.role != width_series.ROLE])
+    with threadpool_limits(limits=1, user_api="blas"):  # small systems: on a busy machine with many threads they only wait
+        return LatencyPredictor.fit(architecture, [m for m in ours if m.role != width_series.ROLE])
 
 
 def _free(folder: Path, stem: str) -> Path:

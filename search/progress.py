@@ -213,8 +213,7 @@ class Campaign:
         """Requests that bring the best short trials to full length."""
         settings = self.settings
         limit = settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
-        longer = settings.budget_epochs / max(settings.search_epochs, fidelity.LEAST_EPOCHS)
-        chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, longer, self._certain_s())
+        chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, settings.longer, self._certain_s())
         self.promoted |= {one.number for one in chosen}
         return [
             replace(
@@ -240,7 +239,9 @@ class Campaign:
         if self.settings.short_epochs is None:
             return
         low, high = fidelity.pairs(self.short, fidelity.promoted_of(self.known, self.settings.budget_epochs))
-        self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(low, high, self.settings.goal.drop_limit)
+        self.optimizer.acquisition.limit_shift = shift = fidelity.limit_shift(
+            low, high, self.settings.goal.drop_limit, self.settings.longer
+        )
         if len(low) >= 3:
             error = Calibration.fit(low, high).error_points
             told = f"full length brings back {shift:.2f} points near the limit, predicted to {error:.2f}"

@@ -10,6 +10,8 @@ from search.goals import Goal
 from search.journal import Header
 from search.space import SearchSpace
 
+LEAST_EPOCHS = 1 / 16  # a trial shorter than that counts as that long
+
 
 @dataclass(frozen=True, slots=True)
 class CampaignSettings:
@@ -59,6 +61,11 @@ class CampaignSettings:
     def search_epochs(self) -> float:
         """Length of the search's own trials."""
         return self.budget_epochs if self.short_epochs is None else self.short_epochs
+
+    @property
+    def longer(self) -> float:
+        """By what factor full length is longer than the search's own trials."""
+        return self.budget_epochs / max(self.search_epochs, LEAST_EPOCHS)
 
     @property
     def lengths(self) -> tuple[float, ...]:

@@ -47,22 +47,23 @@ def test_a_relation_from_anything_predicts_finite_drops_in_order(seen: list[tupl
     assert expected <= fidelity.TOLD_AT_MOST_POINTS
 
 
-def test_two_pairs_shift_the_limit_one_does_not() -> None:
-    assert fidelity.limit_shift(np.array([2.0]), np.array([1.0]), 0.5) == 0.0
-    assert fidelity.limit_shift(np.array([2.0, 3.0]), np.array([1.0, 1.0]), 0.5) == 1.5
+def test_two_pairs_shift_the_limit_before_them_experience_does() -> None:
+    for longer, hoped in ((1.0, 0.0), (4.0, 0.95), (16.0, 1.9)):
+        assert fidelity.limit_shift(np.array([2.0]), np.array([1.0]), 0.5, longer) == pytest.approx(hoped)
+    assert fidelity.limit_shift(np.array([2.0, 3.0]), np.array([1.0, 1.0]), 0.5, 16.0) == 1.5
 
 
 def test_what_is_brought_back_grows_with_what_was_lost() -> None:
     low = np.array([0.2, 0.5, 1.0, 2.0, 4.0])
     high = np.expm1(0.5 * np.log1p(low))
-    assert fidelity.limit_shift(low, high, 0.5) == pytest.approx(1.25 - 0.5, abs=0.1)
-    assert fidelity.limit_shift(low, high, 3.0) == pytest.approx(4.0 + fidelity.PROMOTE_MARGIN_POINTS - 3.0), "no further than seen"
+    assert fidelity.limit_shift(low, high, 0.5, 4.0) == pytest.approx(1.25 - 0.5, abs=0.1)
+    assert fidelity.limit_shift(low, high, 3.0, 4.0) == pytest.approx(4.0 + fidelity.PROMOTE_MARGIN_POINTS - 3.0), "no further than seen"
 
 
 @given(st.lists(st.tuples(st.floats(-1, 80), st.floats(-1, 80)), min_size=2, max_size=12), st.floats(0, 10))
 def test_the_shifted_limit_lies_among_the_drops_that_were_seen(seen: list[tuple[float, float]], limit: float) -> None:
     low, high = np.asarray(seen).T
-    shifted = limit + fidelity.limit_shift(low, high, limit)
+    shifted = limit + fidelity.limit_shift(low, high, limit, 4.0)
     assert np.isfinite(shifted)
     if len(low) >= fidelity.LEAST_PAIRS_TO_RELATE and fidelity.Calibration.fit(low, high).slope >= fidelity.LEAST_SLOPE:
         assert low.min() - 1e-9 <= shifted <= low.max() + fidelity.PROMOTE_MARGIN_POINTS + 1e-9
@@ -83,14 +84,18 @@ def short_trial(number: int, latency_s: float, drop: float) -> Trial:
 
 def test_the_first_promotions_look_further_for_what_full_length_brings_back() -> None:
     short = [short_trial(number, 1.0 - number / 10, drop) for number, drop in enumerate((0.1, 0.3, 0.7, 0.9, 1.2, 1.6, 1.9))]
-    first = fidelity.due_for_promotion(short, set(), 0.5, 4)
+    nobody, nothing = np.array([]), np.array([])
+
+    def hoped(longer: float) -> float:
+        return 0.5 + fidelity.limit_shift(nobody, nothing, 0.5, longer)
+
+    first = fidelity.due_for_promotion(short, set(), hoped(4.0), 4, longer=4.0)
     assert [trial.number for trial in first] == [5, 4, 3, 2]
-    later = fidelity.due_for_promotion(short, {trial.number for trial in first}, 0.5, 2)
+    later = fidelity.due_for_promotion(short, {trial.number for trial in first}, 0.5, 2, longer=4.0)
     assert [trial.number for trial in later] == [1, 0]
-    longer = fidelity.due_for_promotion(short, set(), 0.5, 4, longer=16.0)
+    longer = fidelity.due_for_promotion(short, set(), hoped(16.0), 4, longer=16.0)
     assert [trial.number for trial in longer] == [6, 5, 4, 3], "of a longer full length more is hoped for"
-    assert fidelity.due_for_promotion(short, set(), 0.5, 4, longer=2.0) == first
-    useful = fidelity.due_for_promotion(short, set(), 0.5, 4, faster_than_s=0.7)
+    useful = fidelity.due_for_promotion(short, set(), hoped(4.0), 4, longer=4.0, faster_than_s=0.7)
     assert [trial.number for trial in useful] == [5, 4], "nothing slower than what is good enough is brought to full length"
 
 

@@ -1,0 +1,47 @@
+"""Campaigns of short and full trials on several workers, in virtual time."""
+
+import statistics
+
+import pytest
+
+from harness.records.pruning_config import PruningConfig
+from search import fidelity, synthetic, virtual_time
+from search.trial import MODEL, PROMOTE, TrialRequest, TuningChoice
+from search.virtual_time import LengthsEvaluate, VirtualPool
+
+
+def request(number: int, width: int, epochs: float) -> TrialRequest:
+    groups = synthetic.problem("r56", 0).architecture.groups
+    config = PruningConfig.of("r56", {group.name: min(width, group.channels) for group in groups})
+    return TrialRequest(number, MODEL, "", config, TuningChoice(), epochs, 0)
+
+
+def test_trials_end_in_the_order_of_their_time_and_the_clock_goes_on() -> None:
+    pool = VirtualPool(LengthsEvaluate(synthetic.problem("r56", 0)), 3)
+    for number, (width, epochs) in enumerate(((64, 4.0), (64, 0.25), (8, 0.25))):
+        pool.submit(request(number, width, epochs))
+    first = pool.wait()[0][0].number
+    at = pool.now
+    pool.submit(request(3, 8, 0.25))
+    assert [first, *(pool.wait()[0][0].number for _ in range(3))] == [2, 3, 1, 0]
+    assert pool.now > at > 0
+
+
+def test_short_drops_grow_with_full_ones() -> None:
+    drops = [virtual_time.short_drop(full / 10) for full in range(-5, 100)]
+    assert drops == sorted(drops)
+    assert virtual_time.short_drop(0.5) == pytest.approx(2.9 + 0.5, abs=0.1), "measured: 2.9, and as much again for what is lost for good"
+
+
+def early_latencies() -> list[float]:
+    """Of the model's proposals until the first full trial is over, as ratios to the dense network."""
+    played, problem = virtual_time.play("r56", 0, workers=5, trials=24), synthetic.problem("r56", 0)
+    trials = played.result.trials
+    before = next(place for place, trial in enumerate(trials) if trial.request.purpose == PROMOTE)
+    return [virtual_time.ratio(problem, trial.request) for trial in trials[:before] if trial.request.purpose == MODEL]
+
+
+def test_while_the_first_full_trials_run_the_search_leaves_the_dense_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert statistics.median(early_latencies()) < 0.55
+    monkeypatch.setattr(fidelity, "HOPED_POINTS", 0.0)
+    assert statistics.median(early_latencies()) > 0.65, "as it was: short drops taken for full ones"
