@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
-from harness.networks import datasets, export, groups, zoo
+from harness.networks import datasets, export, groups, torchvision_door, zoo
 from harness.pruning import criteria, reconstruction, residuals, surgery
 from harness.pruning.reconstruction import Moments
 from harness.pruning.residuals import Reference
@@ -46,6 +48,14 @@ class Network:
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
     _reference: dict[str, Reference] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "model": pickle.dumps(self.model), "is_torchvisions": torchvision_door.is_used_by(self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state.pop("is_torchvisions"):
+            torchvision_door.torchvision()
+        self.__dict__.update(state, model=pickle.loads(state["model"]))
 
     @classmethod
     def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:

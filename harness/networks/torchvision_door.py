@@ -38,6 +38,11 @@ def torchvision() -> ModuleType:
         raise UsageError(f"torchvision is not usable here ({error}); install it: pip install torchvision") from error
 
 
+def is_used_by(model: nn.Module) -> bool:
+    """Whether a part of ``model`` is torchvision's: whoever reads its pickle must have come through this door before."""
+    return any(type(module).__module__.partition(".")[0] == "torchvision" for module in model.modules())
+
+
 def datasets() -> ModuleType:
     """``torchvision.datasets``; UsageError when torchvision is not installed."""
     torchvision()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +82,12 @@ def test_short_trials_are_not_kept(network: Network, dataset: Dataset, tmp_path:
     for epochs in (0.0, 0.125):
         assert evaluate(request(network, epochs), ignore).ok
     assert not (tmp_path / tuned_store.FOLDER).exists()
+
+
+def test_a_torchvision_network_reaches_another_process(tmp_path: Path) -> None:
+    network = Network.wrap("mobilenetv2", zoo.build("mobilenetv2", (1, 32, 32), 4), (1, 32, 32), 4)
+    (tmp_path / "network.pickle").write_bytes(pickle.dumps(network))
+    code = "import pickle, sys; network = pickle.load(open(sys.argv[1], 'rb')); print(network.architecture.digest)"
+    words = [sys.executable, "-c", code, str(tmp_path / "network.pickle")]
+    ended = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert ended.stdout.strip() == network.architecture.digest, ended.stderr
