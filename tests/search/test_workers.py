@@ -44,7 +44,8 @@ class Odd:
         if trial.number in self.numbers or not self.numbers:
             if self.mode == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if self.mode == "die once" and open(self.log).read().count(f"{trial.number} ") == 1:
+            attempts = [line.split()[0] for line in open(self.log)].count(str(trial.number))
+            if self.mode == "die once" and attempts == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.mode == "exit":
                 os._exit(3)
