@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,17 @@ def check(config: pytest.Config) -> None:
         path = config.getoption(option)
         if path is not None and not path.is_file():
             raise UsageError(f"{option}={path}: there is no such file; give one that exists")
+    _make_room(config.getoption("benchmark_json", None))
+
+
+def _make_room(file: Path | None) -> None:
+    """The folder of the file that pytest-benchmark writes at the end; UsageError, before anything is measured, when it cannot be made."""
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"{file.parent} is no folder" if isinstance(error, (FileExistsError, NotADirectoryError)) else error.strerror
+        raise UsageError(f"--benchmark-json={file}: {why}; give a file that can be written") from error
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UsageError(f"--benchmark-json={file}: {'is a folder' if file.is_dir() else 'is protected'}; give a file that can be written")

@@ -59,6 +59,23 @@ def test_the_conditions_say_what_ran(whole_and_layers: tuple[subprocess.Complete
         assert conditions.effective_precision == "f32"
 
 
+def test_the_file_may_lie_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    path = tmp_path / "cpu" / "today" / "resnet20.json"
+    ended = run_pytest(str(ROOT / "bench" / "test_network_latency.py"), "--device=simulated", *QUICK[1:], f"--benchmark-json={path}")
+    assert ended.returncode == 0, ended.stdout
+    assert benchmark_json.read(path).measurements
+
+
+@pytest.mark.parametrize(("name", "why"), [("taken/resnet20.json", "taken is no folder"), ("folder", "is a folder")])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "folder").mkdir()
+    ended = run_pytest(str(ROOT / "bench" / "test_network_latency.py"), "--device=simulated", f"--benchmark-json={tmp_path / name}")
+    assert ended.returncode == 2
+    assert f"--benchmark-json={tmp_path / name}: " in ended.stderr
+    assert f"{why}; give a file that can be written" in ended.stderr
+
+
 def test_designed_networks_are_recorded_one_by_one_as_many_as_needed_and_stay_out_of_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "designed.json"
     words = ("--designs=70", "--held-out=8", "--good-enough=0.5", "--rounds=10", f"--benchmark-json={path}")
