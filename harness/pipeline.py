@@ -49,6 +49,7 @@ class Network:
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
     _reference: dict[str, Reference] = field(default_factory=dict, repr=False)
 
+    # For another process: where the model is torchvision's, its classes can be found only after the door was passed.
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "model": pickle.dumps(self.model), "is_torchvisions": torchvision_door.is_used_by(self.model)}
 

@@ -88,8 +88,9 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb in ("run", "fork"):
         folder = journey.run(request, display, arguments.without_device)
     elif verb == "resume":
-        change = lambda old: command_line.changed(old, arguments)  # noqa: E731
-        folder = journey.resume(arguments.name, arguments.reports, display, change, arguments.without_device)
+        folder = journey.resume(
+            arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments), arguments.without_device
+        )
     else:
         folder = folders.existing(arguments.name, arguments.reports)
         if verb == "report":

@@ -17,15 +17,15 @@ from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
-from search import cost_tables, cost_words, explain, folder, journey, known_costs, measurements, report, whole_file
+from search import cost_tables, cost_words, explain, folder, known_costs, measurements, report, whole_file
 from search.cells import Cell, Table
 from search.command_line import Request
 from search.display import Display
 from search.explain import Explanation
-from search.journey import Subject
 from search.known_costs import SENSITIVITY, Found
 from search.measurements import Stored
 from search.outcome import MEASUREMENTS
+from search.subject import Subject, bench_of, dense_network, stored_latencies
 
 STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "test_sensitivity.py", "test_roof.py"
 LONGEST_NAME = 28  # characters: shorter names of rows are never broken on a terminal
@@ -43,7 +43,7 @@ class _Asked:
     @property
     def benchmarks(self) -> Path:
         """Where this device's measurements are stored."""
-        return self.request.reports / "benchmarks" / self.request.device
+        return bench_of(self.request).folder
 
 
 def run(request: Request, display: Display) -> Path:
@@ -54,7 +54,7 @@ def run(request: Request, display: Display) -> Path:
     """
     asked = _asked(request, display)
     dataset = datasets.load(asked.request.dataset, asked.request.data)
-    subject = journey.dense_network(asked.request, dataset, display)
+    subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions
     dense = [m for m in stored.file.measurements if m.layers and m.config == subject.network.architecture.dense()]
@@ -115,7 +115,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
-        return journey.stored_latencies(asked.request, subject.network, display)
+        return stored_latencies(asked.request, subject.network, display)
     stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, asked.request.precision)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
@@ -131,7 +131,7 @@ def _widths(asked: _Asked, subject: Subject, stored: Stored, display: Display) -
         display.say(f"widths: passing over {reason}")
     if found.path is None:
         made = asked.benchmarks / "explained" / f"{_stem(asked.request)}-widths.json"
-        words = [*journey.bench_of(asked.request).options(), f"--store={asked.request.reports / 'benchmarks'}"]
+        words = [*bench_of(asked.request).options(), f"--store={asked.request.reports / 'benchmarks'}"]
         try:
             measurements.run_bench([STAIRCASE_SUITE], made, words, display.say)
         except HarnessError as error:
@@ -175,7 +175,7 @@ def _sensitivities(asked: _Asked, subject: Subject, dataset: Dataset, widths: Fo
     if found.path is None:
         path = asked.benchmarks / SENSITIVITY / f"{_stem(asked.request)}-{digest[:8]}.json"
         weights = [] if asked.request.weights is None else [f"--weights={asked.request.weights}"]
-        words = [*journey.bench_of(asked.request).options(), *weights, f"--criterion={CRITERION}"]
+        words = [*bench_of(asked.request).options(), *weights, f"--criterion={CRITERION}"]
         words += [f"--also-width={group}={width}" for group, width in _useful(widths)]
         measurements.run_bench([SENSITIVITY_SUITE], path, words, display.say)
         found = look()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from harness.networks import datasets
 from search import folder as folders
-from search import journal, journey, measurements, optuna_export, sharing
+from search import journal, measurements, optuna_export, sharing
 from search.display import Display
 from search.outcome import MEASUREMENTS
+from search.subject import dense_network, space_of
 
 
 def run(name: str, reports: Path, target: Path | None, display: Display) -> Path:
@@ -22,9 +23,9 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     optuna_export.refuse(path)
     request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
     dataset = datasets.load(request.dataset, request.data)
-    subject = journey.dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
+    subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
-    space, _ = journey.space_of(request, subject.network, stored, dataset.name)
+    space, _ = space_of(request, subject.network, stored, dataset.name)
     space = space.including(sharing.configurations(contents.imported))
     with display.timed("exporting the trials"):
         count = optuna_export.export(name, contents.finished, space, path)

@@ -4,52 +4,34 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks import datasets
-from harness.networks.datasets import Dataset
 from harness.pipeline import Network
-from harness.pruning import off_the_shelf
-from harness.records.accuracy import Accuracy
-from harness.records.pruning_config import PruningConfig
-from harness.training import accuracy, baseline, recipes, stored_baseline
-from search import campaign, entrants, journal, legal_widths, measurements, outcome, proof, report, sharing, summary, tuning, workers
+from harness.training import recipes
+from search import campaign, comparison, journal, measurements, outcome, report, sharing, summary, workers
 from search import folder as folders
 from search.command_line import Request
-from search.compiled_widths import find_or_compile, of_campaign, replaced
 from search.display import Display
-from search.entrants import Entrant, Found
 from search.evaluation import PipelineEvaluate
 from search.goals import check_reachable
-from search.measurements import Bench, Stored
+from search.measurements import Stored
 from search.notes import recommendation
-from search.outcome import MEASUREMENTS, Outcome
+from search.outcome import MEASUREMENTS
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
 from search.random_search import RandomSearch
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.selector import Optimizer
-from search.settings import CampaignSettings
-from search.space import RecipeRanges, SearchSpace
-from search.trial import Trial, TuningChoice
-from search.tuning import Recipes, Tuned
+from search.subject import Subject, dense_network, settings_of, space_of, stored_latencies
+from search.trial import Trial
 from search.watch import Watch
 
-FINALISTS = 3  # found configurations that enter the final comparison
 DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The dense network of a campaign with its data."""
-
-    network: Network
-    dataset: Dataset
-    dense: Accuracy
 
 
 def run(request: Request, display: Display, without_device: bool = False) -> Path:
@@ -128,57 +110,6 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
         check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
 
 
-def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
-    """The dense network, from ``--weights``, from the cache, or trained now; judged on the validation split."""
-    if request.weights is not None:
-        network = Network.by_name(request.network, dataset, request.weights)
-    else:
-        with display.step("training the dense network") as bar:
-            recipe = recipes.dense_recipe(dataset.name)
-            model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
-        network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
-    judged = accuracy.evaluate(network.model, dataset.validation)
-    display.say(f"dense {request.network}: validation top-1 {judged.top1_ratio:.2%} ({judged.correct} of {judged.total})")
-    return Subject(network, dataset, judged)
-
-
-def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
-    """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
-    look = measurements.find if without_device else measurements.find_or_measure
-    with display.timed("latencies of the designed networks"):
-        stored = look(bench_of(request), network.architecture, request.designs, display.say)
-    judged = stored.predictor.held_out
-    display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
-    display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
-    if request.compiled_for is not None:
-        with display.timed("widths by the compiler"):
-            found = find_or_compile(bench_of(request), request.compiled_for, network.architecture, display.say)
-        display.say(found.sentence())
-    return stored
-
-
-def bench_of(request: Request) -> Bench:
-    """What a bench run must be told for this campaign."""
-    return Bench(request.device, request.network, request.dataset, request.data, request.precision, request.reports)
-
-
-def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
-    """The legal configurations, and the published ones that are tried as they are."""
-    published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
-    legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
-    if request.compiled_for is not None:
-        folder, bench = request.campaigns / str(request.name), bench_of(request)
-        legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
-    recipe = recipes.tuning_recipe(dataset, request.budget)
-    usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
-    guided = (usual.distillation, usual.distillation)
-    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual)
-    if request.recipe == "fixed":
-        rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
-        ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
-    return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
-
-
 def _search_and_prove(
     folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, without_device: bool
 ) -> Path:
@@ -186,11 +117,11 @@ def _search_and_prove(
     if request.proof_seeds == 0:
         display.say(recommendation(result))
         return folder
-    prepared = _prepare_proof(folder, request, subject, stored, result, display)
+    prepared = comparison.prepare(folder, request, subject, stored, result, display)
     if without_device:
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
         return folder
-    told = _prove(folder, request, subject, prepared, display)
+    told = comparison.measure(folder, request, subject, prepared, display)
     outcome.write(folder, told)
     with display.step("report"):
         report.write(summary.load(folder))
@@ -199,7 +130,7 @@ def _search_and_prove(
 
 def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
-    settings = _settings(folder, request, subject.dataset)
+    settings = settings_of(folder, request, subject.dataset)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker
     kept = folder if request.proof_seeds and request.proof_budget == request.budget else None
@@ -237,25 +168,6 @@ def _forked(old: str, reports: Path, subject: Subject) -> tuple[Trial, ...]:
     return sharing.fork(journal.read(folders.existing(old, reports)), subject.network.architecture.digest)
 
 
-def _settings(folder: Path, request: Request, dataset: Dataset) -> CampaignSettings:
-    return CampaignSettings(
-        name=str(request.name),
-        seed=request.seed,
-        trials=request.trials,
-        budget_epochs=request.budget,
-        short_epochs=request.short,
-        screen=request.screen,
-        goal=request.goal,
-        hours=math.inf if request.hours is None else request.hours,
-        patience=request.patience,
-        finalists=request.finalists,
-        workers=request.workers,
-        trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
-        measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
-        accuracy=folders.digest((folder / folders.DENSE).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
-    )
-
-
 def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProgress], Pool] | None:
     if request.dask is None:
         return None
@@ -264,100 +176,9 @@ def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProg
     return lambda progress: workers.DaskPool(address, evaluate, progress, timeout_s, needed)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """The networks of the final comparison, tuned by ``by``, and which of them stands for the campaign."""
-
-    tuned: tuple[Tuned, ...]
-    chosen: Entrant
-    by: Recipes
-
-
-def _prepare_proof(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> _Prepared:
-    network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
-    found = entrants.finalists(result, FINALISTS)
-    entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
-    by = _proof_recipes(request, dataset, result)
-    tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
-    seconds = {entrant.name: entrants.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
-    chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
-    if request.from_scratch:
-        tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
-    return _Prepared(tuple(tuned), chosen, by)
-
-
-def _prove(folder: Path, request: Request, subject: Subject, prepared: _Prepared, display: Display) -> Outcome:
-    network, dataset = subject.network, subject.dataset
-    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, folder)
-    with display.timed("measuring the compared networks"):
-        proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
-    return Outcome(
-        name=str(request.name),
-        command=request.command,
-        network=request.network,
-        dataset=dataset.name,
-        device=request.device,
-        precision=request.precision,
-        max_drop_points=request.drop_limit_points,
-        max_latency_s=request.max_latency_s,
-        settings=request.shown,
-        split_sizes=(len(dataset.train.labels), len(dataset.validation.labels), len(dataset.test.labels)),
-        proof_recipe=str(prepared.by.tuning),
-        contenders=contenders,
-        seconds=tuple(display.seconds.items()),
-        finished_at=proof.now(),
-    )
-
-
-def _tuned(
-    folder: Path, request: Request, subject: Subject, entered: Sequence[Entrant], by: Recipes, step: str, display: Display
-) -> list[Tuned]:
-    """The entrants, tuned, under one bar that counts entrants and seeds."""
-    trainings = len(entered) * request.proof_seeds
-    with display.step(step, trainings) as bar:
-        seen: dict[str, int] = {}
-
-        def show(name: str, done: int, steps: int) -> None:
-            bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
-
-        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
-
-
-def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
-    """What the campaign named by ``--rival`` recommends, from its journal; CampaignError when it is about another network."""
-    if request.rival is None:
-        return None
-    folder = folders.existing(request.rival, request.reports)
-    theirs, told = folders.read_request(folder), journal.read(folder)
-    if told.header.architecture != subject.network.architecture.digest:
-        raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
-    space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
-    settings = _settings(folder, theirs, subject.dataset)
-    space, _ = sharing.widened(space, told.imported, settings.lengths)
-    return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
-
-
-def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
-    """How the compared networks are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's.
-
-    From nothing, a network is trained as long as the dense one and the fine-tuning together.
-    """
-    tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
-    dense = stored_baseline.recipe_of(request.weights) or recipes.dense_recipe(dataset.name)
-    scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
-    if request.recipe == "fixed" or result.chosen is None:
-        return Recipes(tuned, scratch)
-    found = result.chosen.recipe
-    searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
-    return Recipes(searched, scratch)
-
-
 def _resuming(request: Request) -> str:
-    return shlex.join(["python", "-m", "search", "resume", str(request.name), *_elsewhere(request)])
-
-
-def _elsewhere(request: Request) -> list[str]:
-    return [] if request.reports == Request().reports else [f"--reports={request.reports}"]
+    elsewhere = [] if request.reports == Request().reports else [f"--reports={request.reports}"]
+    return shlex.join(["python", "-m", "search", "resume", str(request.name), *elsewhere])
 
 
 def _print_request(request: Request, display: Display) -> None:

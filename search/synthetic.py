@@ -161,6 +161,13 @@ class SyntheticProblem:
         return np.asarray(single + double + collapse)
 
 
+def observed(drop_points: float, deviation_points: float, rng: np.random.Generator) -> TrialOutcome:
+    """What a trial tells of a true drop, with normal noise."""
+    drop = drop_points + rng.normal(0.0, deviation_points)
+    top1 = float(np.clip(DENSE_TOP1 - drop / 100, 0.0, 1.0))
+    return TrialOutcome(top1, max(0.0, top1 - 0.0196 * deviation_points), min(1.0, top1 + 0.0196 * deviation_points), float(drop))
+
+
 @dataclass(frozen=True)
 class SyntheticEvaluate:
     """Noisy drops of a synthetic problem; implements ``Evaluate``. noise_seed: of this run's observation noise."""
@@ -175,9 +182,7 @@ class SyntheticEvaluate:
         true = problem(self.name, self.instance).true_drop(trial.config, trial.recipe, epochs)
         rng = np.random.default_rng([77, self.noise_seed, trial.number, trial.seed])
         deviation = 0.15 * (1 + (FULL_EPOCHS - epochs) / FULL_EPOCHS)
-        drop = true + rng.normal(0.0, deviation)
-        top1 = float(np.clip(DENSE_TOP1 - drop / 100, 0.0, 1.0))
-        return TrialOutcome(top1, max(0.0, top1 - 0.0196 * deviation), min(1.0, top1 + 0.0196 * deviation), float(drop))
+        return observed(true, deviation, rng)
 
 
 _PROBLEMS: dict[tuple[str, int], SyntheticProblem] = {}

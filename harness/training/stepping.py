@@ -31,7 +31,7 @@ class Stepper:
             _decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0
         )
         self._student, self._recipe = student, recipe
-        self._place = next(student.parameters()).device
+        self.place = next(student.parameters()).device
         self._bf16 = processor.precision(recipe.precision) == "bf16"
         self._taken: Counter[torch.Size] = Counter()
         self._recorded: dict[torch.Size, _Recording | None] = {}
@@ -42,7 +42,7 @@ class Stepper:
         return self._eager(images, labels, soft, rate) if recording is None else recording(images, labels, soft, rate)
 
     def _recording(self, images: Tensor, labels: Tensor, soft: Tensor | None) -> _Recording | None:
-        if self._place.type != "cuda" or len(images) != self._recipe.batch_size:
+        if self.place.type != "cuda" or len(images) != self._recipe.batch_size:
             return None
         self._taken[images.shape] += 1
         if self._taken[images.shape] <= EAGER_STEPS:
@@ -61,9 +61,9 @@ class Stepper:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self.loss(
-            images.contiguous(memory_format=torch.channels_last).to(self._place),
-            labels.to(self._place),
-            None if soft is None else soft.to(self._place),
+            images.contiguous(memory_format=torch.channels_last).to(self.place),
+            labels.to(self.place),
+            None if soft is None else soft.to(self.place),
         )
         value = loss.item()
         if math.isfinite(value):
@@ -74,7 +74,7 @@ class Stepper:
 
     def loss(self, images: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
         """The recipe's loss on a batch that is where the network is."""
-        with torch.autocast(self._place.type, torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self.place.type, torch.bfloat16, enabled=self._bf16):
             logits = self._student(images)
         return _loss(logits.float(), labels, soft, self._recipe)
 
@@ -96,26 +96,27 @@ class Stepper:
 
 
 class _Recording:
-    """A step on batches of one shape, as a CUDA graph. Recording it takes no step."""
+    """A step on batches of one shape, as a CUDA graph; with soft targets always, or never. Recording it takes no step."""
 
     def __init__(self, stepper: Stepper, images: Tensor, labels: Tensor, soft: Tensor | None) -> None:
-        place = next(iter(stepper.optimiser.param_groups[0]["params"])).device
-        self._inputs = [images.contiguous(memory_format=torch.channels_last).to(place), labels.to(place)]
-        self._inputs += [] if soft is None else [soft.to(place)]
+        place = stepper.place
+        self._images, self._labels = images.contiguous(memory_format=torch.channels_last).to(place), labels.to(place)
+        self._soft = None if soft is None else soft.to(place)
         self._rate = torch.zeros((), device=place)
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # a processor that waits is free for other trainings
         stepper.optimiser.zero_grad(set_to_none=True)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            loss = stepper.loss(self._inputs[0], self._inputs[1], None if soft is None else self._inputs[2])
+            loss = stepper.loss(self._images, self._labels, self._soft)
             loss.backward()  # type: ignore[no-untyped-call]
             stepper.update(self._rate)
         self._loss = loss.detach()
 
     def __call__(self, images: Tensor, labels: Tensor, soft: Tensor | None, rate: float) -> float:
-        for kept, given in zip(self._inputs, (images, labels, soft), strict=False):
-            assert given is not None
-            kept.copy_(given)
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        if self._soft is not None and soft is not None:
+            self._soft.copy_(soft)
         self._rate.fill_(rate)
         self._graph.replay()
         self._done.record()

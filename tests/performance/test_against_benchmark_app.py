@@ -40,8 +40,7 @@ class Effort:
 
 
 @pytest.fixture
-def effort(request: pytest.FixtureRequest) -> Effort:
-    judged = bool(request.config.getoption("benchmark_only"))
+def effort(judged: bool) -> Effort:
     return Effort(15, 500, True) if judged else Effort(3, 30, False)
 
 

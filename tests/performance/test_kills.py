@@ -105,10 +105,8 @@ def campaigns(tmp_path: Path) -> Iterator[Campaigns]:
 
 
 @pytest.mark.timeout(7200)  # a hundred resumes on a busy machine
-def test_kills_lose_repeat_and_corrupt_nothing(
-    benchmark: BenchmarkFixture, request: pytest.FixtureRequest, tmp_path: Path, campaigns: Campaigns
-) -> None:
-    kills = KILLS if request.config.getoption("benchmark_only") else FEW_KILLS
+def test_kills_lose_repeat_and_corrupt_nothing(benchmark: BenchmarkFixture, judged: bool, tmp_path: Path, campaigns: Campaigns) -> None:
+    kills = KILLS if judged else FEW_KILLS
     folder, log, moments = tmp_path / "c", tmp_path / "c.log", random.Random(kills)
     known, repeated = b"", list[int]()
     log.touch()

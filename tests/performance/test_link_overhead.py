@@ -29,11 +29,6 @@ def link() -> Iterator[Link]:
     link.close()
 
 
-@pytest.fixture
-def judged(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("benchmark_only"))
-
-
 def test_a_round_trip_is_short(link: Link, benchmark: BenchmarkFixture, judged: bool) -> None:
     benchmark.pedantic(link.request, ("echo", {}, (b"x",)), rounds=2000 if judged else 200, iterations=1, warmup_rounds=100)
     if judged:

@@ -45,8 +45,8 @@ def task() -> Task:
 
 
 @pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    return 30 if request.config.getoption("benchmark_only") else 2
+def rounds(judged: bool) -> int:
+    return 30 if judged else 2
 
 
 def by_torch_pruning(task: Task) -> nn.Module:

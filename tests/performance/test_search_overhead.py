@@ -66,11 +66,6 @@ def space() -> SearchSpace:
     return found
 
 
-@pytest.fixture
-def judged(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("benchmark_only"))
-
-
 def drop_of(space: SearchSpace, row: Floats, rng: np.random.Generator) -> float:
     """Quadratic in the pruned fractions, some groups ten times as sensitive as others, with noise."""
     pruned = space.features(row[None]).pruned[0]

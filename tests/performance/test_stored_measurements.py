@@ -29,11 +29,6 @@ CONFIGURATIONS, LEAST_PER_S = 200_000, 200_000.0
 SAMPLES, BLOCKS = 20, 5
 
 
-@pytest.fixture
-def judged(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("benchmark_only"))
-
-
 @pytest.fixture(scope="module")
 def architecture() -> Architecture:
     return Network.by_name("resnet56", datasets.load("digits", None)).architecture

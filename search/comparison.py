@@ -1,0 +1,114 @@
+"""The final comparison of a campaign: who is in it, all tuned alike, and then measured where the device is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import CampaignError
+from harness.networks.datasets import Dataset
+from harness.training import recipes, stored_baseline
+from search import campaign, entrants, journal, proof, sharing, tuning
+from search import folder as folders
+from search.command_line import Request
+from search.display import Display
+from search.entrants import Entrant, Found
+from search.measurements import Stored
+from search.outcome import Outcome
+from search.result import CampaignResult
+from search.screened_latency import ScreenedLatency
+from search.subject import Subject, bench_of, settings_of, space_of
+from search.tuning import Recipes, Tuned
+
+FINALISTS = 3  # found configurations that enter the final comparison
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The networks of the final comparison, tuned by ``by``, and which of them stands for the campaign."""
+
+    tuned: tuple[Tuned, ...]
+    chosen: Entrant
+    by: Recipes
+
+
+def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Prepared:
+    """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
+    network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
+    found = entrants.finalists(result, FINALISTS)
+    entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
+    by = _proof_recipes(request, dataset, result)
+    tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
+    seconds = {entrant.name: entrants.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
+    chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
+    if request.from_scratch:
+        tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
+    return Prepared(tuple(tuned), chosen, by)
+
+
+def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
+    """Export what was tuned, read the test split once, and measure all on the device."""
+    network, dataset = subject.network, subject.dataset
+    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, folder)
+    with display.timed("measuring the compared networks"):
+        proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
+    return Outcome(
+        name=str(request.name),
+        command=request.command,
+        network=request.network,
+        dataset=dataset.name,
+        device=request.device,
+        precision=request.precision,
+        max_drop_points=request.drop_limit_points,
+        max_latency_s=request.max_latency_s,
+        settings=request.shown,
+        split_sizes=(len(dataset.train.labels), len(dataset.validation.labels), len(dataset.test.labels)),
+        proof_recipe=str(prepared.by.tuning),
+        contenders=contenders,
+        seconds=tuple(display.seconds.items()),
+        finished_at=proof.now(),
+    )
+
+
+def _tuned(
+    folder: Path, request: Request, subject: Subject, entered: Sequence[Entrant], by: Recipes, step: str, display: Display
+) -> list[Tuned]:
+    """The entrants, tuned, under one bar that counts entrants and seeds."""
+    trainings = len(entered) * request.proof_seeds
+    with display.step(step, trainings) as bar:
+        seen: dict[str, int] = {}
+
+        def show(name: str, done: int, steps: int) -> None:
+            bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
+
+        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
+
+
+def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
+    """What the campaign named by ``--rival`` recommends, from its journal; CampaignError when it is about another network."""
+    if request.rival is None:
+        return None
+    folder = folders.existing(request.rival, request.reports)
+    theirs, told = folders.read_request(folder), journal.read(folder)
+    if told.header.architecture != subject.network.architecture.digest:
+        raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
+    space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
+    settings = settings_of(folder, theirs, subject.dataset)
+    space, _ = sharing.widened(space, told.imported, settings.lengths)
+    return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
+
+
+def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
+    """How the compared networks are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's.
+
+    From nothing, a network is trained as long as the dense one and the fine-tuning together.
+    """
+    tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+    dense = stored_baseline.recipe_of(request.weights) or recipes.dense_recipe(dataset.name)
+    scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
+    if request.recipe == "fixed" or result.chosen is None:
+        return Recipes(tuned, scratch)
+    found = result.chosen.recipe
+    searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
+    return Recipes(searched, scratch)

@@ -1,0 +1,104 @@
+"""What a campaign is about: the dense network with its data, its latencies, the space of its configurations, and the settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.networks.datasets import Dataset
+from harness.pipeline import Network
+from harness.pruning import off_the_shelf
+from harness.records.accuracy import Accuracy
+from harness.records.pruning_config import PruningConfig
+from harness.training import accuracy, baseline, recipes
+from search import folder as folders
+from search import legal_widths, measurements
+from search.command_line import Request
+from search.compiled_widths import find_or_compile, of_campaign, replaced
+from search.display import Display
+from search.measurements import Bench, Stored
+from search.outcome import MEASUREMENTS
+from search.settings import CampaignSettings
+from search.space import RecipeRanges, SearchSpace
+from search.trial import TuningChoice
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The dense network of a campaign with its data."""
+
+    network: Network
+    dataset: Dataset
+    dense: Accuracy
+
+
+def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
+    """The dense network, from ``--weights``, from the cache, or trained now; judged on the validation split."""
+    if request.weights is not None:
+        network = Network.by_name(request.network, dataset, request.weights)
+    else:
+        with display.step("training the dense network") as bar:
+            recipe = recipes.dense_recipe(dataset.name)
+            model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
+        network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
+    judged = accuracy.evaluate(network.model, dataset.validation)
+    display.say(f"dense {request.network}: validation top-1 {judged.top1_ratio:.2%} ({judged.correct} of {judged.total})")
+    return Subject(network, dataset, judged)
+
+
+def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
+    """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
+    look = measurements.find if without_device else measurements.find_or_measure
+    with display.timed("latencies of the designed networks"):
+        stored = look(bench_of(request), network.architecture, request.designs, display.say)
+    judged = stored.predictor.held_out
+    display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
+    display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
+    if request.compiled_for is not None:
+        with display.timed("widths by the compiler"):
+            found = find_or_compile(bench_of(request), request.compiled_for, network.architecture, display.say)
+        display.say(found.sentence())
+    return stored
+
+
+def bench_of(request: Request) -> Bench:
+    """What a bench run must be told for this campaign."""
+    return Bench(request.device, request.network, request.dataset, request.data, request.precision, request.reports)
+
+
+def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
+    """The legal configurations, and the published ones that are tried as they are."""
+    published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
+    legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
+    if request.compiled_for is not None:
+        folder, bench = request.campaigns / str(request.name), bench_of(request)
+        legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
+    recipe = recipes.tuning_recipe(dataset, request.budget)
+    usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
+    guided = (usual.distillation, usual.distillation)
+    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual)
+    if request.recipe == "fixed":
+        rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
+        ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
+    return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
+
+
+def settings_of(folder: Path, request: Request, dataset: Dataset) -> CampaignSettings:
+    """What the search is run with; the digests are those of what lies in the campaign's ``folder``."""
+    return CampaignSettings(
+        name=str(request.name),
+        seed=request.seed,
+        trials=request.trials,
+        budget_epochs=request.budget,
+        short_epochs=request.short,
+        screen=request.screen,
+        goal=request.goal,
+        hours=math.inf if request.hours is None else request.hours,
+        patience=request.patience,
+        finalists=request.finalists,
+        workers=request.workers,
+        trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
+        measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
+        accuracy=folders.digest((folder / folders.DENSE).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
+    )
