@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ from search.surrogate import DropModel
 from search.trial import Floats, Trial, TuningChoice
 
 HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
+SAFE_CHANCE = 0.5  # least probability for a short trial to be worth full length when everything faster was found wanting
+LEAST_SAVING_RATIO = 0.03  # of the recommended one's latency, for a safe stand-in to be worth full length
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,27 @@ def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) ->
         least = 0.0
     open_rivals = [(worth, one) for worth, one in rivals if worth > least and one.observations < observations and one is not chosen]
     return max(open_rivals, key=lambda rival: (rival[0], -rival[1].trial), default=(0.0, None))[1]
+
+
+def stand_in(
+    space: SearchSpace, short: Sequence[Trial], taken: Collection[int], goal: Goal, relation: Calibration, certain_s: float
+) -> Trial | None:
+    """The short trial that is most worth full length where those that were tried first turned out to be too bold; None when none is.
+
+    By what it would save on ``certain_s``, the latency of the fastest that is sure to keep the limit, times its chance to keep it.
+    short: with its trials numbered as in ``taken``, which were at full length already.
+    """
+    usable = [trial for trial in short if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
+    if len(usable) < 2:
+        return None
+    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
+    expected, _ = posterior(space, rows, np.asarray([trial.outcome.drop_points for trial in usable]), rows)
+    best, worth = None, 0.0
+    for trial, drop in zip(usable, expected, strict=True):
+        chance, saved_s = relation.chance(float(drop), goal.drop_limit), certain_s - trial.latency_s
+        if trial.number not in taken and chance >= SAFE_CHANCE and saved_s > LEAST_SAVING_RATIO * certain_s and chance * saved_s > worth:
+            best, worth = trial, chance * saved_s
+    return best
 
 
 def expecting(found: Sequence[Standing], running: Sequence[int]) -> tuple[Standing, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -214,17 +214,21 @@ class Campaign:
         settings = self.settings
         limit = settings.goal.drop_limit + self.optimizer.acquisition.limit_shift
         chosen = fidelity.due_for_promotion(self.short, self.promoted, limit, count, settings.longer, self._certain_s())
-        self.promoted |= {one.number for one in chosen}
+        return self._at_full_length(chosen)
+
+    def _at_full_length(self, short: Sequence[Trial]) -> list[TrialRequest]:
+        """Requests that bring these short trials to full length, none of which will be asked for again."""
+        self.promoted |= {one.number for one in short}
         return [
             replace(
                 one.request,
                 number=_UNNUMBERED,
                 purpose=PROMOTE,
                 origin=f"trial {one.number} at full length",
-                budget_epochs=settings.budget_epochs,
+                budget_epochs=self.settings.budget_epochs,
                 of=one.number,
             )
-            for one in chosen
+            for one in short
         ]
 
     def _certain_s(self) -> float:
@@ -250,7 +254,8 @@ class Campaign:
     def _conclude(self) -> None:
         """Promote the last good short trials, for only full-length ones can be chosen, and repeat those that may be, with other seeds.
 
-        The luckiest observation must not win. No worker waits for another: repetitions begin while the last promotions run.
+        The luckiest observation must not win. No worker waits for another: repetitions begin while the last promotions run. Where
+        repetitions leave only something far slower, safer short trials between are promoted, and repeated, in their turn.
         """
         settings = self.settings
         while True:
@@ -261,14 +266,38 @@ class Campaign:
                     break
                 self._submit(request)
             if not self.running:
-                return
+                self.planned += self._stand_ins()
+                if not self.planned:
+                    return
+                continue
             self._collect()
+
+    def _stand_ins(self) -> list[TrialRequest]:
+        """Full length for the safest saving among short trials, when nothing faster held; at most as many as there were finalists.
+
+        None for a campaign that had come to its end and got no more trials: to resume it changes no choice.
+        """
+        if self.before.stopped and len(searched(self.finished)) == len(searched(list(self.before.finished))):
+            return []
+        result = self._result("")
+        if self.settings.goal.kind != "max-drop" or result.calibration is None or self._stand_ins_begun >= self.settings.finalists:
+            return []
+        certain_s = min(self._certain_s(), self.dense_s)
+        found = choice.stand_in(self.space, self.short, self.promoted, self.settings.goal, result.calibration, certain_s)
+        return [] if found is None else self._at_full_length([found])
+
+    @property
+    def _stand_ins_begun(self) -> int:
+        """Promotions that came after the first repetition."""
+        begun = [*self.running, *(trial.request for trial in self.finished)]
+        first = min((one.number for one in begun if one.purpose == REPEAT), default=math.inf)
+        return sum(one.purpose == PROMOTE and one.number > first for one in begun)
 
     def _repetition(self) -> TrialRequest | None:
         """The evaluation, with another seed, that says most about the choice; None when enough were made or none matters."""
         settings = self.settings
         begun = [one for one in (*self.running, *(trial.request for trial in self.finished)) if one.purpose == REPEAT]
-        if len(begun) >= settings.finalists * settings.repeats:
+        if len(begun) >= (settings.finalists + self._stand_ins_begun) * settings.repeats:
             return None
         known = choice.expecting(self._result("").standings, [one.of for one in self.running if one.purpose == REPEAT])
         standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats)

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,11 @@ from search.trial import Bools, Floats, Ints, TuningChoice
 
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
+STEPS = 20  # of every group's fraction, from dense to gone: narrower than most groups' legal widths lie apart
 SAME_NUMBER = 1e-3  # unit numbers that round to the same multiple of this are the same trial
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Features:
     """What the surrogate sees of n rows.
 
@@ -52,6 +54,18 @@ class Features:
         """n x 2G: every group's fraction and its square, by its weight, scaled so that rows of ones have a squared length of 2."""
         weighted = self.weights / math.sqrt(self.pruned.shape[1])
         return np.concatenate([self.pruned * weighted, self.pruned**2 * weighted], axis=1)
+
+    @cached_property
+    def group_steps(self) -> Floats:
+        """n x (G x STEPS): the share that every group has gone of each step, by its weight; rows of ones have length 1.
+
+        Products of two rows are, weighed over the groups, the smaller of the two fractions (between steps, its linear
+        interpolation): the covariance of a Wiener process in each group.
+        """
+        begun = np.arange(STEPS) / STEPS
+        gone = np.clip((self.pruned[:, :, None] - begun) * STEPS, 0.0, 1.0)
+        weighted = self.weights[:, None] / math.sqrt(self.pruned.shape[1] * STEPS)
+        return (gone * weighted).reshape(len(self.pruned), -1)
 
     @property
     def stage_trend(self) -> Floats:

@@ -1,9 +1,10 @@
 """The surrogate: a small Gaussian process of the accuracy drop over pruned fractions and tuning recipes.
 
-Ten hyper-parameters whatever the number of layers. The drop is modelled as a trend in the pruned fractions, linear and quadratic, at
-three levels (of the whole network, of its stages, of every group), plus a smooth deviation from it; recipes scale the
-whole, and add a part of their own. The levels say before any evidence that groups of one stage behave alike, which is
-worth more than any other refinement while trials are few. Prediction as in [Rasmussen2006]_ alg. 2.1.
+Eleven hyper-parameters whatever the number of layers. The drop is modelled as a trend in the pruned fractions, linear and
+quadratic, at three levels (of the whole network, of its stages, of every group), plus a path of every group's own that may climb at
+any fraction (a Wiener process: cliffs), plus a smooth deviation from all of it; recipes scale the whole, and add a part of their own.
+The levels say before any evidence that groups of one stage behave alike, which is worth more than any other refinement while trials
+are few. Prediction as in [Rasmussen2006]_ alg. 2.1.
 
 .. [Rasmussen2006] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press, 2006.
 """
@@ -20,12 +21,12 @@ from search.space import Features
 from search.trial import Floats, Ints
 
 # Places in theta; all are logarithms but the last one, a logit.
-GROUPS, STAGES, WHOLE, DEVIATION, LENGTH, RECIPE, RECIPE_LENGTH, DECAY, NOISE, SHARED = range(10)
-# Prior: weights of the three trends, weight and length scale of the deviation, weight of the recipe's own part, length scale of
-# its numbers, decay per differing category, noise variance (of standardised drops), share of the trend that all
+GROUPS, STAGES, WHOLE, PATHS, DEVIATION, LENGTH, RECIPE, RECIPE_LENGTH, DECAY, NOISE, SHARED = range(11)
+# Prior: weights of the three trends and of the groups' paths, weight and length scale of the deviation, weight of the recipe's own
+# part, length scale of its numbers, decay per differing category, noise variance (of standardised drops), share of the trend that all
 # recipes have in common.
-PRIOR_MEDIANS = np.array([*np.log([1.0, 1.0, 1.0, 0.5, 0.3, 1.0, 0.6, 0.5, 0.05]), 0.5])
-PRIOR_DEVIATIONS = np.array([1.5, 1.5, 1.5, 1.5, 0.7, 1.5, 0.7, 0.8, 1.5, 1.0])
+PRIOR_MEDIANS = np.array([*np.log([1.0, 1.0, 1.0, 0.5, 0.5, 0.3, 1.0, 0.6, 0.5, 0.05]), 0.5])
+PRIOR_DEVIATIONS = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 0.7, 1.5, 0.7, 0.8, 1.5, 1.0])
 BOUND_DEVIATIONS = 5.0  # prior deviations beyond which no hyper-parameter is looked for: a line search may try anything
 JITTER = 1e-6  # added to the diagonal; the unit is a standardised drop's variance
 REFIT_ALWAYS_BELOW = 60  # observations: up to here hyper-parameters move with every one
@@ -39,13 +40,14 @@ LEAST_VARIANCE = 1e-8
 class _Pairs:
     """Pairwise parts of the kernel that do not depend on hyper-parameters, each n x n'.
 
-    groups, stages, whole: trend products at the three levels. pruned, numbers: mean squared distances. categories: share that
-    differs.
+    groups, stages, whole: trend products at the three levels. paths: products of the groups' steps. pruned, numbers: mean squared
+    distances. categories: share that differs.
     """
 
     groups: Floats
     stages: Floats
     whole: Floats
+    paths: Floats
     pruned: Floats
     numbers: Floats
     categories: Floats
@@ -59,6 +61,7 @@ def pairs(one: Features, other: Features) -> _Pairs:
         one.group_trend @ other.group_trend.T,
         one.stage_trend @ other.stage_trend.T,
         one.whole_trend @ other.whole_trend.T,
+        one.group_steps @ other.group_steps.T,
         _mean_squared(one.pruned, other.pruned),
         _mean_squared(one.numbers, other.numbers),
         differing,
@@ -81,15 +84,24 @@ def kernel(theta: Floats, parts: _Pairs) -> _Kernel:
     similar = np.exp(-parts.numbers / (2 * np.exp(2 * theta[RECIPE_LENGTH])) - np.exp(theta[DECAY]) * parts.categories)
     shared = _share(theta)
     deviation = np.exp(theta[DEVIATION] - parts.pruned / (2 * np.exp(2 * theta[LENGTH])))
-    trend = np.exp(theta[GROUPS]) * parts.groups + np.exp(theta[STAGES]) * parts.stages + np.exp(theta[WHOLE]) * parts.whole
+    trend = (
+        np.exp(theta[GROUPS]) * parts.groups
+        + np.exp(theta[STAGES]) * parts.stages
+        + np.exp(theta[WHOLE]) * parts.whole
+        + np.exp(theta[PATHS]) * parts.paths
+    )
     body, scale = trend + deviation, shared + (1 - shared) * similar
     return _Kernel(body, deviation, similar, scale, np.exp(theta[RECIPE]) * similar + scale * body)
 
 
 def diagonal(theta: Floats, features: Features) -> Floats:
     """The kernel of every configuration with itself."""
-    levels = ((GROUPS, features.group_trend), (STAGES, features.stage_trend), (WHOLE, features.whole_trend))
-    own: Floats = np.exp(theta[RECIPE]) + np.exp(theta[DEVIATION]) + sum(np.exp(theta[at]) * (trend**2).sum(axis=1) for at, trend in levels)
+    levels = ((GROUPS, features.group_trend), (STAGES, features.stage_trend), (WHOLE, features.whole_trend), (PATHS, features.group_steps))
+    own: Floats = (
+        np.exp(theta[RECIPE])
+        + np.exp(theta[DEVIATION])
+        + sum(np.exp(theta[at]) * np.einsum("ij,ij->i", trend, trend) for at, trend in levels)
+    )
     return own
 
 
@@ -184,6 +196,7 @@ def _slopes(theta: Floats, parts: _Pairs, found: _Kernel, inner: Floats) -> Floa
     slopes[GROUPS] = np.exp(theta[GROUPS]) * (scaled * parts.groups).sum()
     slopes[STAGES] = np.exp(theta[STAGES]) * (scaled * parts.stages).sum()
     slopes[WHOLE] = np.exp(theta[WHOLE]) * (scaled * parts.whole).sum()
+    slopes[PATHS] = np.exp(theta[PATHS]) * (scaled * parts.paths).sum()
     slopes[DEVIATION] = (scaled * found.deviation).sum()
     slopes[LENGTH] = (scaled * found.deviation * parts.pruned).sum() / np.exp(2 * theta[LENGTH])
     slopes[RECIPE] = np.exp(theta[RECIPE]) * (inner * found.similar).sum()

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.records.pruning_config import PruningConfig
 from search import choice
 from search.choice import Standing
+from search.fidelity import Calibration
 from search.goals import Goal
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
@@ -50,6 +52,23 @@ def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
     rival = replace(FOUND[1], observations=3)
     assert choice.next_repetition((FOUND[0], rival, verified, FOUND[3]), Goal(1.0), 3) is None
     assert choice.next_repetition((), Goal(1.0), 3) is None
+
+
+def test_the_stand_in_is_the_safest_large_saving(vgg: SyntheticProblem) -> None:
+    """Short trials of 2 points more than at full length; the fastest would lose 1.5 at a limit of 1."""
+    space, channels = vgg.space(), {group.name: group.channels for group in vgg.architecture.groups}
+
+    def short(number: int, share: float, latency_s: float, drop: float) -> Trial:
+        config = PruningConfig.of(vgg.architecture.network, {name: max(8, int(count * share) // 8 * 8) for name, count in channels.items()})
+        request = TrialRequest(number, "model", "", config, RECIPE, 0.25, 0)
+        return Trial(request, TrialOutcome(0.9, 0.89, 0.91, drop), latency_s)
+
+    trials = [short(1, 0.4, 0.3, 3.5), short(2, 0.5, 0.4, 2.7), short(3, 0.6, 0.5, 2.6), short(4, 0.9, 0.88, 2.1)]
+    relation = Calibration.fit(np.array([2.1, 2.5, 3.0, 4.0]), np.array([0.1, 0.5, 1.0, 2.0]))
+    assert choice.stand_in(space, trials, (), Goal(1.0), relation, 0.9) == trials[1]
+    assert choice.stand_in(space, trials, (2,), Goal(1.0), relation, 0.9) == trials[2]
+    assert choice.stand_in(space, trials, (2, 3), Goal(1.0), relation, 0.9) is None, "2 % are not worth a full trial"
+    assert choice.stand_in(space, trials[:1], (), Goal(1.0), relation, 0.9) is None
 
 
 def test_a_repetition_under_way_is_not_begun_twice() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.records.pruning_config import PruningConfig
 from search import fidelity, journal, synthetic, virtual_time
-from search.trial import MODEL, PROMOTE, TrialRequest, TuningChoice
+from search.trial import MODEL, PROMOTE, REPEAT, TrialRequest, TuningChoice
 from search.virtual_time import LengthsEvaluate, VirtualPool
 
 CAMPAIGNS = Path(__file__).parents[2] / "reports" / "campaigns"
@@ -60,3 +60,12 @@ def test_while_the_first_full_trials_run_the_search_leaves_the_dense_network(mon
     assert statistics.median(early_latencies()) < 0.55
     monkeypatch.setattr(fidelity, "HOPED_POINTS", 0.0)
     assert statistics.median(early_latencies()) > 0.65, "as it was: short drops taken for full ones"
+
+
+def test_a_choice_that_nothing_faster_could_replace_is_not_left_far_behind() -> None:
+    """All of the first finalists turn out to be too bold here; the dense network's neighbours are no answer."""
+    played = virtual_time.play("r56", 0, workers=2)
+    assert played.true_drop_points <= virtual_time.GOAL.drop_limit
+    assert played.over < 1.5
+    purposes = [trial.request.purpose for trial in played.result.trials]
+    assert PROMOTE in purposes[purposes.index(REPEAT) :]
