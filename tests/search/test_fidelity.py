@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.records.pruning_config import PruningConfig
-from search import campaign, fidelity
+from search import campaign, choice, fidelity
 from search.campaign import CampaignResult, CampaignSettings
 from search.events import Event, Note
 from search.fidelity import Calibration
@@ -196,6 +196,16 @@ def test_campaigns_with_fidelities_resume_too(vgg: SyntheticProblem, tmp_path: P
     assert len(result.searched) == settings.trials
     promoted = [t.request.of for t in result.trials if t.request.purpose == PROMOTE]
     assert len(set(promoted)) == len(promoted)
+
+
+def test_what_was_concluded_by_older_rules_stays_so(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "stand_in", lambda *_: None)
+    concluded = run(vgg, tmp_path, SHORT)
+    monkeypatch.setattr(choice, "stand_in", lambda space, short, taken, *_: next(one for one in short if one.number not in taken))
+    again = run(vgg, tmp_path, SHORT, resume=True)
+    assert (len(again.trials), again.chosen) == (len(concluded.trials), concluded.chosen)
+    more = run(vgg, tmp_path, replace(SHORT, trials=27), resume=True)
+    assert len(more.trials) > len(concluded.trials) + 1
 
 
 def test_a_screen_saves_the_tuning_of_hopeless_configurations(vgg: SyntheticProblem, tmp_path: Path) -> None:
