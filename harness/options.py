@@ -161,7 +161,7 @@ def also_widths(config: pytest.Config) -> dict[str, int]:
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse, with UsageError, what no run could use."""
+    """Refuse, with UsageError, what no run could use; make the folder that --benchmark-json names."""
     protocol(config)
     contenders(config)
     input_shape(config)

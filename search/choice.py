@@ -61,11 +61,9 @@ def standings(
     short: trials of the same campaign at a lower fidelity; with ``relation``, what they say about the true drop is
     combined with the few observations at full length, each weighed by its precision.
     """
-    usable = [trial for trial in trials if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
+    usable, rows, drops = _observed(space, trials)
     if not usable:
         return ()
-    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
-    drops = np.asarray([trial.outcome.drop_points for trial in usable])
     members: dict[bytes, list[int]] = {}
     for index, key in enumerate(space.keys(rows)):
         members.setdefault(key, []).append(index)
@@ -73,7 +71,7 @@ def standings(
     if relation is None:
         mean, deviation = posterior(space, rows, drops, rows[firsts])
     else:
-        mean, deviation = _combined(space, usable, list(members.values()), short, relation)
+        mean, deviation = _combined(space, usable, rows[firsts], list(members.values()), short, relation)
     chances = ndtr((goal.drop_limit - mean) / deviation)
     found = []
     for indices, m, s, chance in zip(members.values(), mean, deviation, chances, strict=True):
@@ -100,14 +98,24 @@ def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats) -> tu
     return DropModel().update(space.features(rows), drops).predict(space.features(at))
 
 
+def _observed(space: SearchSpace, trials: Sequence[Trial]) -> tuple[list[Trial], Floats, Floats]:
+    """The trials from which the model can learn, their rows and their drops in points."""
+    usable = [trial for trial in trials if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
+    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
+    return usable, rows, np.asarray([trial.outcome.drop_points for trial in usable])
+
+
 def _combined(
-    space: SearchSpace, trials: Sequence[Trial], members: Sequence[Sequence[int]], short: Sequence[Trial], relation: Calibration
+    space: SearchSpace,
+    trials: Sequence[Trial],
+    at: Floats,
+    members: Sequence[Sequence[int]],
+    short: Sequence[Trial],
+    relation: Calibration,
 ) -> tuple[Floats, Floats]:
-    """Posterior at configurations with few full-length trials, from the model of the short ones and the relation between."""
-    cheap = [trial for trial in short if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
-    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in cheap])
-    at = np.asarray([space.encode(trials[indices[0]].request.config, trials[indices[0]].request.recipe) for indices in members])
-    short_mean, _ = posterior(space, rows, np.asarray([trial.outcome.drop_points for trial in cheap]), at)
+    """Posterior at rows ``at`` with few full-length trials (``members`` of each), from the model of the short ones and the relation."""
+    _, rows, drops = _observed(space, short)
+    short_mean, _ = posterior(space, rows, drops, at)
     means, deviations = [], []
     for indices, expected_short in zip(members, short_mean, strict=True):
         expected, spread = relation.predict(float(expected_short))
@@ -167,17 +175,17 @@ def stand_in(
     By what it would save on ``certain_s``, the latency of the fastest that is sure to keep the limit, times its chance to keep it.
     short: with its trials numbered as in ``taken``, which were at full length already.
     """
-    usable = [trial for trial in short if trial.outcome.ok and space.covers(trial.request.config, trial.request.recipe)]
-    if len(usable) < 2:
+    usable, rows, drops = _observed(space, short)
+    if not usable:
         return None
-    rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in usable])
-    expected, _ = posterior(space, rows, np.asarray([trial.outcome.drop_points for trial in usable]), rows)
-    best, worth = None, 0.0
-    for trial, drop in zip(usable, expected, strict=True):
-        chance, saved_s = relation.chance(float(drop), goal.drop_limit), certain_s - trial.latency_s
-        if trial.number not in taken and chance >= SAFE_CHANCE and saved_s > LEAST_SAVING_RATIO * certain_s and chance * saved_s > worth:
-            best, worth = trial, chance * saved_s
-    return best
+    expected, _ = posterior(space, rows, drops, rows)
+    chances = [relation.chance(float(drop), goal.drop_limit) for drop in expected]
+    worthy = [
+        (chance * (certain_s - trial.latency_s), trial)
+        for trial, chance in zip(usable, chances, strict=True)
+        if trial.number not in taken and chance >= SAFE_CHANCE and trial.latency_s < (1 - LEAST_SAVING_RATIO) * certain_s
+    ]
+    return max(worthy, key=lambda one: (one[0], -one[1].number), default=(0.0, None))[1]
 
 
 def expecting(found: Sequence[Standing], running: Sequence[int]) -> tuple[Standing, ...]:

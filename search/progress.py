@@ -280,7 +280,9 @@ class Campaign:
         if self.before.stopped and len(searched(self.finished)) == len(searched(list(self.before.finished))):
             return []
         result = self._result("")
-        if self.settings.goal.kind != "max-drop" or result.calibration is None or self._stand_ins_begun >= self.settings.finalists:
+        if self.settings.goal.kind != "max-drop" or result.calibration is None or not self._begun(REPEAT):
+            return []
+        if self._stand_ins_begun >= self.settings.finalists:
             return []
         certain_s = min(self._certain_s(), self.dense_s)
         found = choice.stand_in(self.space, self.short, self.promoted, self.settings.goal, result.calibration, certain_s)
@@ -289,15 +291,17 @@ class Campaign:
     @property
     def _stand_ins_begun(self) -> int:
         """Promotions that came after the first repetition."""
-        begun = [*self.running, *(trial.request for trial in self.finished)]
-        first = min((one.number for one in begun if one.purpose == REPEAT), default=math.inf)
-        return sum(one.purpose == PROMOTE and one.number > first for one in begun)
+        first = min((one.number for one in self._begun(REPEAT)), default=math.inf)
+        return sum(one.number > first for one in self._begun(PROMOTE))
+
+    def _begun(self, purpose: str) -> list[TrialRequest]:
+        """Trials of this campaign for one purpose, running or over."""
+        return [one for one in (*self.running, *(trial.request for trial in self.finished)) if one.purpose == purpose]
 
     def _repetition(self) -> TrialRequest | None:
         """The evaluation, with another seed, that says most about the choice; None when enough were made or none matters."""
         settings = self.settings
-        begun = [one for one in (*self.running, *(trial.request for trial in self.finished)) if one.purpose == REPEAT]
-        if len(begun) >= (settings.finalists + self._stand_ins_begun) * settings.repeats:
+        if len(self._begun(REPEAT)) >= (settings.finalists + self._stand_ins_begun) * settings.repeats:
             return None
         known = choice.expecting(self._result("").standings, [one.of for one in self.running if one.purpose == REPEAT])
         standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats)

@@ -48,10 +48,8 @@ class LengthsEvaluate:
 
     def __call__(self, trial: TrialRequest, report: object = None) -> TrialOutcome:
         """The drop that training so long would show."""
-        true, rng = (
-            self.problem.true_drop(trial.config, trial.recipe),
-            np.random.default_rng([78, self.noise_seed, trial.number, trial.seed]),
-        )
+        true = self.problem.true_drop(trial.config, trial.recipe)
+        rng = np.random.default_rng([78, self.noise_seed, trial.number, trial.seed])
         if trial.budget_epochs >= FULL_EPOCHS:
             return synthetic.observed(true, FULL_NOISE_POINTS, rng)
         return synthetic.observed(short_drop(true), SHORT_NOISE_POINTS, rng)

@@ -208,6 +208,13 @@ def test_what_was_concluded_by_older_rules_stays_so(vgg: SyntheticProblem, tmp_p
     assert len(more.trials) > len(concluded.trials) + 1
 
 
+def test_without_repetitions_nothing_stands_in(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing says then that the finalists did not hold, and nothing would end it but the last short trial."""
+    monkeypatch.setattr(choice, "stand_in", lambda space, short, taken, *_: next((one for one in short if one.number not in taken), None))
+    result = run(vgg, tmp_path, replace(SHORT, repeats=0))
+    assert sum(trial.request.purpose == PROMOTE for trial in result.trials) <= 9
+
+
 def test_a_screen_saves_the_tuning_of_hopeless_configurations(vgg: SyntheticProblem, tmp_path: Path) -> None:
     result = run(vgg, tmp_path, SCREENED)
     screens = [t for t in result.trials if t.request.purpose == SCREEN]
