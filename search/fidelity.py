@@ -22,6 +22,7 @@ LEAST_PAIRS_TO_RELATE = 4
 # of every factor of four as much is hoped for; the fastest of a band above that, as much wider, are tried first.
 FIRST_COUNT, HOPED_POINTS, HOPED_FACTOR = LEAST_PAIRS_TO_RELATE, 0.95, 4.0
 LEAST_PAIRS_TO_SHIFT = 2
+LEAST_PAIRS_TO_FIT = 3
 LEAST_PAIRS_TO_SCREEN = 8
 SCREENED_OUT_BELOW = 0.05  # chance to keep the limit below which a configuration is not tried any longer
 LEAST_DEVIATION_POINTS = 0.1

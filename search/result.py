@@ -9,7 +9,7 @@ import numpy as np
 
 from search import choice
 from search.choice import Standing
-from search.fidelity import Calibration, pairs, promoted_of, short_of
+from search.fidelity import LEAST_PAIRS_TO_FIT, Calibration, pairs, promoted_of, short_of
 from search.goals import Goal
 from search.journal import Contents
 from search.screened_latency import OUT_OF_REACH_S
@@ -77,7 +77,7 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
     relation = None
     if settings.short_epochs is not None:
         low, high = pairs(short, promoted_of(full, settings.budget_epochs))
-        relation = Calibration.fit(low, high) if len(low) >= 3 else None
+        relation = Calibration.fit(low, high) if len(low) >= LEAST_PAIRS_TO_FIT else None
     found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation)
     dense_s = float(latency.seconds(dense_widths(space))[0])
     return CampaignResult(

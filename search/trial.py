@@ -27,6 +27,8 @@ REPEAT = "repeat"  # a finalist, again with another seed
 NEW = (SEED, MODEL)  # a configuration that was not tried before
 PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT)
 
+UNNUMBERED = -1  # number of a request that has no line in the journal yet
+
 LEAST_DEVIATION_POINTS = 0.05  # no fine-tuning repeats itself more closely than this
 
 Report = Callable[[str, float], None]

@@ -1,0 +1,108 @@
+"""Full length: which short trials are worth it, which results must be seen again with other seeds, and when that is enough.
+
+The luckiest observation must not win: only what was tuned in full can be chosen, and what may be chosen is repeated. Where repetitions
+leave only something far slower, safer short trials between are promoted, and repeated, in their turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from search import choice, fidelity
+from search.fidelity import Calibration
+from search.state import State
+from search.trial import PROMOTE, REPEAT, UNNUMBERED, Trial, TrialRequest
+
+
+class FullLength:
+    """What is due at full length, as far as the trials of a campaign tell.
+
+    planned: requests that an interrupted session left. promoted: numbers of the short trials that were, or will be, tried in full.
+    limit_shift: points by which the goal's limit is looser for short trials, as far as was learnt.
+    """
+
+    def __init__(self, state: State, planned: Sequence[TrialRequest]) -> None:
+        self.state, self.settings = state, state.settings
+        self.promoted = {one.of for one in planned if one.purpose == PROMOTE}
+        self.promoted |= {trial.request.of for trial in fidelity.promoted_of(state.known, self.settings.budget_epochs)}
+        self.limit_shift = 0.0
+
+    def adjust_limit(self) -> str:
+        """Let short trials off as much as full length has brought back so far; a line about it, or nothing."""
+        if self.settings.short_epochs is None:
+            return ""
+        low, high = fidelity.pairs(self.state.short, fidelity.promoted_of(self.state.known, self.settings.budget_epochs))
+        self.limit_shift = fidelity.limit_shift(low, high, self.settings.goal.drop_limit, self.settings.longer)
+        if len(low) < fidelity.LEAST_PAIRS_TO_FIT:
+            return ""
+        error = Calibration.fit(low, high).error_points
+        told = f"full length brings back {self.limit_shift:.2f} points near the limit, predicted to {error:.2f}"
+        return f"{len(low)} configurations at both lengths: {told}"
+
+    def promotions(self, more: int = 0) -> list[TrialRequest]:
+        """As many as the short trials so far are worth, and ``more``: counted from the first, so that resuming adds none.
+
+        The short trials of other campaigns count too. At first a few are planned, to learn what length brings back.
+        """
+        settings, short = self.settings, self.state.short
+        if settings.short_epochs is None:
+            return []
+        due = fidelity.promotions_by(len(short)) + more - len(self.promoted)
+        if len(self.promoted) < fidelity.FIRST_COUNT and not more:
+            due = min(due, fidelity.FIRST_COUNT - len(self.promoted))
+        if due <= 0:
+            return []
+        limit = settings.goal.drop_limit + self.limit_shift
+        return self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_s))
+
+    def stand_ins(self) -> list[TrialRequest]:
+        """Full length for the safest saving among short trials, when nothing faster held; at most as many as there were finalists.
+
+        None for a campaign that had come to its end and got no more trials: to resume it changes no choice.
+        """
+        state, goal = self.state, self.settings.goal
+        if state.before.stopped and not state.has_new_trials:
+            return []
+        result = state.result()
+        if goal.kind != "max-drop" or result.calibration is None or not state.begun(REPEAT):
+            return []
+        if self._stand_ins_begun >= self.settings.finalists:
+            return []
+        certain_s = min(state.certain_s, state.dense_s)
+        found = choice.stand_in(state.space, state.short, self.promoted, goal, result.calibration, certain_s)
+        return [] if found is None else self._begin([found])
+
+    def repetition(self) -> TrialRequest | None:
+        """The evaluation, with another seed, that says most about the choice; None when enough were made or none matters."""
+        settings, state = self.settings, self.state
+        if len(state.begun(REPEAT)) >= (settings.finalists + self._stand_ins_begun) * settings.repeats:
+            return None
+        known = choice.expecting(state.result().standings, [one.of for one in state.running if one.purpose == REPEAT])
+        standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats)
+        if standing is None:
+            return None
+        seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
+        return TrialRequest(UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, settings.budget_epochs, seed, standing.trial)
+
+    @property
+    def _stand_ins_begun(self) -> int:
+        """Promotions that came after the first repetition."""
+        first = min((one.number for one in self.state.begun(REPEAT)), default=math.inf)
+        return sum(one.number > first for one in self.state.begun(PROMOTE))
+
+    def _begin(self, short: Sequence[Trial]) -> list[TrialRequest]:
+        """Requests that bring these short trials to full length, none of which will be asked for again."""
+        self.promoted |= {one.number for one in short}
+        return [
+            replace(
+                one.request,
+                number=UNNUMBERED,
+                purpose=PROMOTE,
+                origin=f"trial {one.number} at full length",
+                budget_epochs=self.settings.budget_epochs,
+                of=one.number,
+            )
+            for one in short
+        ]

@@ -1,0 +1,92 @@
+"""What is known between two trials of a campaign; all of it follows from the journal and from what runs."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from harness.records.pruning_config import PruningConfig
+from search import fidelity, goals
+from search.journal import Contents
+from search.result import CampaignResult, dense_widths, rank, result_of, searched
+from search.screened_latency import OUT_OF_REACH_S
+from search.settings import CampaignSettings
+from search.space import SearchSpace
+from search.trial import Floats, KnownLatency, Trial, TrialRequest
+
+
+class State:
+    """The trials of a campaign, over and running, and what they say together.
+
+    before: the journal as it was opened. finished: this campaign's trials in the order in which they finished. running: begun, not over.
+    """
+
+    def __init__(self, settings: CampaignSettings, space: SearchSpace, latency: KnownLatency, before: Contents) -> None:
+        self.settings, self.space, self.latency, self.before = settings, space, latency, before
+        self.finished: list[Trial] = list(before.finished)
+        self.running: list[TrialRequest] = []
+        self.dense_s = float(latency.seconds(dense_widths(space))[0])
+        self.began = time.monotonic()
+
+    @property
+    def known(self) -> tuple[Trial, ...]:
+        """All that is known of accuracies: what other campaigns found, and this one's finished trials."""
+        return (*self.before.imported, *self.finished)
+
+    @property
+    def short(self) -> list[Trial]:
+        """The trials from which promotions are chosen."""
+        return [one for one in fidelity.short_of(self.known, self.settings.search_epochs) if one.latency_s < OUT_OF_REACH_S]
+
+    @property
+    def tried(self) -> int:
+        """Configurations that were new and are over."""
+        return len(searched(self.finished))
+
+    @property
+    def has_new_trials(self) -> bool:
+        """Whether a configuration was tried since the journal was opened."""
+        return self.tried > len(searched(self.before.finished))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of all sessions of the campaign."""
+        return time.monotonic() - self.began
+
+    @property
+    def certain_s(self) -> float:
+        """Latency of the fastest that is known to keep the goal's limit; infinite where there is none, or where a front is sought."""
+        if self.settings.goal.kind != "max-drop":
+            return math.inf
+        certain = [one.latency_s for one in self.result().standings if one.chance >= goals.CHOSEN_CHANCE]
+        return min(certain, default=math.inf)
+
+    def goes_on(self) -> None:
+        """Let the clock run, from where earlier sessions left it."""
+        self.began = time.monotonic() - self.before.seconds
+
+    def result(self, reason: str = "") -> CampaignResult:
+        """The result as if the campaign ended now, for ``reason``."""
+        contents = Contents(self.before.header, tuple(self.finished), (), self.before.imported, reason, self.elapsed_s)
+        return result_of(self.settings, self.space, self.latency, contents)
+
+    def begun(self, purpose: str) -> list[TrialRequest]:
+        """Trials of this campaign for one purpose, running or over."""
+        return [one for one in (*self.running, *(trial.request for trial in self.finished)) if one.purpose == purpose]
+
+    def row(self, request: TrialRequest) -> Floats:
+        """A trial's configuration and recipe as a row of the space."""
+        return self.space.encode(request.config, request.recipe)
+
+    def seconds(self, config: PruningConfig) -> float:
+        """Known latency of one configuration."""
+        widths = np.asarray([[config.kept(group.name) for group in self.space.architecture.groups]], dtype=np.int64)
+        return float(self.latency.seconds(widths)[0])
+
+    def improves(self, trial: Trial) -> bool:
+        """Whether an observation at full length beats all finished ones, for the goal."""
+        least, goal = self.settings.budget_epochs, self.settings.goal
+        earlier = [rank(one, goal) for one in self.finished if one.outcome.ok and one.request.budget_epochs >= least]
+        return trial.request.budget_epochs >= least and (not earlier or rank(trial, goal) < min(earlier))
