@@ -18,6 +18,7 @@ from search.surrogate import DropModel
 from search.trial import Floats, Trial, TuningChoice
 
 HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
+SURE_CHANCE = 0.975  # least probability for a configuration to stand in reserve for one that is chosen with less
 SAFE_CHANCE = 0.5  # least probability for a short trial to be worth full length when everything faster was found wanting
 LEAST_SAVING_RATIO = 0.03  # of the recommended one's latency, for a safe stand-in to be worth full length
 
@@ -209,6 +210,14 @@ def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standi
         others = [*faster, *sorted((one for one in hopeful if one.latency_s >= base_s), key=lambda one: one.latency_s)]
     ranked = [one for one in (chosen, *others) if one is not None]
     return tuple(dict.fromkeys(ranked))[:count]
+
+
+def reserve(found: Sequence[Standing], goal: Goal) -> Standing | None:
+    """The fastest that keeps the drop's limit with ``SURE_CHANCE``; None where the recommended one does, or where there is none."""
+    chosen = choose(found, goal)
+    if chosen is None or goal.kind == "max-latency" or chosen.chance >= SURE_CHANCE:
+        return None
+    return min((one for one in found if one.chance >= SURE_CHANCE), key=lambda one: one.latency_s, default=None)
 
 
 def front(found: Sequence[Standing]) -> tuple[Standing, ...]:

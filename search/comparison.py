@@ -40,8 +40,7 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
     entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
     by = _proof_recipes(request, dataset, result)
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
-    seconds = {entrant.name: entrants.seconds_of(network.architecture, latency, entrant.config) for entrant in entered}
-    chosen = proof.choose(tuned, seconds, request.drop_limit_points, request.max_latency_s)
+    chosen = _choose(request, subject, latency, tuned, display)
     if request.from_scratch:
         tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
     return Prepared(tuple(tuned), chosen, by)
@@ -83,6 +82,20 @@ def _tuned(
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
         return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
+
+
+def _choose(request: Request, subject: Subject, latency: ScreenedLatency, tuned: Sequence[Tuned], display: Display) -> Entrant:
+    """The found network that stands for the campaign, by the validation split; what every one lost is said."""
+    architecture, limit = subject.network.architecture, request.drop_limit_points
+    with display.timed("judging the found networks on the validation split"):
+        drops = proof.validation_drops(tuned, subject.dataset.validation)
+    entered = {entry.entrant.name: entry.entrant for entry in tuned}
+    seconds = {name: entrants.seconds_of(architecture, latency, entrant.config) for name, entrant in entered.items()}
+    for name, found in drops.items():
+        chance = "" if limit is None else f", chance to keep the limit {found.chance_within(limit):.2f}"
+        interval = f"validation drop {found.points:+.2f} points ({found.low:+.2f} to {found.high:+.2f}; seeds: {request.proof_seeds})"
+        display.say(f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, {interval}{chance}")
+    return proof.choose([entered[name] for name in drops], drops, seconds, seconds["dense"], limit, request.max_latency_s)
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:

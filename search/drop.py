@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtrit
 
 from harness.records.accuracy import Accuracy
 
@@ -34,6 +34,11 @@ class Drop:
     points: float
     low: float
     high: float
+
+    def chance_within(self, limit_points: float) -> float:
+        """Probability that the true drop is at most ``limit_points``, from the interval as if it were a normal distribution's."""
+        deviation = (self.high - self.low) / (2 * _Z_975)
+        return float(ndtr((limit_points - self.points) / deviation)) if deviation > 0 else float(self.points <= limit_points)
 
 
 def drop(ours: Accuracy, dense: Accuracy) -> Drop:

@@ -12,36 +12,53 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.networks import export
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import accuracy
 from search import outcome
-from search.drop import Paired
+from search.drop import Drop, Paired, drop_over_seeds
 from search.entrants import Entrant
 from search.measurements import Bench, run_bench
 from search.outcome import Contender, Repeat
 from search.tuning import Tuned
 
 
-def choose(tuned: Sequence[Tuned], seconds: Mapping[str, float], max_drop_points: float | None, max_latency_s: float | None) -> Entrant:
-    """The candidate to stand for the campaign, judged on validation only, by its mean over the seeds.
+def validation_drops(tuned: Sequence[Tuned], validation: Split) -> dict[str, Drop]:
+    """What every candidate lost against the dense network tuned alike, by its name: over all seeds, image by image of ``validation``."""
+    right = {
+        entry.entrant.name: _right([accuracy.answers(one.model, validation) for one in entry.judged], validation)
+        for entry in tuned
+        if entry.entrant.role in ("dense", "candidate")
+    }
+    seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
+    dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
+    return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(ours, right[dense])) for name, ours in right.items() if name != dense}
 
-    seconds: predicted latency by entrant. The fastest that loses at most ``max_drop_points`` against the dense network
-    tuned alike and meets ``max_latency_s``; with no drop limit the most accurate that meets the latency; where none qualifies, the one that
-    misses by least.
+
+def choose(
+    candidates: Sequence[Entrant],
+    drops: Mapping[str, Drop],
+    seconds: Mapping[str, float],
+    dense_s: float,
+    max_drop_points: float | None,
+    max_latency_s: float | None,
+) -> Entrant:
+    """The candidate to stand for the campaign, judged on validation only.
+
+    drops, seconds: by name; seconds as predicted. Of those that meet ``max_latency_s`` (or miss it by least) the one that promises most:
+    what it saves of ``dense_s``, times its chance of losing no more than ``max_drop_points``; where nothing promises anything, the
+    one of least drop. Without a drop limit the least drop decides alone.
     """
-    dense = next(entry for entry in tuned if entry.entrant.role == "dense").validation_ratio
-    limit = float("inf") if max_drop_points is None else max_drop_points
     ceiling = float("inf") if max_latency_s is None else max_latency_s
 
-    def merit(entry: Tuned) -> tuple[float, float]:
-        drop, cost = 100 * (dense - entry.validation_ratio), seconds[entry.entrant.name]
-        missed = max(0.0, drop - limit) + 100 * max(0.0, cost / ceiling - 1)
-        return missed, drop if max_drop_points is None else cost
+    def merit(entrant: Entrant) -> tuple[float, float, float]:
+        lost, cost = drops[entrant.name], seconds[entrant.name]
+        promise = 0.0 if max_drop_points is None else max(dense_s - cost, 0.0) * lost.chance_within(max_drop_points)
+        return max(0.0, cost / ceiling - 1), -promise, lost.points
 
-    return min((entry for entry in tuned if entry.entrant.role == "candidate"), key=merit).entrant
+    return min(candidates, key=merit)
 
 
 def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned], chosen: Entrant, folder: Path) -> tuple[Contender, ...]:
@@ -51,7 +68,7 @@ def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned],
     """
     (folder / "contenders").mkdir(exist_ok=True)
     answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
-    right = [np.stack([(logits.argmax(1) == dataset.test.labels).numpy() for logits in one]) for one in answers]
+    right = [_right(one, dataset.test) for one in answers]
     dense = next(found for entry, found in zip(tuned, right, strict=True) if entry.entrant.role == "dense")
     return tuple(
         _write_contender(
@@ -103,6 +120,11 @@ def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds:
 def now() -> str:
     """The present moment, ISO 8601, UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _right(answers: Sequence[Tensor], split: Split) -> NDArray[np.bool_]:
+    """Which answers were right: seeds x images."""
+    return np.stack([(logits.argmax(1) == split.labels).numpy() for logits in answers])
 
 
 def _parameters(model: nn.Module) -> int:

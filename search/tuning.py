@@ -44,11 +44,6 @@ class Tuned:
     entrant: Entrant
     judged: tuple[Judged, ...]
 
-    @property
-    def validation_ratio(self) -> float:
-        """Mean validation top-1 over the seeds."""
-        return sum(one.validation.top1_ratio for one in self.judged) / len(self.judged)
-
 
 def tune(
     network: Network,

@@ -45,6 +45,15 @@ def test_finalists_are_those_that_may_yet_be_chosen() -> None:
     assert [one.trial for one in choice.finalists((*FOUND, unlikely), Goal(1.0), 4)] == [3, 2, 5, 4]
 
 
+def test_the_reserve_is_the_fastest_that_is_surer_than_the_recommended_one() -> None:
+    sure, surer = standing(5, 0.6, 0.5, 0.985), standing(6, 0.55, 0.5, 0.96)
+    assert choice.reserve((*FOUND, sure, surer), Goal(1.0)) == sure
+    assert choice.reserve((sure, FOUND[3]), Goal(1.0)) is None, "the recommended one is sure itself"
+    assert choice.reserve(FOUND[:2], Goal(1.0)) is None
+    assert choice.reserve(FOUND, Goal(None, 0.6)) is None
+    assert choice.reserve((), Goal(1.0)) is None
+
+
 def test_the_recommended_one_is_repeated_first_then_its_rivals() -> None:
     assert choice.next_repetition(FOUND, Goal(1.0), 3) == FOUND[2]
     verified = replace(FOUND[2], observations=3)

@@ -1,25 +1,25 @@
 """The final comparison: who enters, who is chosen, and that a killed one repeats no finished tuning."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from harness.errors import CampaignError
 from harness.networks import zoo
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
-from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training.recipes import Recipe
 from search import outcome, proof, tuned_store, tuning
+from search.drop import Drop, drop_over_seeds
 from search.entrants import Entrant, entrants, from_scratch, seconds_of, uniform_at
-from search.tuned_store import Judged
-from search.tuning import Recipes, Tuned
+from search.tuning import Recipes
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
@@ -143,31 +143,58 @@ def test_from_scratch_has_the_chosen_shape_and_no_inherited_weights(
     assert torch.corrcoef(torch.stack([ours["conv1.weight"].flatten(), kept]))[0, 1] < 0.9
 
 
-def judged(name: str, role: str, *correct: int) -> Tuned:
-    config = PruningConfig.of("toy", {"conv1": 4})
-    found = tuple(Judged(seed, nn.Identity(), Accuracy(count, 1000)) for seed, count in enumerate(correct))
-    return Tuned(Entrant(name, role, config), found)
+def candidate(name: str) -> Entrant:
+    return Entrant(name, "candidate", PruningConfig.of("toy", {"conv1": 4}))
+
+
+def lost(points: float, margin: float = 0.4) -> Drop:
+    return Drop(points, points - margin, points + margin)
+
+
+FAST, SAFE, SLOW = candidate("fast"), candidate("safe"), candidate("slow")
+SECONDS = {"fast": 1.0, "safe": 1.1, "slow": 3.9}  # dense: 4
+DROPS = {"fast": lost(0.45), "safe": lost(0.2), "slow": lost(-0.3)}
 
 
 @pytest.mark.parametrize(
     ("limit", "ceiling", "expected"),
     [
-        (0.5, None, "steady"),  # one lucky seed is not enough
-        (3.0, None, "lucky"),
-        (None, 2.5, "steady"),
-        (0.1, None, "accurate"),  # nobody keeps it: the one that misses by least
-        (3.0, 1.5, "lucky"),
+        (0.5, None, "safe"),  # a tenth slower, and far surer
+        (3.0, None, "fast"),  # all are sure
+        (None, None, "slow"),
+        (None, 2.0, "safe"),
+        (3.0, 1.05, "fast"),
+        (0.5, 1.05, "fast"),  # nothing else is fast enough
+        (-9.0, None, "slow"),  # hopeless: the one that misses by least
     ],
 )
-def test_the_choice_goes_by_the_mean_over_the_seeds(limit: float | None, ceiling: float | None, expected: str) -> None:
-    entries = [
-        judged("dense", "dense", 950, 950),
-        judged("lucky", "candidate", 950, 900),
-        judged("steady", "candidate", 946, 946),
-        judged("accurate", "candidate", 948, 948),
-    ]
-    seconds = {"lucky": 1.0, "steady": 2.0, "accurate": 3.0}
-    assert proof.choose(entries, seconds, limit, ceiling).name == expected
+def test_the_choice_is_the_largest_saving_times_its_chance(limit: float | None, ceiling: float | None, expected: str) -> None:
+    assert proof.choose([FAST, SAFE, SLOW], DROPS, SECONDS, 4.0, limit, ceiling).name == expected
+
+
+@given(
+    drops=st.lists(st.floats(-1, 3), min_size=1, max_size=4),
+    seconds=st.lists(st.floats(0.1, 6), min_size=4, max_size=4),
+    limit=st.floats(0, 2),
+)
+def test_nothing_that_is_slower_and_worse_is_chosen(drops: list[float], seconds: list[float], limit: float) -> None:
+    entered = [candidate(str(place)) for place in range(len(drops))]
+    by_name = {entrant.name: lost(points) for entrant, points in zip(entered, drops, strict=True)}
+    cost = {entrant.name: one for entrant, one in zip(entered, seconds, strict=False)}
+    chosen = proof.choose(entered, by_name, cost, 4.0, limit, None).name
+    for name, found in by_name.items():
+        assert not (found.points < by_name[chosen].points and cost[name] < cost[chosen]), f"{name} beats {chosen}"
+
+
+def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
+    (found,) = proof.validation_drops(tuned, dataset.validation).items()
+    dense, ours = ([one.validation for one in entry.judged] for entry in tuned)
+    assert found[0] == entered[1].name
+    assert found[1].points == pytest.approx(drop_over_seeds(ours, dense).points)
+    assert found[1] != drop_over_seeds(ours, dense), "not as if the images were others"
 
 
 def test_contenders_carry_every_seed_and_survive_the_disk(
@@ -184,4 +211,3 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     )
     outcome.write(tmp_path, told)
     assert outcome.read(tmp_path) == told
-    assert math.isclose(tuned[0].validation_ratio, sum(r.validation.top1_ratio for r in contenders[0].repeats) / 2)
