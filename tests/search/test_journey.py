@@ -199,6 +199,6 @@ def test_a_mistake_costs_one_line_and_nothing_else(home: Path, finished: Path, w
     ended = search(*words, *weights, cwd=home)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert told in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert sorted(home.rglob("*")) == before
