@@ -39,6 +39,10 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
     found = entrants.finalists(result, FINALISTS)
     entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
     by = _proof_recipes(request, dataset, result)
+    for entrant in entered:
+        if entrant.role == "random" and request.rival is not None:
+            theirs = folders.existing(request.rival, request.reports)
+            tuning.take_over(network, dataset, entrant, by, request.proof_seeds, theirs, folder)
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
     chosen = _choose(request, subject, latency, tuned, display)
     if request.from_scratch:

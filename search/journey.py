@@ -133,7 +133,7 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
     settings = settings_of(folder, request, subject.dataset)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker
-    kept = folder if request.proof_seeds and request.proof_budget == request.budget else None
+    kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
     evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense, kept)
     imported: tuple[Trial, ...] = ()
     if resume:

@@ -75,6 +75,16 @@ def tune(
     return [Tuned(entrant, tuple(judged[entrant.name])) for entrant in entered]
 
 
+def take_over(network: Network, dataset: Dataset, entrant: Entrant, recipes: Recipes, seeds: int, theirs: Path, ours: Path) -> None:
+    """Copy what another campaign's folder ``theirs`` holds of this very tuning into ``ours``, so that it is not done again."""
+    for seed in range(seeds):
+        recipe = recipes.of(entrant, seed)
+        job, there = _Job(entrant.name, entrant, recipe, ours), _Job(entrant.name, entrant, recipe, theirs)
+        known = tuned_store.find(there.place(dataset), recipe.seed)
+        if known is not None and tuned_store.find(job.place(dataset), recipe.seed) is None:
+            tuned_store.keep(job.place(dataset), entrant.name, entrant.config, recipe, network, known)
+
+
 @dataclass(frozen=True)
 class _Job:
     """One entrant to tune with one seed. folder: the campaign's, under which its result is kept."""

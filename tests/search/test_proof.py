@@ -132,6 +132,19 @@ def test_a_tuning_that_was_not_written_whole_is_done_again(
     assert same(first[0].judged[0].model, second[0].judged[0].model)
 
 
+def test_what_another_campaign_tuned_alike_is_taken_over(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
+) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    (tuned,) = tuning.tune(network, dataset, entered[1:], RECIPES, 1, theirs, lambda *_: None)
+    renamed = replace(entered[1], name="random", role="random")
+    tuning.take_over(network, dataset, renamed, RECIPES, 2, theirs, ours)
+    steps: list[tuple[str, int]] = []
+    (taken,) = tuning.tune(network, dataset, [renamed], RECIPES, 2, ours, lambda name, done, _: steps.append((name, done)))
+    assert {name for name, done in steps if done} == {"random, seed 2 of 2"}, "the first seed was theirs"
+    assert same(taken.judged[0].model, tuned.judged[0].model)
+
+
 def test_from_scratch_has_the_chosen_shape_and_no_inherited_weights(
     network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
 ) -> None:
