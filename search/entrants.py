@@ -12,8 +12,11 @@ from harness.pruning import off_the_shelf
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from search import choice
+from search.choice import Standing
 from search.result import CampaignResult
 from search.trial import KnownLatency
+
+ALIKE_RATIO = 0.03  # of latency
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,11 @@ Found = tuple[PruningConfig, str]
 
 
 def finalists(result: CampaignResult, count: int) -> list[Found]:
-    """The recommended configuration, one in reserve, then those that might be chosen, each configuration once.
+    """The recommended configuration, one in reserve, then those that might be chosen; first those that differ in latency.
 
-    The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about as
-    fast: one that is slower and surer enters too. CampaignError when no trial succeeded.
+    The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
+    as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
+    come last. CampaignError when no trial succeeded.
     """
     if result.chosen is None:
         raise CampaignError(
@@ -48,8 +52,12 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
     in_reserve = choice.reserve(result.standings, goal)
     surer = [] if in_reserve is None else [in_reserve]
     ranked = [result.chosen, *surer, *choice.finalists(result.standings, goal, count), *result.front]
-    distinct: dict[PruningConfig, str] = {}
+    different: list[Standing] = []
     for standing in ranked:
+        if all(abs(standing.latency_s / other.latency_s - 1) > ALIKE_RATIO for other in different):
+            different.append(standing)
+    distinct: dict[PruningConfig, str] = {}
+    for standing in (*different, *ranked):
         distinct.setdefault(standing.config, standing.recipe.criterion)
     return list(distinct.items())[:count]
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from harness.records.pruning_config import PruningConfig
-from search import choice
+from search import choice, entrants
 from search.choice import Standing
 from search.fidelity import Calibration
 from search.goals import Goal
+from search.result import CampaignResult
+from search.settings import CampaignSettings
 from search.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
 
@@ -142,3 +144,16 @@ def test_a_lucky_observation_is_told_as_such(vgg: SyntheticProblem) -> None:
     one = next(one for one in found if one.trial == 6)
     assert one.curse_points > 0.3
     assert one.curse_points == pytest.approx(one.mean_points - one.observed_points)
+
+
+def test_who_enters_the_comparison_differs_in_latency() -> None:
+    def found(trial: int, latency_s: float, chance: float) -> Standing:
+        return replace(standing(trial, latency_s, 0.5, chance), config=PruningConfig.of("toy", {"conv": trial}))
+
+    chosen, twin, near, sure = found(1, 0.500, 0.95), found(2, 0.495, 0.9), found(3, 0.53, 0.96), found(4, 0.8, 0.99)
+    result = CampaignResult(CampaignSettings("c", goal=Goal(1.0)), (), (), (twin, chosen, near, sure), (), chosen, "", 0.0, 1.0)
+    order = [config.kept("conv") for config, _ in entrants.finalists(result, 4)]
+    assert order == [1, 4, 3, 2], "recommended, in reserve, another, and the recommended one's twin last"
+    assert [config.kept("conv") for config, _ in entrants.finalists(result, 3)] == [1, 4, 3]
+    only = replace(result, standings=(twin, chosen))
+    assert [config.kept("conv") for config, _ in entrants.finalists(only, 3)] == [1, 2], "alike is better than nobody"
