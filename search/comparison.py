@@ -15,7 +15,7 @@ from search.command_line import Request
 from search.display import Display
 from search.entrants import Entrant, Found
 from search.measurements import Stored
-from search.outcome import Outcome
+from search.outcome import ROLES, Outcome
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.subject import Subject, bench_of, settings_of, space_of
@@ -37,7 +37,7 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
     found = entrants.finalists(result, FINALISTS)
-    entered = entrants.entrants(network.architecture, latency, found, _rival(request, subject, stored))
+    entered = entrants.entrants(network.architecture, found, _rival(request, subject, stored))
     by = _proof_recipes(request, dataset, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
@@ -45,8 +45,11 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
             tuning.take_over(network, dataset, entrant, by, request.proof_seeds, theirs, folder)
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
     chosen = _choose(request, subject, latency, tuned, display)
+    controls = [entrants.uniform(network.architecture, latency, chosen)]
     if request.from_scratch:
-        tuned += _tuned(folder, request, subject, [entrants.from_scratch(chosen)], by, "training the chosen shape from nothing", display)
+        controls.append(entrants.from_scratch(chosen))
+    tuned += _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", display)
+    tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
     return Prepared(tuple(tuned), chosen, by)
 
 

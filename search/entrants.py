@@ -62,18 +62,22 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
     return list(distinct.items())[:count]
 
 
-def entrants(architecture: Architecture, latency: KnownLatency, found: Sequence[Found], rival: Found | None = None) -> list[Entrant]:
-    """Who is compared: dense, the published configurations, a uniform one at the best found one's latency, the found ones.
+def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None) -> list[Entrant]:
+    """Who is compared before there is a choice: dense, the published configurations, a rival's, the found ones.
 
     found: best first; all start as candidates. rival: what random search recommends, on as many trials.
     """
     published = [
         Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)
     ]
-    equal = uniform_at(architecture, latency, float(seconds_of(architecture, latency, found[0][0])))
     drawn = [] if rival is None else [Entrant("random", "random", *rival, source="random search, equal trials")]
     best = [Entrant(f"optimised-{place}", "candidate", config, criterion) for place, (config, criterion) in enumerate(found, start=1)]
-    return [Entrant("dense", "dense", architecture.dense()), *published, Entrant("uniform", "uniform", equal), *drawn, *best]
+    return [Entrant("dense", "dense", architecture.dense()), *published, *drawn, *best]
+
+
+def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant) -> Entrant:
+    """What anybody could have done without a search: every width cut alike, to the chosen network's predicted latency."""
+    return Entrant("uniform", "uniform", uniform_at(architecture, latency, seconds_of(architecture, latency, chosen.config)))
 
 
 def from_scratch(chosen: Entrant) -> Entrant:
