@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-
 from harness.records.pruning_config import PruningConfig
 from search import fidelity, goals
+from search.entrants import seconds_of
 from search.journal import Contents
 from search.result import CampaignResult, dense_widths, rank, result_of, searched
 from search.screened_latency import OUT_OF_REACH_S
@@ -82,8 +81,7 @@ class State:
 
     def seconds(self, config: PruningConfig) -> float:
         """Known latency of one configuration."""
-        widths = np.asarray([[config.kept(group.name) for group in self.space.architecture.groups]], dtype=np.int64)
-        return float(self.latency.seconds(widths)[0])
+        return seconds_of(self.space.architecture, self.latency, config)
 
     def improves(self, trial: Trial) -> bool:
         """Whether an observation at full length beats all finished ones, for the goal."""
