@@ -52,7 +52,7 @@ class Request:
     weights: Path | None = None
     precision: str = "f32"
     trials: int = 20
-    budget: float = 1.0
+    budget: float = 4.0
     short: float | None = None
     screen: bool = False
     hours: float | None = None
@@ -130,7 +130,7 @@ HELP = {
     "weights": "trained dense network (safetensors, or a state dict); without it, the network is trained once and cached",
     "precision": "what the device computes in: f32, bf16, f16; the effective one is recorded",
     "trials": "configurations to try",
-    "budget": "epochs of fine-tuning in a trial; 0 only recalibrates batch norm",
+    "budget": "epochs of fine-tuning in a trial, best as many as --proof-budget; 0 only recalibrates batch norm",
     "short": "epochs of the search's own trials, of which the best are promoted to --budget (default: all at --budget)",
     "screen": "judge every proposal with recalibrated batch norm first, and tune only those that have a chance",
     "hours": "stop asking after that long, interruptions not counted (default: no limit)",

@@ -42,7 +42,8 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
 
     The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
     as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
-    come last. CampaignError when no trial succeeded.
+    come last. Nobody enters that has no chance to keep the limit, even where fewer than ``count`` have one; of a campaign for the whole
+    front, the front does. CampaignError when no trial succeeded.
     """
     if result.chosen is None:
         raise CampaignError(
@@ -51,7 +52,8 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
     goal = result.settings.goal
     in_reserve = choice.reserve(result.standings, goal)
     surer = [] if in_reserve is None else [in_reserve]
-    ranked = [result.chosen, *surer, *choice.finalists(result.standings, goal, count), *result.front]
+    others = result.front if goal.kind == "pareto" else choice.finalists(result.standings, goal, len(result.standings))
+    ranked = [result.chosen, *surer, *others]
     different: list[Standing] = []
     for standing in ranked:
         if all(abs(standing.latency_s / other.latency_s - 1) > ALIKE_RATIO for other in different):

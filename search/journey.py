@@ -19,7 +19,7 @@ from search.display import Display
 from search.evaluation import PipelineEvaluate
 from search.goals import check_reachable
 from search.measurements import Stored
-from search.notes import recommendation
+from search.notes import budgets_differ, recommendation
 from search.outcome import MEASUREMENTS
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
@@ -131,6 +131,9 @@ def _search_and_prove(
 def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
     settings = settings_of(folder, request, subject.dataset)
+    doubt = budgets_differ(request.budget, request.proof_budget) if request.proof_seeds else ""
+    if doubt:
+        display.say(doubt)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them

@@ -33,6 +33,17 @@ def dense_loss(trial: Trial, settings: CampaignSettings, is_dense: bool) -> str:
     )
 
 
+def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
+    """A warning when trials are tuned for another length than the networks of the final comparison; empty when for the same."""
+    if trial_epochs == proof_epochs:
+        return ""
+    return (
+        f"trials are tuned for {trial_epochs:g} epochs at full length, the networks of the final comparison for {proof_epochs:g}: how "
+        "long a network is tuned decides how far it can be pruned, so what the search finds may keep too much, or too little; "
+        "for the same length give --budget and --proof-budget alike"
+    )
+
+
 def time_split(trials: Sequence[Trial]) -> str:
     """Where the time of the finished trials went, in means and shares; empty when none was finished."""
     finished = [trial for trial in trials if trial.outcome.ok]

@@ -157,3 +157,15 @@ def test_who_enters_the_comparison_differs_in_latency() -> None:
     assert [config.kept("conv") for config, _ in entrants.finalists(result, 3)] == [1, 4, 3]
     only = replace(result, standings=(twin, chosen))
     assert [config.kept("conv") for config, _ in entrants.finalists(only, 3)] == [1, 2], "alike is better than nobody"
+
+
+def test_nobody_without_a_chance_enters_the_comparison_but_by_the_front_that_was_asked_for() -> None:
+    def found(trial: int, latency_s: float, mean: float, chance: float) -> Standing:
+        return replace(standing(trial, latency_s, mean, chance), config=PruningConfig.of("toy", {"conv": trial}))
+
+    ruined, chosen, twin, slower = found(1, 0.1, 21.0, 0.0), found(2, 0.5, 0.5, 0.98), found(3, 0.51, 0.5, 0.98), found(4, 0.6, 0.6, 0.95)
+    settings = CampaignSettings("c", goal=Goal(1.0))
+    result = CampaignResult(settings, (), (), (ruined, chosen, twin, slower), (ruined, chosen), chosen, "", 0.0, 1.0)
+    assert [config.kept("conv") for config, _ in entrants.finalists(result, 4)] == [2, 4, 3]
+    front = replace(result, settings=replace(settings, goal=Goal(1.0, pareto=True)))
+    assert [config.kept("conv") for config, _ in entrants.finalists(front, 4)] == [2, 1]

@@ -32,9 +32,9 @@ def test_every_option_has_a_help_text() -> None:
 
 
 def test_the_command_of_a_fork_names_what_it_was_forked_from() -> None:
-    asked = request("fork", "first one", "--budget=4")
-    assert asked == Request(old="first one", budget=4.0)
-    assert asked.command == "python -m search fork 'first one' --budget 4.0"
+    asked = request("fork", "first one", "--budget=3")
+    assert asked == Request(old="first one", budget=3.0)
+    assert asked.command == "python -m search fork 'first one' --budget 3.0"
     assert request(*shlex.split(asked.command)[3:]) == asked
     assert ("fork of", "first one") in asked.shown
 

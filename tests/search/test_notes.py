@@ -43,6 +43,13 @@ def test_tuning_that_costs_the_dense_network_most_of_the_limit_is_told(dense: Tr
     assert notes.dense_loss(unsure, SETTINGS, True) == "", "within what so few validation images can tell"
 
 
+def test_a_search_that_tunes_for_another_length_than_the_comparison_is_told() -> None:
+    assert notes.budgets_differ(4.0, 4.0) == ""
+    told = notes.budgets_differ(1.0, 4.0)
+    assert told.startswith("trials are tuned for 1 epochs at full length, the networks of the final comparison for 4: ")
+    assert "--budget and --proof-budget alike" in told
+
+
 def test_a_campaign_ends_with_its_finalists_and_their_luck(vgg: SyntheticProblem, tmp_path: Path) -> None:
     events: list[Event] = []
     evaluate = SyntheticEvaluate("vgg", 0)
