@@ -47,7 +47,7 @@ def drop(ours: Accuracy, dense: Accuracy) -> Drop:
     (dense_low, dense_high), (our_low, our_high) = dense.interval_ratio, ours.interval_ratio
     below = math.hypot(dense.top1_ratio - dense_low, our_high - ours.top1_ratio)
     above = math.hypot(dense_high - dense.top1_ratio, ours.top1_ratio - our_low)
-    return Drop(100 * lost, 100 * (lost - below), 100 * (lost + above))
+    return Drop(100 * lost, max(-100.0, 100 * (lost - below)), min(100.0, 100 * (lost + above)))  # rounding may leave that by a bit
 
 
 def mean_accuracy(accuracies: Sequence[Accuracy]) -> Accuracy:

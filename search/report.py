@@ -90,9 +90,9 @@ def sections(summary: Summary) -> tuple[Section, ...]:
 
 def _front(summary: Summary) -> Section:
     said = [
-        "The search saw latency predicted from stored measurements and accuracy on the validation split after a short fine-tuning. "
-        f"The proof found {summary.provenance} latency from interleaved rounds and accuracy on the test split after a longer one. These "
-        "are different kinds of numbers and share no axis."
+        "The search saw latency predicted from stored measurements and accuracy on the validation split. "
+        f"The proof found {summary.provenance} latency from interleaved rounds and accuracy on the test split, which the search never saw. "
+        "These are different kinds of numbers and share no axis."
     ]
     if not summary.trials:
         said.append("This campaign has no finished trial.")

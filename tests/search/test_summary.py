@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import CampaignError
@@ -93,6 +93,7 @@ counts = st.integers(1, 5000).flatmap(lambda total: st.builds(Accuracy, st.integ
 
 
 @given(counts, counts)
+@example(Accuracy(0, 1), Accuracy(993, 993))
 def test_drop_lies_in_its_interval_and_turns_round_with_the_networks(ours: Accuracy, dense: Accuracy) -> None:
     there, back = drop(ours, dense), drop(dense, ours)
     assert -100 <= there.low <= there.points <= there.high <= 100
