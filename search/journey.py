@@ -131,8 +131,7 @@ def _search_and_prove(
 def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, subject.dataset.name)
     settings = settings_of(folder, request, subject.dataset)
-    doubt = budgets_differ(request.budget, request.proof_budget) if request.proof_seeds else ""
-    if doubt:
+    if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker

@@ -22,6 +22,11 @@ def standing(trial: int, latency_s: float, mean: float, chance: float) -> Standi
     return Standing(trial, None, RECIPE, latency_s, mean - 0.1, mean, 0.2, 1, chance)  # type: ignore[arg-type]
 
 
+def named(trial: int, latency_s: float, mean: float, chance: float) -> Standing:
+    """With a configuration of its own, that keeps as many channels as the trial's number."""
+    return replace(standing(trial, latency_s, mean, chance), config=PruningConfig.of("toy", {"conv": trial}))
+
+
 FOUND = (standing(1, 0.3, 1.4, 0.05), standing(2, 0.4, 0.95, 0.6), standing(3, 0.5, 0.7, 0.95), standing(4, 0.9, 0.1, 0.99))
 
 
@@ -147,10 +152,7 @@ def test_a_lucky_observation_is_told_as_such(vgg: SyntheticProblem) -> None:
 
 
 def test_who_enters_the_comparison_differs_in_latency() -> None:
-    def found(trial: int, latency_s: float, chance: float) -> Standing:
-        return replace(standing(trial, latency_s, 0.5, chance), config=PruningConfig.of("toy", {"conv": trial}))
-
-    chosen, twin, near, sure = found(1, 0.500, 0.95), found(2, 0.495, 0.9), found(3, 0.53, 0.96), found(4, 0.8, 0.99)
+    chosen, twin, near, sure = named(1, 0.500, 0.5, 0.95), named(2, 0.495, 0.5, 0.9), named(3, 0.53, 0.5, 0.96), named(4, 0.8, 0.5, 0.99)
     result = CampaignResult(CampaignSettings("c", goal=Goal(1.0)), (), (), (twin, chosen, near, sure), (), chosen, "", 0.0, 1.0)
     order = [config.kept("conv") for config, _ in entrants.finalists(result, 4)]
     assert order == [1, 4, 3, 2], "recommended, in reserve, another, and the recommended one's twin last"
@@ -160,10 +162,8 @@ def test_who_enters_the_comparison_differs_in_latency() -> None:
 
 
 def test_nobody_without_a_chance_enters_the_comparison_but_by_the_front_that_was_asked_for() -> None:
-    def found(trial: int, latency_s: float, mean: float, chance: float) -> Standing:
-        return replace(standing(trial, latency_s, mean, chance), config=PruningConfig.of("toy", {"conv": trial}))
-
-    ruined, chosen, twin, slower = found(1, 0.1, 21.0, 0.0), found(2, 0.5, 0.5, 0.98), found(3, 0.51, 0.5, 0.98), found(4, 0.6, 0.6, 0.95)
+    ruined, chosen = named(1, 0.1, 21.0, 0.0), named(2, 0.5, 0.5, 0.98)
+    twin, slower = named(3, 0.51, 0.5, 0.98), named(4, 0.6, 0.6, 0.95)
     settings = CampaignSettings("c", goal=Goal(1.0))
     result = CampaignResult(settings, (), (), (ruined, chosen, twin, slower), (ruined, chosen), chosen, "", 0.0, 1.0)
     assert [config.kept("conv") for config, _ in entrants.finalists(result, 4)] == [2, 4, 3]

@@ -133,6 +133,7 @@ def test_a_fork_begins_with_what_the_old_campaign_tried(home: Path, finished: Pa
     words = ("--weights=dense.safetensors", "--name=forked", "--trials=1", "--budget=0", "--proof-seeds=0")
     ended = search("fork", "first", *words, cwd=home)
     assert ended.returncode == 0, ended.stderr
+    assert "the networks of the final comparison" not in ended.stdout, "there is none, so its length is no doubt"
     kinds = [json.loads(line)["kind"] for line in (finished.parent / "forked" / outcome.JOURNAL).read_bytes().splitlines()]
     assert kinds.count("imported") == tried > 0
     assert json.loads((finished.parent / "forked" / "request.json").read_text())["old"] == "first"
