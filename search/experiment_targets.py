@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.latency.undisturbed import undisturbed_s
 from harness.latency.verdict import verdict
 from search.drop import drop_over_seeds
 from search.summary import Summary
@@ -40,7 +41,7 @@ def targets(summary: Summary, in_bf16: Summary | None) -> tuple[Target, ...]:
         found += _published_in_bf16(in_bf16)
     for role, who in (("random", "random search on equal trials"), ("uniform", "a uniform cut of about its latency")):
         found += _against_rival(summary, role, who)
-    return (*found, _prediction(summary), _predicted_speed(summary), _effort(summary))
+    return (*found, _prediction(summary), *_undisturbed(summary), _predicted_speed(summary), _effort(summary))
 
 
 def _against_dense(summary: Summary, wanted: dict[str, float], precision: str) -> Target:
@@ -100,6 +101,18 @@ def _against_rival(summary: Summary, role: str, who: str) -> list[Target]:
 def _prediction(summary: Summary) -> Target:
     known = {one.contender.name: one.predicted.seconds / one.measurement.latency.median_s - 1 for one in summary.compared if one.predicted}
     return _within(f"predicted within {percent(MAX_MISS_RATIO, 0)} of measured, for every compared network", known)
+
+
+def _undisturbed(summary: Summary) -> list[Target]:
+    """Why a prediction is off: by its model, or by what disturbed the machine, which the model cannot know."""
+    known = {one.contender.name: one.undisturbed_miss_ratio for one in summary.compared if one.undisturbed_miss_ratio is not None}
+    if not known:
+        return []
+    seen = _within("", known).seen
+    met = {one.contender.name: one.measurement.latency.median_s / undisturbed_s(one.measurement.latency) - 1 for one in summary.compared}
+    least, most = min(met, key=lambda name: met[name]), max(met, key=lambda name: met[name])
+    seen += f"; the disturbance: {percent(met[least], 1)} ({least}) to {percent(met[most], 1)} ({most})"
+    return [Target("the same without disturbance, both of quiet stretches (an observation, not an aim)", seen, None)]
 
 
 def _predicted_speed(summary: Summary) -> Target:

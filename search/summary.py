@@ -11,6 +11,7 @@ from harness.errors import CampaignError, ConditionsDiffer, HarnessError, Latenc
 from harness.latency import width_series
 from harness.latency.held_out import HeldOutError, Judged
 from harness.latency.predictor import LatencyPredictor
+from harness.latency.undisturbed import undisturbed_s
 from harness.latency.verdict import verdict
 from harness.records import benchmark_json
 from harness.records.accuracy import DeviceAccuracy
@@ -49,7 +50,8 @@ class Compared:
 
     predicted: None where the stored measurements do not say. against_*: None for the baseline itself and where there is
     no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked. predicted_times:
-    speed-up over dense by the predictions of both; None for the dense network.
+    speed-up over dense by the predictions of both; None for the dense network. predicted_undisturbed_s: the prediction before the usual
+    disturbance, one factor for every network, is put on it.
     """
 
     contender: Contender
@@ -61,6 +63,7 @@ class Compared:
     test_drop: Drop | None
     on_device: DeviceAccuracy | None
     predicted_times: float | None = None
+    predicted_undisturbed_s: float | None = None
 
     @property
     def speed_miss_ratio(self) -> float | None:
@@ -71,6 +74,13 @@ class Compared:
         if self.predicted_times is None or self.against_dense is None:
             return None
         return self.predicted_times / self.against_dense.times - 1
+
+    @property
+    def undisturbed_miss_ratio(self) -> float | None:
+        """Predicted over measured latency, minus 1, both without disturbance: the model's own error; None where nothing is predicted."""
+        if self.predicted_undisturbed_s is None:
+            return None
+        return self.predicted_undisturbed_s / undisturbed_s(self.measurement.latency) - 1
 
 
 @dataclass(frozen=True)
@@ -273,6 +283,7 @@ def _compare(
                 test_drop=drop_over_seeds(contender.tests, dense.tests, contender.paired) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
                 predicted_times=dense_predicted.seconds / predicted.seconds if pruned and dense_predicted and predicted else None,
+                predicted_undisturbed_s=predicted.seconds / predictor.usual_disturbance if predictor and predicted else None,
             )
         )
     return tuple(compared)

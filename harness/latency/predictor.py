@@ -41,13 +41,15 @@ HELD_OUT = "held-out"
 class LatencyPredictor:
     """A fitted model for one network under one set of conditions; build it with ``fit``.
 
-    conditions: those of the measurements. fitted_on: how many networks. conformal: the quantile that widens a standard
-    deviation to the interval. held_out: error on networks measured for that purpose, None when there are none.
+    conditions: those of the measurements. fitted_on: how many networks. usual_disturbance: what is quoted over the undisturbed
+    latency that the model explains, see ``undisturbed``. conformal: the quantile that widens a standard deviation to the interval.
+    held_out: error on networks measured for that purpose, None when there are none.
     """
 
     architecture: Architecture
     conditions: Conditions
     fitted_on: int
+    usual_disturbance: float
     conformal: float
     held_out: HeldOutError | None
     _solution: Solution
@@ -78,11 +80,10 @@ class LatencyPredictor:
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
         solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on])
-        model = cls(
-            architecture, ours[0].conditions, len(fitted_on), UNJUDGED_WIDENING * _quantile(solution.left_out_scores), None, solution
-        )
+        conformal = UNJUDGED_WIDENING * _quantile(solution.left_out_scores)
+        model = cls(architecture, ours[0].conditions, len(fitted_on), usual, conformal, None, solution)
         held = [m for m in ours if m.role == HELD_OUT]
-        return model._judged_on(held, usual) if held else model
+        return model._judged_on(held) if held else model
 
     def predict(self, config: PruningConfig) -> Prediction:
         """Latency of ``config`` with its 90 % interval; LatencyUnknown where nothing was measured."""
@@ -142,7 +143,7 @@ class LatencyPredictor:
                 f"{_command(self.architecture.network, device)} --precision={precision}"
             )
 
-    def _judged_on(self, held: Sequence[Measurement], usual: float) -> LatencyPredictor:
+    def _judged_on(self, held: Sequence[Measurement]) -> LatencyPredictor:
         """The same model with its stated error, and its interval calibrated on the held-out networks.
 
         Each of them is judged by an interval into which its own error did not enter, at the usual level of the machine: how
@@ -156,7 +157,7 @@ class LatencyPredictor:
         widths = self.table.site_map.widths(configs)
         seconds, sd = self.seconds(widths), self.sd_s(widths)
         levels = np.array([self._solution.level_ratio(m.conditions.before.taken_at) for m in judged])
-        measured = np.array([usual * undisturbed_s(m.latency) for m in judged]) * (1.0 - levels)
+        measured = np.array([self.usual_disturbance * undisturbed_s(m.latency) for m in judged]) * (1.0 - levels)
         scores = np.abs(measured - seconds) / sd
         fallback = UNJUDGED_WIDENING * self._solution.left_out_scores if len(judged) < FEWEST_CALIBRATING else np.zeros(0)
         rows = []

@@ -10,13 +10,14 @@ import torch
 
 from harness.errors import UnknownName, UsageError
 from harness.networks.datasets import Dataset, Split
+from harness.records.measurement import Latency
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
 from search import experiment, experiment_page, experiment_targets, journey, outcome, rehearsal, summary
 from search.command_line import Request
 from search.experiment_page import Studied
 from search.rehearsal import Rehearsal
-from search.summary import Drop, SpeedUp, Summary
+from search.summary import Compared, Drop, SpeedUp, Summary
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,24 @@ def test_a_machine_that_is_faster_today_leaves_predicted_speed_ups_right(told: S
 
     latency, speed = on_a_day(1.5)
     assert (latency.met, speed.met) == (False, True)
+
+
+def test_what_disturbs_a_network_is_not_counted_as_the_models_error(told: Summary) -> None:
+    def disturbed(entry: Compared) -> Compared:
+        """As predicted on quiet stretches, and half as slow again in three of four samples."""
+        quiet = entry.predicted_undisturbed_s
+        assert quiet is not None
+        latency = Latency(tuple(quiet * (1.0 if index % 4 == 0 else 1.5) for index in range(400)), (40,) * 10)
+        return replace(entry, measurement=replace(entry.measurement, latency=latency))
+
+    found = experiment_targets.targets(replace(told, compared=tuple(disturbed(entry) for entry in told.compared)), None)
+    latency = next(target for target in found if target.aim.startswith("predicted within"))
+    quiet = next(target for target in found if "without disturbance" in target.aim)
+    count = len(told.compared)
+    assert latency.seen.startswith(f"0 of {count}")
+    assert quiet.met is None
+    assert quiet.seen.startswith(f"{count} of {count}; worst 0.0 %")
+    assert "50.0 %" in quiet.seen
 
 
 @pytest.mark.parametrize(
