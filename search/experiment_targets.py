@@ -85,10 +85,10 @@ def _against_rival(summary: Summary, role: str, who: str) -> list[Target]:
     if rival is None:
         return []
     judged = verdict(best.measurement.latency, rival.measurement.latency)
-    low, high = sorted((1 / judged.interval[0], 1 / judged.interval[1]))
+    low, high = judged.times_interval
     lost = drop_over_seeds(best.contender.tests, rival.contender.tests)
     seen = (
-        f"{times(1 / judged.ratio)} ({times(low)} to {times(high)}), {judged.outcome}; "
+        f"{times(judged.times)} ({times(low)} to {times(high)}), {judged.outcome}; "
         f"{points(-lost.points)} points more accurate ({points(-lost.high)} to {points(-lost.low)})"
     )
     faster_alike = judged.outcome == "faster" and lost.low <= 0

@@ -29,7 +29,7 @@ from search.trial import MODEL, SEED, Trial, TrialOutcome, TrialRequest, TuningC
 
 _S_PER_MAC, _S_PER_LAYER, _S_CONSTANT = 9e-12, 3e-6, 12e-6  # like a small processor's
 _ALIGNED = 8  # widths are paid for in steps of this
-_BLOCKS, _BLOCK_SAMPLES = 10, 60
+_BLOCK_SAMPLES = 60
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Rehearsal:
     """What to make up. held_out: 0 leaves the predictor's error unknown. simulated: False only where a test needs it.
 
     seeds: fine-tunings of every compared network. rivals: random search and the shape trained from nothing are compared too.
+    measured_blocks: of every latency.
     """
 
     seed: int = 0
@@ -51,6 +52,7 @@ class Rehearsal:
     simulated: bool = True
     seeds: int = 1
     rivals: bool = False
+    measured_blocks: int = 10
     network: str = "resnet20"
 
 
@@ -93,12 +95,13 @@ class _World:
         return _S_CONSTANT + sum(self.layer_s(shape) for shape in self.architecture.shapes(config).values())
 
     def measured(self, config: PruningConfig, role: str, artefact: str = "", label: str = "") -> Measurement:
-        blocks = np.repeat(self.rng.normal(1, 0.0012, _BLOCKS), _BLOCK_SAMPLES)
+        count = self.told.measured_blocks
+        blocks = np.repeat(self.rng.normal(1, 0.0012, count), _BLOCK_SAMPLES)
         noise = np.exp(np.abs(self.rng.normal(0, 0.004, blocks.size))) * blocks
         burst = self.rng.random(blocks.size) < 0.004
         samples = self.seconds(config) * noise * np.where(burst, 1.8, 1.0)
         latency = Latency(
-            tuple(float(s) for s in samples.round(9)), (_BLOCK_SAMPLES,) * _BLOCKS, tuple(int(i) for i in np.flatnonzero(burst))
+            tuple(float(s) for s in samples.round(9)), (_BLOCK_SAMPLES,) * count, tuple(int(i) for i in np.flatnonzero(burst))
         )
         profiled = role == "network" and self.told.profiled
         return Measurement(

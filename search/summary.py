@@ -296,5 +296,4 @@ def _speed_up(measured: Mapping[str, Measurement], contender: Contender, baselin
         judged = verdict(measured[contender.name].latency, measured[baseline.name].latency)
     except HarnessError as error:
         raise CampaignError(f"{contender.name} against {baseline.name}: {error}") from error
-    low, high = sorted((1 / judged.interval[0], 1 / judged.interval[1]))
-    return SpeedUp(baseline.name, 1 / judged.ratio, low, high, judged.outcome, judged.smallest_detectable)
+    return SpeedUp(baseline.name, judged.times, *judged.times_interval, judged.outcome, judged.smallest_detectable)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from search.cells import Cell, Column, Table
 from search.drop import Drop, mean_accuracy
 from search.summary import Compared, SpeedUp, Summary
@@ -66,8 +68,11 @@ def _speed_cell(judged: SpeedUp | None) -> Cell:
     if judged is None:
         return Cell(MISSING, tone="quiet")
     tone = {"faster": "good", "slower": "bad"}.get(judged.outcome, "quiet")
-    needed = f"{percent(judged.smallest_detectable_ratio, 1)} would show" if judged.outcome == "cannot tell" else ""
-    return Cell(verdict_words(judged), verdict_interval(judged), needed, tone)
+    if judged.outcome != "cannot tell":
+        return Cell(verdict_words(judged), verdict_interval(judged), tone=tone)
+    if math.isinf(judged.smallest_detectable_ratio):
+        return Cell(verdict_words(judged), note="too few blocks", tone=tone)
+    return Cell(verdict_words(judged), verdict_interval(judged), f"{percent(judged.smallest_detectable_ratio, 1)} would show", tone)
 
 
 def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:

@@ -62,6 +62,16 @@ class Verdict:
         """Low and high end of the ratio."""
         return self.low, self.high
 
+    @property
+    def times(self) -> float:
+        """How many times as fast as the baseline: its latency / ours."""
+        return 1 / self.ratio
+
+    @property
+    def times_interval(self) -> tuple[float, float]:
+        """Low and high end of ``times``; (0, infinity) where too few pairs say nothing."""
+        return 1 / self.high, 1 / self.low if self.low > 0 else math.inf
+
     def sentence(self) -> str:
         """The verdict in one line, with what to do where it is open."""
         told = f"{self.outcome}: {self.ratio:.4f} of the baseline's latency"

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import CampaignError
-from search import rehearsal, report, summary, wording
+from search import experiment_targets, rehearsal, report, summary, wording
 from search.drop import Drop
 from search.rehearsal import Rehearsal
 from search.summary import Compared, SpeedUp, Summary
@@ -290,6 +290,16 @@ def test_a_crashed_trial_is_told_with_its_reason(told: Summary, text: str) -> No
     assert len(crashed) == 1
     assert f"crashed ({crashed[0].outcome.reason})" in text
     assert "1 trial crashed" in text
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_too_few_blocks_for_a_verdict_are_told_and_not_fatal(tmp_path: Path, blocks: int) -> None:
+    folder = rehearsal.write(tmp_path / "campaigns" / "few", Rehearsal(rivals=True, measured_blocks=blocks))
+    few = summary.load(folder)
+    report.write(few)
+    assert "too few blocks" in (folder / "report.html").read_text(encoding="utf-8")
+    assert {entry.against_dense.outcome for entry in few.compared if entry.against_dense} == {"cannot tell"}
+    assert all("cannot tell" in target.seen for target in experiment_targets.targets(few, None) if target.aim.startswith("better than"))
 
 
 def test_noise_is_marked_and_explained(told: Summary, tmp_path: Path) -> None:
