@@ -127,7 +127,7 @@ def write_page(plan: Plan, dataset: Dataset) -> Path:
         if not outcome.is_compared(folder):
             missing.append(study.network)
             continue
-        found = tuple(stored_baseline.read(path, dataset) for path in paths if path.with_suffix(".json").is_file())
+        found = tuple(stored_baseline.described(path, dataset) for path in paths if path.with_suffix(".json").is_file())
         other = folder / OTHER_FILE
         in_other = summary.load(folder, other.name) if other.is_file() else None
         told.append(experiment_page.Studied(summary.load(folder), found, in_other, _notes(folder, other)))

@@ -26,7 +26,7 @@ LARGE_BYTES = 2_000_000  # more than that is no file for a version control syste
 
 @dataclass(frozen=True)
 class StoredBaseline:
-    """One trained network on disk. recipe: its canonical text; sha256: of the weights file."""
+    """One trained network on disk. recipe: its canonical text; sha256: of the weights file, "" where that is not known any more."""
 
     weights: Path
     network: str
@@ -47,11 +47,12 @@ def find_or_train(
 ) -> StoredBaseline:
     """The stored baseline of this network, dataset and seed, or one trained now by ``recipe``, judged and stored.
 
-    A stored one of another recipe is taken as it is: its description says which. Raises UsageError when the stored files are
-    damaged, or belong to other data; and what training raises.
+    A stored one of another recipe is taken as it is: its description says which. One of which only the description came along, for
+    its weights are large, is trained anew and described anew. Raises UsageError when the stored files are damaged, or belong to other
+    data; and what training raises.
     """
     path = path_of(folder, network, dataset.name, recipe.seed)
-    if path.with_suffix(".json").is_file():
+    if path.with_suffix(".json").is_file() and path.is_file():
         return read(path, dataset)
     model = baseline.dense(network, dataset, recipe, cache_dir, progress)
     content = _compact(model)
@@ -67,11 +68,11 @@ def find_or_train(
 
 def recipe_of(weights: Path | None) -> Recipe | None:
     """How stored weights were trained, from the description beside them; None where there is none. UsageError when it is broken."""
-    described = None if weights is None else weights.with_suffix(".json")
-    if described is None or not described.is_file():
+    description = None if weights is None else weights.with_suffix(".json")
+    if description is None or not description.is_file():
         return None
     try:
-        return Recipe.of_canonical(str(json.loads(described.read_bytes())["recipe"]))
+        return Recipe.of_canonical(str(json.loads(description.read_bytes())["recipe"]))
     except (ValueError, KeyError, TypeError):
         return None  # some other program's file
 
@@ -87,19 +88,33 @@ def _compact(model: nn.Module) -> bytes:
 
 def read(path: Path, dataset: Dataset) -> StoredBaseline:
     """A stored baseline, its checksum compared; UsageError, one line, when something is wrong with it."""
-    described = path.with_suffix(".json")
+    stored = described(path, dataset)
     try:
-        document: dict[str, Any] = json.loads(described.read_bytes())
-        content = path.read_bytes()
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error}); restore it, or delete it and its .json to train again") from error
+    if found != stored.sha256:
+        raise UsageError(
+            f"{path} is not the file that {path.with_suffix('.json').name} describes; restore it, or delete both to train again"
+        )
+    return stored
+
+
+def described(path: Path, dataset: Dataset) -> StoredBaseline:
+    """What the description beside the weights says, which need not be there: how the network was trained, and how good it is.
+
+    UsageError, one line, when the description cannot be read, or is about other data.
+    """
+    description = path.with_suffix(".json")
+    try:
+        document: dict[str, Any] = json.loads(description.read_bytes())
         recipe, network, sha256 = (str(document[key]) for key in ("recipe", "network", "sha256"))
         validation, test = (Accuracy(**document[key]) for key in ("validation", "test"))
         schema, dataset_digest = document["schema"], document["dataset_digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{described} and its weights cannot be read ({error}); delete both, and the network is trained again") from error
+        raise UsageError(f"{description} cannot be read ({error}); delete both it and its weights to train again") from error
     if schema != SCHEMA:
-        raise UsageError(f"{described} is of schema {schema}, this program knows {SCHEMA}; use the Espalier that wrote it")
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise UsageError(f"{path} is not the file that {described.name} describes; restore it, or delete both to train again")
+        raise UsageError(f"{description} is of schema {schema}, this program knows {SCHEMA}; use the Espalier that wrote it")
     if dataset_digest != dataset.digest:
         raise UsageError(f"{path} was trained on other data than {dataset.name} as it is here; delete it to train again")
     return StoredBaseline(path, network, dataset.name, recipe, validation, test, sha256)

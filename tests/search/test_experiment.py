@@ -217,5 +217,5 @@ def test_a_baseline_is_trained_once_and_refused_when_damaged(dataset: Dataset, t
     with pytest.raises(UsageError, match="restore it"):
         stored_baseline.read(first.weights, dataset)
     first.weights.with_suffix(".json").write_text("{}")
-    with pytest.raises(UsageError, match="delete both"):
+    with pytest.raises(UsageError, match="delete both it"):
         stored_baseline.read(first.weights, dataset)

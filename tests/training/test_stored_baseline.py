@@ -54,6 +54,20 @@ def test_other_weights_or_other_data_than_described_are_refused(kept: StoredBase
         stored_baseline.read(kept.weights, quadrants)
 
 
+def test_a_description_without_its_large_weights_tells_of_them_and_is_no_reason_to_stop(
+    kept: StoredBaseline, quadrants: Dataset, tmp_path: Path
+) -> None:
+    kept.weights.unlink()
+    assert stored_baseline.described(kept.weights, quadrants) == kept
+    with pytest.raises(UsageError, match="cannot be read"):
+        stored_baseline.read(kept.weights, quadrants)
+    with pytest.raises(UsageError, match="other data"):
+        stored_baseline.described(kept.weights, replace(quadrants, digest="f" * 16))
+    again = stored_baseline.find_or_train(tmp_path / "kept", "resnet20", quadrants, RECIPE, tmp_path / "cache")
+    assert again.sha256 == kept.sha256
+    assert stored_baseline.read(kept.weights, quadrants) == again
+
+
 def test_the_recipe_beside_the_weights_is_found_and_other_files_are_passed_over(kept: StoredBaseline, tmp_path: Path) -> None:
     assert stored_baseline.recipe_of(kept.weights) == RECIPE
     assert stored_baseline.recipe_of(None) is None
