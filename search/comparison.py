@@ -16,6 +16,7 @@ from search.display import Display
 from search.entrants import Entrant, Found
 from search.measurements import Stored
 from search.outcome import ROLES, Outcome
+from search.proof import Right
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.subject import Subject, bench_of, settings_of, space_of
@@ -26,11 +27,12 @@ FINALISTS = 3  # found configurations that enter the final comparison
 
 @dataclass(frozen=True)
 class Prepared:
-    """The networks of the final comparison, tuned by ``by``, and which of them stands for the campaign."""
+    """The networks of the final comparison, tuned by ``by``, which of them stands for the campaign, and their validation answers."""
 
     tuned: tuple[Tuned, ...]
     chosen: Entrant
     by: Recipes
+    right: Right
 
 
 def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Prepared:
@@ -44,19 +46,23 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
             theirs = folders.existing(request.rival, request.reports)
             tuning.take_over(network, dataset, entrant, by, request.proof_seeds, theirs, folder)
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
-    chosen = _choose(request, subject, latency, tuned, display)
+    with display.timed("judging the tuned networks on the validation split"):
+        right = proof.right_answers(tuned, dataset.validation)
+    chosen = _choose(request, subject, latency, tuned, right, display)
     controls = [entrants.uniform(network.architecture, latency, chosen)]
     if request.from_scratch:
         controls.append(entrants.from_scratch(chosen))
-    tuned += _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", display)
+    held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", display)
+    right |= proof.right_answers(held_against, dataset.validation)
+    tuned += held_against
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
-    return Prepared(tuple(tuned), chosen, by)
+    return Prepared(tuple(tuned), chosen, by, right)
 
 
 def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
     """Export what was tuned, read the test split once, and measure all on the device."""
     network, dataset = subject.network, subject.dataset
-    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, folder)
+    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, prepared.right, folder)
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
@@ -91,11 +97,12 @@ def _tuned(
         return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
 
 
-def _choose(request: Request, subject: Subject, latency: ScreenedLatency, tuned: Sequence[Tuned], display: Display) -> Entrant:
+def _choose(
+    request: Request, subject: Subject, latency: ScreenedLatency, tuned: Sequence[Tuned], right: Right, display: Display
+) -> Entrant:
     """The found network that stands for the campaign, by the validation split; what every one lost is said."""
     architecture, limit = subject.network.architecture, request.drop_limit_points
-    with display.timed("judging the found networks on the validation split"):
-        drops = proof.validation_drops(tuned, subject.dataset.validation)
+    drops = proof.validation_drops(tuned, right)
     entered = {entry.entrant.name: entry.entrant for entry in tuned}
     seconds = {name: entrants.seconds_of(architecture, latency, entrant.config) for name, entrant in entered.items()}
     for name, found in drops.items():

@@ -67,14 +67,21 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
 def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None) -> list[Entrant]:
     """Who is compared before there is a choice: dense, the published configurations, a rival's, the found ones.
 
-    found: best first; all start as candidates. rival: what random search recommends, on as many trials.
+    found: best first; all start as candidates, a published configuration too, which the search tries first and may hold in reserve.
+    rival: what random search recommends, on as many trials.
     """
-    published = [
-        Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)
-    ]
+    known = {entrant.config: f"the same network as {entrant.name}" for entrant in reversed(published_entrants(architecture))}
     drawn = [] if rival is None else [Entrant("random", "random", *rival, source="random search, equal trials")]
-    best = [Entrant(f"optimised-{place}", "candidate", config, criterion) for place, (config, criterion) in enumerate(found, start=1)]
-    return [Entrant("dense", "dense", architecture.dense()), *published, *drawn, *best]
+    best = [
+        Entrant(f"optimised-{place}", "candidate", config, criterion, known.get(config, ""))
+        for place, (config, criterion) in enumerate(found, start=1)
+    ]
+    return [Entrant("dense", "dense", architecture.dense()), *published_entrants(architecture), *drawn, *best]
+
+
+def published_entrants(architecture: Architecture) -> list[Entrant]:
+    """The off-the-shelf configurations of this network, none where nothing was published for it."""
+    return [Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)]
 
 
 def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant) -> Entrant:

@@ -35,8 +35,9 @@ class Contender:
     role: one of ``ROLES``; "random" is what random search found on as many trials, "candidate" a found network that the
     validation split did not choose, "from-scratch" the optimised one's shape trained from nothing. macs, parameters: of the
     network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once, after the
-    choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired: the
-    test images that it lost against the dense network; None for that one, and in files that do not say.
+    choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired,
+    paired_validation: the test and validation images that it lost against the dense network; None for that one, and in files that
+    do not say.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Contender:
     source: str = ""
     repeats: tuple[Repeat, ...] = ()
     paired: Paired | None = None
+    paired_validation: Paired | None = None
 
     @property
     def validations(self) -> tuple[Accuracy, ...]:
@@ -130,6 +132,6 @@ def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
         Repeat(one["seed"], Accuracy(**one["validation"]), Accuracy(**one["test"]))
         for one in entry.get("repeats", ())  # files of one seed have none
     )
-    paired = None if entry.get("paired") is None else Paired(**entry["paired"])
+    paired = {key: None if entry.get(key) is None else Paired(**entry[key]) for key in ("paired", "paired_validation")}
     config = PruningConfig.of(network, entry["config"])
-    return Contender(**{**entry, **accuracies, "repeats": repeats, "paired": paired, "config": config})
+    return Contender(**{**entry, **accuracies, "repeats": repeats, **paired, "config": config})

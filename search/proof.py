@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +25,21 @@ from search.measurements import Bench, run_bench
 from search.outcome import Contender, Repeat
 from search.tuning import Tuned
 
+Right = dict[str, NDArray[np.bool_]]
+"""Which images every entrant answered rightly, by its name: seeds x images."""
 
-def validation_drops(tuned: Sequence[Tuned], validation: Split) -> dict[str, Drop]:
-    """What every candidate lost against the dense network tuned alike, by its name: over all seeds, image by image of ``validation``."""
-    right = {
-        entry.entrant.name: _right([accuracy.answers(one.model, validation) for one in entry.judged], validation)
-        for entry in tuned
-        if entry.entrant.role in ("dense", "candidate")
-    }
+
+def right_answers(tuned: Sequence[Tuned], split: Split) -> Right:
+    """What every tuned network answers on ``split``."""
+    return {entry.entrant.name: _right([accuracy.answers(one.model, split) for one in entry.judged], split) for entry in tuned}
+
+
+def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
+    """What every candidate lost against the dense network tuned alike, by name: over all seeds, image by image of ``right``."""
     seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
-    return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(ours, right[dense])) for name, ours in right.items() if name != dense}
+    candidates = [entry.entrant.name for entry in tuned if entry.entrant.role == "candidate"]
+    return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(right[name], right[dense])) for name in candidates}
 
 
 def choose(
@@ -61,25 +66,31 @@ def choose(
     return min(candidates, key=merit)
 
 
-def write_contenders(network: Network, dataset: Dataset, tuned: Sequence[Tuned], chosen: Entrant, folder: Path) -> tuple[Contender, ...]:
+def write_contenders(
+    network: Network, dataset: Dataset, tuned: Sequence[Tuned], chosen: Entrant, right: Right, folder: Path
+) -> tuple[Contender, ...]:
     """Export every tuned network into the campaign's folder and read the test split, once, after the choice is made.
 
-    The chosen one is also written as ``config.json``, ``weights.safetensors`` and ``model.onnx``.
+    right: what all of them answered on the validation split. The chosen one is also written as ``config.json``,
+    ``weights.safetensors`` and ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
     answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
-    right = [_right(one, dataset.test) for one in answers]
-    dense = next(found for entry, found in zip(tuned, right, strict=True) if entry.entrant.role == "dense")
-    return tuple(
-        _write_contender(
-            network, dataset, entry, entry.entrant.name == chosen.name, folder, logits, None if found is dense else Paired.of(found, dense)
-        )
-        for entry, logits, found in zip(tuned, answers, right, strict=True)
-    )
+    on_test = {entry.entrant.name: _right(one, dataset.test) for entry, one in zip(tuned, answers, strict=True)}
+    dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
+    written = []
+    for entry, logits in zip(tuned, answers, strict=True):
+        name = entry.entrant.name
+        contender = _write_contender(network, dataset, entry, name == chosen.name, folder, logits)
+        if name != dense:
+            paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
+            contender = replace(contender, paired=paired, paired_validation=paired_validation)
+        written.append(contender)
+    return tuple(written)
 
 
 def _write_contender(
-    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor], paired: Paired | None
+    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor]
 ) -> Contender:
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
@@ -105,7 +116,6 @@ def _write_contender(
         onnx=str(path.relative_to(folder)),
         source=entrant.source,
         repeats=repeats,
-        paired=paired,
     )
 
 

@@ -279,7 +279,7 @@ def _compare(
                 predicted=predicted,
                 against_dense=_speed_up(measured, contender, dense),
                 against_off_the_shelf=_speed_up(measured, contender, rival),
-                validation_drop=drop_over_seeds(contender.validations, dense.validations) if pruned else None,
+                validation_drop=drop_over_seeds(contender.validations, dense.validations, contender.paired_validation) if pruned else None,
                 test_drop=drop_over_seeds(contender.tests, dense.tests, contender.paired) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
                 predicted_times=dense_predicted.seconds / predicted.seconds if pruned and dense_predicted and predicted else None,

@@ -65,6 +65,8 @@ def test_all_compared_networks_were_measured_and_judged_on_the_device(finished: 
     for pruned in told.contenders[1:]:
         assert pruned.paired is not None
         assert pruned.paired.total == told.contender("dense").test.correct - pruned.test.correct, "one seed each"
+        assert pruned.paired_validation is not None
+        assert pruned.paired_validation.total == told.contender("dense").validation.correct - pruned.validation.correct
     for judged in proof.accuracies:
         assert judged.largest_difference is not None
         assert judged.largest_difference < 1e-3, "the exported network answers as torch does"

@@ -17,7 +17,7 @@ from harness.pipeline import Network
 from harness.records.pruning_config import PruningConfig
 from harness.training.recipes import Recipe
 from search import outcome, proof, tuned_store, tuning
-from search.drop import Drop, drop_over_seeds
+from search.drop import Drop, Paired, drop_over_seeds
 from search.entrants import Entrant, entrants, from_scratch, seconds_of, uniform, uniform_at
 from search.tuning import Recipes
 
@@ -71,6 +71,14 @@ def test_everyone_is_entered_once_and_the_uniform_one_is_as_fast_as_the_chosen_o
         cut, seconds = uniform(architecture, latency, chosen), seconds_of(architecture, latency, chosen.config)
         assert cut.config == uniform_at(architecture, latency, seconds)
         assert seconds_of(architecture, latency, cut.config) == pytest.approx(seconds, rel=0.02)
+
+
+def test_a_found_network_that_was_published_is_called_that(network: Network) -> None:
+    architecture = network.architecture
+    published = [entrant for entrant in entrants(architecture, []) if entrant.role == "off-the-shelf"]
+    found = entrants(architecture, [(published[-1].config, "l1"), (architecture.uniform(0.4), "l1")])[-2:]
+    assert [entrant.role for entrant in found] == ["candidate", "candidate"]
+    assert [entrant.source for entrant in found] == [f"the same network as {published[-1].name}", ""]
 
 
 def test_seeds_differ_and_a_second_call_tunes_nothing_again(
@@ -204,7 +212,7 @@ def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
     network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
 ) -> None:
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
-    (found,) = proof.validation_drops(tuned, dataset.validation).items()
+    (found,) = proof.validation_drops(tuned, proof.right_answers(tuned, dataset.validation)).items()
     dense, ours = ([one.validation for one in entry.judged] for entry in tuned)
     assert found[0] == entered[1].name
     assert found[1].points == pytest.approx(drop_over_seeds(ours, dense).points)
@@ -215,7 +223,8 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
 ) -> None:
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
-    contenders = proof.write_contenders(network, dataset, tuned, entered[1], tmp_path)
+    right = proof.right_answers(tuned, dataset.validation)
+    contenders = proof.write_contenders(network, dataset, tuned, entered[1], right, tmp_path)
     assert [contender.role for contender in contenders] == ["dense", "optimised"]
     for contender, entry in zip(contenders, tuned, strict=True):
         assert [repeat.validation for repeat in contender.repeats] == [one.validation for one in entry.judged]
@@ -225,3 +234,8 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     )
     outcome.write(tmp_path, told)
     assert outcome.read(tmp_path) == told
+    dense, ours = contenders
+    assert (dense.paired, dense.paired_validation) == (None, None)
+    assert ours.paired_validation == Paired.of(right[entered[1].name], right["dense"])
+    judged = drop_over_seeds(ours.validations, dense.validations, ours.paired_validation)
+    assert judged == proof.validation_drops(tuned, right)[entered[1].name], "told as it was when the choice was made"
