@@ -254,7 +254,8 @@ def parse(words: Sequence[str]) -> Words:
 def changed(old: Request, arguments: Words) -> Request:
     """A resumed campaign's request with what the command line gives anew; UsageError as for ``request``.
 
-    A cluster takes the place of local workers, and the other way round.
+    A cluster takes the place of local workers, and the other way round. The dense network is in the campaign's folder: it may go on where
+    the file that it was started with is not.
     """
     given = {name: getattr(arguments, name) for name in CHANGEABLE if getattr(arguments, name, None) is not None}
     if "dask" in given:
@@ -265,8 +266,11 @@ def changed(old: Request, arguments: Words) -> Request:
 
 
 def request(arguments: Words) -> Request:
-    """A checked request; UsageError for a number or a name that makes no sense, before anything is loaded."""
-    return checked(Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}))
+    """A checked request; UsageError for a number or a name that makes no sense, or weights that are missing, before anything is loaded."""
+    asked = checked(Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}))
+    if asked.weights is not None and not asked.weights.is_file():
+        raise UsageError(f"--weights={asked.weights}: no such file; give a safetensors file or a state dict")
+    return asked
 
 
 def checked(asked: Request) -> Request:
@@ -304,10 +308,6 @@ def checked(asked: Request) -> Request:
         (asked.proof_seeds < 0, f"--proof-seeds={asked.proof_seeds}: give 0 or more"),
         (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
         (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
-        (
-            asked.weights is not None and not asked.weights.is_file(),
-            f"--weights={asked.weights}: no such file; give a safetensors file or a state dict",
-        ),
     )
     for wrong, message in checks:
         if wrong:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks.datasets import Dataset
-from harness.training import recipes, stored_baseline
+from harness.training import recipes
 from search import campaign, entrants, journal, proof, sharing, tuning
 from search import folder as folders
 from search.command_line import Request
@@ -40,7 +40,7 @@ def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, re
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
     found = entrants.finalists(result, FINALISTS)
     entered = entrants.entrants(network.architecture, found, _rival(request, subject, stored))
-    by = _proof_recipes(request, dataset, result)
+    by = _proof_recipes(folder, request, dataset, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
             theirs = folders.existing(request.rival, request.reports)
@@ -126,13 +126,13 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
 
 
-def _proof_recipes(request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
+def _proof_recipes(folder: Path, request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
     """How the compared networks are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's.
 
     From nothing, a network is trained as long as the dense one and the fine-tuning together.
     """
     tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
-    dense = stored_baseline.recipe_of(request.weights) or recipes.dense_recipe(dataset.name)
+    dense = folders.dense_recipe(folder, request) or recipes.dense_recipe(dataset.name)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
         return Recipes(tuned, scratch)

@@ -98,7 +98,10 @@ def _asked(request: Request, display: Display) -> _Asked:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, "data")}
-        return _Asked(replace(request, **kept, weights=found / folder.DENSE), found)
+        weights = found / folder.DENSE
+        if not weights.is_file():
+            weights = folder.dense(found, theirs, datasets.load(theirs.dataset, theirs.data))
+        return _Asked(replace(request, **kept, weights=weights), found)
     if request.weights is not None:
         return _Asked(request, None)
     for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):

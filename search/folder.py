@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
+from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
+from harness.training import stored_baseline
+from harness.training.recipes import Recipe
 from search.command_line import Request, folder_name
 from search.outcome import MEASUREMENTS
 
@@ -37,7 +40,7 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     laid = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(laid, ignore_errors=True)
     laid.mkdir()
-    lay_dense(laid, network)
+    lay_dense(laid, network, request.weights)
     shutil.copyfile(measurements, laid / MEASUREMENTS)
     write_request(laid, request)
     try:
@@ -53,10 +56,33 @@ def write_request(folder: Path, request: Request) -> None:
     stored_files.replace(folder / REQUEST, json.dumps(document, indent=1).encode())
 
 
-def lay_dense(folder: Path, network: Network) -> None:
-    """Keep the dense network's weights in the folder."""
-    architecture = network.architecture
-    saved.save((folder / DENSE).parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
+def lay_dense(folder: Path, network: Network, weights: Path | None) -> None:
+    """Keep the dense network in the folder, and how it was trained where a description beside ``weights`` tells."""
+    architecture, path = network.architecture, folder / DENSE
+    saved.save(path.parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
+    described = None if weights is None else weights.with_suffix(".json")
+    if described is not None and described.is_file():
+        stored_files.replace(path.with_suffix(".json"), described.read_bytes())
+
+
+def dense(folder: Path, request: Request, dataset: Dataset) -> Path:
+    """The dense network's weights in the folder of the campaign that ``request`` asked for.
+
+    A campaign comes from a repository without that large file: then it is laid again from ``--weights``. CampaignError, saying what to
+    put back, where these are not here either.
+    """
+    path = folder / DENSE
+    if not path.is_file():
+        if request.weights is None or not request.weights.is_file():
+            other = "" if request.weights is None else f", or put back {request.weights}"
+            raise CampaignError(f"the dense network of campaign {folder.name} is missing: copy {path} from where the campaign ran{other}")
+        lay_dense(folder, Network.by_name(request.network, dataset, request.weights), request.weights)
+    return path
+
+
+def dense_recipe(folder: Path, request: Request) -> Recipe | None:
+    """How the campaign's dense network was trained, by the description in its folder or beside ``--weights``; None where none tells."""
+    return stored_baseline.recipe_of(folder / DENSE) or stored_baseline.recipe_of(request.weights)
 
 
 def read_request(folder: Path) -> Request:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks import datasets
-from harness.pipeline import Network
 from harness.training import recipes
 from search import campaign, comparison, journal, measurements, outcome, report, sharing, summary, workers
 from search import folder as folders
@@ -79,9 +78,7 @@ def resume(
         report.write(summary.load(folder))
         return folder
     dataset = datasets.load(request.dataset, request.data)
-    if not (folder / folders.DENSE).is_file() and request.weights is not None:  # a campaign that came here without the large file
-        folders.lay_dense(folder, Network.by_name(request.network, dataset, request.weights))
-    subject = dense_network(replace(request, weights=folder / folders.DENSE), dataset, display)
+    subject = dense_network(replace(request, weights=folders.dense(folder, request, dataset)), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
     return _search_and_prove(folder, request, subject, stored, display, resume=begun, without_device=without_device)

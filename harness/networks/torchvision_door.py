@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -25,17 +26,18 @@ _declared: list[torch.library.Library] = []  # a schema lives as long as its lib
 @functools.cache
 def torchvision() -> ModuleType:
     """The torchvision module, importable beside a CPU torch; UsageError when it is not installed."""
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    _declared.append(library)
-    for operator in _MISSING_OPERATORS:
-        try:
-            library.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-        except RuntimeError:  # torchvision's own extension was loadable and has declared it
-            break
     try:
         return importlib.import_module("torchvision")
     except ImportError as error:
         raise UsageError(f"torchvision is not usable here ({error}); install it: pip install torchvision") from error
+    except RuntimeError:  # its extension was not loadable; where it is, it declares them itself, and twice ends the process
+        for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[half_imported]
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    _declared.append(library)
+    for operator in _MISSING_OPERATORS:
+        library.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    return importlib.import_module("torchvision")
 
 
 def is_used_by(model: nn.Module) -> bool:

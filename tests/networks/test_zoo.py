@@ -1,5 +1,6 @@
 """Networks come by name, deterministically, and a wrong request is told in one line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,24 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
 def test_unknown_names_list_what_exists() -> None:
     with pytest.raises(UnknownName, match="resnet56.*path/to/file.py:factory"):
         zoo.build("lenet", IMAGE, 10)
+
+
+@pytest.mark.parametrize("declares", [True, False], ids=["its extension is loadable", "its extension is not loadable"])
+def test_torchvisions_own_declarations_come_first(tmp_path: Path, declares: bool) -> None:
+    """Declared twice, an operator of a compiled extension ends the process; not declared at all, the import fails."""
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    extension = "library = torch.library.Library('torchvision', 'DEF')\n" + "".join(
+        f"library.define('{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n" for name in ("nms", "qnms")
+    )
+    uses = "import torch\nfrom torchvision import other\nif not hasattr(torch.ops.torchvision, 'nms'): raise RuntimeError('no operator')\n"
+    (package / "other.py").write_text("")
+    (package / "__init__.py").write_text(f"import torch\n{extension if declares else ''}{uses}")
+    code = "from harness.networks import torchvision_door as door; door.torchvision(); door.torchvision(); print(len(door._declared))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == ("0" if declares else "1")
 
 
 def test_torchvision_is_imported_only_when_asked_for() -> None:

@@ -113,7 +113,9 @@ def test_where_the_device_is_not_everything_but_measuring_is_done(home: Path, fi
     folder = finished.parent / "apart"
     assert not (folder / outcome.CONTENDERS).exists()
     before = {path: path.stat().st_mtime_ns for path in (folder / "tuned").rglob("*") if path.is_file()}
+    (home / "dense.safetensors").rename(home / "elsewhere.safetensors")  # the folder alone was copied to where the device is
     measured = search("resume", "apart", cwd=home)
+    (home / "elsewhere.safetensors").rename(home / "dense.safetensors")
     assert measured.returncode == 0, measured.stderr
     contenders = outcome.read(folder).contenders
     assert len(before) >= len(contenders)
@@ -170,6 +172,29 @@ def test_a_finished_comparison_is_made_again_for_more_seeds_only(home: Path, fin
         assert ((finished / outcome.CONTENDERS).read_bytes() != before) == more
     assert {len(contender.tests) for contender in outcome.read(finished).contenders} == {seeds + 1}
     assert (finished / outcome.JOURNAL).read_bytes().startswith(journal), "no trial is lost, none is repeated"
+
+
+def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Path, finished: Path) -> None:
+    """A rival, or a campaign that is explained, may come without its dense network as well as the one that is resumed."""
+    rival = ("--weights=dense.safetensors", "--name=rival", "--optimizer=random", *QUICK, "--proof-seeds=0")
+    assert search(*rival, cwd=home).returncode == 0
+    folder = finished.parent / "rival"
+    shutil.rmtree(folder / "dense")
+    alone = ("--weights=dense.safetensors", "--name=against", "--rival=rival", *QUICK, "--without-device")
+    ended = search(*alone, cwd=home)
+    assert ended.returncode == 0, ended.stderr
+    assert (folder / "dense" / "weights.safetensors").read_bytes() == (finished / "dense" / "weights.safetensors").read_bytes()
+    shutil.rmtree(folder / "dense")
+    (home / "dense.safetensors").rename(home / "elsewhere.safetensors")
+    try:
+        for words in (("explain", "--name=rival"), ("resume", "rival", "--trials=4")):
+            refused = search(*words, cwd=home)
+            assert refused.returncode == 2, refused.stderr
+            assert "put back dense.safetensors" in refused.stderr.splitlines()[-1]
+    finally:
+        (home / "elsewhere.safetensors").rename(home / "dense.safetensors")
+    resumed = search("resume", "rival", "--trials=4", cwd=home)
+    assert resumed.returncode == 0, resumed.stderr
 
 
 @pytest.mark.parametrize(

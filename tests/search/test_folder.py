@@ -1,0 +1,68 @@
+"""A campaign's folder goes on anywhere: with what lies in it, or with what a repository keeps of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+
+from harness.errors import CampaignError
+from harness.networks import datasets, zoo
+from harness.networks.datasets import Dataset
+from harness.pipeline import Network
+from harness.training.recipes import Recipe
+from search import folder
+from search.command_line import Request
+
+RECIPE = Recipe(epochs=7, learning_rate=0.3)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return datasets.load("digits")
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Request:
+    """A campaign from stored weights with their description beside them."""
+    weights = tmp_path / "baseline.safetensors"
+    safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 10, seed=1).state_dict(), weights)
+    weights.with_suffix(".json").write_text(json.dumps({"recipe": RECIPE.canonical}))
+    return Request(network="resnet20", dataset="digits", weights=weights)
+
+
+def laid(place: Path, asked: Request, digits: Dataset) -> Path:
+    folder.lay_dense(place, Network.by_name(asked.network, digits, asked.weights), asked.weights)
+    return place
+
+
+def moved(weights: Path | None) -> None:
+    assert weights is not None
+    weights.unlink()
+    weights.with_suffix(".json").unlink()
+
+
+def test_the_folder_alone_tells_the_dense_network_and_how_it_was_trained(tmp_path: Path, asked: Request, digits: Dataset) -> None:
+    place = laid(tmp_path / "campaign", asked, digits)
+    moved(asked.weights)
+    assert folder.dense(place, asked, digits) == place / folder.DENSE
+    assert folder.dense_recipe(place, asked) == RECIPE
+
+
+def test_what_a_repository_leaves_out_is_laid_again_byte_for_byte(tmp_path: Path, asked: Request, digits: Dataset) -> None:
+    before = (laid(tmp_path / "campaign", asked, digits) / folder.DENSE).read_bytes()
+    place = tmp_path / "cloned"
+    assert folder.dense_recipe(place, asked) == RECIPE, "told by the description beside the weights"
+    assert folder.dense(place, asked, digits).read_bytes() == before
+    moved(asked.weights)
+    assert folder.dense_recipe(place, asked) == RECIPE, "the description was laid too"
+
+
+def test_where_nothing_is_left_it_says_what_to_put_back(tmp_path: Path, asked: Request, digits: Dataset) -> None:
+    moved(asked.weights)
+    with pytest.raises(CampaignError, match=r"copy .*cloned.*weights\.safetensors from where the campaign ran, or put back .*baseline"):
+        folder.dense(tmp_path / "cloned", asked, digits)
+    with pytest.raises(CampaignError, match=r"from where the campaign ran$"):
+        folder.dense(tmp_path / "cloned", Request(network="resnet20"), digits)
+    assert folder.dense_recipe(tmp_path / "cloned", asked) is None
+    assert not (tmp_path / "cloned").exists()
