@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -165,6 +165,50 @@ def test_the_dump_is_read_in_order_without_host_pointers(agent: ModuleType, netw
     assert (first["kind"], first["cost"], first["sources"]) == ("Convert", 0, [])
     assert (conv["cost"], conv["hardware"], conv["executed"], conv["sources"]) == (20, True, True, ["/conv1/Conv"])
     assert (copy["name"], copy["executed"], copy["sources"]) == ("/conv1/Conv_output_0@copy-for-0x", False, [])
+
+
+class _Op:
+    """A node of an executable graph as ngraph hands it out."""
+
+    def __init__(self, name: str, kind: str, micros: int, origins: str = "", *sources: _Op) -> None:
+        self._name, self._sources = name, sources
+        time_told = str(micros) if micros else "not_executed"  # also of what takes less than a microsecond
+        self._notes = {"execTimeMcs": time_told, "layerType": kind, "originalLayersNames": origins}
+
+    def get_rt_info(self) -> dict[str, str]:
+        return self._notes
+
+    def get_friendly_name(self) -> str:
+        return self._name
+
+    def inputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(get_source_output=lambda one=one: SimpleNamespace(get_node=lambda: one)) for one in self._sources]
+
+
+@given(micros=st.lists(st.integers(0, 3), min_size=8, max_size=8))
+def test_which_nodes_ran_does_not_hang_on_a_microsecond(micros: list[int]) -> None:
+    """A mean below a microsecond is told like a node that never ran; what never runs is what feeds on constants alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(AGENT_DIRECTORY))
+        graph = importlib.import_module("onnx_reader").read(probe().onnx)
+        image, output, reorder, conv, pool, dense, weight, packed = micros
+        ops = [
+            shown := _Op("input", "Input", image),
+            kernel := _Op("conv1.weight", "Const", weight),
+            ready := _Op("conv1.weight_packed", "Reorder", packed, "", kernel),
+            blocked := _Op("input_abcd_aBcd8b", "Reorder", reorder, "", shown),
+            first := _Op("/conv1/Conv_output_0", "Convolution", conv, "/conv1/Conv,/relu/Relu", blocked, ready),
+            mean := _Op("/pool/GlobalAveragePool_output_0", "Pooling", pool, "/pool/GlobalAveragePool", first),
+            logits := _Op("logits", "FullyConnected", dense, "/fc/Gemm", mean),
+            _Op("logits", "Output", output, "/fc/Gemm", logits),
+        ]
+        function = SimpleNamespace(get_ordered_ops=lambda: ops)
+        patch.setitem(sys.modules, "ngraph", SimpleNamespace(function_from_cnn=lambda _: function))
+        found = importlib.import_module("myriad_graph").executed(None, graph)
+        for name in ("myriad_graph", "onnx_reader"):
+            sys.modules.pop(name)
+    assert [node["node"] for node in found] == ["input_abcd_aBcd8b", "/conv1/Conv", "/pool/GlobalAveragePool", "/fc/Gemm"]
+    assert [node["seconds"] for node in found] == [one * 1e-6 for one in (reorder, conv, pool, dense)]
 
 
 def test_a_sticks_counters_become_times_of_layers(agent: ModuleType, network: Probe) -> None:

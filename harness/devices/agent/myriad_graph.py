@@ -67,16 +67,19 @@ def executed(exec_graph, graph):
     """Node times of the processor plugin from its executable graph, which unlike its counters has no two nodes of one name."""
     import ngraph
 
-    found = []
+    found, prepared = [], set()
     for op in ngraph.function_from_cnn(exec_graph).get_ordered_ops():
         notes = op.get_rt_info()
         micros, kind = _note(notes, "execTimeMcs"), _note(notes, "layerType")
-        names = [name for name in _note(notes, "originalLayersNames").split(",") if name]
-        origins = onnx_reader.node_names(names, graph)
-        if not micros.isdigit() and (not origins or kind in ("Const", "Input", "Output")):
-            continue  # runs at compilation only; "not_executed" also stands at what takes less than a microsecond
-        node = origins[0] if origins else op.get_friendly_name()  # the reader numbers its own names anew in every load
-        found.append({"node": node, "kind": kind, "seconds": int(micros) * 1e-6 if micros.isdigit() else 0.0, "sources": origins})
+        feeds = [one.get_source_output().get_node().get_friendly_name() for one in op.inputs()]
+        if kind == "Const" or (feeds and prepared.issuperset(feeds)):
+            prepared.add(op.get_friendly_name())  # runs at compilation only
+        elif kind not in ("Input", "Output"):  # those are places, not work: the plugin copies outside of its graph
+            names = [name for name in _note(notes, "originalLayersNames").split(",") if name]
+            origins = onnx_reader.node_names(names, graph)
+            node = origins[0] if origins else op.get_friendly_name()  # the reader numbers its own names anew in every load
+            seconds = int(micros) * 1e-6 if micros.isdigit() else 0.0  # "not_executed" also stands at what takes less than a microsecond
+            found.append({"node": node, "kind": kind, "seconds": seconds, "sources": origins})
     return found
 
 
