@@ -1,15 +1,21 @@
 """``python -m search explain`` as a user runs it, on a small network of their own: measures what is missing, once, and says so."""
 
+import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
+from rich.console import Console
 
 from harness.networks import zoo
 from harness.records import benchmark_json
+from search import explain_run, folder
+from search.command_line import Request
+from search.display import Display
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs three bench suites
 FACTORY = """
@@ -82,3 +88,24 @@ def test_a_campaign_that_is_not_there_ends_with_2_and_one_line(home: Path) -> No
     assert ended.returncode == 2
     assert "there is no campaign 'nothing'" in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_campaign_from_a_repository_is_explained_without_training_again(tmp_path: Path) -> None:
+    """Its dense network is laid again from what it was started with; one of which nothing is left is passed over, and that is said."""
+    weights, reports = tmp_path / "w.safetensors", tmp_path / "reports"
+    safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 10, seed=1).state_dict(), weights)
+    asked = Request(network="resnet20", dataset="digits", weights=None, reports=reports)
+    folders = [reports / "campaigns" / name for name in ("kept", "other-device", "lost")]  # the newest last
+    started = [replace(asked, weights=weights), replace(asked, weights=weights, device="ncs2"), replace(asked, weights=tmp_path / "gone")]
+    for age, (place, theirs) in enumerate(zip(folders, started, strict=True)):
+        place.mkdir(parents=True)
+        folder.write_request(place, theirs)
+        os.utime(place / folder.REQUEST, (1_000_000 + age, 1_000_000 + age))
+    console = Console(record=True, width=400)
+    found = explain_run._asked(asked, Display(console))
+    assert found.campaign == folders[0]
+    assert found.request.weights == folders[0] / folder.DENSE
+    assert (folders[0] / folder.DENSE).is_file()
+    said = console.export_text().splitlines()
+    assert [line.partition(":")[0] for line in said] == [f"passing over {folders[2]}", "dense network and latencies"]
+    assert f"or put back {tmp_path / 'gone'}" in said[0]
