@@ -27,9 +27,7 @@ _declared: list[torch.library.Library] = []  # a schema lives as long as its lib
 def torchvision() -> ModuleType:
     """The torchvision module, importable beside a CPU torch; UsageError when it is not installed."""
     try:
-        return importlib.import_module("torchvision")
-    except ImportError as error:
-        raise UsageError(f"torchvision is not usable here ({error}); install it: pip install torchvision") from error
+        return _imported()
     except RuntimeError:  # its extension was not loadable; where it is, it declares them itself, and twice ends the process
         for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[half_imported]
@@ -37,7 +35,14 @@ def torchvision() -> ModuleType:
     _declared.append(library)
     for operator in _MISSING_OPERATORS:
         library.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    return importlib.import_module("torchvision")
+    return _imported()
+
+
+def _imported() -> ModuleType:
+    try:
+        return importlib.import_module("torchvision")
+    except ImportError as error:
+        raise UsageError(f"torchvision is not usable here ({error}); install it: pip install torchvision") from error
 
 
 def is_used_by(model: nn.Module) -> bool:
