@@ -13,7 +13,7 @@ from harness.records.pruning_config import PruningConfig
 from search.events import Observer, silent
 from search.goals import check_reachable
 from search.journal import Contents, Header, Journal
-from search.pool import Here, Pool, Progress
+from search.pool import Here, Pool, Progress, WhenNeeded
 from search.progress import Campaign
 from search.result import CampaignResult as CampaignResult
 from search.result import result_of as result_of
@@ -39,6 +39,7 @@ def run(
     resume: bool = False,
     guard: Callable[[], None] | None = None,
     pool: Callable[[Progress], Pool] | None = None,
+    prepare: Callable[[], None] = lambda: None,
     optimizer_class: type[Optimizer] = Optimizer,
 ) -> CampaignResult:
     """Run a campaign to its end, or go on with an interrupted one.
@@ -46,8 +47,8 @@ def run(
     directory: of the journal. published: configurations to try early, as they are (``space`` must have been made with them as
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
-    or ``workers`` child processes when there are several or a time limit is set.
-    optimizer_class: who proposes. Raises CampaignError, and whatever
+    or ``workers`` child processes when there are several or a time limit is set. prepare: makes what all trials share, called before
+    any of them runs; by default also not before one is to run. optimizer_class: who proposes. Raises CampaignError, and whatever
     ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)
@@ -56,9 +57,10 @@ def run(
         if not before.imported and imported:
             before = _with_imports(journal, before, _applicable(imported, space, latency))
         seeds = initial_rows(space, latency, published, min(settings.seeds, settings.trials), settings.seed)
-        make_pool = pool if pool is not None else _local_pool(settings, evaluate)
         running = Campaign(settings, space, latency, journal, before, observer, guard)
-        place = make_pool(running.progress)
+        if pool is not None:
+            prepare()
+        place = pool(running.progress) if pool is not None else _local_pool(settings, evaluate, running.progress, prepare)
         optimizer = optimizer_class(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
         try:
             running.attach(place, optimizer)
@@ -105,7 +107,11 @@ def _applicable(imported: Sequence[Trial], space: SearchSpace, latency: KnownLat
     return with_latencies(fitting, latency.seconds(space.widths(rows)).tolist())
 
 
-def _local_pool(settings: CampaignSettings, evaluate: Evaluate) -> Callable[[Progress], Pool]:
-    if settings.workers > 1 or settings.trial_timeout_s < math.inf:
-        return lambda progress: Processes(evaluate, settings.workers, settings.trial_timeout_s, progress)
-    return lambda progress: Here(evaluate, progress)
+def _local_pool(settings: CampaignSettings, evaluate: Evaluate, progress: Progress, prepare: Callable[[], None]) -> Pool:
+    def make() -> Pool:
+        prepare()
+        if settings.workers > 1 or settings.trial_timeout_s < math.inf:
+            return Processes(evaluate, settings.workers, settings.trial_timeout_s, progress)
+        return Here(evaluate, progress)
+
+    return WhenNeeded(settings.workers, make)

@@ -131,7 +131,6 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
     if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
     base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
-    subject.network.prepare(subject.dataset, base)  # once, here, and not by every worker
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
     evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense, kept)
     imported: tuple[Trial, ...] = ()
@@ -158,6 +157,7 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
             resume=resume,
             guard=folders.unchanged(folder),
             pool=_cluster(request, evaluate),
+            prepare=lambda: subject.network.prepare(subject.dataset, base),  # once, here, and not by every worker
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 

@@ -1,4 +1,4 @@
-"""A pool: where trials run. This one runs them here, one at a time."""
+"""A pool: where trials run. Here, one at a time; or wherever another pool runs them, once there is one to run."""
 
 from __future__ import annotations
 
@@ -53,3 +53,26 @@ class Here:
     def close(self) -> None:
         """Forget what was not begun."""
         self._waiting.clear()
+
+
+class WhenNeeded:
+    """Another pool, made when the first trial is handed to it: a campaign whose trials are all done starts nothing."""
+
+    def __init__(self, slots: int, make: Callable[[], Pool]) -> None:
+        self.slots, self._make = slots, make
+        self._pool: Pool | None = None
+
+    def submit(self, request: TrialRequest) -> None:
+        """Hand the trial on."""
+        if self._pool is None:
+            self._pool = self._make()
+        self._pool.submit(request)
+
+    def wait(self) -> list[tuple[TrialRequest, TrialOutcome]]:
+        """Block until a trial that was handed on is over."""
+        return [] if self._pool is None else self._pool.wait()
+
+    def close(self) -> None:
+        """Close the other pool, if there is one."""
+        if self._pool is not None:
+            self._pool.close()

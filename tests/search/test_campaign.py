@@ -66,6 +66,22 @@ def test_a_campaign_tries_repeats_and_chooses(vgg: SyntheticProblem, tmp_path: P
     assert journal.read(tmp_path).stopped == result.stop_reason
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_campaign_prepares_once_and_only_for_trials_that_are_to_run(vgg: SyntheticProblem, tmp_path: Path, workers: int) -> None:
+    settings, prepared = replace(SETTINGS, workers=workers), []
+
+    def prepare() -> None:
+        prepared.append(journal.read(tmp_path).next_number)
+
+    first = run(vgg, tmp_path, settings, prepare=prepare)
+    assert prepared == [1], "before the first trial runs, whose start is in the journal"
+    again = run(vgg, tmp_path, settings, prepare=prepare, resume=True)
+    assert prepared == [1]
+    assert configurations(again) == configurations(first)
+    run(vgg, tmp_path, replace(settings, trials=9), prepare=prepare, resume=True)
+    assert len(prepared) == 2
+
+
 def test_same_seed_same_trials(vgg: SyntheticProblem, tmp_path: Path) -> None:
     one, same = run(vgg, tmp_path / "a"), run(vgg, tmp_path / "b")
     other = run(vgg, tmp_path / "c", replace(SETTINGS, seed=1))
