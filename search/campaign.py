@@ -47,9 +47,9 @@ def run(
     directory: of the journal. published: configurations to try early, as they are (``space`` must have been made with them as
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
-    or ``workers`` child processes when there are several or a time limit is set. prepare: makes what all trials share, called before
-    any of them runs; by default also not before one is to run. optimizer_class: who proposes. Raises CampaignError, and whatever
-    ``guard`` raises; an interrupted campaign goes on with ``resume``.
+    or ``workers`` child processes when there are several or a time limit is set. prepare: makes what all trials share; called
+    before ``pool`` is, and without that once there is a trial to run. optimizer_class: who proposes. Raises CampaignError, and
+    whatever ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)
     journal, before = _opened(directory, settings.header(space), resume)
@@ -58,9 +58,11 @@ def run(
             before = _with_imports(journal, before, _applicable(imported, space, latency))
         seeds = initial_rows(space, latency, published, min(settings.seeds, settings.trials), settings.seed)
         running = Campaign(settings, space, latency, journal, before, observer, guard)
-        if pool is not None:
+        if pool is None:
+            place = _local_pool(settings, evaluate, running.progress, prepare)
+        else:
             prepare()
-        place = pool(running.progress) if pool is not None else _local_pool(settings, evaluate, running.progress, prepare)
+            place = pool(running.progress)
         optimizer = optimizer_class(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
         try:
             running.attach(place, optimizer)

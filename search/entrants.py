@@ -70,13 +70,14 @@ def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | 
     found: best first; all start as candidates, a published configuration too, which the search tries first and may hold in reserve.
     rival: what random search recommends, on as many trials.
     """
-    known = {entrant.config: f"the same network as {entrant.name}" for entrant in reversed(published_entrants(architecture))}
+    published = published_entrants(architecture)
+    known = {entrant.config: f"the same network as {entrant.name}" for entrant in reversed(published)}
     drawn = [] if rival is None else [Entrant("random", "random", *rival, source="random search, equal trials")]
     best = [
         Entrant(f"optimised-{place}", "candidate", config, criterion, known.get(config, ""))
         for place, (config, criterion) in enumerate(found, start=1)
     ]
-    return [Entrant("dense", "dense", architecture.dense()), *published_entrants(architecture), *drawn, *best]
+    return [Entrant("dense", "dense", architecture.dense()), *published, *drawn, *best]
 
 
 def published_entrants(architecture: Architecture) -> list[Entrant]:

@@ -98,7 +98,7 @@ def _asked(request: Request, display: Display) -> _Asked:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, "data")}
-        return _Asked(replace(request, **kept, weights=_dense(found, theirs)), found)
+        return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
         return _Asked(request, None)
     for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):
@@ -106,19 +106,13 @@ def _asked(request: Request, display: Display) -> _Asked:
             theirs = folder.read_request(path.parent)
             if any(getattr(theirs, key) != getattr(request, key) for key in _OF_SUBJECT):
                 continue
-            asked = replace(request, weights=_dense(path.parent, theirs), name=path.parent.name)
+            asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name)
         except HarnessError as error:
             display.say(f"passing over {path.parent}: {error}")
             continue
         display.say(f"dense network and latencies: those of campaign {path.parent.name}")
         return _Asked(asked, path.parent)
     return _Asked(request, None)
-
-
-def _dense(campaign: Path, request: Request) -> Path:
-    """The campaign's dense network; the images are read only where it must be laid again."""
-    path = campaign / folder.DENSE
-    return path if path.is_file() else folder.dense(campaign, request, datasets.load(request.dataset, request.data))
 
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:

@@ -23,7 +23,7 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     optuna_export.refuse(path)
     request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
     dataset = datasets.load(request.dataset, request.data)
-    subject = dense_network(replace(request, weights=folders.dense(folder, request, dataset)), dataset, display)
+    subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     space, _ = space_of(request, subject.network, stored, dataset.name)
     space = space.including(sharing.configurations(contents.imported))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
-from harness.networks.datasets import Dataset
+from harness.networks import datasets
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
@@ -60,12 +60,11 @@ def lay_dense(folder: Path, network: Network, weights: Path | None) -> None:
     """Keep the dense network in the folder, and how it was trained where a description beside ``weights`` tells."""
     architecture, path = network.architecture, folder / DENSE
     saved.save(path.parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
-    described = None if weights is None else weights.with_suffix(".json")
-    if described is not None and described.is_file():
-        stored_files.replace(path.with_suffix(".json"), described.read_bytes())
+    if (recipe := stored_baseline.recipe_of(weights)) is not None:
+        stored_files.replace(path.with_suffix(".json"), json.dumps({"recipe": recipe.canonical}).encode())
 
 
-def dense(folder: Path, request: Request, dataset: Dataset) -> Path:
+def dense(folder: Path, request: Request) -> Path:
     """The dense network's weights in the folder of the campaign that ``request`` asked for.
 
     A campaign comes from a repository without that large file: then it is laid again from ``--weights``. CampaignError, saying what to
@@ -76,7 +75,8 @@ def dense(folder: Path, request: Request, dataset: Dataset) -> Path:
         if request.weights is None or not request.weights.is_file():
             other = "" if request.weights is None else f", or put back {request.weights}"
             raise CampaignError(f"the dense network of campaign {folder.name} is missing: copy {path} from where the campaign ran{other}")
-        lay_dense(folder, Network.by_name(request.network, dataset, request.weights), request.weights)
+        images = datasets.load(request.dataset, request.data)
+        lay_dense(folder, Network.by_name(request.network, images, request.weights), request.weights)
     return path
 
 

@@ -78,7 +78,7 @@ def resume(
         report.write(summary.load(folder))
         return folder
     dataset = datasets.load(request.dataset, request.data)
-    subject = dense_network(replace(request, weights=folders.dense(folder, request, dataset)), dataset, display)
+    subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
     return _search_and_prove(folder, request, subject, stored, display, resume=begun, without_device=without_device)

@@ -100,5 +100,5 @@ def settings_of(folder: Path, request: Request, dataset: Dataset) -> CampaignSet
         workers=request.workers,
         trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
         measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
-        accuracy=folders.digest(folders.dense(folder, request, dataset).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
+        accuracy=folders.digest(folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
     )

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from types import ModuleType, SimpleNamespace
@@ -143,12 +144,19 @@ def test_a_device_that_compiles_nothing_says_so(simulated: object, network: Prob
         compile_network(session, subject(network))
 
 
+@contextmanager
+def agent_modules() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(AGENT_DIRECTORY))
+        yield importlib.import_module("myriad_graph")
+        for name in ("myriad_graph", "onnx_reader"):
+            sys.modules.pop(name)
+
+
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(AGENT_DIRECTORY))
-    yield importlib.import_module("myriad_graph")
-    for name in ("myriad_graph", "onnx_reader"):
-        sys.modules.pop(name)
+def agent() -> Iterator[ModuleType]:
+    with agent_modules() as module:
+        yield module
 
 
 ORIGIN = "\\lorigLayer = [\\l    name = /conv1/Conv_output_0\\l    type = Convolution\\l]"
@@ -188,8 +196,7 @@ class _Op:
 @given(micros=st.lists(st.integers(0, 3), min_size=8, max_size=8))
 def test_which_nodes_ran_does_not_hang_on_a_microsecond(micros: list[int]) -> None:
     """A mean below a microsecond is told like a node that never ran; what never runs is what feeds on constants alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(AGENT_DIRECTORY))
+    with agent_modules() as agent, pytest.MonkeyPatch.context() as patch:
         graph = importlib.import_module("onnx_reader").read(probe().onnx)
         image, output, reorder, conv, pool, dense, weight, packed = micros
         ops = [
@@ -204,9 +211,7 @@ def test_which_nodes_ran_does_not_hang_on_a_microsecond(micros: list[int]) -> No
         ]
         function = SimpleNamespace(get_ordered_ops=lambda: ops)
         patch.setitem(sys.modules, "ngraph", SimpleNamespace(function_from_cnn=lambda _: function))
-        found = importlib.import_module("myriad_graph").executed(None, graph)
-        for name in ("myriad_graph", "onnx_reader"):
-            sys.modules.pop(name)
+        found = agent.executed(None, graph)
     assert [node["node"] for node in found] == ["input_abcd_aBcd8b", "/conv1/Conv", "/pool/GlobalAveragePool", "/fc/Gemm"]
     assert [node["seconds"] for node in found] == [one * 1e-6 for one in (reorder, conv, pool, dense)]
 

@@ -45,7 +45,7 @@ def moved(weights: Path | None) -> None:
 def test_the_folder_alone_tells_the_dense_network_and_how_it_was_trained(tmp_path: Path, asked: Request, digits: Dataset) -> None:
     place = laid(tmp_path / "campaign", asked, digits)
     moved(asked.weights)
-    assert folder.dense(place, asked, digits) == place / folder.DENSE
+    assert folder.dense(place, asked) == place / folder.DENSE
     assert folder.dense_recipe(place, asked) == RECIPE
 
 
@@ -53,16 +53,16 @@ def test_what_a_repository_leaves_out_is_laid_again_byte_for_byte(tmp_path: Path
     before = (laid(tmp_path / "campaign", asked, digits) / folder.DENSE).read_bytes()
     place = tmp_path / "cloned"
     assert folder.dense_recipe(place, asked) == RECIPE, "told by the description beside the weights"
-    assert folder.dense(place, asked, digits).read_bytes() == before
+    assert folder.dense(place, asked).read_bytes() == before
     moved(asked.weights)
     assert folder.dense_recipe(place, asked) == RECIPE, "the description was laid too"
 
 
-def test_where_nothing_is_left_it_says_what_to_put_back(tmp_path: Path, asked: Request, digits: Dataset) -> None:
+def test_where_nothing_is_left_it_says_what_to_put_back(tmp_path: Path, asked: Request) -> None:
     moved(asked.weights)
     with pytest.raises(CampaignError, match=r"copy .*cloned.*weights\.safetensors from where the campaign ran, or put back .*baseline"):
-        folder.dense(tmp_path / "cloned", asked, digits)
+        folder.dense(tmp_path / "cloned", asked)
     with pytest.raises(CampaignError, match=r"from where the campaign ran$"):
-        folder.dense(tmp_path / "cloned", Request(network="resnet20"), digits)
+        folder.dense(tmp_path / "cloned", Request(network="resnet20"))
     assert folder.dense_recipe(tmp_path / "cloned", asked) is None
     assert not (tmp_path / "cloned").exists()

@@ -6,6 +6,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,16 @@ def search(*words: str, cwd: Path, path: Path | None = None) -> subprocess.Compl
     environment = os.environ if path is None else {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *sys.path])}
     command = [sys.executable, "-m", "search", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, env=environment)
+
+
+@contextmanager
+def away(path: Path) -> Iterator[None]:
+    """A file that is not there for a while."""
+    elsewhere = path.rename(path.with_name(f"{path.name}.away"))
+    try:
+        yield
+    finally:
+        elsewhere.rename(path)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +125,8 @@ def test_where_the_device_is_not_everything_but_measuring_is_done(home: Path, fi
     folder = finished.parent / "apart"
     assert not (folder / outcome.CONTENDERS).exists()
     before = {path: path.stat().st_mtime_ns for path in (folder / "tuned").rglob("*") if path.is_file()}
-    (home / "dense.safetensors").rename(home / "elsewhere.safetensors")  # the folder alone was copied to where the device is
-    measured = search("resume", "apart", cwd=home)
-    (home / "elsewhere.safetensors").rename(home / "dense.safetensors")
+    with away(home / "dense.safetensors"):  # the folder alone was copied to where the device is
+        measured = search("resume", "apart", cwd=home)
     assert measured.returncode == 0, measured.stderr
     contenders = outcome.read(folder).contenders
     assert len(before) >= len(contenders)
@@ -185,14 +196,11 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
     assert ended.returncode == 0, ended.stderr
     assert (folder / "dense" / "weights.safetensors").read_bytes() == (finished / "dense" / "weights.safetensors").read_bytes()
     shutil.rmtree(folder / "dense")
-    (home / "dense.safetensors").rename(home / "elsewhere.safetensors")
-    try:
+    with away(home / "dense.safetensors"):
         for words in (("explain", "--name=rival"), ("resume", "rival", "--trials=4")):
             refused = search(*words, cwd=home)
             assert refused.returncode == 2, refused.stderr
             assert "put back dense.safetensors" in refused.stderr.splitlines()[-1]
-    finally:
-        (home / "elsewhere.safetensors").rename(home / "dense.safetensors")
     resumed = search("resume", "rival", "--trials=4", cwd=home)
     assert resumed.returncode == 0, resumed.stderr
 
