@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harness.devices.measure import Subject
 from harness.networks import datasets, export, groups, torchvision_door, zoo
+from harness.networks.drawing import draw
 from harness.pruning import criteria, reconstruction, residuals, surgery
 from harness.pruning.reconstruction import Moments
 from harness.pruning.residuals import Reference
@@ -78,24 +79,25 @@ class Network:
         return cls.wrap(name, model, shape, dataset.classes)
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
-        """Scores per channel of every group, on the first training images."""
+        """Scores per channel of every group, on a few training images of every class."""
         key = (criterion, seed)
         if key not in self._scores:
-            images, labels = dataset.train.images[:CALIBRATION_IMAGES], dataset.train.labels[:CALIBRATION_IMAGES]
-            self._scores[key] = criteria.scores(criterion, self.model, self.architecture, images, labels, seed)
+            seen = draw(dataset.train, CALIBRATION_IMAGES).split
+            self._scores[key] = criteria.scores(criterion, self.model, self.architecture, seen.images, seen.labels, seed)
         return self._scores[key]
 
     def moments(self, dataset: datasets.Dataset) -> Moments:
-        """Second moments of what every layer sees of the first training images."""
+        """Second moments of what every layer sees of a few training images of every class."""
         if dataset.digest not in self._moments:
-            images = dataset.train.images[:RECONSTRUCTION_IMAGES]
+            images = draw(dataset.train, RECONSTRUCTION_IMAGES).split.images
             self._moments[dataset.digest] = reconstruction.moments(self.model, self.architecture, images)
         return self._moments[dataset.digest]
 
     def reference(self, dataset: datasets.Dataset) -> Reference:
-        """What the residual blocks make of the first training images."""
+        """What the residual blocks make of a few training images of every class."""
         if dataset.digest not in self._reference:
-            self._reference[dataset.digest] = residuals.reference(self.model, dataset.train.images[:RECONSTRUCTION_IMAGES])
+            images = draw(dataset.train, RECONSTRUCTION_IMAGES).split.images
+            self._reference[dataset.digest] = residuals.reference(self.model, images)
         return self._reference[dataset.digest]
 
     def prepare(self, dataset: datasets.Dataset, recipe: Recipe) -> None:

@@ -25,6 +25,7 @@ from harness.training.recipes import Recipe
 
 CACHE_DIR = Path(".cache/espalier")
 _DECIDING_SOURCES = (
+    "networks/drawing.py",
     "networks/resnet_cifar.py",
     "networks/torchvision_door.py",
     "networks/zoo.py",

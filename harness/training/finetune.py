@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.errors import TrainingError
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
+from harness.networks.drawing import Drawn, draw
 from harness.training import processor
 from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint, Point
@@ -58,14 +59,14 @@ def finetune(
     started = time.perf_counter()
     place = processor.device()
     student = copy.deepcopy(model).to(place)
-    subset = _subset(len(dataset.train), recipe)
+    subset = _subset(dataset.train, recipe)
     losses: list[float] = []
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(recipe.seed)  # dropout draws from it
         if recipe.epochs > 0:
             student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
             losses = _train(student, dataset, subset, recipe, guidance if recipe.distillation > 0 else None, progress, checkpoint)
-    recalibrate(student, dataset.train.images[subset[: recipe.calibration_images]], recipe.batch_size)
+    recalibrate(student, calibration(dataset, recipe).split.images, recipe.batch_size)
     tail = losses[-max(1, len(losses) // 10) :]
     student.to(torch.device("cpu")).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return Tuned(
@@ -89,9 +90,8 @@ def recalibrate(model: nn.Module, images: Tensor, batch_size: int = 128) -> None
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean over the batches
         norm.train()
-    for batch in torch.split(images, batch_size):
-        if len(batch) > 1 or len(images) == 1:  # a last batch of one image has no spread
-            model(batch.to(next(model.parameters()).device))
+    for batch in torch.tensor_split(images, math.ceil(len(images) / batch_size)):  # alike, for all count the same
+        model(batch.to(next(model.parameters()).device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
@@ -170,8 +170,12 @@ def mirrors(dataset: Dataset, recipe: Recipe) -> bool:
     return recipe.flip and dataset.mirrored
 
 
-def _subset(images: int, recipe: Recipe) -> Tensor:
-    """The numbers of the images to train on, ascending: all, or the same ``max_images`` each time."""
-    if not recipe.max_images or recipe.max_images >= images:
-        return torch.arange(images)
-    return torch.randperm(images, generator=torch.Generator().manual_seed(0))[: recipe.max_images].sort().values
+def calibration(dataset: Dataset, recipe: Recipe) -> Drawn:
+    """The images that batch norm statistics are taken from at the end, out of those that are trained on."""
+    trained_on = dataset.train if recipe.max_images == 0 else draw(dataset.train, recipe.max_images).split
+    return draw(trained_on, recipe.calibration_images)
+
+
+def _subset(train: Split, recipe: Recipe) -> Tensor:
+    """The numbers of the images to train on: all, or the same ``max_images`` each time."""
+    return torch.arange(len(train)) if recipe.max_images == 0 else draw(train, recipe.max_images).numbers

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
+from harness.networks.drawing import draw
 from harness.pruning import surgery
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture, ChannelGroup
@@ -76,5 +77,5 @@ def widths(group: ChannelGroup, keep_ratios: tuple[float, ...], also: int | None
 
 
 def _recalibrated(pruned: nn.Module, dataset: Dataset) -> Accuracy:
-    recalibrate(pruned, dataset.train.images[:CALIBRATION_IMAGES])
+    recalibrate(pruned, draw(dataset.train, CALIBRATION_IMAGES).split.images)
     return evaluate(pruned, dataset.validation)

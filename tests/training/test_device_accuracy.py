@@ -17,6 +17,7 @@ from harness.devices.spec import OptionValue, find, parse
 from harness.errors import UsageError
 from harness.networks import datasets, export, zoo
 from harness.networks.datasets import Dataset
+from harness.networks.drawing import draw
 from harness.networks.export import Artefact
 from harness.training import accuracy, device_accuracy
 from tests.devices.ncs2 import ncs2_environment as ncs2_environment
@@ -28,7 +29,7 @@ IMAGES = 37  # no multiple of any batch size
 @pytest.fixture(scope="module")
 def few() -> Dataset:
     digits = datasets.load("digits", None)
-    return replace(digits, test=digits.test.head(IMAGES))
+    return replace(digits, test=draw(digits.test, IMAGES).split)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_wrong_answers_of_a_device_are_lost_points(artefact: Artefact, few: Data
 
 
 def test_a_network_given_another_batch_size_answers_the_same(artefact: Artefact, few: Dataset) -> None:
-    triple, told = export.rebatched(artefact, 3), replace(few, test=few.test.head(3))
+    triple, told = export.rebatched(artefact, 3), replace(few, test=draw(few.test, 3).split)
     assert triple.input_shape[0] == 3
     assert triple.digest != artefact.digest
     assert export.rebatched(artefact, 1) is artefact
@@ -132,7 +133,7 @@ class Marked(nn.Module):
 
 def test_a_flatten_in_numbers_is_given_the_new_size_too(few: Dataset) -> None:
     single = export.export(Fixed(), (1, 8, 8), "fixed")
-    told = replace(few, test=replace(few.test.head(4), images=torch.randn(4, 1, 8, 8)))
+    told = replace(few, test=replace(draw(few.test, 4).split, images=torch.randn(4, 1, 8, 8)))
     one, four = device_accuracy.answers_in_f32(single, told), device_accuracy.answers_in_f32(export.rebatched(single, 4), told)
     assert np.abs(one - four).max() <= 1e-4 * np.abs(one).max()
 
