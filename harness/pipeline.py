@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
@@ -119,11 +121,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A pruned and tuned network with its validation accuracy, and where the time went (seconds)."""
+    """A pruned and tuned network with its validation accuracy, which images it answers rightly, and where the time went (seconds)."""
 
     config: PruningConfig
     model: nn.Module
     validation: Accuracy
+    right: NDArray[np.bool_]
     prune_s: float
     tune_s: float
     evaluate_s: float
@@ -153,9 +156,9 @@ def compress(
     pruned_at = time.perf_counter()
     tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
     tuned_at = time.perf_counter()
-    validation = accuracy.evaluate(tuned.model, dataset.validation)
-    done = time.perf_counter()
-    return Compressed(config, tuned.model, validation, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
+    right = accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
+    validation, done = Accuracy(int(right.sum()), len(right)), time.perf_counter()
+    return Compressed(config, tuned.model, validation, right, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
 
 
 def latency_subject(network: Network, config: PruningConfig, role: str = "network", batch_size: int = 1) -> Subject:

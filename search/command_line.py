@@ -71,6 +71,7 @@ class Request:
     max_latency_ms: float | None = None
     pareto: bool = False
     recipe: str = "fixed"
+    learning_rate: float | None = None
     share: bool = True
     space: str = "layer"
     compiled_for: str | None = None
@@ -116,6 +117,16 @@ class Request:
         return None if self.max_latency_ms is None else self.max_latency_ms * 1e-3
 
     @property
+    def search_epochs(self) -> float:
+        """Epochs of the search's own trials."""
+        return self.budget if self.short is None else self.short
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Epochs of every kind of trial, full length first."""
+        return self.budget, self.search_epochs, *((0.0,) if self.screen else ())
+
+    @property
     def campaigns(self) -> Path:
         """The folder of all campaigns."""
         return self.reports / "campaigns"
@@ -142,6 +153,7 @@ HELP = {
     "trial_timeout": "seconds after which a trial counts as crashed (default: no limit)",
     "pareto": "seek the whole front of latency and accuracy",
     "recipe": "fixed: trials are tuned as the final comparison is; searched: the optimiser chooses learning rate and decay too",
+    "learning_rate": "peak of every tuning (default: chosen by short trainings of the unpruned and of a mildly pruned network)",
     "share": "take over what other campaigns found out about this very network's accuracy",
     "optimizer": "who proposes configurations: smac, or random (screened by known latency) as its honest rival",
     "proof_budget": "epochs of fine-tuning for every network of the final comparison",
@@ -287,6 +299,10 @@ def checked(asked: Request) -> Request:
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
         (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
+        (
+            asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,
+            f"--learning-rate={asked.learning_rate}: give more than 0, at most 100",
+        ),
         (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
         (
             asked.short is not None and not 0 <= asked.short < asked.budget,

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.networks.datasets import Dataset
 from harness.training import recipes
-from search import campaign, entrants, journal, proof, sharing, tuning
+from search import campaign, common_recipe, entrants, journal, proof, sharing, tuning
 from search import folder as folders
 from search.command_line import Request
 from search.display import Display
@@ -17,6 +17,7 @@ from search.entrants import Entrant, Found
 from search.measurements import Stored
 from search.outcome import ROLES, Outcome
 from search.proof import Right
+from search.recipe_record import RecipeRecord
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.subject import Subject, bench_of, settings_of, space_of
@@ -35,12 +36,14 @@ class Prepared:
     right: Right
 
 
-def prepare(folder: Path, request: Request, subject: Subject, stored: Stored, result: CampaignResult, display: Display) -> Prepared:
+def prepare(
+    folder: Path, request: Request, subject: Subject, stored: Stored, record: RecipeRecord, result: CampaignResult, display: Display
+) -> Prepared:
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
     found = entrants.finalists(result, FINALISTS)
     entered = entrants.entrants(network.architecture, found, _rival(request, subject, stored))
-    by = _proof_recipes(folder, request, dataset, result)
+    by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
             theirs = folders.existing(request.rival, request.reports)
@@ -120,18 +123,19 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     theirs, told = folders.read_request(folder), journal.read(folder)
     if told.header.architecture != subject.network.architecture.digest:
         raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
-    space, _ = space_of(theirs, subject.network, stored, subject.dataset.name)
-    settings = settings_of(folder, theirs, subject.dataset)
+    record = common_recipe.known(folder, theirs, subject)
+    space, _ = space_of(theirs, subject.network, stored, record.recipe)
+    settings = settings_of(folder, theirs, subject.dataset, record)
     space, _ = sharing.widened(space, told.imported, settings.lengths)
     return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
 
 
-def _proof_recipes(folder: Path, request: Request, dataset: Dataset, result: CampaignResult) -> Recipes:
-    """How the compared networks are tuned: the dataset's recipe, or with --recipe=searched the recommended trial's.
+def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord, result: CampaignResult) -> Recipes:
+    """How the compared networks are tuned: as the trials are, or with --recipe=searched as the recommended one was.
 
     From nothing, a network is trained as long as the dense one and the fine-tuning together.
     """
-    tuned = recipes.tuning_recipe(dataset.name, request.proof_budget, request.seed)
+    tuned = record.recipe.with_epochs(request.proof_budget).with_seed(request.seed)
     dense = folders.dense_recipe(folder, request) or recipes.dense_recipe(dataset.name)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:

@@ -74,6 +74,12 @@ class Paired:
         return cls(float(lost.sum()), float((lost**2).sum()), lost.size)
 
     @property
+    def drop(self) -> Drop:
+        """Points lost, for other images."""
+        points = 100 * self.total / self.images
+        return Drop(points, points - self.margin_points, points + self.margin_points)
+
+    @property
     def margin_points(self) -> float:
         """Half the 95 % interval for other images, in points."""
         images = self.images + 2  # of the two pseudo-images, half a one is lost and half a one won

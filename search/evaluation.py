@@ -10,6 +10,7 @@ from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
 from search import tuned_store
+from search.recipe_record import RecipeRecord, Reference
 from search.trial import Report, TrialOutcome, TrialRequest
 from search.tuned_store import Judged
 
@@ -18,37 +19,45 @@ from search.tuned_store import Judged
 class PipelineEvaluate:
     """Runs trials through ``harness.pipeline``; picklable, so that trials may run in other processes.
 
-    recipe: what a trial does not choose itself, such as batch size and augmentation. dense: validation accuracy of
-    the dense network, from which drops are counted. folder: the campaign's, where networks tuned for as long as ``recipe`` says are
-    kept for the final comparison; None to keep none.
+    record: what a trial does not choose itself, such as batch size and augmentation, and the unpruned network tuned alike, from which
+    drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none.
     """
 
     network: Network
     dataset: Dataset
-    recipe: Recipe
-    dense: Accuracy
+    record: RecipeRecord
     folder: Path | None = None
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
         report("prune", 0.0)
-        recipe, criterion = recipe_of(trial, self.recipe), trial.recipe.criterion
+        recipe, criterion = recipe_of(trial, self.record.recipe), trial.recipe.criterion
+        if (reference := self._unpruned(trial, recipe)) is not None:
+            return self._outcome(trial, reference.validation)
         place = None
-        if self.folder is not None and 0 < trial.budget_epochs == self.recipe.epochs:
+        if self.folder is not None and 0 < trial.budget_epochs == self.record.recipe.epochs:
             place = tuned_store.place(self.folder, trial.config, criterion, recipe, self.dataset)
             known = tuned_store.find(place, trial.seed)
             if known is not None:  # tuned by a campaign that was killed before it could say so
-                return self._outcome(known.validation)
+                return self._outcome(trial, known.validation)
         tuned = compress(
             self.network, self.dataset, trial.config, criterion, recipe, lambda done, steps: report("tune", done / max(steps, 1))
         )
         if place is not None:
             judged = Judged(trial.seed, tuned.model, tuned.validation)
             tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, self.network, judged)
-        return self._outcome(tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
+        return self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
 
-    def _outcome(self, validation: Accuracy, prune_s: float = 0.0, tune_s: float = 0.0, evaluate_s: float = 0.0) -> TrialOutcome:
-        drop_points = 100 * (self.dense.top1_ratio - validation.top1_ratio)
+    def _unpruned(self, trial: TrialRequest, recipe: Recipe) -> Reference | None:
+        """The unpruned network tuned by this very recipe, which was done before the search."""
+        reference = self.record.of_length(trial.budget_epochs)
+        is_dense = trial.config == self.network.architecture.dense()
+        return reference if is_dense and recipe == self.record.recipe.with_epochs(trial.budget_epochs) else None
+
+    def _outcome(
+        self, trial: TrialRequest, validation: Accuracy, prune_s: float = 0.0, tune_s: float = 0.0, evaluate_s: float = 0.0
+    ) -> TrialOutcome:
+        drop_points = 100 * (self.record.reference(trial.budget_epochs).top1_ratio - validation.top1_ratio)
         return TrialOutcome(validation.top1_ratio, *validation.interval_ratio, drop_points, prune_s, tune_s, evaluate_s)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.networks import datasets
+from search import common_recipe, journal, measurements, optuna_export, sharing
 from search import folder as folders
-from search import journal, measurements, optuna_export, sharing
 from search.display import Display
 from search.outcome import MEASUREMENTS
 from search.subject import dense_network, space_of
@@ -25,7 +25,7 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
-    space, _ = space_of(request, subject.network, stored, dataset.name)
+    space, _ = space_of(request, subject.network, stored, common_recipe.known(folder, request, subject).recipe)
     space = space.including(sharing.configurations(contents.imported))
     with display.timed("exporting the trials"):
         count = optuna_export.export(name, contents.finished, space, path)

@@ -10,10 +10,23 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks import datasets
-from harness.training import recipes
-from search import campaign, comparison, journal, measurements, outcome, report, sharing, summary, workers
+from search import (
+    campaign,
+    common_recipe,
+    comparison,
+    dense_check,
+    journal,
+    measurements,
+    outcome,
+    recipe_record,
+    report,
+    sharing,
+    summary,
+    workers,
+)
 from search import folder as folders
 from search.command_line import Request
+from search.dense_check import DenseCheck
 from search.display import Display
 from search.evaluation import PipelineEvaluate
 from search.goals import check_reachable
@@ -23,6 +36,7 @@ from search.outcome import MEASUREMENTS
 from search.pool import Pool
 from search.pool import Progress as PoolProgress
 from search.random_search import RandomSearch
+from search.recipe_record import RecipeRecord
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.selector import Optimizer
@@ -49,11 +63,13 @@ def run(request: Request, display: Display, without_device: bool = False) -> Pat
         workers.check(request.dask)
     dataset = datasets.load(request.dataset, request.data)
     subject = dense_network(request, dataset, display)
+    seen = _checked(request, subject, display)
     stored = stored_latencies(request, subject.network, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
     stored.keep_widths(folder / MEASUREMENTS)
-    return _search_and_prove(folder, request, subject, stored, display, resume=False, without_device=without_device)
+    record = common_recipe.settle(folder, request, subject, seen, display)
+    return _search_and_prove(folder, request, subject, stored, record, display, resume=False, without_device=without_device)
 
 
 def resume(
@@ -81,7 +97,22 @@ def resume(
     subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
-    return _search_and_prove(folder, request, subject, stored, display, resume=begun, without_device=without_device)
+    if begun or (folder / recipe_record.FILE).is_file():
+        record = common_recipe.known(folder, request, subject)
+    else:  # killed before its first trial
+        record = common_recipe.settle(folder, request, subject, _checked(request, subject, display), display)
+    return _search_and_prove(folder, request, subject, stored, record, display, resume=begun, without_device=without_device)
+
+
+def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck:
+    """The dense network judged on every split and by the way that trials take, before anything long is begun."""
+    with display.timed("checking the dense network"):
+        recipe = common_recipe.base(request, subject.dataset.name)
+        seen = dense_check.check(subject, recipe, request.goal.drop_limit, request.weights is not None)
+    display.say(f"dense {request.network}: top-1 {seen.sentence}")
+    for doubt in seen.doubts:
+        display.say(doubt)
+    return seen
 
 
 def is_finished(folder: Path, request: Request) -> bool:
@@ -103,18 +134,25 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     if request.old is not None:
         _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
-        space, _ = space_of(request, subject.network, stored, subject.dataset.name)
+        space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
         check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
 
 
 def _search_and_prove(
-    folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool, without_device: bool
+    folder: Path,
+    request: Request,
+    subject: Subject,
+    stored: Stored,
+    record: RecipeRecord,
+    display: Display,
+    resume: bool,
+    without_device: bool,
 ) -> Path:
-    result = _search(folder, request, subject, stored, display, resume)
+    result = _search(folder, request, subject, stored, record, display, resume)
     if request.proof_seeds == 0:
         display.say(recommendation(result))
         return folder
-    prepared = comparison.prepare(folder, request, subject, stored, result, display)
+    prepared = comparison.prepare(folder, request, subject, stored, record, result, display)
     if without_device:
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
         return folder
@@ -125,14 +163,15 @@ def _search_and_prove(
     return folder
 
 
-def _search(folder: Path, request: Request, subject: Subject, stored: Stored, display: Display, resume: bool) -> CampaignResult:
-    space, published = space_of(request, subject.network, stored, subject.dataset.name)
-    settings = settings_of(folder, request, subject.dataset)
+def _search(
+    folder: Path, request: Request, subject: Subject, stored: Stored, record: RecipeRecord, display: Display, resume: bool
+) -> CampaignResult:
+    space, published = space_of(request, subject.network, stored, record.recipe)
+    settings = settings_of(folder, request, subject.dataset, record)
     if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
-    base = recipes.tuning_recipe(subject.dataset.name, request.budget, request.seed)
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
-    evaluate = PipelineEvaluate(subject.network, subject.dataset, base, subject.dense, kept)
+    evaluate = PipelineEvaluate(subject.network, subject.dataset, record, kept)
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
@@ -141,6 +180,7 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)
+    imported = imported if resume else record.restated(imported)
     if imported:
         display.say(f"search: {len(imported)} trials of other campaigns on this network are taken over")
     with display.step("search", settings.trials) as bar:
@@ -157,7 +197,7 @@ def _search(folder: Path, request: Request, subject: Subject, stored: Stored, di
             resume=resume,
             guard=folders.unchanged(folder),
             pool=_cluster(request, evaluate),
-            prepare=lambda: subject.network.prepare(subject.dataset, base),  # once, here, and not by every worker
+            prepare=lambda: subject.network.prepare(subject.dataset, record.recipe),  # once, here, and not by every worker
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 

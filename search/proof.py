@@ -134,7 +134,7 @@ def now() -> str:
 
 def _right(answers: Sequence[Tensor], split: Split) -> NDArray[np.bool_]:
     """Which answers were right: seeds x images."""
-    return np.stack([(logits.argmax(1) == split.labels).numpy() for logits in answers])
+    return np.stack([accuracy.right(logits, split) for logits in answers])
 
 
 def _parameters(model: nn.Module) -> int:

@@ -6,12 +6,16 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, recipes
+from harness.training.recipes import Recipe
 from search import folder as folders
 from search import legal_widths, measurements
 from search.command_line import Request
@@ -19,6 +23,7 @@ from search.compiled_widths import find_or_compile, of_campaign, replaced
 from search.display import Display
 from search.measurements import Bench, Stored
 from search.outcome import MEASUREMENTS
+from search.recipe_record import RecipeRecord
 from search.settings import CampaignSettings
 from search.space import RecipeRanges, SearchSpace
 from search.trial import TuningChoice
@@ -26,11 +31,16 @@ from search.trial import TuningChoice
 
 @dataclass(frozen=True)
 class Subject:
-    """The dense network of a campaign with its data."""
+    """The dense network of a campaign with its data. right: which validation images it answers rightly, untouched."""
 
     network: Network
     dataset: Dataset
-    dense: Accuracy
+    right: NDArray[np.bool_]
+
+    @property
+    def dense(self) -> Accuracy:
+        """Its validation accuracy, untouched."""
+        return Accuracy(int(self.right.sum()), len(self.right))
 
 
 def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
@@ -42,9 +52,10 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
             recipe = recipes.dense_recipe(dataset.name)
             model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
         network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
-    judged = accuracy.evaluate(network.model, dataset.validation)
+    subject = Subject(network, dataset, accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation))
+    judged = subject.dense
     display.say(f"dense {request.network}: validation top-1 {judged.top1_ratio:.2%} ({judged.correct} of {judged.total})")
-    return Subject(network, dataset, judged)
+    return subject
 
 
 def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
@@ -67,14 +78,13 @@ def bench_of(request: Request) -> Bench:
     return Bench(request.device, request.network, request.dataset, request.data, request.precision, request.reports)
 
 
-def space_of(request: Request, network: Network, stored: Stored, dataset: str) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
-    """The legal configurations, and the published ones that are tried as they are."""
+def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
+    """The legal configurations, tuned by ``recipe`` or by what lies around it, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
     legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
     if request.compiled_for is not None:
         folder, bench = request.campaigns / str(request.name), bench_of(request)
         legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
-    recipe = recipes.tuning_recipe(dataset, request.budget)
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
     ranges = RecipeRanges(distillation=guided, off_the_shelf=usual)
@@ -84,8 +94,14 @@ def space_of(request: Request, network: Network, stored: Stored, dataset: str) -
     return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
 
 
-def settings_of(folder: Path, request: Request, dataset: Dataset) -> CampaignSettings:
-    """What the search is run with; the digests are those of what lies in the campaign's ``folder``."""
+def settings_of(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord) -> CampaignSettings:
+    """What the search is run with; the digests are those of what lies in the campaign's ``folder``.
+
+    Trials of campaigns that count their drops otherwise, or tune otherwise, are no trials of this one.
+    """
+    decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
+    if record.counts_alike:
+        decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
     return CampaignSettings(
         name=str(request.name),
         seed=request.seed,
@@ -100,5 +116,5 @@ def settings_of(folder: Path, request: Request, dataset: Dataset) -> CampaignSet
         workers=request.workers,
         trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
         measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
-        accuracy=folders.digest(folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()),
+        accuracy=folders.digest(decisive),
     )

@@ -65,7 +65,7 @@ def _shares(there: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """How many of each class, ``count`` in all: by largest remainders, one at least where ``count`` allows it."""
     least = np.minimum(there, 1) if count >= len(there) else np.zeros_like(there)
     exact = count * there / there.sum()
-    found = np.maximum(np.floor(exact).astype(np.int64), least)
+    found: NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), least)
     while found.sum() > count:  # the ones given to the smallest classes are taken from the most favoured
         spare = np.where(found > least, found - exact, -np.inf)
         found[int(spare.argmax())] -= 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.networks.datasets import Split
@@ -15,12 +17,16 @@ def evaluate(model: nn.Module, split: Split, batch_size: int = 256) -> Accuracy:
     return of(answers(model, split, batch_size), split)
 
 
-def answers(model: nn.Module, split: Split, batch_size: int = 256) -> Tensor:
-    """The logits, images x classes, in float32 on the CPU; the network's mode and place are left as they were."""
+def answers(model: nn.Module, split: Split, batch_size: int = 256, precision: str = "f32") -> Tensor:
+    """The logits, images x classes, in float32 on the CPU; the network's mode and place are left as they were.
+
+    precision: what the network computes in, ``f32`` or as a recipe names it.
+    """
     place = processor.device()
     training, home = model.training, next(model.parameters()).device
     model.eval().to(place)
-    with torch.inference_mode(), processor.whole_float32():
+    halved = torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(precision) == "bf16")
+    with torch.inference_mode(), processor.whole_float32(), halved:
         batches = (images.contiguous(memory_format=torch.channels_last).to(place) for images in torch.split(split.images, batch_size))
         logits = torch.cat([model(images).float().cpu() for images in batches])
     model.to(home).train(training)
@@ -30,3 +36,9 @@ def answers(model: nn.Module, split: Split, batch_size: int = 256) -> Tensor:
 def of(logits: Tensor, split: Split) -> Accuracy:
     """Top-1 of logits (images x classes) against the labels of ``split``."""
     return Accuracy(int((logits.argmax(1) == split.labels).sum()), len(split))
+
+
+def right(logits: Tensor, split: Split) -> NDArray[np.bool_]:
+    """Which images of ``split`` the logits (images x classes) name rightly."""
+    found: NDArray[np.bool_] = (logits.argmax(1) == split.labels).numpy()
+    return found

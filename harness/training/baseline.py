@@ -70,16 +70,14 @@ def dense(
 
 def cached_path(network: str, dataset: Dataset, recipe: Recipe, cache_dir: Path = CACHE_DIR) -> Path:
     """Where the trained network lies, or will lie."""
-    folder = Path(harness.__file__).parent
-    parts = [
-        network,
-        zoo.source_digest(network),
-        dataset.digest,
-        recipe.canonical,
-        processor.precision(recipe.precision),
-        torch.__version__,
-        *(hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _DECIDING_SOURCES),
-    ]
+    parts = [network, zoo.source_digest(network), dataset.digest, recipe.canonical, training_digest(recipe)]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     plain = "".join(character if character.isalnum() else "-" for character in f"{network}-{dataset.name}")
     return cache_dir / "dense" / f"{plain[-60:]}-{digest}.safetensors"
+
+
+def training_digest(recipe: Recipe) -> str:
+    """What else decides the weights that ``recipe`` gives: our sources that train, torch's version, the precision here."""
+    folder = Path(harness.__file__).parent
+    sources = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _DECIDING_SOURCES)
+    return hashlib.sha256("\n".join([processor.precision(recipe.precision), torch.__version__, *sources]).encode()).hexdigest()

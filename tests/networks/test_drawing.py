@@ -58,7 +58,7 @@ def test_every_class_is_drawn_by_its_share_and_one_at_least(labels: list[int], c
 
 def test_one_picture_for_fifty_of_another_class_is_seen_too() -> None:
     drawn = draw(split_of([0] * 500 + [1] * 10), 64)
-    assert dict((label, count) for label, count, _ in drawn.per_class) == {0: 63, 1: 1}
+    assert {label: count for label, count, _ in drawn.per_class} == {0: 63, 1: 1}
     assert drawn.sentence == "64 of 510 pictures, 1 to 63 of each of 2 classes"
 
 

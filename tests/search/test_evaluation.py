@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from harness.pipeline import Network
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
 from search import evaluation, tuned_store, tuning
+from search.drop import Paired
 from search.entrants import Entrant
 from search.evaluation import PipelineEvaluate
+from search.recipe_record import RecipeRecord, Reference
 from search.trial import PROMOTE, TrialRequest, TuningChoice
 from search.tuning import Recipes
 
@@ -42,6 +45,11 @@ def network(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Network.wrap("resnet20", zoo.build("resnet20", (1, 16, 16), 4), (1, 16, 16), 4)
 
 
+def record(correct: int, *references: Reference) -> RecipeRecord:
+    """Networks are tuned by ``FULL``; so many of the forty validation images are answered rightly by the untouched network."""
+    return RecipeRecord(FULL, Accuracy(correct, 40), references=references)
+
+
 def request(network: Network, epochs: float, seed: int = 0) -> TrialRequest:
     return TrialRequest(3, PROMOTE, "", network.architecture.uniform(0.5), CHOICE, epochs, seed)
 
@@ -50,15 +58,35 @@ def ignore(*_: object) -> None:
     return None
 
 
-def test_a_trial_tells_the_drop_against_the_dense_network(network: Network, dataset: Dataset) -> None:
-    outcome = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40))(request(network, 0.25), ignore)
+def test_a_trial_of_a_campaign_from_before_tells_the_drop_against_the_untouched_network(network: Network, dataset: Dataset) -> None:
+    outcome = PipelineEvaluate(network, dataset, record(30))(request(network, 0.25), ignore)
     assert outcome.drop_points == pytest.approx(100 * (0.75 - outcome.top1_ratio))
     assert outcome.top1_low < outcome.top1_ratio < outcome.top1_high
     assert outcome.tune_s > 0
 
 
+def test_drops_are_counted_from_the_unpruned_network_tuned_as_long(network: Network, dataset: Dataset) -> None:
+    short, full = Reference(0.125, Accuracy(20, 40), Paired(10, 10, 40)), Reference(0.25, Accuracy(36, 40), Paired(-6, 6, 40))
+    evaluate = PipelineEvaluate(network, dataset, record(30, short, full))
+    for epochs, correct in ((0.125, 20), (0.25, 36)):
+        outcome = evaluate(request(network, epochs), ignore)
+        assert outcome.drop_points == pytest.approx(100 * (correct / 40 - outcome.top1_ratio))
+
+
+def test_the_unpruned_network_is_not_tuned_again_and_loses_nothing(
+    network: Network, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = PipelineEvaluate(network, dataset, record(30, Reference(0.25, Accuracy(36, 40), Paired(-6, 6, 40))))
+    dense = replace(request(network, 0.25), config=network.architecture.dense())
+    other = evaluate(replace(dense, seed=1), ignore)
+    assert other.tune_s > 0, "another seed is another tuning"
+    monkeypatch.setattr(evaluation, "compress", lambda *_: pytest.fail("tuned again"))
+    outcome = evaluate(dense, ignore)
+    assert (outcome.top1_ratio, outcome.drop_points, outcome.seconds) == (0.9, 0.0, 0.0)
+
+
 def test_a_full_length_trial_is_kept_and_the_comparison_takes_it(network: Network, dataset: Dataset, tmp_path: Path) -> None:
-    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    evaluate = PipelineEvaluate(network, dataset, record(30), tmp_path)
     told = {seed: evaluate(request(network, 0.25, seed), ignore).top1_ratio for seed in (0, 1)}
     entrant = Entrant("found", "candidate", network.architecture.uniform(0.5), "l1")
     steps: list[int] = []
@@ -70,7 +98,7 @@ def test_a_full_length_trial_is_kept_and_the_comparison_takes_it(network: Networ
 def test_a_trial_that_was_finished_but_not_told_is_not_repeated(
     network: Network, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    evaluate = PipelineEvaluate(network, dataset, record(30), tmp_path)
     first = evaluate(request(network, 0.25), ignore)
     monkeypatch.setattr(evaluation, "compress", lambda *_: pytest.fail("tuned again"))
     again = evaluate(request(network, 0.25), ignore)
@@ -78,7 +106,7 @@ def test_a_trial_that_was_finished_but_not_told_is_not_repeated(
 
 
 def test_short_trials_are_not_kept(network: Network, dataset: Dataset, tmp_path: Path) -> None:
-    evaluate = PipelineEvaluate(network, dataset, FULL, Accuracy(30, 40), tmp_path)
+    evaluate = PipelineEvaluate(network, dataset, record(30), tmp_path)
     for epochs in (0.0, 0.125):
         assert evaluate(request(network, epochs), ignore).ok
     assert not (tmp_path / tuned_store.FOLDER).exists()

@@ -1,0 +1,164 @@
+"""The recipe that all networks of a campaign are tuned by, settled before anything is searched, and the unpruned network tuned by it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import CampaignError
+from harness.networks.drawing import draw
+from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress
+from harness.training import baseline, finetune, recipes
+from harness.training.recipes import Recipe
+from harness.training.stored_sensitivity import weights_digest
+from search import recipe_choice, recipe_record, tuned_store
+from search.command_line import Request
+from search.dense_check import DenseCheck
+from search.display import Bar, Display
+from search.drop import Paired
+from search.recipe_choice import HARM_SHARE, MILD_RATIO, Probed, ProbeLengths, Right
+from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord, Reference
+from search.subject import Subject
+from search.tuned_store import Judged
+
+CRITERION = "l1"
+
+
+def base(request: Request, dataset: str) -> Recipe:
+    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it."""
+    found = recipes.tuning_recipe(dataset, request.budget, request.seed)
+    return found if request.learning_rate is None else replace(found, learning_rate=request.learning_rate)
+
+
+def known(folder: Path, request: Request, subject: Subject) -> RecipeRecord:
+    """What a campaign's folder says; of one without a record, from before there were any, the dataset's recipe and untouched drops."""
+    return recipe_record.read(folder) or RecipeRecord(base(request, subject.dataset.name), subject.dense)
+
+
+def settle(folder: Path, request: Request, subject: Subject, seen: DenseCheck, display: Display) -> RecipeRecord:
+    """The record in the campaign's folder, made now where there is none, and said.
+
+    What another campaign settled for the same network, pictures and lengths is taken from the cache. Raises what tuning raises.
+    """
+    record = recipe_record.read(folder)
+    if record is None:
+        with display.step("settling the recipe") as bar:
+            record = _settled(folder, request, subject, seen.precision, bar)
+        record = replace(record, splits=seen.splits, path=seen.path, drawn=_drawn(subject, record.recipe))
+        recipe_record.write(folder, record)
+    for line in told(record, request.goal.drop_limit, request.search_epochs):
+        display.say(line)
+    return record
+
+
+def told(record: RecipeRecord, limit_points: float, epochs: float) -> tuple[str, ...]:
+    """The recipe, why it, what it does to the unpruned network, and a warning where that is too much."""
+    recipe, own = record.recipe, {GIVEN: "as asked for", TABLE: "the dataset's own", INHERITED: "as in the campaign that is forked"}
+    rates = ", ".join(f"{rate:.2g}" for rate in sorted({one.recipe.learning_rate for one in record.tried}, reverse=True))
+    why = own.get(record.source, f"of {rates}, tried on the unpruned network and at {MILD_RATIO:g} of every width")
+    cost = f"; {record.seconds:.0f} s, {record.trials_worth:.1f} trials' worth" if record.source == PROBED else ""
+    lines = [f"recipe: learning rate {recipe.learning_rate:.2g} ({why}), distillation {recipe.distillation:g}{cost}"]
+    reference = record.of_length(epochs)
+    if reference is None:
+        return tuple(lines)
+    harm = reference.harm.drop
+    lines.append(
+        f"the unpruned network, tuned by it for {epochs:g} epochs: validation top-1 {reference.validation.top1_ratio:.2%}, "
+        f"{harm.points:+.2f} points lost ({harm.low:+.2f} to {harm.high:+.2f}); drops are counted from it"
+    )
+    if harm.points > HARM_SHARE * limit_points:
+        lines.append(
+            f"that is more than a fifth of the limit of {limit_points:g} points, lost before anything is pruned: longer trials (--budget, "
+            "--short), another --learning-rate, or more training pictures would help"
+        )
+    return tuple(lines)
+
+
+def _settled(folder: Path, request: Request, subject: Subject, precision: str, bar: Bar) -> RecipeRecord:
+    begun = replace(base(request, subject.dataset.name), precision=precision)
+    record = RecipeRecord(begun, subject.dense, TABLE if request.learning_rate is None else GIVEN)
+    inherited = None if request.old is None else recipe_record.read(request.campaigns / request.old)
+    if inherited is not None and request.learning_rate is None:
+        taken = inherited.recipe.with_epochs(request.budget).with_seed(request.seed)
+        record = replace(record, recipe=taken, source=INHERITED)
+    cached = baseline.CACHE_DIR / "recipes" / _digest(record, request, subject)
+    try:
+        if (found := recipe_record.read(cached)) is not None:
+            return found
+    except CampaignError:
+        pass  # damaged: settled anew
+    if record.source == TABLE:
+        record = _probed(record, subject, request.search_epochs, request.goal.drop_limit, bar)
+    began, references = time.perf_counter(), []
+    for epochs in dict.fromkeys(request.lengths):
+        recipe, dense = record.recipe.with_epochs(epochs), subject.network.architecture.dense()
+        reference = compress(subject.network, subject.dataset, dense, CRITERION, recipe, _moving(bar))
+        references.append(Reference(epochs, reference.validation, Paired.of(reference.right[None], subject.right[None])))
+        if epochs == request.search_epochs:
+            record = replace(record, trials_worth=record.seconds / (time.perf_counter() - began))
+        if 0 < epochs == request.budget == request.proof_budget:
+            _keep(folder, record.recipe, subject, reference)
+        began = time.perf_counter()
+    record = replace(record, references=tuple(references))
+    recipe_record.write(cached, record)
+    return record
+
+
+def _probed(record: RecipeRecord, subject: Subject, epochs: float, limit_points: float, bar: Bar) -> RecipeRecord:
+    """The record with the recipe that a probe chose, for trials of ``epochs``; as it is where they are too short for one."""
+    began, recipe = time.perf_counter(), record.recipe.with_epochs(epochs)
+    plan = None if epochs <= 0 else recipe_choice.lengths(recipe, len(subject.dataset.train), len(subject.dataset.validation))
+    if plan is None:
+        return record
+    chosen, tried = _try(recipe, plan, subject, limit_points, bar)
+    kept = ("learning_rate", "distillation", "warm_up_ratio", "batch_size")
+    changed = replace(record.recipe, **{name: getattr(chosen, name) for name in kept})
+    return replace(record, recipe=changed, source=PROBED, tried=tried, seconds=time.perf_counter() - began)
+
+
+def _try(recipe: Recipe, plan: ProbeLengths, subject: Subject, limit_points: float, bar: Bar) -> tuple[Recipe, tuple[Probed, ...]]:
+    seen = draw(subject.dataset.validation, plan.judged_images)
+    dataset, architecture = replace(subject.dataset, validation=seen.split), subject.network.architecture
+    short = replace(recipe, epochs=plan.epochs, calibration_images=plan.calibration_images)
+    subject.network.prepare(dataset, short)  # what all trials share is no part of this choice's cost
+
+    def judge(tried: Recipe, pruned: bool) -> Right:
+        config = architecture.uniform(MILD_RATIO) if pruned else architecture.dense()
+        return compress(subject.network, dataset, config, CRITERION, tried, _moving(bar)).right
+
+    return recipe_choice.choose(short, judge, subject.right[seen.numbers.numpy()], limit_points, plan.recipes)
+
+
+def _keep(folder: Path, recipe: Recipe, subject: Subject, tuned: Compressed) -> None:
+    """The final comparison will want the dense network tuned by this very recipe."""
+    place = tuned_store.place(folder, tuned.config, CRITERION, recipe, subject.dataset)
+    tuned_store.keep(place, "dense", tuned.config, recipe, subject.network, Judged(recipe.seed, tuned.model, tuned.validation))
+
+
+def _moving(bar: Bar) -> Callable[[int, int], None]:
+    return lambda done, steps: bar.at(done / max(steps, 1), 1.0)
+
+
+def _drawn(subject: Subject, recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Which training pictures stand for all of them, by purpose."""
+    train = subject.dataset.train
+    found = [("batch norm statistics", finetune.calibration(subject.dataset, recipe)), ("criteria", draw(train, CALIBRATION_IMAGES))]
+    if recipe.reconstruct:
+        found.append(("reconstruction", draw(train, RECONSTRUCTION_IMAGES)))
+    return tuple((purpose, drawn.sentence) for purpose, drawn in found)
+
+
+def _digest(record: RecipeRecord, request: Request, subject: Subject) -> str:
+    decisive = (
+        weights_digest(subject.network.model),
+        subject.dataset.digest,
+        record.source,
+        record.recipe.canonical,
+        baseline.training_digest(record.recipe),
+        repr((request.lengths, request.search_epochs, request.goal.drop_limit, recipe_record.SCHEMA)),
+        hashlib.sha256(Path(recipe_choice.__file__).read_bytes()).hexdigest(),
+    )
+    return hashlib.sha256("\n".join(decisive).encode()).hexdigest()[:24]

@@ -1,0 +1,172 @@
+"""Which recipe a network is tuned by: chosen by short trainings of the unpruned and of a mildly pruned network.
+
+A recipe that suits one network and its pictures harms another: the search would book the harm as the price of pruning. So a few
+learning rates are tried, from the dataset's own downwards or upwards as long as that helps, then what else decides; together they
+cost at most ``MOST_TRIALS`` trials' worth of images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import TrainingError
+from harness.records.accuracy import Accuracy
+from harness.training.recipes import Recipe
+from search.drop import Drop, Paired
+
+MOST_TRIALS = 2.0  # trials' worth that the choice may cost
+MOST_RECIPES, LEAST_RECIPES = 5, 2
+MOST_RATES = 4
+RATE_STEP = math.sqrt(10.0)
+LEAST_STEPS = 8  # of an optimiser, for a short training to tell one recipe from another
+BACKWARD_COST = 3.0  # passes that a training step costs, in forward ones
+HARM_SHARE = 0.2  # of the limit: more lost by the recipe alone is said before the search begins
+MILD_RATIO = 0.75  # channels that the mildly pruned network keeps, of every width
+_DISTILLED, _WARMED = 0.9, 0.3
+
+Right = NDArray[np.bool_]
+"""Which images were answered rightly."""
+
+Judge = Callable[[Recipe, bool], Right]
+"""Tunes the unpruned network, or the mildly pruned one (True), by a recipe, and judges it. May raise TrainingError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLengths:
+    """How the recipes are tried. epochs: of each training; images: for batch norm statistics, and to be judged by; recipes: at most."""
+
+    epochs: float
+    calibration_images: int
+    judged_images: int
+    recipes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One recipe that was tried. unpruned, pruned: accuracies after it; harm: what the unpruned network lost by it."""
+
+    recipe: Recipe
+    unpruned: Accuracy
+    pruned: Accuracy
+    harm: Drop
+
+
+def lengths(recipe: Recipe, train_images: int, validation_images: int) -> ProbeLengths | None:
+    """What ``MOST_TRIALS`` trials by ``recipe`` pay for; None where their trainings are too short to be told apart."""
+    steps_of = recipe.batch_size
+    images = min(train_images, recipe.max_images) if recipe.max_images else train_images
+    trained, calibrated = recipe.epochs * images, min(recipe.calibration_images, images)
+    whole = BACKWARD_COST * trained + calibrated + validation_images
+    for recipes in range(MOST_RECIPES, LEAST_RECIPES - 1, -1):
+        each = MOST_TRIALS * whole / (2 * recipes)  # of two networks
+        for share in (1.0, 0.5, 0.25, 0.125):
+            calibration, judged = (max(math.ceil(share * count), 1) for count in (calibrated, validation_images))
+            left = (each - calibration - judged) / BACKWARD_COST
+            if left >= LEAST_STEPS * steps_of and left >= 0.5 * each / BACKWARD_COST:
+                epochs = min(recipe.epochs * left / trained, recipe.epochs)
+                return ProbeLengths(epochs, max(calibration, 2), judged, recipes)
+    return None
+
+
+def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, most: int) -> tuple[Recipe, tuple[Probed, ...]]:
+    """The recipe by which both networks answer most, and all that were tried, in order.
+
+    untouched: what the untuned network answers to the same images. Of the recipes that cost the unpruned network at most ``HARM_SHARE``
+    of the limit, or of all where none does, the best is sought; among those that cannot be told from it, the highest learning
+    rate is taken, for it brings back most of what heavier pruning will lose.
+    """
+    tried = _Tried(judge, untouched)
+    first, second = tried.add(base), tried.add(replace(base, learning_rate=base.learning_rate / RATE_STEP))
+    best, factor = (first, RATE_STEP) if tried.gain(first, second) > 0 else (second, 1 / RATE_STEP)
+    while tried.count < min(most, MOST_RATES):
+        further = tried.add(replace(tried.recipe(best), learning_rate=tried.recipe(best).learning_rate * factor))
+        if tried.gain(further, best) < 0 or (tried.gain(further, best) == 0 and tried.answers_any(best)):
+            break
+        best = further
+    best = tried.preferred(limit_points)
+    for changed in _variants(tried.recipe(best)):
+        if tried.count >= most:
+            break
+        tried.add(changed)
+    return tried.recipe(tried.preferred(limit_points)), tried.probed
+
+
+def _variants(recipe: Recipe) -> tuple[Recipe, ...]:
+    """What else may decide, one change each: how much of the teacher, a slower start, larger batches."""
+    distilled = replace(recipe, distillation=_DISTILLED if recipe.distillation > 0 else 1 - _DISTILLED / 2)
+    return distilled, replace(recipe, warm_up_ratio=_WARMED), replace(recipe, batch_size=2 * recipe.batch_size)
+
+
+@dataclass
+class _Tried:
+    """The recipes that were tried, by their place."""
+
+    judge: Judge
+    untouched: Right
+    recipes: list[Recipe] = field(default_factory=list)
+    right: list[tuple[Right, Right]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.recipes)
+
+    @property
+    def probed(self) -> tuple[Probed, ...]:
+        return tuple(
+            Probed(recipe, _accuracy(unpruned), _accuracy(pruned), self.harm(place))
+            for place, (recipe, (unpruned, pruned)) in enumerate(zip(self.recipes, self.right, strict=True))
+        )
+
+    def add(self, recipe: Recipe) -> int:
+        """Try one; a training that fails answers nothing rightly."""
+        both = []
+        for pruned in (False, True):
+            try:
+                both.append(self.judge(recipe, pruned))
+            except TrainingError:
+                both.append(np.zeros_like(self.untouched))
+        self.recipes.append(recipe)
+        self.right.append((both[0], both[1]))
+        return self.count - 1
+
+    def recipe(self, place: int) -> Recipe:
+        return self.recipes[place]
+
+    def harm(self, place: int) -> Drop:
+        return Paired.of(self.right[place][0][None], self.untouched[None]).drop
+
+    def gain(self, ours: int, theirs: int) -> float:
+        """Mean share of answers, over both networks, by which one recipe is better than another."""
+        return float(self._differences(ours, theirs).mean())
+
+    def answers_any(self, place: int) -> bool:
+        """Whether a recipe leaves anything to answer with."""
+        return any(right.any() for right in self.right[place])
+
+    def preferred(self, limit_points: float) -> int:
+        """The place of the recipe to be taken, as ``choose`` says."""
+        mild = [place for place in range(self.count) if self.harm(place).points <= HARM_SHARE * limit_points]
+        open_ones = mild or list(range(self.count))
+        best = open_ones[0]
+        for place in open_ones[1:]:
+            best = place if self.gain(place, best) > 0 else best
+        alike = [place for place in open_ones if self.gain(best, place) <= self._error(best, place)]
+        return max(alike, key=lambda place: (self.recipe(place).learning_rate, -place))
+
+    def _differences(self, ours: int, theirs: int) -> NDArray[np.float64]:
+        first, second = (np.mean(self.right[place], axis=0) for place in (ours, theirs))
+        return np.asarray(first - second)
+
+    def _error(self, ours: int, theirs: int) -> float:
+        """Standard error of ``gain``."""
+        differences = self._differences(ours, theirs)
+        return float(differences.std() / math.sqrt(len(differences)))
+
+
+def _accuracy(right: Right) -> Accuracy:
+    return Accuracy(int(right.sum()), len(right))
