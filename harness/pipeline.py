@@ -148,17 +148,23 @@ def compress(
     configuration that does not fit, TrainingError when training diverges.
     """
     started = time.perf_counter()
+    pruned = prune(network, dataset, config, criterion, recipe)
+    pruned_at = time.perf_counter()
+    tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
+    tuned_at = time.perf_counter()
+    right = accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
+    validation, done = accuracy.count(right), time.perf_counter()
+    return Compressed(config, tuned.model, validation, right, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
+
+
+def prune(network: Network, dataset: datasets.Dataset, config: PruningConfig, criterion: str, recipe: Recipe) -> nn.Module:
+    """The dense network without the channels that ``config`` gives up, its weights solved anew where ``recipe`` says so; not tuned."""
     kept = surgery.chosen(network.architecture, config, network.scores(criterion, dataset, recipe.seed))
     pruned = surgery.remove(network.model, network.architecture, kept)
     if recipe.reconstruct:
         reconstruction.reconstruct(pruned, network.model, network.architecture, kept, network.moments(dataset))
         residuals.reconstruct(pruned, network.model, network.architecture, kept, network.reference(dataset))
-    pruned_at = time.perf_counter()
-    tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
-    tuned_at = time.perf_counter()
-    right = accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
-    validation, done = Accuracy(int(right.sum()), len(right)), time.perf_counter()
-    return Compressed(config, tuned.model, validation, right, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
+    return pruned
 
 
 def latency_subject(network: Network, config: PruningConfig, role: str = "network", batch_size: int = 1) -> Subject:

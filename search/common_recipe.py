@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks.drawing import draw
-from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress
-from harness.training import baseline, finetune, recipes
+from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress, prune
+from harness.training import accuracy, baseline, finetune, recipes
 from harness.training.recipes import Recipe
 from harness.training.stored_sensitivity import weights_digest
 from search import recipe_choice, recipe_record, tuned_store
@@ -90,6 +90,7 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, b
             return found
     except CampaignError:
         pass  # damaged: settled anew
+    subject.network.prepare(subject.dataset, record.recipe)  # what all trials share is no part of the choice's cost
     if record.source == TABLE:
         record = _probed(record, subject, request.search_epochs, request.goal.drop_limit, bar)
     began, references = time.perf_counter(), []
@@ -123,11 +124,13 @@ def _try(recipe: Recipe, plan: ProbeLengths, subject: Subject, limit_points: flo
     seen = draw(subject.dataset.validation, plan.judged_images)
     dataset, architecture = replace(subject.dataset, validation=seen.split), subject.network.architecture
     short = replace(recipe, epochs=plan.epochs, calibration_images=plan.calibration_images)
-    subject.network.prepare(dataset, short)  # what all trials share is no part of this choice's cost
+    configs = (architecture.dense(), architecture.uniform(MILD_RATIO))
+    begun = [prune(subject.network, dataset, config, CRITERION, short) for config in configs]  # once, and not for every recipe
 
     def judge(tried: Recipe, pruned: bool) -> Right:
-        config = architecture.uniform(MILD_RATIO) if pruned else architecture.dense()
-        return compress(subject.network, dataset, config, CRITERION, tried, _moving(bar)).right
+        guidance = subject.network.guidance(dataset, tried)
+        tuned = finetune.finetune(begun[pruned], dataset, tried, guidance, _moving(bar))
+        return accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
 
     return recipe_choice.choose(short, judge, subject.right[seen.numbers.numpy()], limit_points, plan.recipes)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks.datasets import Dataset
-from harness.training import recipes
+from harness.training import accuracy, recipes
 from search import campaign, common_recipe, entrants, journal, proof, sharing, tuning
 from search import folder as folders
 from search.command_line import Request
 from search.display import Display
 from search.entrants import Entrant, Found
 from search.measurements import Stored
-from search.outcome import ROLES, Outcome
+from search.outcome import ROLES, Outcome, Untouched
 from search.proof import Right
 from search.recipe_record import RecipeRecord
 from search.result import CampaignResult
@@ -65,7 +65,8 @@ def prepare(
 def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
     """Export what was tuned, read the test split once, and measure all on the device."""
     network, dataset = subject.network, subject.dataset
-    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, prepared.right, folder)
+    untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
+    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder)
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
@@ -83,6 +84,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
         contenders=contenders,
         seconds=tuple(display.seconds.items()),
         finished_at=proof.now(),
+        untouched=Untouched(subject.dense, accuracy.count(untouched)),
     )
 
 

@@ -29,6 +29,14 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Untouched:
+    """The dense network as it came, not tuned by the comparison's recipe: its top-1 on both splits."""
+
+    validation: Accuracy
+    test: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
 class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
@@ -36,8 +44,8 @@ class Contender:
     validation split did not choose, "from-scratch" the optimised one's shape trained from nothing. macs, parameters: of the
     network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once, after the
     choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired,
-    paired_validation: the test and validation images that it lost against the dense network; None for that one, and in files that
-    do not say.
+    paired_validation: the test and validation images that it lost against the dense network tuned alike; None for that one, and in
+    files that do not say. paired_untouched: the test images that it lost against the untouched dense network.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Contender:
     repeats: tuple[Repeat, ...] = ()
     paired: Paired | None = None
     paired_validation: Paired | None = None
+    paired_untouched: Paired | None = None
 
     @property
     def validations(self) -> tuple[Accuracy, ...]:
@@ -70,7 +79,7 @@ class Outcome:
     """Everything about a finished campaign that is in neither the journal nor a benchmark file.
 
     command: repeats the campaign. settings: what it ran with, as printed at its start. split_sizes: images for
-    training, validation and test. seconds: where the time went, by step. versions: of the host's packages.
+    training, validation and test. seconds: where the time went, by step. untouched: None in files that do not say.
     """
 
     name: str
@@ -87,6 +96,7 @@ class Outcome:
     contenders: tuple[Contender, ...]
     seconds: tuple[tuple[str, float], ...]
     finished_at: str
+    untouched: Untouched | None = None
 
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""
@@ -119,6 +129,8 @@ def read(folder: Path) -> Outcome:
         if document.pop("schema") != SCHEMA:
             raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
         document["contenders"] = tuple(_contender(document["network"], entry) for entry in document["contenders"])
+        if (untouched := document.get("untouched")) is not None:
+            document["untouched"] = Untouched(*(Accuracy(**untouched[split]) for split in ("validation", "test")))
         for key in ("settings", "seconds", "split_sizes"):
             document[key] = tuple(tuple(part) if isinstance(part, list) else part for part in document[key])
         return Outcome(**document)
@@ -132,6 +144,6 @@ def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
         Repeat(one["seed"], Accuracy(**one["validation"]), Accuracy(**one["test"]))
         for one in entry.get("repeats", ())  # files of one seed have none
     )
-    paired = {key: None if entry.get(key) is None else Paired(**entry[key]) for key in ("paired", "paired_validation")}
+    paired = {key: None if entry.get(key) is None else Paired(**entry[key]) for key in ("paired", "paired_validation", "paired_untouched")}
     config = PruningConfig.of(network, entry["config"])
     return Contender(**{**entry, **accuracies, "repeats": repeats, **paired, "config": config})

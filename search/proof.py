@@ -67,12 +67,18 @@ def choose(
 
 
 def write_contenders(
-    network: Network, dataset: Dataset, tuned: Sequence[Tuned], chosen: Entrant, right: Right, folder: Path
+    network: Network,
+    dataset: Dataset,
+    tuned: Sequence[Tuned],
+    chosen: Entrant,
+    right: Right,
+    untouched: NDArray[np.bool_],
+    folder: Path,
 ) -> tuple[Contender, ...]:
     """Export every tuned network into the campaign's folder and read the test split, once, after the choice is made.
 
-    right: what all of them answered on the validation split. The chosen one is also written as ``config.json``,
-    ``weights.safetensors`` and ``model.onnx``.
+    right: what all of them answered on the validation split. untouched: what the dense network, as it came, answers rightly of the test
+    split. The chosen one is also written as ``config.json``, ``weights.safetensors`` and ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
     answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
@@ -85,7 +91,7 @@ def write_contenders(
         if name != dense:
             paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
             contender = replace(contender, paired=paired, paired_validation=paired_validation)
-        written.append(contender)
+        written.append(replace(contender, paired_untouched=Paired.of(on_test[name], untouched[None])))
     return tuple(written)
 
 
@@ -102,7 +108,8 @@ def _write_contender(
         saved.save(folder, entrant.config, deployed.model, network.name, architecture.input_shape, architecture.classes)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
     repeats = tuple(
-        Repeat(one.seed, one.validation, accuracy.of(answers, dataset.test)) for one, answers in zip(entry.judged, logits, strict=True)
+        Repeat(one.seed, one.validation, accuracy.count(accuracy.right(answers, dataset.test)))
+        for one, answers in zip(entry.judged, logits, strict=True)
     )
     return Contender(
         name=name,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import TrainingError
 from harness.records.accuracy import Accuracy
+from harness.training.accuracy import count
 from harness.training.recipes import Recipe
 from search.drop import Drop, Paired
 
@@ -83,14 +84,14 @@ def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, mo
     tried = _Tried(judge, untouched)
     first, second = tried.add(base), tried.add(replace(base, learning_rate=base.learning_rate / RATE_STEP))
     best, factor = (first, RATE_STEP) if tried.gain(first, second) > 0 else (second, 1 / RATE_STEP)
-    while tried.count < min(most, MOST_RATES):
+    while len(tried) < min(most, MOST_RATES):
         further = tried.add(replace(tried.recipe(best), learning_rate=tried.recipe(best).learning_rate * factor))
         if tried.gain(further, best) < 0 or (tried.gain(further, best) == 0 and tried.answers_any(best)):
             break
         best = further
     best = tried.preferred(limit_points)
     for changed in _variants(tried.recipe(best)):
-        if tried.count >= most:
+        if len(tried) >= most:
             break
         tried.add(changed)
     return tried.recipe(tried.preferred(limit_points)), tried.probed
@@ -111,14 +112,13 @@ class _Tried:
     recipes: list[Recipe] = field(default_factory=list)
     right: list[tuple[Right, Right]] = field(default_factory=list)
 
-    @property
-    def count(self) -> int:
+    def __len__(self) -> int:
         return len(self.recipes)
 
     @property
     def probed(self) -> tuple[Probed, ...]:
         return tuple(
-            Probed(recipe, _accuracy(unpruned), _accuracy(pruned), self.harm(place))
+            Probed(recipe, count(unpruned), count(pruned), self.harm(place))
             for place, (recipe, (unpruned, pruned)) in enumerate(zip(self.recipes, self.right, strict=True))
         )
 
@@ -132,7 +132,7 @@ class _Tried:
                 both.append(np.zeros_like(self.untouched))
         self.recipes.append(recipe)
         self.right.append((both[0], both[1]))
-        return self.count - 1
+        return len(self) - 1
 
     def recipe(self, place: int) -> Recipe:
         return self.recipes[place]
@@ -150,8 +150,8 @@ class _Tried:
 
     def preferred(self, limit_points: float) -> int:
         """The place of the recipe to be taken, as ``choose`` says."""
-        mild = [place for place in range(self.count) if self.harm(place).points <= HARM_SHARE * limit_points]
-        open_ones = mild or list(range(self.count))
+        mild = [place for place in range(len(self)) if self.harm(place).points <= HARM_SHARE * limit_points]
+        open_ones = mild or list(range(len(self)))
         best = open_ones[0]
         for place in open_ones[1:]:
             best = place if self.gain(place, best) > 0 else best
@@ -166,7 +166,3 @@ class _Tried:
         """Standard error of ``gain``."""
         differences = self._differences(ours, theirs)
         return float(differences.std() / math.sqrt(len(differences)))
-
-
-def _accuracy(right: Right) -> Accuracy:
-    return Accuracy(int(right.sum()), len(right))

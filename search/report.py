@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from search import circumstances, cost_plots, cost_tables, cost_words, layer_view, plots, tables, whole_file, wording
+from search import circumstances, cost_plots, cost_tables, cost_words, layer_view, plots, recipe_tables, tables, whole_file, wording
 from search.cells import Cell, Table
 from search.summary import Summary
 from search.threats import threats
@@ -77,7 +77,7 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Everything below the answer, in the order in which a reader asks for it."""
-    found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),))]
+    found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),)), *_recipe(summary)]
     found += [_prediction(summary), *_layers(summary), _widths(summary), *_costs(summary)]
     found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
     found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
@@ -97,6 +97,15 @@ def _front(summary: Summary) -> Section:
     if not summary.trials:
         said.append("This campaign has no finished trial.")
     return Section("front", "Accuracy against latency", tuple(said), plots.pareto(summary))
+
+
+def _recipe(summary: Summary) -> list[Section]:
+    """How all networks were tuned, why so, and what that does to the unpruned one."""
+    record = summary.recipe
+    if record is None:
+        return []
+    shown = recipe_tables.tables(record)
+    return [Section("recipe", "How the networks were tuned", recipe_tables.sentences(record), tables=shown)]
 
 
 def _prediction(summary: Summary) -> Section:
@@ -167,8 +176,9 @@ def _search_sentence(summary: Summary) -> str:
 
 def _trials_sentence(summary: Summary) -> str:
     return (
-        "Latencies here are predicted, accuracies are of the validation split with 95 % intervals; the drop is counted from the dense "
-        f"network. {wording.count_words(len(summary.front), 'trial')} on the front of the longest budget."
+        "Latencies here are predicted, accuracies are of the validation split with 95 % intervals; the drop is counted from the "
+        f"{'unpruned network tuned alike' if summary.recipe else 'dense network'}. "
+        f"{wording.count_words(len(summary.front), 'trial')} on the front of the longest budget."
     )
 
 

@@ -20,11 +20,12 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
-from search import explained, journal, outcome
+from search import explained, journal, outcome, recipe_record
 from search.drop import Drop, drop_over_seeds
 from search.explain import Explanation
 from search.layer_table import LayerTable, layer_table
 from search.outcome import Contender, Outcome
+from search.recipe_record import RecipeRecord
 from search.trial import Trial
 
 
@@ -51,7 +52,8 @@ class Compared:
     predicted: None where the stored measurements do not say. against_*: None for the baseline itself and where there is
     no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked. predicted_times:
     speed-up over dense by the predictions of both; None for the dense network. predicted_undisturbed_s: the prediction before the usual
-    disturbance, one factor for every network, is put on it.
+    disturbance, one factor for every network, is put on it. untouched_drop: test top-1 lost against the dense network as it came, not
+    tuned; None where the campaign does not say.
     """
 
     contender: Contender
@@ -64,6 +66,7 @@ class Compared:
     on_device: DeviceAccuracy | None
     predicted_times: float | None = None
     predicted_undisturbed_s: float | None = None
+    untouched_drop: Drop | None = None
 
     @property
     def speed_miss_ratio(self) -> float | None:
@@ -92,7 +95,8 @@ class Summary:
     that the latency predictor was fitted on. held_out: its error on others, None where there are none. layers: None where
     the device gave no times per layer. explained: costs of the dense network's parts, None where unknown. stopped: why the search
     ended, in the journal's words. imported: trials taken over from other campaigns. notes: what is missing from the figures and
-    why, one sentence each.
+    why, one sentence each. recipe: how all networks were tuned, and what drops refer to; None for a campaign of before there was any
+    record of that.
     """
 
     folder: Path
@@ -109,6 +113,7 @@ class Summary:
     imported: tuple[Trial, ...]
     elapsed_s: float
     notes: tuple[str, ...]
+    recipe: RecipeRecord | None = None
 
     def of_role(self, role: str) -> Compared | None:
         """The first compared network of a role, or None."""
@@ -183,6 +188,7 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
         imported=tried.imported,
         elapsed_s=tried.seconds,
         notes=(*notes, *(said for said in (doubt, missing if predictor else "") if said)),
+        recipe=recipe_record.read(folder),
     )
 
 
@@ -268,7 +274,7 @@ def _compare(
     rival = min(published, key=lambda contender: measured[contender.name].latency.median_s, default=None)
     on_device = {accuracy.artefact_digest: accuracy for accuracy in answered}
     compared = []
-    dense_predicted = _predict(predictor, dense.config)
+    dense_predicted, untouched = _predict(predictor, dense.config), told.untouched
     for contender in told.contenders:
         pruned = contender is not dense
         predicted = _predict(predictor, contender.config)
@@ -283,6 +289,7 @@ def _compare(
                 test_drop=drop_over_seeds(contender.tests, dense.tests, contender.paired) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
                 predicted_times=dense_predicted.seconds / predicted.seconds if pruned and dense_predicted and predicted else None,
+                untouched_drop=drop_over_seeds(contender.tests, [untouched.test], contender.paired_untouched) if untouched else None,
                 predicted_undisturbed_s=predicted.seconds / predictor.usual_disturbance if predictor and predicted else None,
             )
         )

@@ -14,7 +14,7 @@ from harness.training import processor
 
 def evaluate(model: nn.Module, split: Split, batch_size: int = 256) -> Accuracy:
     """Top-1 of ``model`` on every image of ``split``, in float32; the network's mode is left as it was."""
-    return of(answers(model, split, batch_size), split)
+    return count(right(answers(model, split, batch_size), split))
 
 
 def answers(model: nn.Module, split: Split, batch_size: int = 256, precision: str = "f32") -> Tensor:
@@ -33,12 +33,12 @@ def answers(model: nn.Module, split: Split, batch_size: int = 256, precision: st
     return logits
 
 
-def of(logits: Tensor, split: Split) -> Accuracy:
-    """Top-1 of logits (images x classes) against the labels of ``split``."""
-    return Accuracy(int((logits.argmax(1) == split.labels).sum()), len(split))
-
-
 def right(logits: Tensor, split: Split) -> NDArray[np.bool_]:
     """Which images of ``split`` the logits (images x classes) name rightly."""
     found: NDArray[np.bool_] = (logits.argmax(1) == split.labels).numpy()
     return found
+
+
+def count(right: NDArray[np.bool_]) -> Accuracy:
+    """Top-1 from which images were answered rightly."""
+    return Accuracy(int(right.sum()), len(right))

@@ -1,0 +1,96 @@
+"""The report's account of how all networks were tuned: the recipes that were tried, and the unpruned network tuned alike."""
+
+from __future__ import annotations
+
+from search.cells import Cell, Column, Table
+from search.drop import Drop
+from search.recipe_choice import HARM_SHARE, MILD_RATIO
+from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord
+from search.wording import duration, interval_percent, number, percent, points, points_interval
+
+_WHY = {
+    GIVEN: "as it was asked for",
+    TABLE: "the dataset's own, for trials are too short to choose by",
+    INHERITED: "as in the campaign that was forked",
+}
+
+
+def sentences(record: RecipeRecord) -> tuple[str, ...]:
+    """Which recipe and why, what drops refer to, and which pictures stood for the training split."""
+    recipe = record.recipe
+    why = _WHY.get(record.source) or (
+        f"chosen among {len(record.tried)} that were tried on the unpruned network and on one with {percent(MILD_RATIO, 0)} of every "
+        f"width, in {duration(record.seconds)}, {number(record.trials_worth)} trials' worth"
+    )
+    said = [
+        f"Learning rate {recipe.learning_rate:.2g}, distillation {recipe.distillation:g}, batches of {recipe.batch_size}, "
+        f"warm-up {percent(recipe.warm_up_ratio, 0)}: {why}.",
+        "Every drop of this campaign is counted from the unpruned network tuned alike: by the same recipe, as long. What the recipe itself "
+        "costs, or what tuning makes a network forget of pictures that its weights know, is so no part of the price of pruning.",
+    ]
+    if record.drawn:
+        pictures = "; ".join(f"{purpose}: {told}" for purpose, told in record.drawn)
+        said.append(f"Training pictures drawn by class, in no order of the files: {pictures}.")
+    return tuple(said)
+
+
+def tables(record: RecipeRecord) -> tuple[Table, ...]:
+    """The unpruned network tuned alike, its accuracy on every split and by the way that trials take, and the recipes that were tried."""
+    found = [_references(record)] if record.references else []
+    found += [_dense(record)] if record.splits else []
+    return (*found, *([_tried(record)] if record.source == PROBED else []))
+
+
+def _references(record: RecipeRecord) -> Table:
+    heads = ("epochs", "validation top-1", "points lost by tuning alone")
+    rows = [
+        (
+            Cell(f"{one.epochs:g}"),
+            Cell(percent(one.validation.top1_ratio), interval_percent(one.validation.interval_ratio)),
+            _lost(one.harm.drop),
+        )
+        for one in record.references
+    ]
+    caption = f"Untouched it answers {percent(record.untouched.top1_ratio)} of the validation split. Much lost is the sign of a recipe "
+    caption += "that does harm, or of weights that know the validation pictures."
+    return Table("references", tuple(Column(head) for head in heads), tuple(rows), caption, "The unpruned network, tuned alike")
+
+
+def _dense(record: RecipeRecord) -> Table:
+    rows = [(Cell(name), Cell(percent(one.top1_ratio), interval_percent(one.interval_ratio)), Cell("")) for name, one in record.splits]
+    rows += [(Cell(step), Cell(""), _lost(lost)) for step, lost in record.path]
+    columns = (Column("split, or step of a trial", numeric=False), Column("top-1"), Column("points lost"))
+    return Table("dense-network", columns, tuple(rows), "Points are lost against the untouched network.", "The dense network as it came")
+
+
+def _tried(record: RecipeRecord) -> Table:
+    heads = ("learning rate", "distillation", "warm-up", "batch", "unpruned, top-1", "points lost", "mildly pruned, top-1")
+    rows = []
+    for one in record.tried:
+        recipe = one.recipe
+        chosen = all(getattr(recipe, name) == getattr(record.recipe, name) for name in _DECIDED)
+        rows.append(
+            (
+                Cell(f"{recipe.learning_rate:.2g}", note="chosen" if chosen else "", tone="optimised" if chosen else ""),
+                Cell(f"{recipe.distillation:g}"),
+                Cell(percent(recipe.warm_up_ratio, 0)),
+                Cell(str(recipe.batch_size)),
+                Cell(percent(one.unpruned.top1_ratio)),
+                _lost(one.harm),
+                Cell(percent(one.pruned.top1_ratio)),
+            )
+        )
+    first = record.tried[0]
+    caption = (
+        f"Each tuned for {number(first.recipe.epochs)} epochs and judged on {first.unpruned.total} validation pictures. Preferred are "
+        f"recipes that cost the unpruned network at most {percent(HARM_SHARE, 0)} of the limit; of those that cannot be told apart, the "
+        "highest rate."
+    )
+    return Table("recipes", tuple(Column(head) for head in heads), tuple(rows), caption, "Recipes that were tried")
+
+
+_DECIDED = ("learning_rate", "distillation", "warm_up_ratio", "batch_size")
+
+
+def _lost(lost: Drop) -> Cell:
+    return Cell(points(lost.points), points_interval(lost))
