@@ -8,7 +8,7 @@ from harness import compiled_sweep, options, tables
 from harness.compiled_sweep import CompiledSweep
 from harness.errors import HarnessError
 from harness.latency import width_series
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network
 
 QUICK_WIDTHS = 4  # of the one group that is looked at when none is asked for: every width takes the compiler five seconds
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.compiles
 
 @lru_cache
 def architecture_of(name, dataset, data):
-    return Network.by_name(name, datasets.load(dataset, data)).architecture
+    return Network.by_name(name, datasets.load(dataset, data, channels=zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):

@@ -12,14 +12,14 @@ import pytest
 from harness import options, staircase_view
 from harness.errors import HarnessError
 from harness.latency import width_series
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network, latency_subject
 from harness.width_sweep import LOOK, SWEEP, Sweep, store_path
 
 
 @lru_cache
 def architecture_of(name, dataset, data):
-    return Network.by_name(name, datasets.load(dataset, data)).architecture
+    return Network.by_name(name, datasets.load(dataset, data, channels=zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):

@@ -37,6 +37,7 @@ class Bench:
     data: Path | None
     precision: str
     reports: Path
+    validation_from: str = "train"
 
     @property
     def folder(self) -> Path:
@@ -46,7 +47,8 @@ class Bench:
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
-        return words + ([f"--data={self.data}"] if self.data else [])
+        words += [f"--data={self.data}"] if self.data else []
+        return words + ([f"--validation-from={self.validation_from}"] if self.validation_from != "train" else [])
 
 
 @dataclass(frozen=True)
