@@ -62,9 +62,11 @@ def test_classes_are_mixed_in_every_split(tmp_path: Path, draw: Draw) -> None:
 
 
 def test_twins_with_two_labels_are_in_one_order(tmp_path: Path, draw: Draw) -> None:
-    draw(tmp_path / "a", (5, 5))
-    for number in range(5):
-        shutil.copyfile(tmp_path / "a" / "class-0" / f"{number:04}.png", tmp_path / "a" / "class-1" / f"twin-{number}.png")
+    for split in ("train", "val", "test"):
+        draw(tmp_path / "a" / split, (5, 5), len(split))
+        for number in range(5):
+            place = tmp_path / "a" / split
+            shutil.copyfile(place / "class-0" / f"{number:04}.png", place / "class-1" / f"twin-{number}.png")
     assert same(load(tmp_path / "a"), load(shuffled(tmp_path / "a", tmp_path / "b", 7)))
 
 
