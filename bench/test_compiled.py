@@ -8,7 +8,7 @@ from harness import compiled_sweep, options, tables
 from harness.compiled_sweep import CompiledSweep
 from harness.errors import HarnessError
 from harness.latency import width_series
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network
 
 QUICK_WIDTHS = 4  # of the one group that is looked at when none is asked for: every width takes the compiler five seconds
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.compiles
 
 
 @lru_cache
-def architecture_of(name, dataset, data):
-    return Network.by_name(name, datasets.load(dataset, data)).architecture
+def architecture_of(name, dataset, data, channels):
+    return Network.by_name(name, datasets.load(dataset, data, channels=channels or zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):
@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc):
     asked, groups = metafunc.config.getoption, {}
     try:
         for name in options.network_names(metafunc.config) if asked("--compile-only") else ():
-            architecture = architecture_of(name, asked("--dataset"), asked("--data"))
+            architecture = architecture_of(name, asked("--dataset"), asked("--data"), asked("--channels"))
             every = [first for first, *_ in width_series.twins(architecture)]
             for group in every if asked("--group") == ["all"] else asked("--group") or every[:1]:
                 groups[architecture.group(group).name] = None

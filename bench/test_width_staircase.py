@@ -12,14 +12,14 @@ import pytest
 from harness import options, staircase_view
 from harness.errors import HarnessError
 from harness.latency import width_series
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network, latency_subject
 from harness.width_sweep import LOOK, SWEEP, Sweep, store_path
 
 
 @lru_cache
-def architecture_of(name, dataset, data):
-    return Network.by_name(name, datasets.load(dataset, data)).architecture
+def architecture_of(name, dataset, data, channels):
+    return Network.by_name(name, datasets.load(dataset, data, channels=channels or zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):
@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc):
     config, places = metafunc.config, {}
     try:
         for name in options.network_names(config):
-            architecture = architecture_of(name, config.getoption("--dataset"), config.getoption("--data"))
+            architecture = architecture_of(name, config.getoption("--dataset"), config.getoption("--data"), config.getoption("--channels"))
             for first, *_ in width_series.twins(architecture):
                 group = architecture.group(first)
                 widths = width_series.grid(group, config.getoption("--widths"))

@@ -13,6 +13,7 @@ from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
 from harness.latency.instalments import GOOD_ENOUGH_RATIO
 from harness.latency.verdict import SAME_WITHIN
+from harness.networks import division
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
@@ -31,6 +32,13 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
     option("--input-shape", metavar="CxHxW", help="image size to measure latency at instead of the dataset's, as 3x224x224")
     option("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
+    option(
+        "--validation-from",
+        choices=division.SOURCES,
+        default=division.SOURCES[0],
+        help="which split missing validation images are cut from: test for weights trained elsewhere (default: %(default)s)",
+    )
+    option("--channels", type=int, choices=(1, 3), help="of the images: 1 grey, 3 RGB (default: the networks', else the images' own)")
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")

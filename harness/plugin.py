@@ -19,7 +19,7 @@ from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.errors import HarnessError, NoisyMeasurement
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.accuracy import DeviceAccuracy
@@ -117,9 +117,12 @@ def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
 
 @pytest.fixture(scope="session")
 def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
-    """The images that ``--dataset`` names."""
+    """The images that ``--dataset`` names, grey or RGB where the networks can take nothing else."""
+    asked = request.config.getoption
     with _mistakes_end_the_run():
-        return datasets.load(request.config.getoption("--dataset"), request.config.getoption("--data"))
+        wanted = {zoo.wanted_channels(name, asked("--weights")) for name in options.network_names(request.config)} - {None}
+        channels = asked("--channels") or (wanted.pop() if len(wanted) == 1 else None)
+        return datasets.load(asked("--dataset"), asked("--data"), channels=channels, validation_from=asked("--validation-from"))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ EXPLAINED = (
     "dataset",
     "data",
     "weights",
+    "validation_from",
+    "channels",
     "precision",
     "designs",
     "name",
@@ -50,6 +52,8 @@ class Request:
     dataset: str = "digits"
     data: Path | None = None
     weights: Path | None = None
+    validation_from: str | None = None
+    channels: int | None = None
     precision: str = "f32"
     trials: int = 20
     budget: float = 4.0
@@ -139,6 +143,8 @@ HELP = {
     "dataset": "digits, fashion-mnist, cifar10, or imagefolder:PATH",
     "data": "where the dataset lies, for those that are not installed",
     "weights": "trained dense network (safetensors, or a state dict); without it, the network is trained once and cached",
+    "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
+    "channels": "of the pictures: 1 grey, 3 RGB (default: what the network or its weights can take, else the pictures' own)",
     "precision": "what the device computes in: f32, bf16, f16; the effective one is recorded",
     "trials": "configurations to try",
     "budget": "epochs of fine-tuning in a trial, best as many as --proof-budget; 0 only recalibrates batch norm",
@@ -244,7 +250,8 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
     for field in OPTIONS:
         if names and field.name not in names:
             continue
-        kind = {"int": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}.get(str(field.type), str)
+        kinds = {"int": int, "int | None": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}
+        kind = kinds.get(str(field.type), str)
         word = f"--{field.name.replace('_', '-')}"
         if field.type == "bool":
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
@@ -289,6 +296,11 @@ def checked(asked: Request) -> Request:
     """The same request; UsageError for a number or a name that makes no sense."""
     checks = (
         (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
+        (
+            asked.validation_from not in (None, "train", "test"),
+            f"--validation-from={asked.validation_from}: choose train or test",
+        ),
+        (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
         (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),

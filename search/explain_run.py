@@ -12,7 +12,6 @@ from rich.text import Text
 from harness.errors import CampaignError, HarnessError
 from harness.latency.roof import LayerCost
 from harness.latency.staircase import Staircase
-from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
@@ -25,12 +24,13 @@ from search.explain import Explanation
 from search.known_costs import SENSITIVITY, Found
 from search.measurements import Stored
 from search.outcome import MEASUREMENTS
-from search.subject import Subject, bench_of, dense_network, stored_latencies
+from search.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
 
 STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "test_sensitivity.py", "test_roof.py"
 LONGEST_NAME = 28  # characters: shorter names of rows are never broken on a terminal
 CRITERION = "l1"  # the suite's default: which channels stay
 _OF_SUBJECT = ("network", "dataset", "device", "precision")
+_OF_PICTURES = ("data", "validation_from", "channels")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def run(request: Request, display: Display) -> Path:
     about the same network, images and conditions; what is missing is measured, and said.
     """
     asked = _asked(request, display)
-    dataset = datasets.load(asked.request.dataset, asked.request.data)
+    dataset = dataset_of(asked.request)
     subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions
@@ -97,22 +97,23 @@ def _asked(request: Request, display: Display) -> _Asked:
     if request.name is not None:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
-        kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, "data")}
+        kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
-        return _Asked(request, None)
+        return _Asked(divided(request), None)
     for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):
         try:
             theirs = folder.read_request(path.parent)
             if any(getattr(theirs, key) != getattr(request, key) for key in _OF_SUBJECT):
                 continue
-            asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name)
+            pictures = {key: getattr(theirs, key) for key in _OF_PICTURES}
+            asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name, **pictures)
         except HarnessError as error:
             display.say(f"passing over {path.parent}: {error}")
             continue
         display.say(f"dense network and latencies: those of campaign {path.parent.name}")
         return _Asked(asked, path.parent)
-    return _Asked(request, None)
+    return _Asked(divided(request), None)
 
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from harness.networks import datasets
 from search import common_recipe, journal, measurements, optuna_export, sharing
 from search import folder as folders
 from search.display import Display
 from search.outcome import MEASUREMENTS
-from search.subject import dense_network, space_of
+from search.subject import dataset_of, dense_network, space_of
 
 
 def run(name: str, reports: Path, target: Path | None, display: Display) -> Path:
@@ -22,8 +21,8 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     path = folder / "optuna.db" if target is None else target
     optuna_export.refuse(path)
     request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
-    dataset = datasets.load(request.dataset, request.data)
-    subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
+    with_dense = replace(request, weights=folders.dense(folder, request))
+    subject = dense_network(with_dense, dataset_of(with_dense), display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     space, _ = space_of(request, subject.network, stored, common_recipe.known(folder, request, subject).recipe)
     space = space.including(sharing.configurations(contents.imported))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
-from harness.networks import datasets
+from harness.networks import datasets, zoo
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
@@ -75,7 +75,7 @@ def dense(folder: Path, request: Request) -> Path:
         if request.weights is None or not request.weights.is_file():
             other = "" if request.weights is None else f", or put back {request.weights}"
             raise CampaignError(f"the dense network of campaign {folder.name} is missing: copy {path} from where the campaign ran{other}")
-        images = datasets.load(request.dataset, request.data)
+        images = datasets.load(request.dataset, request.data, channels=zoo.wanted_channels(request.network, request.weights))
         lay_dense(folder, Network.by_name(request.network, images, request.weights), request.weights)
     return path
 

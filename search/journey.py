@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CampaignError
-from harness.networks import datasets
 from search import (
     campaign,
     common_recipe,
@@ -40,7 +39,7 @@ from search.recipe_record import RecipeRecord
 from search.result import CampaignResult
 from search.screened_latency import ScreenedLatency
 from search.selector import Optimizer
-from search.subject import Subject, dense_network, settings_of, space_of, stored_latencies
+from search.subject import Subject, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.trial import Trial
 from search.watch import Watch
 
@@ -57,11 +56,14 @@ def run(request: Request, display: Display, without_device: bool = False) -> Pat
     if request.old is not None:
         folders.existing(request.old, request.reports)
     request = replace(request, name=folders.free_name(request))
+    request = divided(request)
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
     if request.dask is not None:
         workers.check(request.dask)
-    dataset = datasets.load(request.dataset, request.data)
+    dataset = dataset_of(request)
+    for note in dataset.notes:
+        display.say(note)
     subject = dense_network(request, dataset, display)
     seen = _checked(request, subject, display)
     stored = stored_latencies(request, subject.network, display, without_device)
@@ -93,8 +95,8 @@ def resume(
         display.say(f"campaign {name} is finished; writing its report again")
         report.write(summary.load(folder))
         return folder
-    dataset = datasets.load(request.dataset, request.data)
-    subject = dense_network(replace(request, weights=folders.dense(folder, request)), dataset, display)
+    with_dense = replace(request, weights=folders.dense(folder, request))
+    subject = dense_network(with_dense, dataset_of(with_dense), display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
     if begun or (folder / recipe_record.FILE).is_file():

@@ -37,6 +37,8 @@ class Bench:
     data: Path | None
     precision: str
     reports: Path
+    validation_from: str = "train"
+    channels: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -46,7 +48,9 @@ class Bench:
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
-        return words + ([f"--data={self.data}"] if self.data else [])
+        words += [f"--data={self.data}"] if self.data else []
+        words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
+        return words + ([f"--channels={self.channels}"] if self.channels else [])
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.networks import datasets, division, zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
-from harness.training import accuracy, baseline, recipes
+from harness.training import accuracy, baseline, recipes, stored_baseline
 from harness.training.recipes import Recipe
 from search import folder as folders
 from search import legal_widths, measurements
@@ -41,6 +42,28 @@ class Subject:
     def dense(self) -> Accuracy:
         """Its validation accuracy, untouched."""
         return accuracy.count(self.right)
+
+
+def divided(request: Request) -> Request:
+    """The request with how its pictures are read and divided, decided where the command line leaves it open.
+
+    Weights from elsewhere may remember every training picture: what is missing of validation is then cut from the test split. A fork
+    keeps the division of the campaign that it begins with.
+    """
+    decided = replace(request, channels=request.channels or zoo.wanted_channels(request.network, request.weights))
+    if decided.validation_from is not None:
+        return decided
+    if request.old is not None:
+        old = folders.read_request(folders.existing(request.old, request.reports))
+        return replace(decided, validation_from=old.validation_from or division.SOURCES[0])
+    known = request.weights is None or stored_baseline.is_about(request.weights, dataset_of(decided))
+    return replace(decided, validation_from="train" if known else "test")
+
+
+def dataset_of(request: Request) -> Dataset:
+    """The campaign's pictures. A request of before that was told of has them cut from the training split."""
+    channels = request.channels or zoo.wanted_channels(request.network, request.weights)
+    return datasets.load(request.dataset, request.data, channels=channels, validation_from=request.validation_from or division.SOURCES[0])
 
 
 def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
@@ -75,7 +98,8 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
 
 def bench_of(request: Request) -> Bench:
     """What a bench run must be told for this campaign."""
-    return Bench(request.device, request.network, request.dataset, request.data, request.precision, request.reports)
+    asked = (request.device, request.network, request.dataset, request.data, request.precision, request.reports)
+    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:

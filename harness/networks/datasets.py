@@ -2,16 +2,17 @@
 
 digits (scikit-learn's 1,797 images of 8 x 8, scaled to 32 x 32), fashion-mnist (55,000 + 5,000 + 10,000 images of
 28 x 28, padded to 32 x 32), cifar10 (45,000 + 5,000 + 10,000) and imagefolder:PATH. Splits depend on nothing but the
-dataset, so that figures from different runs are comparable; validation images are never trained on, test images are
-read once, at the end.
+dataset, and on whether validation images are cut from train or from test, so that figures from different runs are
+comparable; validation images are never trained on, test images are read once, at the end.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,16 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from harness.errors import DatasetError, UnknownName
-from harness.networks import idx_files, image_folder, torchvision_door
+from harness.errors import DatasetError, UnknownName, UsageError
+from harness.networks import division, idx_files, image_folder, torchvision_door
+from harness.networks.division import Division, Given, Labelled, Pixels
 
 SIDE = 32  # height and width that every built-in dataset is brought to
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
-_SPLIT_SEED = 20170401
+LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its range
+FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_CHUNK = 1024  # images that are counted or scaled at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +59,8 @@ class Dataset:
     """One dataset with its three splits.
 
     digest: first 16 hexadecimal digits of the SHA-256 of all pixels, labels and splits. input_shape: channels x height
-    x width. mirrored: whether a flipped image keeps its label, which augmentation needs to know.
+    x width. mirrored: whether a flipped image keeps its label, which augmentation needs to know. class_names: in order of
+    labels. notes: one sentence on each split that was cut, or that needs care.
     """
 
     name: str
@@ -65,133 +71,157 @@ class Dataset:
     validation: Split
     test: Split
     mirrored: bool = False
-
-
-Pixels = NDArray[np.uint8]  # N x C x H x W
-Labels = NDArray[np.int64]
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """Pixels 0-255 and labels per split, before normalisation."""
+class Pictures:
+    """A dataset as bytes, 0 to 255, before normalisation."""
 
-    train: tuple[Pixels, Labels]
-    validation: tuple[Pixels, Labels]
-    test: tuple[Pixels, Labels]
-    classes: int
+    splits: Division
+    class_names: tuple[str, ...]
     mirrored: bool
 
 
-def load(name: str, data_dir: Path | None = None) -> Dataset:
+def load(name: str, data_dir: Path | None = None, *, channels: int | None = None, validation_from: str = "train") -> Dataset:
     """The dataset called ``name``.
 
-    data_dir: where fashion-mnist and cifar10 lie or are downloaded to (default: the user's cache). Raises UnknownName
-    and DatasetError.
+    data_dir: where fashion-mnist and cifar10 lie or are downloaded to (default: the user's cache). channels: 3 makes RGB of
+    grey images, 1 grey ones of RGB, None leaves them as they are. validation_from: the split that validation images are cut
+    from, where there are none: "train" for a network that is trained here, "test" for one whose weights come from elsewhere
+    and may remember every training image. Raises UnknownName, UsageError and DatasetError.
     """
+    return _normalised(name, pictures(name, data_dir, channels=channels, validation_from=validation_from))
+
+
+def pictures(name: str, data_dir: Path | None = None, *, channels: int | None = None, validation_from: str = "train") -> Pictures:
+    """The same before normalisation."""
+    division.check(validation_from)
+    if channels not in (None, 1, 3):
+        raise UsageError(f"images of {channels} channels: choose 1 (grey) or 3 (RGB)")
     prefix, _, path = name.partition(":")
     if prefix == "imagefolder":
         if not path:
             raise DatasetError("imagefolder needs a path; give imagefolder:PATH, a folder with one folder of images per class")
-        return _finished(name, _from_folder(Path(path)))
+        found = image_folder.read(Path(path), SIDE, channels)
+        return Pictures(division.divide(found.given, found.classes, validation_from), found.classes, mirrored=True)
     if name not in DATASETS:
         raise UnknownName("dataset", name, DATASETS, "or give imagefolder:PATH")
-    return _finished(name, DATASETS[name](data_dir))
+    built_in = DATASETS[name](data_dir, validation_from)
+    return built_in if channels is None else _with_channels(built_in, channels)
 
 
-def _digits(data_dir: Path | None) -> _Raw:
+def _digits(data_dir: Path | None, validation_from: str) -> Pictures:
     bunch = load_digits()
-    labels = bunch.target.astype(np.int64)
     small = torch.from_numpy(bunch.images.astype(np.float32))[:, None] * (255 / 16)  # pixels count 0 to 16
     large = torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-    pixels = large.round().clamp(0, 255).to(torch.uint8).numpy()
-    rest, test = _stratified(labels, 360)
-    train, validation = _stratified(labels[rest], 280)
-    return _Raw(
-        (pixels[rest][train], labels[rest][train]),
-        (pixels[rest][validation], labels[rest][validation]),
-        (pixels[test], labels[test]),
-        10,
-        mirrored=False,
-    )
+    whole = Labelled(large.round().clamp(0, 255).to(torch.uint8).numpy(), bunch.target.astype(np.int64))
+    rest, test = _published(whole, 360)
+    train, validation = _published(rest, 280)
+    notes = [division.cut_note("test", 360, len(whole), ""), division.cut_note("validation", 280, len(rest), "other ")]
+    notes += [division.unknown_past()] if validation_from == "test" else []
+    return Pictures(Division(train, validation, test, tuple(notes)), tuple("0123456789"), mirrored=False)
 
 
-def _fashion_mnist(data_dir: Path | None) -> _Raw:
+def _fashion_mnist(data_dir: Path | None, validation_from: str) -> Pictures:
     folder = idx_files.find_fashion_mnist(data_dir)
     margin = ((0, 0), (0, 0), (2, 2), (2, 2))  # 28 x 28 to 32 x 32
     train, test = (
-        (np.pad(idx_files.read(folder, f"{part}-images-idx3-ubyte", 3)[:, None], margin), idx_files.read_labels(folder, part, 10))
+        Labelled(np.pad(idx_files.read(folder, f"{part}-images-idx3-ubyte", 3)[:, None], margin), idx_files.read_labels(folder, part, 10))
         for part in ("train", "t10k")
     )
-    return _with_validation(train, test, mirrored=True)
+    return _official(train, test, FASHION_MNIST_CLASSES, validation_from)
 
 
-def _cifar10(data_dir: Path | None) -> _Raw:
+def _cifar10(data_dir: Path | None, validation_from: str) -> Pictures:
     folder = data_dir or idx_files.cache_folder() / "cifar10"
     try:
         parts = [torchvision_door.datasets().CIFAR10(str(folder), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         told = str(error).splitlines()[0]
         raise DatasetError(f"cifar10 is not in {folder} and cannot be fetched ({told}); put cifar-10-batches-py there") from error
-    train, test = ((np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)), np.array(part.targets, np.int64)) for part in parts)
-    return _with_validation(train, test, mirrored=True)
+    train, test = (Labelled(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)), np.array(part.targets, np.int64)) for part in parts)
+    return _official(train, test, CIFAR10_CLASSES, validation_from)
 
 
-def _from_folder(path: Path) -> _Raw:
-    found = image_folder.read(path, SIDE)
-    if found.splits is not None:
-        train, validation, test = found.splits
-        return _Raw(train, validation, test, len(found.classes), mirrored=True)
-    pixels, labels = found.single()
-    share = max(len(found.classes), len(labels) // 5)
-    rest, held_out = _stratified(labels, share)
-    if len(rest) < 2 * len(found.classes):
-        raise DatasetError(f"{path} has too few images per class to split; give at least 10 per class, or train, val and test folders")
-    fitted, checked = _stratified(labels[rest], max(len(found.classes), len(rest) // 5))
-    return _Raw(
-        (pixels[rest][fitted], labels[rest][fitted]),
-        (pixels[rest][checked], labels[rest][checked]),
-        (pixels[held_out], labels[held_out]),
-        len(found.classes),
-        mirrored=True,
-    )
+DATASETS: dict[str, Callable[[Path | None, str], Pictures]] = {"digits": _digits, "fashion-mnist": _fashion_mnist, "cifar10": _cifar10}
 
 
-DATASETS: dict[str, Callable[[Path | None], _Raw]] = {"digits": _digits, "fashion-mnist": _fashion_mnist, "cifar10": _cifar10}
+def _official(train: Labelled, test: Labelled, class_names: tuple[str, ...], validation_from: str) -> Pictures:
+    """A set that is published in two parts, with the validation images cut from one of them."""
+    if validation_from == "test":
+        return Pictures(division.divide(Given(train, test=test), class_names, validation_from), class_names, mirrored=True)
+    rest, validation = _published(train, VALIDATION_COUNT)
+    note = division.cut_note("validation", len(validation), len(train), "training ")
+    return Pictures(Division(rest, validation, test, (note,)), class_names, mirrored=True)
 
 
-def _with_validation(train: tuple[Pixels, Labels], test: tuple[Pixels, Labels], mirrored: bool) -> _Raw:
-    pixels, labels = train
-    rest, held = _stratified(labels, VALIDATION_COUNT)
-    return _Raw((pixels[rest], labels[rest]), (pixels[held], labels[held]), test, 10, mirrored)
-
-
-def _stratified(labels: Labels, held_count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices to keep and ``held_count`` indices held out, each class by its share, both ascending."""
+def _published(part: Labelled, held_count: int) -> tuple[Labelled, Labelled]:
+    """What stays and what is held out, each class by its share: the cut that stored results were trained on, and name by its digest."""
     try:
-        rest, held = train_test_split(np.arange(len(labels)), test_size=held_count, stratify=labels, random_state=_SPLIT_SEED)
+        rest, held = train_test_split(np.arange(len(part)), test_size=held_count, stratify=part.labels, random_state=division.SEED)
     except ValueError as error:
         raise DatasetError(f"the images cannot be split by class ({error}); give at least 10 images of each class") from error
-    return np.sort(rest), np.sort(held)
+    return part.take(np.sort(rest)), part.take(np.sort(held))
 
 
-def _finished(name: str, raw: _Raw) -> Dataset:
+def _with_channels(found: Pictures, channels: int) -> Pictures:
+    """Grey as three equal channels, or RGB as its luma by ITU-R BT.601 in Pillow's integers."""
+
+    def converted(part: Labelled) -> Labelled:
+        if part.pixels.shape[1] == channels:
+            return part
+        if channels == 3:
+            return Labelled(np.repeat(part.pixels, 3, axis=1), part.labels)
+        red, green, blue = (part.pixels[:, channel].astype(np.uint32) for channel in range(3))
+        luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+        return Labelled(luma.astype(np.uint8)[:, None], part.labels)
+
+    splits = found.splits
+    train, validation, test = (converted(part) for part in (splits.train, splits.validation, splits.test))
+    return replace(found, splits=Division(train, validation, test, splits.notes))
+
+
+def _normalised(name: str, found: Pictures) -> Dataset:
+    """Every channel with mean 0 and deviation 1 over the training images."""
+    splits = found.splits
     digest = hashlib.sha256()
-    for pixels, labels in (raw.train, raw.validation, raw.test):
-        digest.update(repr(pixels.shape).encode())
-        digest.update(np.ascontiguousarray(pixels).data)
-        digest.update(np.ascontiguousarray(labels).data)
-    sample = raw.train[0]
-    axes = (0, 2, 3)
-    mean = sample.mean(axes, dtype=np.float64) / 255
-    deviation = sample.std(axes, dtype=np.float64) / 255
-    deviation[deviation < 1e-6] = 1.0  # a constant channel stays constant
-    train, validation, test = (_normalised(pixels, labels, mean, deviation) for pixels, labels in (raw.train, raw.validation, raw.test))
-    channels, height, width = sample.shape[1:]
-    return Dataset(name, digest.hexdigest()[:16], (channels, height, width), raw.classes, train, validation, test, raw.mirrored)
+    for part in (splits.train, splits.validation, splits.test):
+        digest.update(repr(part.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(part.pixels).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
+    scale, shift = _scale_and_shift(splits.train.pixels)
+    train, validation, test = (_scaled(part, scale, shift) for part in (splits.train, splits.validation, splits.test))
+    _, channels, height, width = splits.train.pixels.shape
+    shape = (channels, height, width)
+    names = found.class_names
+    return Dataset(name, digest.hexdigest()[:16], shape, len(names), train, validation, test, found.mirrored, names, splits.notes)
 
 
-def _normalised(pixels: Pixels, labels: Labels, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Split:
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).float()
-    scale = torch.from_numpy(1 / (255 * deviation)).float()[:, None, None]
-    shift = torch.from_numpy(mean / deviation).float()[:, None, None]
-    return Split(images.mul_(scale).sub_(shift), torch.from_numpy(np.ascontiguousarray(labels)))
+def _scale_and_shift(pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What to multiply a channel by and what to take from it then, each ``C``.
+
+    From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
+    """
+    counts = np.zeros((pixels.shape[1], 256), np.int64)
+    for start in range(0, len(pixels), _CHUNK):
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
+    scales, shifts = [], []
+    for row in counts.tolist():
+        count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
+        deviation = math.sqrt((count * squares - total * total) / (255 * count) ** 2)
+        deviation = deviation if deviation >= LEAST_DEVIATION else 1.0  # a constant channel stays constant
+        scales.append(1 / (255 * deviation))
+        shifts.append(total / (255 * count) / deviation)
+    return np.array(scales, np.float32), np.array(shifts, np.float32)
+
+
+def _scaled(part: Labelled, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> Split:
+    """In slices: the pixels may lie on disk, and more than one copy of the images does not always fit."""
+    images = torch.empty(part.pixels.shape)
+    by, less = (torch.from_numpy(factor)[:, None, None] for factor in (scale, shift))
+    for start in range(0, len(part), _CHUNK):
+        images[start : start + _CHUNK] = torch.from_numpy(part.pixels[start : start + _CHUNK].astype(np.float32)).mul_(by).sub_(less)
+    return Split(images, torch.from_numpy(np.array(part.labels)))

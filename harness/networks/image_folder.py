@@ -1,59 +1,85 @@
-"""Images in folders, one folder per class: ``PATH/class/*.png``, or ``PATH/{train,val,test}/class/*.png``."""
+"""Images in folders, one folder per class: ``PATH/class/*.png``, or the same below ``PATH/train``, ``PATH/val`` and ``PATH/test``.
+
+Pictures come in an order that is decided by the content of their files alone, so that what is drawn from them, and every split that
+is cut, is the same for a folder whose files were renamed, moved within their class, or copied elsewhere.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from harness.errors import DatasetError
+from harness.networks import decoding, picture_cache
+from harness.networks.division import Given, Labelled
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-_SPLIT_NAMES = (("train",), ("val", "validation"), ("test",))
-MIN_PER_CLASS = 10  # fewer cannot be split three ways
-
-Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]  # N x 3 x side x side, N
+SPLIT_NAMES = (("train", "training"), ("val", "valid", "validation"), ("test", "testing"))
+MIN_PER_CLASS = 3  # fewer cannot be split three ways
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds: its classes in order of name, and either three splits or one set of images."""
+    """What a folder holds: its classes in order of name, and the pictures of each split, or all as training pictures."""
 
     classes: tuple[str, ...]
-    splits: tuple[Labelled, Labelled, Labelled] | None
-    whole: Labelled | None
-
-    def single(self) -> Labelled:
-        """The one set of images; DatasetError when the folder came split."""
-        if self.whole is None:
-            raise DatasetError("the folder holds train, val and test folders; use those")
-        return self.whole
+    given: Given
 
 
-def read(path: Path, side: int) -> Found:
-    """All images below ``path``, as RGB, the shorter side scaled to ``side`` and the centre cut out.
+@dataclass(frozen=True, order=True)
+class _Entry:
+    """One file, in the order that pictures come in: by split, then by content, of twins by label."""
 
-    Raises DatasetError, naming the file or folder: no such folder, a class folder without images, a file that is no
-    image, classes that differ between the splits, too few images in a class.
+    split: int
+    digest: bytes
+    label: int
+    path: Path
+
+
+def read(path: Path, side: int, channels: int | None = None) -> Found:
+    """All images below ``path``, the shorter side scaled to ``side`` and the centre cut out.
+
+    channels: 3 for RGB, 1 for grey, None for grey where every picture is. Raises DatasetError, naming the file or folder: no such folder,
+    a class folder without images, a file that is no image, classes that differ between the splits, too few images in a class.
     """
+    try:
+        classes, listed = _listed(path)
+    except OSError as error:
+        raise DatasetError(f"{error.filename} cannot be listed ({error.strerror}); give the folder back its permissions") from error
+    told = decoding.digests([file for _, _, file in listed])
+    entries = sorted(_Entry(split, digest, label, file) for (split, label, file), digest in zip(listed, told, strict=True))
+    return Found(classes, _given(entries, _pixels(entries, side, channels)))
+
+
+def _listed(path: Path) -> tuple[tuple[str, ...], list[tuple[int, int, Path]]]:
+    """The classes, and every image file with the numbers of its split and class; DatasetError, and OSError."""
     if not path.is_dir():
         raise DatasetError(f"there is no folder {path}; give a folder with one folder of images per class")
-    folders = [next((path / name for name in names if (path / name).is_dir()), None) for names in _SPLIT_NAMES]
-    present = [folder for folder in folders if folder is not None]
-    if not present:
-        classes = _classes(path)
-        return Found(classes, None, _read(path, classes, side, MIN_PER_CLASS))
-    if len(present) < len(folders):
-        raise DatasetError(f"{path} holds only {', '.join(f.name for f in present)}; give train, val and test, or one folder per class")
-    classes = _classes(present[0])
-    for folder in present[1:]:
+    folders = [_split_folder(path, names) for names in SPLIT_NAMES]
+    divided = [(split, folder) for split, folder in enumerate(folders) if folder is not None]
+    if divided and (folders[0] is None or len(divided) < 2):
+        held = " and ".join(folder.name for _, folder in divided)
+        raise DatasetError(f"{path} holds only {held}; give train and test, train and val, all three, or one folder per class")
+    sources, at_least = (divided, 1) if divided else ([(0, path)], MIN_PER_CLASS)
+    classes = _classes(sources[0][1])
+    for _, folder in sources[1:]:
         if _classes(folder) != classes:
-            raise DatasetError(f"{folder} and {present[0]} hold different classes; give both the same class folders")
-    train, validation, test = (_read(folder, classes, side, 1) for folder in present)
-    return Found(classes, (train, validation, test), None)
+            raise DatasetError(f"{folder} and {sources[0][1]} hold different classes; give both the same class folders")
+    return classes, [(split, label, file) for split, folder in sources for label, file in _files(folder, classes, at_least)]
+
+
+def _split_folder(path: Path, names: Sequence[str]) -> Path | None:
+    """The folder of a split by one of its names; a folder that holds images itself is a class that happens to be called so."""
+    found = [path / name for name in names if (path / name).is_dir() and not any(map(_is_image, os.listdir(path / name)))]
+    if len(found) > 1:
+        raise DatasetError(f"{path} holds both {found[0].name} and {found[1].name}; keep one of them")
+    return found[0] if found else None
 
 
 def _classes(path: Path) -> tuple[str, ...]:
@@ -63,27 +89,68 @@ def _classes(path: Path) -> tuple[str, ...]:
     return classes
 
 
-def _read(path: Path, classes: tuple[str, ...], side: int, at_least: int) -> Labelled:
-    images, labels = [], []
+def _files(path: Path, classes: tuple[str, ...], at_least: int) -> list[tuple[int, Path]]:
+    """Every image file with its label."""
+    listed = []
     for label, name in enumerate(classes):
-        files = sorted(file for file in (path / name).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        files = list(_images(path / name))
         if not files:
             raise DatasetError(f"class folder {path / name} holds no images ({', '.join(SUFFIXES)}); add some or remove the folder")
         if len(files) < at_least:
             raise DatasetError(f"class folder {path / name} holds {len(files)} images; give at least {at_least} to split them three ways")
-        images += [_pixels(file, side) for file in files]
-        labels += [label] * len(files)
-    return np.stack(images), np.array(labels, np.int64)
+        listed += [(label, file) for file in files]
+    return listed
 
 
-def _pixels(file: Path, side: int) -> NDArray[np.uint8]:
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{file} is not a readable image ({type(error).__name__}); replace or remove it") from error
-    scale = side / min(image.size)
-    image = image.resize((max(side, round(image.width * scale)), max(side, round(image.height * scale))), Image.Resampling.BILINEAR)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    cut = image.crop((left, top, left + side, top + side))
-    return np.ascontiguousarray(np.asarray(cut, np.uint8).transpose(2, 0, 1))
+def _images(path: Path) -> Iterator[Path]:
+    """Every image file below ``path``, hidden ones and hidden folders left out; OSError for a folder that cannot be listed."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(path, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if _is_image(name))
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def _pixels(entries: Sequence[_Entry], side: int, channels: int | None) -> picture_cache.Rows:
+    """The pictures of all entries, ``N x C x side x side``: decoded before, or now."""
+    name = _name(entries, side, channels)
+    kept = picture_cache.find(name)
+    if kept is not None:
+        return kept
+    with picture_cache.alone(name):
+        kept = picture_cache.find(name)
+        if kept is not None:
+            return kept
+        if channels is None:
+            try:
+                return _decoded(name, entries, decoding.Size(side, 1, strict=True))
+            except decoding.Coloured:
+                channels = 3
+        return _decoded(name, entries, decoding.Size(side, channels))
+
+
+def _decoded(name: str, entries: Sequence[_Entry], size: decoding.Size) -> picture_cache.Rows:
+    files, told = [entry.path for entry in entries], [entry.digest for entry in entries]
+    return picture_cache.make(name, (len(entries), *size.shape), partial(decoding.fill, files=files, expected=told, size=size))
+
+
+def _name(entries: Sequence[_Entry], side: int, channels: int | None) -> str:
+    """What decides the pixels and their order, in short."""
+    found = hashlib.blake2b(f"{decoding.VERSION} {side} {channels}".encode(), digest_size=20)
+    for entry in entries:
+        found.update(entry.split.to_bytes(1, "big") + entry.digest + entry.label.to_bytes(4, "big"))
+    return found.hexdigest()
+
+
+def _given(entries: Sequence[_Entry], pixels: picture_cache.Rows) -> Given:
+    labels = np.array([entry.label for entry in entries], np.int64)
+    ends = np.searchsorted([entry.split for entry in entries], range(len(SPLIT_NAMES)), side="right")
+    starts = (0, *ends[:-1])
+    train, validation, test = (Labelled(pixels[start:end], labels[start:end]) for start, end in zip(starts, ends, strict=True))
+    return Given(train, validation if len(validation) else None, test if len(test) else None)

@@ -63,6 +63,33 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise UsageError(f"{path} does not fit the network: {told} Give the weights of this very network") from error
 
 
+def wanted_channels(name: str, weights: Path | None = None) -> int | None:
+    """Channels of the images that the network must be given: 1 or 3, or None where it is built for whatever comes.
+
+    Weights decide by the first convolution; without, a factory of the user's own that does not ask for the input's shape.
+    Raises UnknownName and UsageError.
+    """
+    if weights is None and (name in NETWORKS or name.startswith(TORCHVISION_PREFIX)):
+        return None
+    stored = None if weights is None else read_weights(weights)
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        grey, rgb = (_first_convolution(_construct(name, (channels, 32, 32), 10)) for channels in (1, 3))
+    if grey is None or rgb is None:
+        return None
+    place, asked = rgb
+    if stored is None:
+        channels = asked if asked == grey[1] else 0  # the same whatever the images: not asked for their shape
+    else:
+        kernel = stored.get(f"{place}.weight")
+        channels = 0 if kernel is None or kernel.dim() != 4 else kernel.shape[1]
+    return channels if channels in (1, 3) else None
+
+
+def _first_convolution(model: nn.Module) -> tuple[str, int] | None:
+    """Its name and its input's channels."""
+    return next(((name, module.in_channels) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)
+
+
 def _shortened(line: str) -> str:
     """A line that names many keys, with the first three of them."""
     start, *keys = line.split(", ")

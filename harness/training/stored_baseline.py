@@ -77,6 +77,15 @@ def recipe_of(weights: Path | None) -> Recipe | None:
         return None  # some other program's file
 
 
+def is_about(weights: Path, dataset: Dataset) -> bool:
+    """Whether the description beside ``weights`` says that they were trained on this dataset's training split."""
+    try:
+        described(weights, dataset)
+    except UsageError:
+        return False
+    return True
+
+
 def _compact(model: nn.Module) -> bytes:
     """The weights as a safetensors file; in half precision where that keeps a file that is to be passed on small."""
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}

@@ -1,6 +1,7 @@
 """Datasets are complete, split the same way every time, and a damaged one is told by its file."""
 
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.errors import DatasetError, UnknownName
+from harness.errors import DatasetError, UnknownName, UsageError
 from harness.networks import datasets, idx_files, torchvision_door
+from harness.networks.datasets import Pictures
+from harness.networks.division import Division, Labelled
 
+BASELINES = Path(__file__).parent.parent.parent / "reports" / "baselines"
 CLASSES = ("ant", "bee")
 
 
@@ -84,6 +88,61 @@ def test_fashion_mnist_is_read_padded_and_split(fashion: Path, monkeypatch: pyte
     edge = found.train.images[:, :, :2]
     assert float(edge.std()) < 1e-4, "the margin is background"
     assert found.mirrored
+    assert found.class_names[9] == "Ankle boot"
+    assert found.notes == ("validation: 50 of the 300 training pictures, by class",)
+
+
+def test_foreign_weights_are_judged_on_official_test_images(fashion: Path) -> None:
+    found = datasets.load("fashion-mnist", fashion, validation_from="test")
+    assert len(found.train) == 300
+    assert [torch.bincount(split.labels).tolist() for split in (found.validation, found.test)] == [[2] * 10, [2] * 10]
+    assert found.notes == ("validation: 20 of the 40 test pictures, by class",)
+
+
+def test_stored_results_name_the_division_that_is_made_today() -> None:
+    assert datasets.load("digits").digest == "57e4cdc019b48060"
+
+
+@pytest.mark.skipif(not idx_files.DEBIAN_FOLDER.is_dir(), reason="the package dataset-fashion-mnist is not installed")
+def test_baselines_were_trained_on_todays_fashion_mnist() -> None:
+    named = {json.loads(path.read_text())["dataset_digest"] for path in BASELINES.glob("*-fashion-mnist-*.json")}
+    assert named == {datasets.load("fashion-mnist").digest}
+
+
+@given(seed=st.integers(0, 99))
+def test_the_order_of_images_does_not_change_a_bit_of_them(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 256, (2000, 3, 4, 4), dtype=np.uint8)
+    order = generator.permutation(2000)
+    first, second = (datasets._scale_and_shift(images) for images in (pixels, pixels[order]))
+    assert [array.tobytes() for array in first] == [array.tobytes() for array in second]
+    deviation = pixels.std((0, 2, 3), dtype=np.float64)
+    assert np.allclose(first[0], 1 / deviation, rtol=1e-6)
+    assert np.allclose(first[1], pixels.mean((0, 2, 3)) / deviation, rtol=1e-6)
+
+
+def test_a_constant_channel_stays_constant() -> None:
+    scale, shift = datasets._scale_and_shift(np.full((5, 1, 2, 2), 51, np.uint8))
+    assert scale[0] * 51 == pytest.approx(shift[0])
+
+
+def test_digits_in_three_channels_and_colours_in_one(fashion: Path) -> None:
+    grey, rgb = datasets.load("digits"), datasets.load("digits", channels=3)
+    assert torch.equal(grey.test.images.expand(-1, 3, -1, -1), rgb.test.images)
+    coloured = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 5), dtype=np.uint8)
+    part = Labelled(coloured, np.arange(4))
+    turned = datasets._with_channels(Pictures(Division(part, part, part), tuple("abcd"), mirrored=True), 1).splits.train.pixels
+    for ours, theirs in zip(turned, coloured, strict=True):
+        assert np.array_equal(ours[0], np.asarray(Image.fromarray(theirs.transpose(1, 2, 0)).convert("L")))
+    with pytest.raises(UsageError, match="images of 2 channels"):
+        datasets.load("digits", channels=2)
+
+
+def test_digits_say_how_they_were_divided() -> None:
+    notes = datasets.load("digits", validation_from="test").notes
+    assert notes[:2] == ("test: 360 of the 1797 pictures, by class", "validation: 280 of the 1437 other pictures, by class")
+    assert "nobody knows" in notes[2]
+    assert datasets.load("digits").notes == notes[:2]
 
 
 @pytest.mark.skipif(not idx_files.DEBIAN_FOLDER.is_dir(), reason="the package dataset-fashion-mnist is not installed")
@@ -191,7 +250,7 @@ def damage(folder: Path, case: str) -> None:
         ("unreadable", r"bee/3\.png is not a readable image"),
         ("truncated", r"bee/3\.png is not a readable image"),
         ("empty class", "cat holds no images"),
-        ("too few", "cat holds 1 images; give at least 10"),
+        ("too few", "cat holds 1 images; give at least 3"),
         ("no images", "ant holds no images"),
         ("half split", "holds only train"),
         ("one class", "at least two"),

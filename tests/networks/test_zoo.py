@@ -157,3 +157,21 @@ def test_torchvision_is_imported_only_when_asked_for() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_networks_that_are_built_for_their_images_want_none_of_their_own(factory_file: Path) -> None:
+    for name in ("resnet20", "torchvision:resnet18", f"{factory_file}:small"):
+        assert zoo.wanted_channels(name) is None
+    assert zoo.wanted_channels(f"{factory_file}:fixed") == 3
+
+
+@pytest.mark.parametrize("name", ["resnet20", "mobilenetv2"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_weights_want_the_images_that_they_were_trained_on(tmp_path: Path, name: str, channels: int) -> None:
+    weights = tmp_path / "dense.safetensors"
+    safetensors.torch.save_file(zoo.build(name, (channels, 32, 32), 10).state_dict(), weights)
+    before = torch.get_rng_state()
+    assert zoo.wanted_channels(name, weights) == channels
+    assert torch.equal(torch.get_rng_state(), before)
+    safetensors.torch.save_file({"other": torch.zeros(1)}, weights)
+    assert zoo.wanted_channels(name, weights) is None

@@ -1,0 +1,84 @@
+"""A set written as a folder of pictures is the same set when it is read again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DatasetError, UsageError
+from harness.networks import datasets, idx_files, written_folder
+from harness.networks.datasets import Pictures
+from harness.networks.division import Labelled
+
+SPLITS = ("train", "validation", "test")
+
+
+def contents(*parts: Labelled) -> Counter[tuple[bytes, int]]:
+    """Every picture with its label, in no order."""
+    return Counter((pixels.tobytes(), label) for part in parts for pixels, label in zip(part.pixels, part.labels.tolist(), strict=True))
+
+
+def read(folder: Path) -> Pictures:
+    return datasets.pictures(f"imagefolder:{folder}")
+
+
+@pytest.mark.parametrize("names", written_folder.NAMES)
+def test_digits_come_back_split_by_split(tmp_path: Path, names: str) -> None:
+    digits = datasets.pictures("digits")
+    assert written_folder.write("digits", tmp_path, names=names) == 1797
+    found = read(tmp_path)
+    for split in SPLITS:
+        assert contents(getattr(found.splits, split)) == contents(getattr(digits.splits, split))
+    assert found.class_names == digits.class_names
+
+
+@pytest.mark.parametrize(
+    ("layout", "kept"),
+    [("train-test", (("test",), ("train", "validation"))), ("train-val", (("validation",), ("train", "test"))), ("single", (SPLITS,))],
+)
+def test_digits_in_every_layout(tmp_path: Path, layout: str, kept: tuple[tuple[str, ...], ...]) -> None:
+    digits = datasets.pictures("digits")
+    written_folder.write("digits", tmp_path, layout=layout, names="shuffled")
+    found = read(tmp_path)
+    for splits in kept:
+        ours, theirs = ([getattr(one.splits, split) for split in splits] for one in (found, digits))
+        assert contents(*ours) == contents(*theirs)
+
+
+@pytest.mark.skipif(not idx_files.DEBIAN_FOLDER.is_dir(), reason="the package dataset-fashion-mnist is not installed")
+def test_fashion_mnist_comes_back_with_its_labels(tmp_path: Path) -> None:
+    """All 70,000 pictures are written and read by hand, not here: a part of each split shows the same."""
+    fashion = datasets.pictures("fashion-mnist")
+    assert written_folder.write("fashion-mnist", tmp_path, limit=300, names="shuffled") == 900
+    found = read(tmp_path)
+    for split in SPLITS:
+        ours, theirs = contents(getattr(found.splits, split)), contents(getattr(fashion.splits, split))
+        assert ours <= theirs
+        assert Counter(label for _, label in ours.elements()) == dict.fromkeys(range(10), 30)
+    assert found.class_names[0] == "0-T-shirt-top", "in order of labels"
+
+
+def test_shuffled_names_are_the_seeds(tmp_path: Path) -> None:
+    for place, seed in (("a", 1), ("b", 1), ("c", 2)):
+        written_folder.write("digits", tmp_path / place, names="shuffled", limit=20, seed=seed)
+    a, b, c = ({str(path.relative_to(tmp_path / place)) for path in (tmp_path / place).rglob("*.png")} for place in "abc")
+    assert a == b
+    assert not a & c
+
+
+def test_the_command_line_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["digits", str(tmp_path / "d"), "--layout=single", "--limit=20"]
+    assert written_folder.main(words) == 0
+    assert f"60 images in {tmp_path / 'd'}; use them by --dataset=imagefolder:{tmp_path / 'd'}" in capsys.readouterr().out
+    assert written_folder.main(words) == 2
+    assert "holds something already" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DatasetError, match="cannot be written"):
+        written_folder.write("digits", tmp_path / "file" / "below", limit=10)
+    with pytest.raises(UsageError, match="--layout=flat: choose one of splits"):
+        written_folder.write("digits", tmp_path / "d", layout="flat")
+    with pytest.raises(UsageError, match="--limit=0"):
+        written_folder.write("digits", tmp_path / "d", limit=0)
