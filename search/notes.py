@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search import choice
+from search import choice, ends
 from search.choice import Standing
+from search.ends import End
 from search.result import CampaignResult
 from search.settings import CampaignSettings
 from search.trial import SEED, Trial
@@ -70,7 +71,7 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
         first = firsts[standing.trial]
         luck = standing.mean_points - first
         cursed = f"first seen {first:+.2f}, {abs(luck):.2f} too {'good' if luck >= 0 else 'bad'}"
-        name = "chosen" if standing == result.chosen else "finalist"
+        name = "finalist" if standing != result.chosen else "chosen" if ends.of(result) is None else "least harmed"
         lines.append(
             f"{name}: {_name(standing)}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
             f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
@@ -78,14 +79,15 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def recommendation(result: CampaignResult) -> str:
-    """One line for a search that is not followed by a comparison."""
+def recommendation(result: CampaignResult, end: End | None = None) -> str:
+    """What a search found that is not followed by a comparison. end: where nothing keeps its limit."""
     if result.chosen is None:
-        return "no trial of the search succeeded; look into its journal"
+        return "nothing is recommended" if end is None else end.sentence
     chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
     low, high = chosen.interval_points
+    missed, what = ("", "recommended") if end is None else (f"{end.sentence}\n", "the least harmed")
     return (
-        f"recommended: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"{missed}{what}: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
         f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
     )
 
