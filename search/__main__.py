@@ -14,7 +14,7 @@ INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit code, 0 only when what was asked for was done."""
+    """Run one command line; returns the exit code, 0 only when what was asked for was done and found."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads are slow on a shared machine
     arguments = command_line.parse(sys.argv[1:] if words is None else words)
     display = Display()
@@ -86,19 +86,18 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
         return 0
     if verb in ("run", "fork"):
-        folder = journey.run(request, display, arguments.without_device)
+        done = journey.run(request, display, arguments.without_device)
     elif verb == "resume":
-        folder = journey.resume(
+        done = journey.resume(
             arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments), arguments.without_device
         )
     else:
-        folder = folders.existing(arguments.name, arguments.reports)
+        done = journey.Done(folders.existing(arguments.name, arguments.reports))
         if verb == "report":
-            report.write(summary.load(folder))
-    if verb in ("run", "fork", "resume") and not (folder / outcome.CONTENDERS).is_file():
-        return 0  # --proof-seeds=0 or --without-device: there is no comparison to show
-    report.print_summary(display.console, summary.load(folder))
-    return 0
+            report.write(summary.load(done.folder))
+    if verb in ("show", "report") or (done.folder / outcome.CONTENDERS).is_file():  # --proof-seeds=0, --without-device: none to show
+        report.print_summary(display.console, summary.load(done.folder))
+    return command_line.LIMIT_MISSED if done.limit_missed else 0
 
 
 if __name__ == "__main__":

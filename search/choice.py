@@ -29,7 +29,8 @@ class Standing:
 
     trial: number of its first full-length trial. observed_points: mean of the observed drops. mean_points,
     deviation_points: posterior of the true drop. observations: evaluations at full length. chance: posterior
-    probability that the drop is within the goal's limit.
+    probability that the drop is within the goal's limit. candidate: whether it may be recommended where a lowest latency is sought:
+    pruned, and predicted to be faster than the dense network.
     """
 
     trial: int
@@ -41,6 +42,7 @@ class Standing:
     deviation_points: float
     observations: int
     chance: float
+    candidate: bool = True
 
     @property
     def interval_points(self) -> tuple[float, float]:
@@ -55,12 +57,18 @@ class Standing:
 
 
 def standings(
-    space: SearchSpace, trials: Sequence[Trial], goal: Goal, short: Sequence[Trial] = (), relation: Calibration | None = None
+    space: SearchSpace,
+    trials: Sequence[Trial],
+    goal: Goal,
+    short: Sequence[Trial] = (),
+    relation: Calibration | None = None,
+    dense_s: float = math.inf,
 ) -> tuple[Standing, ...]:
     """Every configuration that was evaluated at full length (``trials``), fastest first; empty when none was.
 
     short: trials of the same campaign at a lower fidelity; with ``relation``, what they say about the true drop is
-    combined with the few observations at full length, each weighed by its precision.
+    combined with the few observations at full length, each weighed by its precision. dense_s: predicted latency of the dense network;
+    without it, every configuration is a candidate.
     """
     usable, rows, drops = _observed(space, trials)
     if not usable:
@@ -74,7 +82,7 @@ def standings(
     else:
         mean, deviation = _combined(space, usable, rows[firsts], list(members.values()), short, relation)
     chances = ndtr((goal.drop_limit - mean) / deviation)
-    found = []
+    found, dense = [], space.architecture.dense()
     for indices, m, s, chance in zip(members.values(), mean, deviation, chances, strict=True):
         first = usable[indices[0]]
         observed = float(drops[indices].mean())
@@ -89,6 +97,7 @@ def standings(
                 float(s),
                 len(indices),
                 float(chance),
+                math.isinf(dense_s) or (first.request.config != dense and first.latency_s < dense_s),
             )
         )
     return tuple(sorted(found, key=lambda standing: (standing.latency_s, standing.trial)))
@@ -131,9 +140,10 @@ def _combined(
 def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
     """The recommended one: the fastest that keeps the limit with ``goals.CHOSEN_CHANCE``; None when there is nothing.
 
-    When nothing is that certain, the fastest whose posterior mean keeps the limit, else the one of least drop. For a
-    latency limit: the least posterior mean among those that are fast enough.
+    When nothing is that certain, the fastest whose posterior mean keeps the limit, else the one of least drop; never the dense network,
+    which loses nothing and saves nothing. For a latency limit: the least posterior mean among those that are fast enough.
     """
+    found = _eligible(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
         fast = [standing for standing in found if standing.latency_s <= limit_s]
@@ -152,6 +162,7 @@ def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) ->
     First the recommended one itself, whose luck is most likely; then whoever may yet replace it, by what it would save
     times its chance to.
     """
+    found = _eligible(found, goal)
     chosen = choose(found, goal)
     if chosen is None:
         return None
@@ -199,6 +210,7 @@ def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standi
 
     For a latency limit by posterior drop. Those that are slower than the recommended one, which can only stand in for it, come last.
     """
+    found = _eligible(found, goal)
     chosen = choose(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
@@ -214,6 +226,7 @@ def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standi
 
 def reserve(found: Sequence[Standing], goal: Goal) -> Standing | None:
     """The fastest that keeps the drop's limit with ``SURE_CHANCE``; None where the recommended one does, or where there is none."""
+    found = _eligible(found, goal)
     chosen = choose(found, goal)
     if chosen is None or goal.kind == "max-latency" or chosen.chance >= SURE_CHANCE:
         return None
@@ -227,3 +240,8 @@ def front(found: Sequence[Standing]) -> tuple[Standing, ...]:
         if not kept or standing.mean_points < kept[-1].mean_points:
             kept.append(standing)
     return tuple(kept)
+
+
+def _eligible(found: Sequence[Standing], goal: Goal) -> Sequence[Standing]:
+    """Those that may be recommended: where a lowest latency is sought, only what is pruned and saves something."""
+    return [one for one in found if one.candidate] if goal.kind == "max-drop" else found

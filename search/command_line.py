@@ -40,6 +40,7 @@ CHANGEABLE = (  # of a campaign that is resumed
     "from_scratch",
 )
 MAX_DROP_POINTS = 100.0
+LIMIT_MISSED = 3  # exit code: the campaign went to its end, and nothing found keeps the largest drop that was allowed
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
 
@@ -183,7 +184,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m search",
         description="Choose how many channels every part of a network keeps, so that it is faster on a device and still accurate.",
-        epilog="Without a verb, run is meant: python -m search --network=resnet56",
+        epilog="Without a verb, run is meant: python -m search --network=resnet56. Exit codes: 0 done; 2 the request cannot be met; "
+        f"{LIMIT_MISSED} done, but no network found keeps --max-drop on validation: the nearest are reported; 130 interrupted.",
     )
     verbs = top.add_subparsers(dest="verb", metavar="{" + ",".join(VERBS) + "}")
     run = verbs.add_parser(

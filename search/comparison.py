@@ -14,6 +14,7 @@ from search import folder as folders
 from search.command_line import Request
 from search.display import Display
 from search.entrants import Entrant, Found
+from search.goals import Goal
 from search.measurements import Stored
 from search.outcome import ROLES, Outcome, Untouched
 from search.proof import Right
@@ -60,6 +61,11 @@ def prepare(
     tuned += held_against
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
     return Prepared(tuple(tuned), chosen, by, right)
+
+
+def misses_limit(prepared: Prepared, goal: Goal) -> bool:
+    """Whether none of the found networks keeps the goal's largest drop on the validation split."""
+    return goal.missed_by(lost.points for lost in proof.validation_drops(prepared.tuned, prepared.right).values())
 
 
 def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:

@@ -11,8 +11,9 @@ from harness.errors import CampaignError
 from harness.pruning import off_the_shelf
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search import choice
+from search import choice, ends
 from search.choice import Standing
+from search.ends import AllOverLimit
 from search.result import CampaignResult
 from search.trial import KnownLatency
 
@@ -43,16 +44,17 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
     The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
     as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
     come last. Nobody enters that has no chance to keep the limit, even where fewer than ``count`` have one; of a campaign for the whole
-    front, the front does. CampaignError when no trial succeeded.
+    front, the front does, and so it does where all are over the limit, the least harmed first. CampaignError when there is nothing.
     """
     if result.chosen is None:
-        raise CampaignError(
-            "no trial of the campaign succeeded, so there is nothing to compare; look into its journal, then start it again"
-        )
+        ends.refuse(ends.of(result))
+        raise CampaignError("the campaign recommends nothing, so there is nothing to compare; give it more --trials")
     goal = result.settings.goal
     in_reserve = choice.reserve(result.standings, goal)
     surer = [] if in_reserve is None else [in_reserve]
     others = result.front if goal.kind == "pareto" else choice.finalists(result.standings, goal, len(result.standings))
+    if isinstance(ends.of(result), AllOverLimit):
+        others = choice.front([one for one in result.standings if one.candidate])[::-1]
     ranked = [result.chosen, *surer, *others]
     different: list[Standing] = []
     for standing in ranked:

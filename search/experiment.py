@@ -185,8 +185,8 @@ def _campaign(plan: Plan, request: Request, display: Display, without_device: bo
     """Run a campaign, go on with it where it was interrupted, or leave it where it is finished."""
     folder = plan.reports / "campaigns" / str(request.name)
     if not (folder / folders.REQUEST).is_file():
-        return journey.run(request, display, without_device)
-    return journey.resume(str(request.name), plan.reports, display, lambda old: _at_least(old, request), without_device)
+        return journey.run(request, display, without_device).folder
+    return journey.resume(str(request.name), plan.reports, display, lambda old: _at_least(old, request), without_device).folder
 
 
 def _at_least(old: Request, asked: Request) -> Request:

@@ -7,12 +7,13 @@ were tried both ways. The same relation, from recalibrated batch norm to a short
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
+from harness.records.pruning_config import PruningConfig
 from search.trial import NEW, PROMOTE, Floats, Trial
 
 PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # for every so many short trials, so many are promoted
@@ -21,6 +22,8 @@ LEAST_PAIRS_TO_RELATE = 4
 # Until enough were promoted, nobody knows what full length brings back. On ResNet-56 four times the length brought back 0.95 points, and
 # of every factor of four as much is hoped for; the fastest of a band above that, as much wider, are tried first.
 FIRST_COUNT, HOPED_POINTS, HOPED_FACTOR = LEAST_PAIRS_TO_RELATE, 0.95, 4.0
+# Where nothing in full keeps the limit, so many of the least harmed short trials are tried in full, no two nearer in latency than this.
+LEAST_HARMED_COUNT, LEAST_STEP_RATIO = FIRST_COUNT, 0.03
 LEAST_PAIRS_TO_SHIFT = 2
 LEAST_PAIRS_TO_FIT = 3
 LEAST_PAIRS_TO_SCREEN = 8
@@ -139,6 +142,24 @@ def due_for_promotion(
     open_ones = [t for t in short if t.outcome.ok and t.number not in promoted and t.latency_s < faster_than_s]
     fit = [t for t in open_ones if t.outcome.drop_points <= limit + margin]
     return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
+
+
+def least_harmed(short: Sequence[Trial], taken: Collection[int], dense: PruningConfig, dense_s: float, count: int) -> list[Trial]:
+    """Up to ``count`` short trials along the front of latency and short drop, the least harmed first, whose numbers are not ``taken``.
+
+    Only pruned networks that are predicted to be faster than the ``dense`` one. Those that hardly differ in latency come last.
+    """
+    able = [one for one in short if one.outcome.ok and one.request.config != dense and one.latency_s < dense_s]
+    front: list[Trial] = []
+    for trial in sorted(able, key=lambda one: (one.latency_s, one.outcome.drop_points, one.number)):
+        if not front or trial.outcome.drop_points < front[-1].outcome.drop_points:
+            front.append(trial)
+    free = [one for one in reversed(front) if one.number not in taken]
+    apart: list[Trial] = []
+    for trial in free:
+        if all(abs(trial.latency_s / other.latency_s - 1) > LEAST_STEP_RATIO for other in apart):
+            apart.append(trial)
+    return [*apart, *(one for one in free if one not in apart)][:count]
 
 
 def _factors(longer: float) -> float:

@@ -15,6 +15,8 @@ from search.fidelity import Calibration
 from search.state import State
 from search.trial import PROMOTE, REPEAT, UNNUMBERED, Trial, TrialRequest
 
+LEAST_HARMED = "least harmed"  # in a promotion's origin: by it they are counted, also after a restart
+
 
 class FullLength:
     """What is due at full length, as far as the trials of a campaign tell.
@@ -57,6 +59,21 @@ class FullLength:
         limit = settings.goal.drop_limit + self.limit_shift
         return self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_s))
 
+    def least_harmed(self) -> list[TrialRequest]:
+        """Full length for the least harmed short trials, where nothing in full keeps the limit; not more in all than a handful.
+
+        None for a campaign that had come to its end with a choice and got no more trials: to resume it changes no choice.
+        """
+        state, goal = self.state, self.settings.goal
+        left = fidelity.LEAST_HARMED_COUNT - sum(one.origin.endswith(LEAST_HARMED) for one in state.begun(PROMOTE))
+        if self.settings.short_epochs is None or goal.kind != "max-drop" or left <= 0:
+            return []
+        chosen = state.result().chosen
+        if chosen is not None and (chosen.mean_points <= goal.drop_limit or (state.before.stopped and not state.has_new_trials)):
+            return []
+        dense = state.space.architecture.dense()
+        return self._begin(fidelity.least_harmed(state.short, self.promoted, dense, state.dense_s, left), f", {LEAST_HARMED}")
+
     def stand_ins(self) -> list[TrialRequest]:
         """Full length for the safest saving among short trials, when nothing faster held; at most as many as there were finalists.
 
@@ -92,7 +109,7 @@ class FullLength:
         first = min((one.number for one in self.state.begun(REPEAT)), default=math.inf)
         return sum(one.number > first for one in self.state.begun(PROMOTE))
 
-    def _begin(self, short: Sequence[Trial]) -> list[TrialRequest]:
+    def _begin(self, short: Sequence[Trial], why: str = "") -> list[TrialRequest]:
         """Requests that bring these short trials to full length, none of which will be asked for again."""
         self.promoted |= {one.number for one in short}
         return [
@@ -100,7 +117,7 @@ class FullLength:
                 one.request,
                 number=UNNUMBERED,
                 purpose=PROMOTE,
-                origin=f"trial {one.number} at full length",
+                origin=f"trial {one.number} at full length{why}",
                 budget_epochs=self.settings.budget_epochs,
                 of=one.number,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,11 @@ class Goal:
     def drop_limit(self) -> float:
         """The drop that separates good from bad, in points, also where the user gave none."""
         return PARETO_LIMIT_POINTS if self.max_drop_points is None else self.max_drop_points
+
+    def missed_by(self, drops: Iterable[float]) -> bool:
+        """Whether the lowest latency within a drop is sought, and none of these drops (points, at least one) is within it."""
+        found = list(drops)
+        return self.kind == "max-drop" and bool(found) and min(found) > self.drop_limit
 
     @property
     def text(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import CampaignError
@@ -14,6 +14,7 @@ from search import (
     common_recipe,
     comparison,
     dense_check,
+    ends,
     journal,
     measurements,
     outcome,
@@ -46,8 +47,16 @@ from search.watch import Watch
 DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
 
 
-def run(request: Request, display: Display, without_device: bool = False) -> Path:
-    """A new campaign, from the first step to the last; returns its folder.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A campaign that went as far as it was asked to. limit_missed: nothing found keeps the largest drop that was allowed."""
+
+    folder: Path
+    limit_missed: bool = False
+
+
+def run(request: Request, display: Display, without_device: bool = False) -> Done:
+    """A new campaign, from the first step to the last.
 
     Where it is a fork, the old campaign's trials are taken over as far as they still apply. without_device: the device is elsewhere;
     latencies are predicted from stored measurements as they are, and the comparison is tuned but not measured: ``resume`` does that.
@@ -76,7 +85,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Pat
 
 def resume(
     name: str, reports: Path, display: Display, change: Callable[[Request], Request] = lambda old: old, without_device: bool = False
-) -> Path:
+) -> Done:
     """Go on with a campaign from its folder alone; CampaignError when there is none.
 
     change: what is asked for anew, such as another number of trials; it is kept for the next time. A finished comparison is made
@@ -93,8 +102,9 @@ def resume(
         folders.write_request(folder, asked)
     if is_finished(folder, request):
         display.say(f"campaign {name} is finished; writing its report again")
-        report.write(summary.load(folder))
-        return folder
+        told = summary.load(folder)
+        report.write(told)
+        return Done(folder, told.limit_missed)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
@@ -149,20 +159,26 @@ def _search_and_prove(
     display: Display,
     resume: bool,
     without_device: bool,
-) -> Path:
+) -> Done:
     result = _search(folder, request, subject, stored, record, display, resume)
+    reference = record.of_length(request.budget)
+    end = ends.of(result, ends.lost_by_tuning(result) if reference is None else reference.harm.drop)
+    ends.refuse(end)
     if request.proof_seeds == 0:
-        display.say(recommendation(result))
-        return folder
+        display.say(recommendation(result, end))
+        return Done(folder, end is not None)
+    if end is not None:
+        display.say(end.sentence)
     prepared = comparison.prepare(folder, request, subject, stored, record, result, display)
     if without_device:
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
-        return folder
+        return Done(folder, comparison.misses_limit(prepared, request.goal))
     told = comparison.measure(folder, request, subject, prepared, display)
     outcome.write(folder, told)
     with display.step("report"):
-        report.write(summary.load(folder))
-    return folder
+        whole = summary.load(folder)
+        report.write(whole)
+    return Done(folder, whole.limit_missed)
 
 
 def _search(

@@ -1,4 +1,4 @@
-"""What a campaign tells beside its trials: doubts while it runs; at its end where the time went and how far its best can be trusted."""
+"""What a campaign tells beside its trials: a doubt before it runs; at its end where the time went and how far its best can be trusted."""
 
 from __future__ import annotations
 
@@ -6,31 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search import choice
+from search import choice, ends
 from search.choice import Standing
+from search.ends import End
 from search.result import CampaignResult
-from search.settings import CampaignSettings
-from search.trial import SEED, Trial
+from search.trial import Trial
 
-DENSE_LOSS_SHARE = 0.5  # of the limit: when tuning the dense network alone loses more, little is left for pruning
 TOLD_FINALISTS = 5
-
-
-def dense_loss(trial: Trial, settings: CampaignSettings, is_dense: bool) -> str:
-    """A warning when the trial's tuning alone, nothing pruned, uses up much of the allowed drop; empty otherwise.
-
-    Where short trials are promoted, what full length brings back is learnt and taken off instead.
-    """
-    limit, drop = settings.goal.drop_limit, trial.outcome.drop_points
-    first = is_dense and trial.request.purpose == SEED and trial.outcome.ok
-    if not first or settings.short_epochs is not None or settings.goal.kind == "max-latency":
-        return ""
-    if drop <= max(DENSE_LOSS_SHARE * limit, trial.outcome.deviation_points):
-        return ""
-    return (
-        f"the dense network itself loses {drop:.2f} of the {limit:g} points when it is tuned for {trial.request.budget_epochs:g} epochs; "
-        "a longer --budget, or --short with a longer --budget, leaves more for pruning"
-    )
 
 
 def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
@@ -46,7 +28,7 @@ def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
 
 def time_split(trials: Sequence[Trial]) -> str:
     """Where the time of the finished trials went, in means and shares; empty when none was finished."""
-    finished = [trial for trial in trials if trial.outcome.ok]
+    finished = [trial for trial in trials if trial.outcome.ok and trial.outcome.seconds > 0]
     if not finished:
         return ""
     parts = {
@@ -70,7 +52,7 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
         first = firsts[standing.trial]
         luck = standing.mean_points - first
         cursed = f"first seen {first:+.2f}, {abs(luck):.2f} too {'good' if luck >= 0 else 'bad'}"
-        name = "chosen" if standing == result.chosen else "finalist"
+        name = "finalist" if standing != result.chosen else "chosen" if ends.of(result) is None else "least harmed"
         lines.append(
             f"{name}: {_name(standing)}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
             f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
@@ -78,14 +60,15 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def recommendation(result: CampaignResult) -> str:
-    """One line for a search that is not followed by a comparison."""
+def recommendation(result: CampaignResult, end: End | None = None) -> str:
+    """What a search found that is not followed by a comparison. end: where nothing keeps its limit."""
     if result.chosen is None:
-        return "no trial of the search succeeded; look into its journal"
+        return "nothing is recommended" if end is None else end.sentence
     chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
     low, high = chosen.interval_points
+    missed, what = ("", "recommended") if end is None else (f"{end.sentence}\n", "the least harmed")
     return (
-        f"recommended: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"{missed}{what}: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
         f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
     )
 

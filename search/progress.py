@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.errors import CampaignError
-from search import fidelity, notes
+from search import ends, fidelity, notes
 from search.array_search import SpaceExhausted
 from search.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
 from search.fidelity import Calibration
@@ -93,10 +93,9 @@ class Campaign:
     def _why_stop(self) -> str:
         settings, crashes = self.settings, crashes_in_a_row(self.state.finished)
         if crashes >= settings.max_crashes:
-            last = self.state.finished[-1].outcome.reason
             if crashes == len(self.state.finished):
-                raise CampaignError(f"all of the first {crashes} trials crashed, the last one with: {last}; mend that, then resume")
-            return f"the last {crashes} trials crashed, the last one with: {last}"
+                raise CampaignError(ends.all_crashed(settings.name, self.state.finished).sentence)
+            return f"the last {crashes} trials crashed, the last one with: {self.state.finished[-1].outcome.reason}"
         if self.state.elapsed_s >= settings.hours * 3600:
             return f"the time of {settings.hours:g} h is used up"
         asked = sum(one.purpose in (*NEW, SCREEN) for one in self.state.running)
@@ -147,7 +146,6 @@ class Campaign:
             self._learn(trial)
             self._plan_after(trial)
             self.observer(TrialFinished(trial, self.state.tried))
-            self._say(notes.dense_loss(trial, self.settings, trial.request.config == self.space.architecture.dense()))
             self._warn_of_reach(trial)
             if improved:
                 self.observer(Improved(trial))
@@ -176,13 +174,13 @@ class Campaign:
                 self._say(warning)
 
     def _conclude(self) -> None:
-        """Promote the last good short trials, repeat what may be chosen, and look for stand-ins when nothing fast held.
+        """Promote the last good short trials, repeat what may be chosen, and look for stand-ins when nothing fast held, or nothing at all.
 
         No worker waits for another: repetitions begin while the last promotions run.
         """
         full_length = self.full_length
         while True:
-            self.planned += full_length.promotions(self.settings.finalists)
+            self.planned += full_length.promotions(self.settings.finalists) or self._least_harmed()
             while len(self.state.running) < self.pool.slots:
                 request = self.planned.pop(0) if self.planned else full_length.repetition()
                 if request is None:
@@ -194,6 +192,14 @@ class Campaign:
                     return
                 continue
             self._collect()
+
+    def _least_harmed(self) -> list[TrialRequest]:
+        """The least harmed short trials at full length, once everything else at full length is over and was in vain."""
+        if self.planned or any(one.purpose == PROMOTE for one in self.state.running):
+            return []
+        due = self.full_length.least_harmed()
+        self._say(f"nothing pruned keeps the limit in full yet: the {len(due)} least harmed short trials are tried in full" if due else "")
+        return due
 
     def _learn(self, trial: Trial) -> None:
         """Tell the optimiser, unless the trial says nothing at the length of the search, or a longer one will follow."""

@@ -53,14 +53,15 @@ def choose(
     """The candidate to stand for the campaign, judged on validation only.
 
     drops, seconds: by name; seconds as predicted. Of those that meet ``max_latency_s`` (or miss it by least) the one that promises most:
-    what it saves of ``dense_s``, times its chance of losing no more than ``max_drop_points``; where nothing promises anything, the
-    one of least drop. Without a drop limit the least drop decides alone.
+    what it saves of ``dense_s``, times its chance of losing no more than ``max_drop_points``; where nothing promises anything, or all were
+    seen to lose more, the one of least drop. Without a drop limit the least drop decides alone.
     """
     ceiling = float("inf") if max_latency_s is None else max_latency_s
+    missed = max_drop_points is not None and all(drops[one.name].points > max_drop_points for one in candidates)
 
     def merit(entrant: Entrant) -> tuple[float, float, float]:
         lost, cost = drops[entrant.name], seconds[entrant.name]
-        promise = 0.0 if max_drop_points is None else max(dense_s - cost, 0.0) * lost.chance_within(max_drop_points)
+        promise = 0.0 if max_drop_points is None or missed else max(dense_s - cost, 0.0) * lost.chance_within(max_drop_points)
         return max(0.0, cost / ceiling - 1), -promise, lost.points
 
     return min(candidates, key=merit)

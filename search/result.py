@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.records.pruning_config import PruningConfig
 from search import choice
 from search.choice import Standing
 from search.fidelity import LEAST_PAIRS_TO_FIT, Calibration, pairs, promoted_of, short_of
@@ -24,8 +25,9 @@ class CampaignResult:
 
     trials: all finished ones, in the order in which they finished. imported: of other campaigns. standings: every
     configuration evaluated at full length, fastest first. front: those that none beats in both latency and drop. chosen: the
-    recommendation; None when no trial succeeded at full length. stop_reason: why it ended. elapsed_s: all sessions
-    together. calibration: from short to full length, where both were tried.
+    recommendation; None when nothing that may be recommended was tuned in full. stop_reason: why it ended. elapsed_s: all sessions
+    together. calibration: from short to full length, where both were tried. dense: the unpruned configuration; without it, every one
+    counts as pruned.
     """
 
     settings: CampaignSettings
@@ -38,6 +40,7 @@ class CampaignResult:
     elapsed_s: float
     dense_s: float
     calibration: Calibration | None = None
+    dense: PruningConfig | None = None
 
     @property
     def searched(self) -> tuple[Trial, ...]:
@@ -78,8 +81,8 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
     if settings.short_epochs is not None:
         low, high = pairs(short, promoted_of(full, settings.budget_epochs))
         relation = Calibration.fit(low, high) if len(low) >= LEAST_PAIRS_TO_FIT else None
-    found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation)
     dense_s = float(latency.seconds(dense_widths(space))[0])
+    found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation, dense_s)
     return CampaignResult(
         settings,
         contents.finished,
@@ -91,6 +94,7 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
         contents.seconds,
         dense_s,
         relation,
+        space.architecture.dense(),
     )
 
 

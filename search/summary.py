@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,6 +135,19 @@ class Summary:
         """The fastest of the published configurations, the hardest to beat; None where the network has none."""
         published = [entry for entry in self.compared if entry.contender.role == "off-the-shelf"]
         return min(published, key=lambda entry: entry.measurement.latency.median_s, default=None)
+
+    @property
+    def found(self) -> tuple[Compared, ...]:
+        """What this campaign itself brought into the comparison, the unpruned network aside."""
+        ours = [entry for entry in self.compared if entry.contender.role in ("optimised", "candidate")]
+        return tuple(entry for entry in ours if entry.contender.config != self.dense.contender.config)
+
+    @property
+    def limit_missed(self) -> bool:
+        """Whether a lowest latency within a drop was sought, and nothing found is within it on the validation split."""
+        limit, pareto = self.outcome.max_drop_points, dict(self.outcome.settings).get("--pareto") == "True"
+        drops = [entry.validation_drop.points for entry in self.found if entry.validation_drop is not None]
+        return limit is not None and not pareto and min(drops, default=math.inf) > limit
 
     @property
     def forecasts(self) -> tuple[Judged, ...]:

@@ -161,12 +161,24 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
     )
     lost, where = _lost(best.test_drop), f"on {told.device}, {summary.conditions.effective_precision}"
     return (
+        *_missed(summary),
         Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),
         Part(evidence),
         Part(lost, strong=True),
         Part("" if best.test_drop is None else f" (95 % interval {points_interval(best.test_drop)})"),
         Part(f" {where}."),
     )
+
+
+def _missed(summary: Summary) -> tuple[Part, ...]:
+    """What goes before a claim that is none, for the limit was missed."""
+    if not summary.limit_missed or summary.outcome.max_drop_points is None:
+        return ()
+    limit = summary.outcome.max_drop_points
+    drops = {entry.contender.name: entry.validation_drop.points for entry in summary.found if entry.validation_drop is not None}
+    nearest = drops.get(summary.optimised.contender.name) == min(drops.values(), default=None)
+    said = f"No network found keeps the limit of {limit:g} {'point' if limit == 1 else 'points'} on validation"
+    return Part(said, strong=True), Part("; the nearest: " if nearest else "; the chosen one all the same: ")
 
 
 def rival_sentence(summary: Summary) -> str:

@@ -180,7 +180,7 @@ def always_crashes(trial: TrialRequest, report: Report) -> TrialOutcome:
 
 
 def test_an_objective_that_always_crashes_stops_with_its_reason(vgg: SyntheticProblem, tmp_path: Path) -> None:
-    with pytest.raises(CampaignError, match="all of the first 5 trials crashed, the last one with: the loss is not a number"):
+    with pytest.raises(CampaignError, match="all 5 trials crashed:\n  5 × the loss is not a number"):
         run(vgg, tmp_path, evaluate=always_crashes)
     assert len(journal.read(tmp_path).finished) == 5
 

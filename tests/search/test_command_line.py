@@ -102,6 +102,14 @@ def test_a_drop_of_one_point_is_meant_when_nothing_is_asked_for() -> None:
     assert request("--max-latency-ms=2").drop_limit_points is None
 
 
+def test_help_and_readme_tell_the_exit_codes() -> None:
+    told = " ".join(command_line.parser().format_help().split())
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    assert f"{command_line.LIMIT_MISSED} done, but no network found keeps" in told
+    assert f"{command_line.LIMIT_MISSED} when no network found keeps `--max-drop`" in " ".join(readme.split())
+    assert command_line.LIMIT_MISSED not in (0, 1, 2, 130)
+
+
 def test_help_shows_every_option_with_its_default() -> None:
     shown = subprocess.run([sys.executable, "-m", "search", "run", "--help"], capture_output=True, text=True, check=True).stdout
     for field in command_line.OPTIONS:

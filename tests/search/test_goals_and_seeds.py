@@ -28,6 +28,21 @@ def test_goals_say_what_they_are(goal: Goal, kind: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("goal", "drops", "missed"),
+    [
+        (Goal(0.5), (0.6, 0.7), True),
+        (Goal(0.5), (0.6, 0.5), False),
+        (Goal(0.5), (), False),
+        (Goal(0.5, 1.0), (0.6,), True),
+        (Goal(None, 1.0), (9.0,), False),
+        (Goal(0.5, pareto=True), (9.0,), False),
+    ],
+)
+def test_a_limit_is_missed_when_everything_found_loses_more(goal: Goal, drops: tuple[float, ...], missed: bool) -> None:
+    assert goal.missed_by(drops) is missed
+
+
+@pytest.mark.parametrize(
     ("fields", "says"),
     [((-0.1,), "percentage points"), ((101,), "percentage points"), ((float("nan"),), "percentage points"), ((None,), "nothing is asked")],
 )

@@ -28,19 +28,9 @@ def test_the_time_of_a_trial_is_split_into_its_parts(dense: Trial) -> None:
     assert told == (
         "a trial took 10.50 s in the mean of 2: 0.50 s asking (5%), 1.00 s pruning (10%), 7.00 s tuning (67%), 2.00 s judging (19%)"
     )
+    known = replace(dense, outcome=replace(dense.outcome, prune_s=0.0, tune_s=0.0, evaluate_s=0.0))
+    assert notes.time_split([dense, known, longer]) == told, "the unpruned network was tuned before the search"
     assert notes.time_split([crashed]) == ""
-
-
-def test_tuning_that_costs_the_dense_network_most_of_the_limit_is_told(dense: Trial) -> None:
-    told = notes.dense_loss(dense, SETTINGS, is_dense=True)
-    assert told.startswith("the dense network itself loses 0.80 of the 1 points when it is tuned for 27 epochs")
-    assert "--budget" in told
-    little = replace(dense, outcome=replace(dense.outcome, drop_points=0.4))
-    short = replace(SETTINGS, short_epochs=6.0)
-    cases = ((dense, SETTINGS, False), (little, SETTINGS, True), (dense, short, True), (dense, replace(SETTINGS, goal=Goal(2.0)), True))
-    assert [notes.dense_loss(*case) for case in cases] == [""] * 4
-    unsure = replace(dense, outcome=replace(dense.outcome, top1_low=0.89, top1_high=0.94))
-    assert notes.dense_loss(unsure, SETTINGS, True) == "", "within what so few validation images can tell"
 
 
 def test_a_search_that_tunes_for_another_length_than_the_comparison_is_told() -> None:

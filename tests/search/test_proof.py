@@ -194,6 +194,12 @@ def test_the_choice_is_the_largest_saving_times_its_chance(limit: float | None, 
     assert proof.choose([FAST, SAFE, SLOW], DROPS, SECONDS, 4.0, limit, ceiling).name == expected
 
 
+def test_where_all_lost_too_much_the_least_loss_decides_and_not_what_a_lucky_error_would_save() -> None:
+    both, drops = [FAST, SLOW], {"fast": lost(1.3), "slow": lost(1.1)}
+    assert proof.choose(both, drops, SECONDS, 4.0, 1.0, None) == SLOW
+    assert proof.choose(both, {**drops, "slow": lost(1.0)}, SECONDS, 4.0, 1.0, None) == FAST, "one keeps it, by so little that luck counts"
+
+
 @given(
     drops=st.lists(st.floats(-1, 3), min_size=1, max_size=4),
     seconds=st.lists(st.floats(0.1, 6), min_size=4, max_size=4),

@@ -238,6 +238,29 @@ def test_the_loss_is_told_with_its_sign(told: Summary, drop: Drop, loss: str) ->
     assert loss in wording.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
 
 
+def test_a_limit_that_nothing_kept_is_no_success(told: Summary) -> None:
+    assert not told.limit_missed
+    over = change(told, "optimised", lambda entry: replace(entry, validation_drop=Drop(1.5, 1, 2)))
+    assert not over.limit_missed, "another found network keeps it"
+    missed = change(over, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
+    assert missed.limit_missed
+    said = "No network found keeps the limit of 1 point on validation; the nearest: resnet20 runs "
+    assert wording.headline(missed).startswith(said)
+    assert said in re.sub(r"\s+", " ", printed(missed, 200))
+    assert "missed on validation" in wording.limit_sentence(missed)
+    bolder = change(missed, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.2, 1, 2)))
+    assert "; the chosen one all the same: resnet20 runs " in wording.headline(bolder), "as older programs chose"
+    dense = told.dense.contender.config
+    nobody = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=dense)))
+    nobody = change(nobody, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
+    assert nobody.limit_missed, "the unpruned network is no answer"
+    front = replace(missed, outcome=replace(missed.outcome, settings=(*missed.outcome.settings, ("--pareto", "True"))))
+    latency = replace(missed, outcome=replace(missed.outcome, max_drop_points=None, max_latency_s=1.0))
+    for other in (front, latency):
+        assert not other.limit_missed
+        assert wording.headline(other).startswith("resnet20 runs ")
+
+
 LIMITS = (
     (0.5, 0.5, "drop of at most 1 point: kept on validation and test"),
     (0.5, 1.5, "drop of at most 1 point: kept on validation, missed on test"),
