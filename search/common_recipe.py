@@ -19,8 +19,8 @@ from search.command_line import Request
 from search.dense_check import DenseCheck
 from search.display import Bar, Display
 from search.drop import Paired
-from search.recipe_choice import HARM_SHARE, MILD_RATIO, Probed, ProbeLengths, Right
-from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord, Reference
+from search.recipe_choice import HARM_SHARE, MILD_RATIO, ProbeLengths, Right
+from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
 from search.subject import Subject
 from search.tuned_store import Judged
 

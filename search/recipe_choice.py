@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import TrainingError
-from harness.records.accuracy import Accuracy
 from harness.training.accuracy import count
 from harness.training.recipes import Recipe
 from search.drop import Drop, Paired
+from search.recipe_record import Probed
 
 MOST_TRIALS = 2.0  # trials' worth that the choice may cost
 MOST_RECIPES, LEAST_RECIPES = 5, 2
@@ -45,16 +45,6 @@ class ProbeLengths:
     calibration_images: int
     judged_images: int
     recipes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """One recipe that was tried. unpruned, pruned: accuracies after it; harm: what the unpruned network lost by it."""
-
-    recipe: Recipe
-    unpruned: Accuracy
-    pruned: Accuracy
-    harm: Drop
 
 
 def lengths(recipe: Recipe, train_images: int, validation_images: int) -> ProbeLengths | None:

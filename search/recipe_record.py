@@ -18,12 +18,21 @@ from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
 from search import whole_file
 from search.drop import Drop, Paired
-from search.recipe_choice import Probed
 from search.trial import Trial
 
 SCHEMA = 1
 FILE = "recipe.json"
 PROBED, GIVEN, TABLE, INHERITED = "probed", "given", "table", "inherited"
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One recipe that was tried. unpruned, pruned: accuracies after it; harm: what the unpruned network lost by it."""
+
+    recipe: Recipe
+    unpruned: Accuracy
+    pruned: Accuracy
+    harm: Drop
 
 
 @dataclass(frozen=True, slots=True)

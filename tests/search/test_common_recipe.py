@@ -19,8 +19,7 @@ from search import common_recipe, dense_check, recipe_record
 from search.command_line import Request
 from search.display import Display
 from search.drop import Drop, Paired
-from search.recipe_choice import Probed
-from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord, Reference
+from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
 from search.subject import Subject
 from search.trial import SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
 
