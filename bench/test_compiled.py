@@ -4,12 +4,14 @@ from functools import lru_cache
 
 import pytest
 
-from harness import compiled_sweep, options, tables
-from harness.compiled_sweep import CompiledSweep
 from harness.errors import HarnessError
-from harness.latency import width_series
+from harness.latency.explanation import width_series
 from harness.networks import datasets, zoo
+from harness.pages import tables
 from harness.pipeline import Network
+from harness.runner import options
+from harness.sweeps import compiled as compiled_sweep
+from harness.sweeps.compiled import CompiledSweep
 
 QUICK_WIDTHS = 4  # of the one group that is looked at when none is asked for: every width takes the compiler five seconds
 

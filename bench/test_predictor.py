@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness import staircase_view
 from harness.devices.measure import DESIGNED_SET
-from harness.latency import instalments, staircase, width_series
-from harness.latency.predictor import HELD_OUT, LatencyPredictor
+from harness.latency.explanation import staircase, width_series
+from harness.latency.model import instalments
+from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
+from harness.pages import staircase as staircase_view
 from harness.pipeline import latency_subject
 
 SEED = 0

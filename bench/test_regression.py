@@ -4,11 +4,11 @@ import warnings
 
 import pytest
 
-from harness import regression
 from harness.devices.measure import ADVISED_LOADS, Protocol
-from harness.latency.verdict import ADVISED_PAIRS
+from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.networks import export
 from harness.pipeline import foreign_subject, latency_subject
+from harness.runner import regression
 
 
 def judge(findings, collected, pytestconfig):

@@ -1,6 +1,6 @@
 """The best rates that layers reach on a device: its roofs, against which every other layer is judged."""
 
-from harness.latency import ledger, roof
+from harness.latency.explanation import ledger, roof
 from harness.networks import roof_probe
 from harness.pipeline import Network, latency_subject
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness import options
+from harness.pages.tables import sensitivities
 from harness.pipeline import Network
 from harness.progress import shown
-from harness.tables import sensitivities
+from harness.runner import options
 from harness.training import baseline, recipes, stored_sensitivity
 from harness.training.sensitivity import sensitivity
 

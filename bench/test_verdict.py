@@ -3,7 +3,7 @@
 import pytest
 
 from harness.devices.measure import ADVISED_LOADS, Protocol
-from harness.latency.verdict import ADVISED_PAIRS, Outcome, compare
+from harness.latency.verdict.judgement import ADVISED_PAIRS, Outcome, compare
 from harness.networks import export
 from harness.pipeline import foreign_subject
 

@@ -9,12 +9,13 @@ from functools import lru_cache
 
 import pytest
 
-from harness import options, staircase_view
 from harness.errors import HarnessError
-from harness.latency import width_series
+from harness.latency.explanation import width_series
 from harness.networks import datasets, zoo
+from harness.pages import staircase as staircase_view
 from harness.pipeline import Network, latency_subject
-from harness.width_sweep import LOOK, SWEEP, Sweep, store_path
+from harness.runner import options
+from harness.sweeps.widths import LOOK, SWEEP, Sweep, store_path
 
 
 @lru_cache

@@ -6,7 +6,7 @@ library, the runtime itself, and the modules beside ``harness/devices/agent/serv
     [tool.espalier.devices.reference]            # in pyproject.toml
     runtime = "examples/reference_runtime.py"    # and host = "NAME" for another machine
 
-and ``pytest bench/ --device=reference``. ``tests/devices/test_example.py`` holds it to the contract of every device.
+and ``pytest bench/ --device=reference``. ``tests/devices/agent/test_example.py`` holds it to the contract of every device.
 """
 
 import faults

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness.errors import HarnessError, UnknownName, UsageError
 from search import command_line
-from search.display import Display
+from search.records.display import Display
 
 INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 
@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _compare(arguments: command_line.Words, display: Display) -> int:
-    from search import compare, synthetic
+    from search.race import compare, synthetic
 
     if arguments.trials < 1 or arguments.seeds < 1:
         raise UsageError(f"--trials={arguments.trials} --seeds={arguments.seeds}: give at least 1 of each")
@@ -55,7 +55,7 @@ def _compare(arguments: command_line.Words, display: Display) -> int:
 
 
 def _experiment(arguments: command_line.Words, display: Display) -> int:
-    from search import experiment
+    from search.experiment import experiment
 
     plan = experiment.plan(arguments.network, arguments.dataset, arguments.data, arguments.device, arguments.reports, quick=arguments.quick)
     page = experiment.run(plan, display, arguments.without_device)
@@ -72,16 +72,18 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         request = command_line.request(arguments)
     else:
         command_line.folder_name(arguments.name)
-    from search import folder as folders
-    from search import journey, outcome, report, summary  # after the words are known to be right: torch takes seconds
+    from search import journey  # after the words are known to be right: torch takes seconds
+    from search.records import folder as folders
+    from search.records import outcome  # after the words are known to be right: torch takes seconds
+    from search.report import report, summary  # after the words are known to be right: torch takes seconds
 
     if verb == "explain":
-        from search import explain_run
+        from search.report.costs import run as explain_run
 
         explain_run.run(request, display)
         return 0
     if verb == "export":
-        from search import export_run
+        from search.report import export_run
 
         display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
         return 0

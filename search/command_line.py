@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from harness.errors import UsageError
-from search.goals import Goal
+from search.space.goals import Goal
 
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "compare", "experiment")
 EXPLAINED = (

@@ -9,40 +9,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import CampaignError
-from search import (
-    campaign,
-    common_recipe,
-    comparison,
-    dense_check,
-    ends,
-    journal,
-    measurements,
-    outcome,
-    recipe_record,
-    report,
-    sharing,
-    summary,
-    workers,
-)
-from search import folder as folders
+from search.campaign import campaign, common_recipe, dense_check, ends, sharing
+from search.campaign.dense_check import DenseCheck
+from search.campaign.notes import budgets_differ, recommendation
+from search.campaign.result import CampaignResult
+from search.campaign.subject import Subject, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
+from search.campaign.watch import Watch
 from search.command_line import Request
-from search.dense_check import DenseCheck
-from search.display import Display
-from search.evaluation import PipelineEvaluate
-from search.goals import check_reachable
-from search.measurements import Stored
-from search.notes import budgets_differ, recommendation
-from search.outcome import MEASUREMENTS
-from search.pool import Pool
-from search.pool import Progress as PoolProgress
-from search.random_search import RandomSearch
-from search.recipe_record import RecipeRecord
-from search.result import CampaignResult
-from search.screened_latency import ScreenedLatency
-from search.selector import Optimizer
-from search.subject import Subject, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
-from search.trial import Trial
-from search.watch import Watch
+from search.optimizer.random_search import RandomSearch
+from search.optimizer.selector import Optimizer
+from search.proof import comparison
+from search.records import folder as folders
+from search.records import journal, outcome, recipe_record
+from search.records.display import Display
+from search.records.outcome import MEASUREMENTS
+from search.records.recipe_record import RecipeRecord
+from search.records.trial import Trial
+from search.report import report, summary
+from search.space import measurements
+from search.space.goals import check_reachable
+from search.space.measurements import Stored
+from search.space.screened_latency import ScreenedLatency
+from search.workers import workers
+from search.workers.evaluation import PipelineEvaluate
+from search.workers.pool import Pool
+from search.workers.pool import Progress as PoolProgress
 
 DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
 

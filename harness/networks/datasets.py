@@ -23,8 +23,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from harness.errors import DatasetError, UnknownName, UsageError
-from harness.networks import division, idx_files, image_folder, torchvision_door
-from harness.networks.division import Division, Given, Labelled, Pixels
+from harness.networks import torchvision_door
+from harness.networks.pictures import division, idx_files, image_folder
+from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 
 SIDE = 32  # height and width that every built-in dataset is brought to
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from harness.errors import DatasetError, HarnessError, UsageError
-from harness.networks import datasets, division
-from harness.networks.division import Labelled
+from harness.networks import datasets
+from harness.networks.pictures import division
+from harness.networks.pictures.division import Labelled
 
 LAYOUTS = {  # the folders below FOLDER, and which splits lie in each of them
     "splits": (("train", ("train",)), ("val", ("validation",)), ("test", ("test",))),

@@ -1,4 +1,4 @@
-"""Devices side by side on one page: ``python -m harness.device_page FILES OR FOLDERS [--html=FILE] [--md=FILE]``."""
+"""Devices side by side on one page: ``python -m harness.pages.device FILES OR FOLDERS [--html=FILE] [--md=FILE]``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness import device_tables, page_layout
 from harness.errors import HarnessError, RecordError, UsageError
+from harness.pages import device_tables
+from harness.pages import layout as page_layout
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
 
@@ -20,7 +21,7 @@ Say = Callable[[str], None]
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; exit code 0 only when the page was written."""
-    parser = argparse.ArgumentParser(prog="python -m harness.device_page", description="devices side by side on one page")
+    parser = argparse.ArgumentParser(prog="python -m harness.pages.device", description="devices side by side on one page")
     parser.add_argument("paths", nargs="*", type=Path, default=[BENCHMARKS], help=f"benchmark files, or folders (default: {BENCHMARKS})")
     parser.add_argument("--html", type=Path, help=f"where the page goes (default: {PAGE}, unless --md is given)")
     parser.add_argument("--md", type=Path, help="the same as Markdown")

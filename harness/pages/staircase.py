@@ -10,8 +10,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from harness.latency.staircase import Staircase
-from harness.tables import duration
+from harness.latency.explanation.staircase import Staircase
+from harness.pages.tables import duration
 
 INK, STEP, SLOW, LINE = "#1c2126", "#00795c", "#b35900", "#d9dde2"
 _PNG_DPI = 110

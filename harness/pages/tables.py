@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from harness.errors import RecordError
-from harness.latency import ledger
-from harness.latency.ledger import Ledger
+from harness.latency.explanation import ledger
+from harness.latency.explanation.ledger import Ledger
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
 from harness.records.layer import ConvShape, LayerShape

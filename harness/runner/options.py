@@ -11,9 +11,9 @@ from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
-from harness.latency.instalments import GOOD_ENOUGH_RATIO
-from harness.latency.verdict import SAME_WITHIN
-from harness.networks import division
+from harness.latency.model.instalments import GOOD_ENOUGH_RATIO
+from harness.latency.verdict.judgement import SAME_WITHIN
+from harness.networks.pictures import division
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 

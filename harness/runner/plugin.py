@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
-from harness import ci_summary, device_clock, options, progress, tables
+from harness import progress
 from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.errors import HarnessError, NoisyMeasurement
 from harness.networks import datasets, zoo
+from harness.pages import ci_summary, tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.accuracy import DeviceAccuracy
@@ -29,7 +30,8 @@ from harness.records.compilation import Compilation
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
-from harness.regression import Finding
+from harness.runner import device_clock, options
+from harness.runner.regression import Finding
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
@@ -278,7 +280,7 @@ def _distiller_lines(stats: Mapping[str, Sequence[Any]]) -> list[str]:
         for report in stats.get(outcome, ())
         if "test_distiller_claims.py::" in getattr(report, "nodeid", "")
     ]
-    distiller = sys.modules.get("harness.pruning.distiller")
+    distiller = sys.modules.get("harness.verification.distiller")
     if distiller is None or not judged:
         return []
     recorded, live = (any(f"::{name}[" in test for _, test in judged) for name in ("test_recorded", "test_live"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConditionsDiffer, RecordError, UsageError
-from harness.latency.verdict import Outcome, compare
+from harness.latency.verdict.judgement import Outcome, compare
 from harness.records import benchmark_json
 from harness.records.measurement import LayerLatency, Measurement
 

@@ -1,8 +1,8 @@
 """How often the verdict errs on a real device: equal networks, and one that does a known share more work.
 
-``python -m harness.calibration --device=cpu`` loads two networks, several times for every trial, and measures them in turns, as every
-comparison does. The slower one is planted by construction: a chain of ``LAYERS + EXTRA`` equal convolutions against one of ``LAYERS``.
-What a layer costs cancels. The call and the copies in and out stand outside of the chain and dilute the extra layer, so that
+``python -m harness.sweeps.calibration --device=cpu`` loads two networks, several times for every trial, and measures them in turns, as
+every comparison does. The slower one is planted by construction: a chain of ``LAYERS + EXTRA`` equal convolutions against one of
+``LAYERS``. What a layer costs cancels. The call and the copies in and out stand outside of the chain and dilute the extra layer, so that
 the true slowdown is a little below ``PLANTED``, never above: to find it is no easier than to find ``PLANTED``. What the pairs
 showed is printed beside it.
 """
@@ -22,8 +22,8 @@ from harness.devices.measure import ADVISED_LOADS, Protocol, Subject, measure_in
 from harness.devices.provenance import host_facts
 from harness.devices.session import Device, Session
 from harness.errors import HarnessError, UsageError
-from harness.latency.calibration import Calibration, calibrate
-from harness.latency.verdict import ADVISED_PAIRS, FEWEST_PAIRS
+from harness.latency.verdict.calibration import Calibration, calibrate
+from harness.latency.verdict.judgement import ADVISED_PAIRS, FEWEST_PAIRS
 from harness.networks import export
 from harness.records.measurement import Latency
 
@@ -73,7 +73,7 @@ def on_device(session: Session, trials: int, pairs: int, precision: str) -> Cali
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how often the verdict errs on a device; 1 when a limit is missed, 2 for a mistake."""
-    parser = argparse.ArgumentParser(prog="python -m harness.calibration", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.sweeps.calibration", description=main.__doc__)
     parser.add_argument("--device", default="cpu", metavar="NAME", help="where to measure (default %(default)s)")
     parser.add_argument("--trials", type=int, default=100, help="comparisons of each kind (default %(default)s)")
     parser.add_argument("--pairs", type=int, default=ADVISED_PAIRS, help="pairs of blocks in a comparison (default %(default)s)")

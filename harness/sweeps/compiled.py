@@ -9,16 +9,16 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from harness import width_sweep
 from harness.devices.compiling import compile_network
 from harness.devices.session import Session
-from harness.latency.width_series import grid
+from harness.latency.explanation.width_series import grid
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledWidth, compiled_widths
 from harness.records.pruning_config import PruningConfig
 from harness.records.stored_files import stem
+from harness.sweeps import widths as width_sweep
 
 FOLDER = "compiled"  # under the device's: apart from measurements, which no program may take these for
 

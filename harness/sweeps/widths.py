@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.devices.measure import Protocol, Subject
 from harness.errors import RecordError
-from harness.latency.width_series import ROLE, grid, set_of
+from harness.latency.explanation.width_series import ROLE, grid, set_of
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture

@@ -25,11 +25,11 @@ import yaml
 from torch import Tensor, nn
 
 from harness.errors import PruningError, UsageError
-from harness.pruning import distiller_compat
 from harness.pruning.schedule import read_schedule
 from harness.pruning.schedule_classes import CLASSES, THINS
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
+from harness.verification import distiller_compat
 
 VERIFIED_COMMIT = "d859fc85a3c9c3048442a4ccd9b98ac45f1e0dc4"  # the last one; the findings name its lines
 VERIFIED_DIGEST = "9cd21705d1846fb7"  # of its package's files, for archives without history

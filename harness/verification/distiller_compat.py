@@ -173,7 +173,7 @@ def _patch_torch() -> list[str]:
 
 
 def _trace_graph(*arguments: Any, **keywords: Any) -> Any:
-    from harness.pruning.distiller_trace import get_trace_graph  # needs a torch that has lost its own
+    from harness.verification.distiller_trace import get_trace_graph  # needs a torch that has lost its own
 
     return get_trace_graph(*arguments, **keywords)
 

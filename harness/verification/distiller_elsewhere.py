@@ -18,7 +18,7 @@ from harness.devices import bundle, replies
 from harness.devices.link import Hello, Link
 from harness.devices.spec import DeviceSpec
 from harness.errors import DeviceCrashed, UsageError
-from harness.pruning import distiller
+from harness.verification import distiller
 
 OLDEST_PYTHON = (3, 7)
 NATIVE_TORCH = "1.3.1"  # what Distiller pins
@@ -26,7 +26,12 @@ START_DEADLINE_S = 120.0  # a cold import of torch from a network disk
 EXPERIMENT_DEADLINE_S = 600.0  # the longest takes a minute on a slow processor
 _ROOT = Path(__file__).parents[2]
 _RUNTIME = Path(__file__).with_name("probing_runtime.py")
-_OURS = ("harness.errors", "harness.networks.torchvision_door", "harness.pruning.distiller_trace", "harness.pruning.distiller_compat")
+_OURS = (
+    "harness.errors",
+    "harness.networks.torchvision_door",
+    "harness.verification.distiller_trace",
+    "harness.verification.distiller_compat",
+)
 
 
 @dataclass(frozen=True, slots=True)

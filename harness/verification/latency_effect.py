@@ -12,11 +12,11 @@ from torch import nn
 
 from harness.devices import session, spec
 from harness.devices.measure import Protocol, Subject, measure_interleaved
-from harness.latency.verdict import Verdict, verdicts
+from harness.latency.verdict.judgement import Verdict, verdicts
 from harness.networks import export, groups, zoo
-from harness.pruning.ways import WAYS, Way
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
+from harness.verification.ways import WAYS, Way
 
 INPUT_SHAPE, CLASSES = (3, 32, 32), 10
 # Twenty block pairs decide 3 % differences; stopping when the medians are known would leave too few to decide by.

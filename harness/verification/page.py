@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.pruning.findings import FINDINGS, Finding
-from harness.pruning.latency_effect import Effect
 from harness.records.measurement import Measurement
+from harness.verification.findings import FINDINGS, Finding
+from harness.verification.latency_effect import Effect
 
 SUBJECTS = ("ours", "torch", "torch-pruning", "distiller-recorded", "distiller")
 AGREES, DEVIATES, BREAKS, NOT_RUN = "agrees", "deviates", "breaks", "not run"

@@ -56,7 +56,7 @@ class Runtime:
         return Experiment(table, table.PROBES[wanted["probe"]], self)
 
     def _import(self) -> None:
-        compat = importlib.import_module("harness.pruning.distiller_compat")
+        compat = importlib.import_module("harness.verification.distiller_compat")
         try:
             distiller, self.shims = compat.load(pathlib.Path(self.describe()["root"]))
             for name in self.options["modules"]:

@@ -1,4 +1,4 @@
-"""Verify pruning libraries against the literature and write the verdict as a page: ``python -m harness.pruning.verify``.
+"""Verify pruning libraries against the literature and write the verdict as a page: ``python -m harness.verification.verify``.
 
 It runs ``tests/literature`` of this checkout and reads what each claim came to for each library, so the page says nothing
 that a test did not.
@@ -23,8 +23,9 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, UsageError
-from harness.pruning import distiller, latency_effect, verification_page
-from harness.pruning.verification_page import AGREES, BREAKS, DEVIATES, NOT_RUN, SUBJECTS, Judgement
+from harness.verification import distiller, latency_effect
+from harness.verification import page as verification_page
+from harness.verification.page import AGREES, BREAKS, DEVIATES, NOT_RUN, SUBJECTS, Judgement
 
 ROOT = Path(__file__).parents[2]
 PAGE = Path("reports/distiller/verification.md")
@@ -136,7 +137,7 @@ def _facts(found: distiller.Distiller | None, judgements: Sequence[Judgement], o
 
 
 def _command(options: argparse.Namespace) -> str:
-    words = ["python", "-m", "harness.pruning.verify"]
+    words = ["python", "-m", "harness.verification.verify"]
     words += [f"--subject={subject}" for subject in options.subject]
     words += ["--distiller=PATH"] * bool(options.distiller or os.environ.get("DISTILLER_HOME"))
     words += ["--html"] * options.html + ["--no-latency"] * options.no_latency
@@ -144,7 +145,7 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m harness.pruning.verify", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m harness.verification.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--subject", action="append", default=[], choices=SUBJECTS, help="only this library; may be repeated")
     parser.add_argument(
         "--distiller", metavar="PATH", help="a checkout of IntelLabs Distiller (default: DISTILLER_HOME, or an installed one)"

@@ -10,20 +10,20 @@ import numpy as np
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search.events import Observer, silent
-from search.goals import check_reachable
-from search.journal import Contents, Header, Journal
-from search.pool import Here, Pool, Progress, WhenNeeded
-from search.progress import Campaign
-from search.result import CampaignResult as CampaignResult
-from search.result import result_of as result_of
-from search.seeds import initial_rows
-from search.selector import Optimizer
-from search.settings import CampaignSettings as CampaignSettings
-from search.sharing import with_latencies
-from search.space import SearchSpace
-from search.trial import Evaluate, KnownLatency, Trial
-from search.workers import Processes
+from search.campaign.progress import Campaign
+from search.campaign.result import CampaignResult as CampaignResult
+from search.campaign.result import result_of as result_of
+from search.campaign.settings import CampaignSettings as CampaignSettings
+from search.campaign.sharing import with_latencies
+from search.optimizer.seeds import initial_rows
+from search.optimizer.selector import Optimizer
+from search.records.events import Observer, silent
+from search.records.journal import Contents, Header, Journal
+from search.records.trial import Evaluate, KnownLatency, Trial
+from search.space.goals import check_reachable
+from search.space.space import SearchSpace
+from search.workers.pool import Here, Pool, Progress, WhenNeeded
+from search.workers.workers import Processes
 
 
 def run(

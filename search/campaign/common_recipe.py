@@ -14,15 +14,16 @@ from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compress
 from harness.training import accuracy, baseline, finetune, recipes
 from harness.training.recipes import Recipe
 from harness.training.stored_sensitivity import weights_digest
-from search import recipe_choice, recipe_record, tuned_store
+from search.campaign import recipe_choice
+from search.campaign.dense_check import DenseCheck
+from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO, ProbeLengths, Right
+from search.campaign.subject import Subject
 from search.command_line import Request
-from search.dense_check import DenseCheck
-from search.display import Bar, Display
-from search.drop import Paired
-from search.recipe_choice import HARM_SHARE, MILD_RATIO, ProbeLengths, Right
-from search.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
-from search.subject import Subject
-from search.tuned_store import Judged
+from search.records import recipe_record, tuned_store
+from search.records.display import Bar, Display
+from search.records.drop import Paired
+from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
+from search.records.tuned_store import Judged
 
 CRITERION = "l1"
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import CampaignError
-from search.choice import Standing
-from search.drop import Drop
-from search.fidelity import promotions_by
-from search.result import CampaignResult
-from search.trial import Trial
+from search.campaign.result import CampaignResult
+from search.optimizer.choice import Standing
+from search.optimizer.fidelity import promotions_by
+from search.records.drop import Drop
+from search.records.trial import Trial
 
 TOLD_REASONS = 3
 RESERVE = 1.1  # of the time that a search is said to need: its trials are not all alike

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from search import choice, fidelity
-from search.fidelity import Calibration
-from search.state import State
-from search.trial import PROMOTE, REPEAT, UNNUMBERED, Trial, TrialRequest
+from search.campaign.state import State
+from search.optimizer import choice, fidelity
+from search.optimizer.fidelity import Calibration
+from search.records.trial import PROMOTE, REPEAT, UNNUMBERED, Trial, TrialRequest
 
 LEAST_HARMED = "least harmed"  # in a promotion's origin: by it they are counted, also after a restart
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search import choice, ends
-from search.choice import Standing
-from search.ends import End
-from search.result import CampaignResult
-from search.trial import Trial
+from search.campaign import ends
+from search.campaign.ends import End
+from search.campaign.result import CampaignResult
+from search.optimizer import choice
+from search.optimizer.choice import Standing
+from search.records.trial import Trial
 
 TOLD_FINALISTS = 5
 

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.errors import CampaignError
-from search import ends, fidelity, notes
-from search.array_search import SpaceExhausted
-from search.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
-from search.fidelity import Calibration
-from search.full_length import FullLength
-from search.journal import Contents, Journal
-from search.pool import Pool
-from search.result import CampaignResult
-from search.selector import Optimizer
-from search.settings import CampaignSettings
-from search.space import SearchSpace
-from search.state import State
-from search.trial import MODEL, NEW, PROMOTE, SCREEN, SEED, UNNUMBERED, KnownLatency, Trial, TrialRequest, crashes_in_a_row
+from search.campaign import ends, notes
+from search.campaign.full_length import FullLength
+from search.campaign.result import CampaignResult
+from search.campaign.settings import CampaignSettings
+from search.campaign.state import State
+from search.optimizer import fidelity
+from search.optimizer.array_search import SpaceExhausted
+from search.optimizer.fidelity import Calibration
+from search.optimizer.selector import Optimizer
+from search.records.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
+from search.records.journal import Contents, Journal
+from search.records.trial import MODEL, NEW, PROMOTE, SCREEN, SEED, UNNUMBERED, KnownLatency, Trial, TrialRequest, crashes_in_a_row
+from search.space.space import SearchSpace
+from search.workers.pool import Pool
 
 SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
 REACH_EVERY = 5  # trials after the initial design between two looks at whether both limits can be kept

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from harness.errors import TrainingError
 from harness.training.accuracy import count
 from harness.training.recipes import Recipe
-from search.drop import Drop, Paired
-from search.recipe_record import Probed
+from search.records.drop import Drop, Paired
+from search.records.recipe_record import Probed
 
 MOST_TRIALS = 2.0  # trials' worth that the choice may cost
 MOST_RECIPES, LEAST_RECIPES = 5, 2

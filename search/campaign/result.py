@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.records.pruning_config import PruningConfig
-from search import choice
-from search.choice import Standing
-from search.fidelity import LEAST_PAIRS_TO_FIT, Calibration, pairs, promoted_of, short_of
-from search.goals import Goal
-from search.journal import Contents
-from search.screened_latency import OUT_OF_REACH_S
-from search.settings import CampaignSettings
-from search.space import SearchSpace
-from search.trial import NEW, SCREEN, Ints, KnownLatency, Trial
+from search.campaign.settings import CampaignSettings
+from search.optimizer import choice
+from search.optimizer.choice import Standing
+from search.optimizer.fidelity import LEAST_PAIRS_TO_FIT, Calibration, pairs, promoted_of, short_of
+from search.records.journal import Contents
+from search.records.trial import NEW, SCREEN, Ints, KnownLatency, Trial
+from search.space.goals import Goal
+from search.space.screened_latency import OUT_OF_REACH_S
+from search.space.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field, fields
 
 from harness.errors import UsageError
-from search.goals import Goal
-from search.journal import Header
-from search.space import SearchSpace
+from search.records.journal import Header
+from search.space.goals import Goal
+from search.space.space import SearchSpace
 
 LEAST_EPOCHS = 1 / 16  # a trial shorter than that counts as that long
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search.journal import FILE, Contents, read
-from search.space import SearchSpace
-from search.trial import Trial
+from search.records.journal import FILE, Contents, read
+from search.records.trial import Trial
+from search.space.space import SearchSpace
 
 
 def shareable(contents: Contents, architecture: str, accuracy: str) -> tuple[Trial, ...]:

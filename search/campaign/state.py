@@ -6,14 +6,15 @@ import math
 import time
 
 from harness.records.pruning_config import PruningConfig
-from search import fidelity, goals
-from search.entrants import seconds_of
-from search.journal import Contents
-from search.result import CampaignResult, dense_widths, rank, result_of, searched
-from search.screened_latency import OUT_OF_REACH_S
-from search.settings import CampaignSettings
-from search.space import SearchSpace
-from search.trial import Floats, KnownLatency, Trial, TrialRequest
+from search.campaign.result import CampaignResult, dense_widths, rank, result_of, searched
+from search.campaign.settings import CampaignSettings
+from search.optimizer import fidelity
+from search.proof.entrants import seconds_of
+from search.records.journal import Contents
+from search.records.trial import Floats, KnownLatency, Trial, TrialRequest
+from search.space import goals
+from search.space.screened_latency import OUT_OF_REACH_S
+from search.space.space import SearchSpace
 
 
 class State:

@@ -9,25 +9,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.networks import datasets, division, zoo
+from harness.networks import datasets, zoo
 from harness.networks.datasets import Dataset
+from harness.networks.pictures import division
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, recipes, stored_baseline
 from harness.training.recipes import Recipe
-from search import folder as folders
-from search import legal_widths, measurements
+from search.campaign.settings import CampaignSettings
 from search.command_line import Request
-from search.compiled_widths import find_or_compile, of_campaign, replaced
-from search.display import Display
-from search.measurements import Bench, Stored
-from search.outcome import MEASUREMENTS
-from search.recipe_record import RecipeRecord
-from search.settings import CampaignSettings
-from search.space import RecipeRanges, SearchSpace
-from search.trial import TuningChoice
+from search.records import folder as folders
+from search.records.display import Display
+from search.records.outcome import MEASUREMENTS
+from search.records.recipe_record import RecipeRecord
+from search.records.trial import TuningChoice
+from search.space import legal_widths, measurements
+from search.space.compiled_widths import find_or_compile, of_campaign, replaced
+from search.space.measurements import Bench, Stored
+from search.space.space import RecipeRanges, SearchSpace
 
 
 @dataclass(frozen=True)

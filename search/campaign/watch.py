@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from search.display import Bar, Display
-from search.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
-from search.trial import NEW, PROMOTE, REPEAT, SCREEN, Trial
+from search.records.display import Bar, Display
+from search.records.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
+from search.records.trial import NEW, PROMOTE, REPEAT, SCREEN, Trial
 
 
 @dataclass

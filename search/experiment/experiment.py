@@ -17,11 +17,14 @@ from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.training import baseline, recipes, stored_baseline
 from harness.training.stored_baseline import StoredBaseline
-from search import experiment_page, journey, outcome, summary
-from search import folder as folders
+from search import journey
 from search.command_line import Request
-from search.display import Display
-from search.measurements import Bench, run_bench
+from search.experiment import page as experiment_page
+from search.records import folder as folders
+from search.records import outcome
+from search.records.display import Display
+from search.report import summary
+from search.space.measurements import Bench, run_bench
 
 BASELINES = "baselines"
 MOST_WORKERS = 4  # a process holds a copy of the images

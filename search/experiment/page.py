@@ -12,12 +12,15 @@ from harness.errors import RecordError
 from harness.records import benchmark_json
 from harness.records.compilation import Compilation
 from harness.training.stored_baseline import StoredBaseline
-from search import experiment_targets, tables, whole_file, wording
-from search.cells import Cell, Column, Table
-from search.experiment_targets import Target
-from search.report import TEMPLATES, markdown_cell
-from search.summary import Summary
-from search.threats import threats
+from search.experiment import targets as experiment_targets
+from search.experiment.targets import Target
+from search.records import whole_file
+from search.report import tables
+from search.report.figures import wording
+from search.report.figures.cells import Cell, Column, Table
+from search.report.report import TEMPLATES, markdown_cell
+from search.report.summary import Summary
+from search.report.threats import threats
 
 PAGE, LEARNT = "README.md", "learnt.md"
 

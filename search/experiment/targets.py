@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.latency.undisturbed import undisturbed_s
-from harness.latency.verdict import verdict
-from search.drop import drop_over_seeds
-from search.summary import Summary
-from search.trial import NEW
-from search.wording import percent, points, points_interval, times
+from harness.latency.verdict.judgement import verdict
+from harness.latency.verdict.undisturbed import undisturbed_s
+from search.records.drop import drop_over_seeds
+from search.records.trial import NEW
+from search.report.figures.wording import percent, points, points_interval, times
+from search.report.summary import Summary
 
 MAX_DROP_POINTS, MAX_TRIALS, MAX_HOURS, MAX_MISS_RATIO = 0.5, 100, 3.0, 0.02
 FASTER_THAN_DENSE = {"resnet20": 1.8, "resnet56": 3.0, "mobilenetv2": 1.4}

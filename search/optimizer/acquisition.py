@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_ndtr
 
-from search.trial import Bools, Floats
+from search.records.trial import Bools, Floats
 
 LEAST_IMPROVEMENT = 1e-6  # of the dense latency; less counts as none
 _NOT_IMPROVING = -50.0  # below the value of any improving candidate that has a chance

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.space import SearchSpace
-from search.trial import Bools, Floats, Ints
+from search.records.trial import Bools, Floats, Ints
+from search.space.space import SearchSpace
 
 Value = Callable[[Floats], Floats]
 """Acquisition of n rows, as an n-vector; NaN counts as worthless."""

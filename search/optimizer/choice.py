@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from harness.records.pruning_config import PruningConfig
-from search import goals
-from search.fidelity import Calibration
-from search.goals import Goal
-from search.space import SearchSpace
-from search.surrogate import DropModel
-from search.trial import Floats, Trial, TuningChoice
+from search.optimizer.fidelity import Calibration
+from search.optimizer.surrogate import DropModel
+from search.records.trial import Floats, Trial, TuningChoice
+from search.space import goals
+from search.space.goals import Goal
+from search.space.space import SearchSpace
 
 HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
 SURE_CHANCE = 0.975  # least probability for a configuration to stand in reserve for one that is chosen with less

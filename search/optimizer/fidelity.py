@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from harness.records.pruning_config import PruningConfig
-from search.trial import NEW, PROMOTE, Floats, Trial
+from search.records.trial import NEW, PROMOTE, Floats, Trial
 
 PROMOTE_EVERY, PROMOTE_COUNT = 12, 2  # for every so many short trials, so many are promoted
 PROMOTE_MARGIN_POINTS = 0.3  # short drops above the limit by up to this may be promoted

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.latency.explain import WidthLoss
+from harness.latency.explanation.advice import WidthLoss
 from harness.records.architecture import Architecture
-from search.recipe_ranges import RecipeRanges
-from search.space import SearchSpace
-from search.surrogate import DropModel
-from search.trial import Floats, KnownLatency, Trial, TuningChoice
+from search.optimizer.surrogate import DropModel
+from search.records.trial import Floats, KnownLatency, Trial, TuningChoice
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 FEWEST_TRIALS = 12  # below, the surrogate says of a single group what its prior says
 _ONE = TuningChoice()

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.array_search import SpaceExhausted
-from search.goals import Goal, Reach
-from search.seeds import varied_recipe
-from search.selector import Optimizer
-from search.space import SearchSpace
-from search.trial import Floats, KnownLatency
+from search.optimizer.array_search import SpaceExhausted
+from search.optimizer.seeds import varied_recipe
+from search.optimizer.selector import Optimizer
+from search.records.trial import Floats, KnownLatency
+from search.space.goals import Goal, Reach
+from search.space.space import SearchSpace
 
 REDRAWS = 2000  # draws, for one proposal, that may turn out slower than the best network so far
 KEEP_RATIOS, SPREAD = (0.35, 0.98), 0.12  # mean share of channels kept, drawn evenly; deviation of the groups around it

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.records.pruning_config import PruningConfig
-from search.space import SearchSpace
-from search.trial import Floats, KnownLatency, TuningChoice
+from search.records.trial import Floats, KnownLatency, TuningChoice
+from search.space.space import SearchSpace
 
 UNIFORM_RATIOS = (0.8, 0.65)
 TARGETS = (0.8, 0.6, 0.45)  # of the dense latency, for "prune this next"

@@ -31,13 +31,13 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
-from search import goals
-from search.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
-from search.array_search import ArraySearch, SpaceExhausted
-from search.goals import Goal, Reach
-from search.space import SearchSpace
-from search.surrogate import DropModel
-from search.trial import Floats, KnownLatency
+from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.optimizer.array_search import ArraySearch, SpaceExhausted
+from search.optimizer.surrogate import DropModel
+from search.records.trial import Floats, KnownLatency
+from search.space import goals
+from search.space.goals import Goal, Reach
+from search.space.space import SearchSpace
 
 MAX_PARETO_LIMIT_POINTS = 6.0  # largest random limit; wider drops are of no use to anybody
 MIN_PARETO_LIMIT_POINTS = 0.1

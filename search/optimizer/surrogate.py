@@ -17,8 +17,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from search.space import Features
-from search.trial import Floats, Ints
+from search.records.trial import Floats, Ints
+from search.space.space import Features
 
 # Places in theta; all are logarithms but the last one, a logit.
 GROUPS, STAGES, WHOLE, PATHS, DEVIATION, LENGTH, RECIPE, RECIPE_LENGTH, DECAY, NOISE, SHARED = range(11)

@@ -9,20 +9,22 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.networks.datasets import Dataset
 from harness.training import accuracy, recipes
-from search import campaign, common_recipe, entrants, journal, proof, sharing, tuning
-from search import folder as folders
+from search.campaign import campaign, common_recipe, sharing
+from search.campaign.result import CampaignResult
+from search.campaign.subject import Subject, bench_of, settings_of, space_of
 from search.command_line import Request
-from search.display import Display
-from search.entrants import Entrant, Found
-from search.goals import Goal
-from search.measurements import Stored
-from search.outcome import ROLES, Outcome, Untouched
-from search.proof import Right
-from search.recipe_record import RecipeRecord
-from search.result import CampaignResult
-from search.screened_latency import ScreenedLatency
-from search.subject import Subject, bench_of, settings_of, space_of
-from search.tuning import Recipes, Tuned
+from search.proof import entrants, proof, tuning
+from search.proof.entrants import Entrant, Found
+from search.proof.proof import Right
+from search.proof.tuning import Recipes, Tuned
+from search.records import folder as folders
+from search.records import journal
+from search.records.display import Display
+from search.records.outcome import ROLES, Outcome, Untouched
+from search.records.recipe_record import RecipeRecord
+from search.space.goals import Goal
+from search.space.measurements import Stored
+from search.space.screened_latency import ScreenedLatency
 
 FINALISTS = 3  # found configurations that enter the final comparison
 

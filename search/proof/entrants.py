@@ -11,11 +11,12 @@ from harness.errors import CampaignError
 from harness.pruning import off_the_shelf
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search import choice, ends
-from search.choice import Standing
-from search.ends import AllOverLimit
-from search.result import CampaignResult
-from search.trial import KnownLatency
+from search.campaign import ends
+from search.campaign.ends import AllOverLimit
+from search.campaign.result import CampaignResult
+from search.optimizer import choice
+from search.optimizer.choice import Standing
+from search.records.trial import KnownLatency
 
 ALIKE_RATIO = 0.03  # of latency
 

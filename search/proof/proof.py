@@ -18,12 +18,12 @@ from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import accuracy
-from search import outcome
-from search.drop import Drop, Paired, drop_over_seeds
-from search.entrants import Entrant
-from search.measurements import Bench, run_bench
-from search.outcome import Contender, Repeat
-from search.tuning import Tuned
+from search.proof.entrants import Entrant
+from search.proof.tuning import Tuned
+from search.records import outcome
+from search.records.drop import Drop, Paired, drop_over_seeds
+from search.records.outcome import Contender, Repeat
+from search.space.measurements import Bench, run_bench
 
 Right = dict[str, NDArray[np.bool_]]
 """Which images every entrant answered rightly, by its name: seeds x images."""

@@ -15,11 +15,11 @@ from harness.pruning import surgery
 from harness.training import accuracy, finetune
 from harness.training.checkpoint import Checkpoint
 from harness.training.recipes import Recipe
-from search import tuned_store
-from search.entrants import Entrant
-from search.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
-from search.tuned_store import Judged
-from search.workers import Processes
+from search.proof.entrants import Entrant
+from search.records import tuned_store
+from search.records.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
+from search.records.tuned_store import Judged
+from search.workers.workers import Processes
 
 Progress = Callable[[str, int, int], None]  # contender, steps done, steps in all
 

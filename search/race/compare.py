@@ -18,14 +18,19 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UnknownName
-from search import campaign, choice, optuna_export, race, race_plot, race_table
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.race import Arena, Choice, Run
-from search.seeds import initial_rows, varied_recipe
-from search.space import SearchSpace
-from search.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, problem
-from search.trial import MODEL, SEED, Floats, Trial, TrialRequest, attempt
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.optimizer import choice
+from search.optimizer.seeds import initial_rows, varied_recipe
+from search.race import plot as race_plot
+from search.race import race
+from search.race import table as race_table
+from search.race.race import Arena, Choice, Run
+from search.race.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, problem
+from search.records.trial import MODEL, SEED, Floats, Trial, TrialRequest, attempt
+from search.report import optuna_export
+from search.space.goals import Goal
+from search.space.space import SearchSpace
 
 REPEATED = (5, 2)  # of a campaign's trials: finalists and repetitions each
 SEEDS = 12
@@ -192,7 +197,7 @@ def stock_smac(arena: Arena, trials: int, seed: int) -> Played:
     from smac import Scenario
     from smac.runhistory import TrialInfo, TrialValue
 
-    from search.selector import configuration
+    from search.optimizer.selector import configuration
 
     field, space = _Field(arena, seed), arena.space
     logging.getLogger("smac").setLevel(logging.ERROR)

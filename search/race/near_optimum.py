@@ -2,7 +2,7 @@
 
 Two of them, because neither is a proof. The first is what four (1+1) evolution strategies of 12,000 evaluations reach over free
 channel counts; the second, stricter one what a population over the legal widths reaches in some 250,000. Print both with
-``python -m search.near_optimum r56 0``.
+``python -m search.race.near_optimum r56 0``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.array_search import ArraySearch
-from search.synthetic import TUNED, SyntheticProblem, problem
-from search.trial import Bools, Floats
+from search.optimizer.array_search import ArraySearch
+from search.race.synthetic import TUNED, SyntheticProblem, problem
+from search.records.trial import Bools, Floats
 
 STRATEGIES, STEPS = 4, 12_000
 MUTATED = 0.15  # chance of every coordinate

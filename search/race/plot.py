@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from search.race import Run
+from search.race.race import Run
 
 matplotlib.use("Agg")
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search.goals import Goal
-from search.space import SearchSpace
-from search.trial import Evaluate, KnownLatency, Trial, TuningChoice
+from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
+from search.space.goals import Goal
+from search.space.space import SearchSpace
 
 WORST_DROP_POINTS = 8.0  # reference point of the hypervolume, with the dense latency
 

@@ -1,6 +1,6 @@
 """A made-up campaign, written by the real writers in a second: to work on the report without waiting for a search.
 
-``python -m search.rehearsal FOLDER`` leaves such a campaign, with its report, in FOLDER. Its device is SIMULATED and says so.
+``python -m search.race.rehearsal FOLDER`` leaves such a campaign, with its report, in FOLDER. Its device is SIMULATED and says so.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.latency import design
+from harness.latency.model import design
 from harness.records import benchmark_json
 from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
-from search import outcome
-from search.journal import Header, Journal
-from search.outcome import Contender, Outcome, Repeat
-from search.rehearsed_network import architecture
-from search.trial import MODEL, SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.race.rehearsed_network import architecture
+from search.records import outcome
+from search.records.journal import Header, Journal
+from search.records.outcome import Contender, Outcome, Repeat
+from search.records.trial import MODEL, SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 _S_PER_MAC, _S_PER_LAYER, _S_CONSTANT = 9e-12, 3e-6, 12e-6  # like a small processor's
 _ALIGNED = 8  # widths are paid for in steps of this
@@ -262,10 +262,10 @@ class _World:
 
 def main(words: Sequence[str]) -> int:
     """The command line: one argument, the folder."""
-    from search import report, summary  # only here: the report needs no rehearsal
+    from search.report import report, summary  # only here: the report needs no rehearsal
 
     if len(words) != 1:
-        print("give the folder to write to: python -m search.rehearsal FOLDER", file=sys.stderr)
+        print("give the folder to write to: python -m search.race.rehearsal FOLDER", file=sys.stderr)
         return 2
     print(*report.write(summary.load(write(Path(words[0])))), sep="\n")
     return 0

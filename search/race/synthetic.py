@@ -16,9 +16,9 @@ import numpy as np
 from harness.errors import UnknownName
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.recipe_ranges import RecipeRanges
-from search.space import SearchSpace
-from search.trial import Floats, Ints, Report, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import Floats, Ints, Report, TrialOutcome, TrialRequest, TuningChoice
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 PROBLEMS = ("r56", "r56c", "vgg")
 CRITERIA = ("l1", "l2", "fpgm", "taylor", "bn", "random")
@@ -27,7 +27,7 @@ FULL_EPOCHS = 27.0
 DENSE_TOP1 = 0.93
 # Lowest latency ratio found for a true drop of at most 1 point with the recipe TUNED, from noise-free evaluations; no proof of an
 # optimum. NEAR_OPTIMUM: a population of some 250,000 over legal widths; REACHED_BY_STRATEGIES: four (1+1) strategies of 12,000 over
-# free channel counts. ``python -m search.near_optimum r56 0`` finds both again.
+# free channel counts. ``python -m search.race.near_optimum r56 0`` finds both again.
 NEAR_OPTIMUM = {
     ("r56", 0): 0.2563,
     ("r56", 1): 0.2600,

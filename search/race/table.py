@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.race import Run
-from search.trial import Floats
+from search.race.race import Run
+from search.records.trial import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from harness.records.pruning_config import PruningConfig
-from search import campaign, synthetic
-from search.campaign import CampaignSettings
-from search.entrants import seconds_of
-from search.goals import Goal
-from search.random_search import RandomSearch
-from search.recipe_ranges import NUMBERS, RecipeRanges
-from search.result import CampaignResult
-from search.selector import Optimizer
-from search.space import SearchSpace
-from search.synthetic import SyntheticProblem
-from search.trial import TrialOutcome, TrialRequest
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.campaign.result import CampaignResult
+from search.optimizer.random_search import RandomSearch
+from search.optimizer.selector import Optimizer
+from search.proof.entrants import seconds_of
+from search.race import synthetic
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import TrialOutcome, TrialRequest
+from search.space.goals import Goal
+from search.space.recipe_ranges import NUMBERS, RecipeRanges
+from search.space.space import SearchSpace
 
 SHORT_EPOCHS, FULL_EPOCHS = 0.25, 4.0
 GOAL = Goal(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from search.trial import Trial, TrialRequest
+from search.records.trial import Trial, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)

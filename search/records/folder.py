@@ -19,7 +19,7 @@ from harness.records import stored_files
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
 from search.command_line import Request, folder_name
-from search.outcome import MEASUREMENTS
+from search.records.outcome import MEASUREMENTS
 
 REQUEST, DENSE = "request.json", "dense/weights.safetensors"
 SCHEMA = 1

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import CampaignError, HarnessError
 from harness.records.pruning_config import PruningConfig
-from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
 
 SCHEMA = 1
 FILE = "journal.jsonl"

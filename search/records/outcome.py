@@ -11,8 +11,8 @@ from typing import Any
 from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
-from search import whole_file
-from search.drop import Paired
+from search.records import whole_file
+from search.records.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"

@@ -16,9 +16,9 @@ from typing import Any
 from harness.errors import CampaignError, HarnessError
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
-from search import whole_file
-from search.drop import Drop, Paired
-from search.trial import Trial
+from search.records import whole_file
+from search.records.drop import Drop, Paired
+from search.records.trial import Trial
 
 SCHEMA = 1
 FILE = "recipe.json"

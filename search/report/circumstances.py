@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.cells import Cell, Column, Table
-from search.summary import Summary
+from search.report.figures.cells import Cell, Column, Table
+from search.report.summary import Summary
 
 
 def settings(summary: Summary) -> Table:

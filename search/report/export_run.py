@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from search import common_recipe, journal, measurements, optuna_export, sharing
-from search import folder as folders
-from search.display import Display
-from search.outcome import MEASUREMENTS
-from search.subject import dataset_of, dense_network, space_of
+from search.campaign import common_recipe, sharing
+from search.campaign.subject import dataset_of, dense_network, space_of
+from search.records import folder as folders
+from search.records import journal
+from search.records.display import Display
+from search.records.outcome import MEASUREMENTS
+from search.report import optuna_export
+from search.space import measurements
 
 
 def run(name: str, reports: Path, target: Path | None, display: Display) -> Path:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from harness.latency import ledger
-from harness.latency.ledger import Ledger, LedgerRow, stage_of
+from harness.latency.explanation import ledger
+from harness.latency.explanation.ledger import Ledger, LedgerRow, stage_of
 from harness.records.architecture import Architecture, LayerSite
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Measurement

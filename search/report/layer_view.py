@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from search.cells import Cell, Column, Table
-from search.layer_table import LayerRow, LayerTable, Spread, StageRow
-from search.wording import DASH, MISSING, Unit, count_words, percent, size
+from search.report.figures.cells import Cell, Column, Table
+from search.report.figures.wording import DASH, MISSING, Unit, count_words, percent, size
+from search.report.layer_table import LayerRow, LayerTable, Spread, StageRow
 
 
 def layers(table: LayerTable, unit: Unit) -> Table:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
-from search.space import SearchSpace
-from search.trial import Trial
+from search.records.trial import Trial
+from search.space.space import SearchSpace
 
 
 def refuse(path: Path) -> None:

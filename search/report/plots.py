@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.latency.held_out import Judged
+from harness.latency.model.held_out import Judged
 from harness.records.measurement import Prediction
-from search.drop import mean_accuracy
-from search.summary import Compared, Summary
-from search.trial import Trial
-from search.wording import Unit, interval_percent, number, percent, points, unit_for
+from search.records.drop import mean_accuracy
+from search.records.trial import Trial
+from search.report.figures.wording import Unit, interval_percent, number, percent, points, unit_for
+from search.report.summary import Compared, Summary
 
 # The light scheme's colours and the style sheet's names for them; each figure is drawn in the former.
 INK, MUTED, LINE, FRONT, PAPER = "#1c2126", "#5c6670", "#d9dde2", "#2a6f97", "#fffffe"

@@ -13,10 +13,15 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from search import circumstances, cost_plots, cost_tables, cost_words, layer_view, plots, recipe_tables, tables, whole_file, wording
-from search.cells import Cell, Table
-from search.summary import Summary
-from search.threats import threats
+from search.records import whole_file
+from search.report import circumstances, layer_view, plots, recipe_tables, tables
+from search.report.costs import plots as cost_plots
+from search.report.costs import tables as cost_tables
+from search.report.costs import words as cost_words
+from search.report.figures import wording
+from search.report.figures.cells import Cell, Table
+from search.report.summary import Summary
+from search.report.threats import threats
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE, TEXT = "report.html", "report.md"

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import CampaignError, ConditionsDiffer, HarnessError, LatencyUnknown, RecordError
-from harness.latency import width_series
-from harness.latency.held_out import HeldOutError, Judged
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.undisturbed import undisturbed_s
-from harness.latency.verdict import verdict
+from harness.latency.explanation import width_series
+from harness.latency.model.held_out import HeldOutError, Judged
+from harness.latency.model.predictor import LatencyPredictor
+from harness.latency.verdict.judgement import verdict
+from harness.latency.verdict.undisturbed import undisturbed_s
 from harness.records import benchmark_json
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
@@ -21,13 +21,14 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
-from search import explained, journal, outcome, recipe_record
-from search.drop import Drop, drop_over_seeds
-from search.explain import Explanation
-from search.layer_table import LayerTable, layer_table
-from search.outcome import Contender, Outcome
-from search.recipe_record import RecipeRecord
-from search.trial import Trial
+from search.records import journal, outcome, recipe_record
+from search.records.drop import Drop, drop_over_seeds
+from search.records.outcome import Contender, Outcome
+from search.records.recipe_record import RecipeRecord
+from search.records.trial import Trial
+from search.report.costs import explained
+from search.report.costs.explain import Explanation
+from search.report.layer_table import LayerTable, layer_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from search.cells import Cell, Column, Table
-from search.drop import Drop, mean_accuracy
-from search.summary import Compared, SpeedUp, Summary
-from search.trial import Trial
-from search.wording import (
+from search.records.drop import Drop, mean_accuracy
+from search.records.trial import Trial
+from search.report.figures.cells import Cell, Column, Table
+from search.report.figures.wording import (
     MISSING,
     ROLE_WORDS,
     Unit,
@@ -23,6 +22,7 @@ from search.wording import (
     verdict_interval,
     verdict_words,
 )
+from search.report.summary import Compared, SpeedUp, Summary
 
 
 def compared(summary: Summary) -> Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from search.drop import mean_accuracy
-from search.summary import Summary
-from search.wording import count_words, noise_sentence, percent, points
+from search.records.drop import mean_accuracy
+from search.report.figures.wording import count_words, noise_sentence, percent, points
+from search.report.summary import Summary
 
 FEW_IMAGES = 2000  # fewer: one wrong answer is worth more than a twentieth of a point
 DRIFTED = 0.05  # median miss of the predictions above which the machine itself must have changed

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.compiled_sweep import FOLDER, compiler, store_path
 from harness.devices import spec
 from harness.errors import CampaignError, RecordError
-from harness.latency import width_series
+from harness.latency.explanation import width_series
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledWidth, compiled_widths
-from search.measurements import Bench, Say, run_bench
+from harness.sweeps.compiled import FOLDER, compiler, store_path
+from search.space.measurements import Bench, Say, run_bench
 
 COPY = "compiled.json"  # in a campaign's folder: what its search space was made of
 WIDTHS = 4  # of every group, beside the full one, the one just below it, and 0: each takes the compiler five seconds

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import CampaignError, UsageError
-from search.space import SearchSpace
-from search.trial import Floats, KnownLatency
+from search.records.trial import Floats, KnownLatency
+from search.space.space import SearchSpace
 
 CHOSEN_CHANCE = 0.9  # least probability of keeping the limit that the recommended configuration must have
 UNLIKELY = 0.1  # chance below which a goal is said to be out of reach

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConditionsDiffer, HarnessError, LatencyUnknown
-from harness.latency import ledger
-from harness.latency.roof import LayerCost, measured_layers
-from harness.latency.staircase import WidthCost
-from harness.latency.width_series import ROLE, measured_series, with_twins
+from harness.latency.explanation import ledger
+from harness.latency.explanation.roof import LayerCost, measured_layers
+from harness.latency.explanation.staircase import WidthCost
+from harness.latency.explanation.width_series import ROLE, measured_series, with_twins
 from harness.networks import roof_probe
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import LatencyUnknown
-from harness.latency import staircase, width_series
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.staircase import Staircase, UsefulWidth
+from harness.latency.explanation import staircase, width_series
+from harness.latency.explanation.staircase import Staircase, UsefulWidth
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 

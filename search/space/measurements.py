@@ -13,15 +13,15 @@ from threadpoolctl import threadpool_limits
 from harness.devices import spec
 from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
-from harness.latency import width_series
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.explanation import width_series
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
 
-BENCH = Path(__file__).parent.parent / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
 
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import UsageError
-from search.trial import TuningChoice
+from search.records.trial import TuningChoice
 
 NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "distillation")
 LOGARITHMIC = ("learning_rate", "weight_decay")

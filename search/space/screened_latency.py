@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.latency.predictor import LatencyPredictor
-from search.trial import Floats, Ints
+from harness.latency.model.predictor import LatencyPredictor
+from search.records.trial import Floats, Ints
 
 OUT_OF_REACH_S = 1e6  # seconds an inference; finite, so that differences of latencies stay numbers
 

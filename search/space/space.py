@@ -21,9 +21,9 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHy
 from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.recipe_ranges import LOGARITHMIC
-from search.recipe_ranges import RecipeRanges as RecipeRanges
-from search.trial import Bools, Floats, Ints, TuningChoice
+from search.records.trial import Bools, Floats, Ints, TuningChoice
+from search.space.recipe_ranges import LOGARITHMIC
+from search.space.recipe_ranges import RecipeRanges as RecipeRanges
 
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact

@@ -9,10 +9,10 @@ from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
-from search import tuned_store
-from search.recipe_record import RecipeRecord, Reference
-from search.trial import Report, TrialOutcome, TrialRequest
-from search.tuned_store import Judged
+from search.records import tuned_store
+from search.records.recipe_record import RecipeRecord, Reference
+from search.records.trial import Report, TrialOutcome, TrialRequest
+from search.records.tuned_store import Judged
 
 
 @dataclass(frozen=True)

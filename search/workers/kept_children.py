@@ -11,8 +11,8 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from search.trial import TrialOutcome, TrialRequest
-from search.trial_process import TrialProcess
+from search.records.trial import TrialOutcome, TrialRequest
+from search.workers.trial_process import TrialProcess
 
 
 @dataclass(frozen=True, slots=True)

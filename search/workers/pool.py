@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from search.trial import Evaluate, TrialOutcome, TrialRequest, attempt
+from search.records.trial import Evaluate, TrialOutcome, TrialRequest, attempt
 
 Progress = Callable[[int, str, float], None]
 """Trial number, phase and the share of it that is done."""

@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from harness.errors import CampaignError
-from search.trial import Evaluate, TrialOutcome, TrialRequest, attempt
+from search.records.trial import Evaluate, TrialOutcome, TrialRequest, attempt
 
 _LENGTH = struct.Struct("<Q")
 START_TIMEOUT_S = 120.0  # imports of a deep-learning framework on a busy machine take long
@@ -121,7 +121,7 @@ class TrialProcess:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         if self._threads:
             environment.update({f"{library}_NUM_THREADS": str(self._threads) for library in ("OMP", "MKL", "OPENBLAS")})
-        command = [sys.executable, "-c", "from search.trial_process import serve; serve()"]
+        command = [sys.executable, "-c", "from search.workers.trial_process import serve; serve()"]
         with self._starting:
             if self._closed:
                 raise _Died

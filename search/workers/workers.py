@@ -19,11 +19,11 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import CampaignError, HarnessError, UsageError
-from search import kept_children
-from search.kept_children import Hold, Lacking
-from search.pool import Progress
-from search.trial import Evaluate, TrialOutcome, TrialRequest
-from search.trial_process import TrialProcess
+from search.records.trial import Evaluate, TrialOutcome, TrialRequest
+from search.workers import kept_children
+from search.workers.kept_children import Hold, Lacking
+from search.workers.pool import Progress
+from search.workers.trial_process import TrialProcess
 
 if TYPE_CHECKING:
     from distributed import Client, Future

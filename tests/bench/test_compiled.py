@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import compiled_sweep, tables
-from harness.compiled_sweep import CompiledSweep
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
 from harness.errors import RecordError
 from harness.networks import zoo
+from harness.pages import tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
+from harness.sweeps import compiled as compiled_sweep
+from harness.sweeps.compiled import CompiledSweep
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.networks import written_folder
-from search.measurements import Bench
+from search.space.measurements import Bench
 
 ROOT = Path(__file__).parent.parent.parent
 SUITE = """
@@ -44,7 +44,7 @@ def bench(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "-p",
         "no:cacheprovider",
         "-p",
-        "harness.plugin",
+        "harness.runner.plugin",
         "-c",
         str(ROOT / "pyproject.toml"),
     ]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import device_page
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.model.predictor import LatencyPredictor
+from harness.pages import device as device_page
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
 from tests.devices.ssh_server import needs_sshd

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.latency import width_series
+from harness.latency.explanation import width_series
 from harness.records import benchmark_json
 
 ROOT = Path(__file__).parent.parent.parent
@@ -132,7 +132,7 @@ def test_a_mistake_in_an_option_ends_with_one_line_and_code_2(words: tuple[str, 
 
 def test_the_verdict_is_calibrated_on_a_device_from_the_command_line() -> None:
     def calibrate(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness.calibration", *words]
+        command = [sys.executable, "-m", "harness.sweeps.calibration", *words]
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
 
     simulated = calibrate("--device=simulated", "--trials=3")
@@ -156,6 +156,6 @@ def test_a_test_that_is_stopped_while_it_is_timed_does_not_cost_the_others_their
         "def test_timed(benchmark):\n    benchmark.pedantic(lambda: None, rounds=3)\n"
     )
     path = tmp_path / "kept.json"
-    ended = run_pytest(str(tmp_path / "test_two.py"), "-p", "harness.plugin", f"--benchmark-json={path}")
+    ended = run_pytest(str(tmp_path / "test_two.py"), "-p", "harness.runner.plugin", f"--benchmark-json={path}")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert [entry["name"] for entry in json.loads(path.read_text())["benchmarks"]] == ["test_timed"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.literature import references
 from tests.literature.expectations import agp, all_close, close, gaussian_share, growing_surgery, magnitude_shares, rates
-from tests.literature.probes import Outcome
+from tests.literature.probes.experiment import Outcome
 
 
 @dataclass(frozen=True)

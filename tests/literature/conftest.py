@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.pruning import distiller as door
+from harness.verification import distiller as door
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 
 from harness.pruning.schedule import LearningRate
 from tests.literature import references
-from tests.literature.probes import SmallCNN, reseed
+from tests.literature.probes.experiment import SmallCNN, reseed
 
 
 def close(found: float, expected: float, tolerance: float = 1e-3) -> bool:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from harness.pruning.distiller import VERIFIED_COMMIT
-from harness.pruning.findings import FINDINGS, finding
+from harness.verification.distiller import VERIFIED_COMMIT
+from harness.verification.findings import FINDINGS, finding
 from tests.literature.claims import CLAIMS, Claim
-from tests.literature.distiller_subject import if_live
-from tests.literature.every_probe import MODULES  # noqa: F401  fills the table
-from tests.literature.probes import PROBES, Outcome, perform, same_outcome
+from tests.literature.laws.distiller_subject import if_live
+from tests.literature.probes.every import MODULES  # noqa: F401  fills the table
+from tests.literature.probes.experiment import PROBES, Outcome, perform, same_outcome
 
 RECORDED = Path(__file__).with_name("recorded")
 

@@ -8,11 +8,11 @@ from torch import nn
 
 from harness.devices.measure import Protocol
 from harness.networks import groups, zoo
-from harness.pruning import latency_effect
-from harness.pruning.ways import MASKED, SHALLOWER, SMALLER, WAYS, ZEROED_RATIO, ZEROS, Way
 from harness.records.architecture import Architecture
+from harness.verification import latency_effect
+from harness.verification.ways import MASKED, SHALLOWER, SMALLER, WAYS, ZEROED_RATIO, ZEROS, Way
 from tests.literature.claims import CLAIMS
-from tests.literature.laws import LAWS
+from tests.literature.laws.laws import LAWS
 
 # What the literature's tests also look at, and what chooses no weights by itself.
 CHOOSING_NOTHING = {"sensitivity analysis", "schedules", "learning rates", "checkpoints"}

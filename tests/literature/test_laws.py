@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from tests.literature import references
-from tests.literature.controls import BROKEN, Broken
-from tests.literature.distiller_subject import OFFERED, distiller_subject, if_live
-from tests.literature.laws import DEVIATIONS, LAWS, Law, deviation, holds
-from tests.literature.reference_subject import COMPUTING
-from tests.literature.subjects import Subject
+from tests.literature.laws.controls import BROKEN, Broken
+from tests.literature.laws.distiller_subject import OFFERED, distiller_subject, if_live
+from tests.literature.laws.laws import DEVIATIONS, LAWS, Law, deviation, holds
+from tests.literature.laws.reference_subject import COMPUTING
+from tests.literature.laws.subjects import Subject
 
 
 def _cases(subject: Subject) -> list[pytest.param]:

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
-from harness.pruning import distiller as door
-from harness.pruning.distiller_elsewhere import Environment, Interpreter
-from tests.literature.every_probe import MODULES
-from tests.literature.probes import PROBES, Outcome, perform, same_outcome
+from harness.verification import distiller as door
+from harness.verification.distiller_elsewhere import Environment, Interpreter
+from tests.literature.probes.every import MODULES
+from tests.literature.probes.experiment import PROBES, Outcome, perform, same_outcome
 
 SCHEMA = "espalier-distiller-recording/1"
 FOLDER = Path(__file__).with_name("recorded")

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.pruning import verification_page, verify
-from harness.pruning.findings import FINDINGS
-from harness.pruning.verification_page import AGREES, BREAKS, DEVIATES, NOT_RUN, Judgement
-from harness.pruning.ways import SHALLOWER, SMALLER, WAYS
+from harness.verification import page as verification_page
+from harness.verification import verify
+from harness.verification.findings import FINDINGS
+from harness.verification.page import AGREES, BREAKS, DEVIATES, NOT_RUN, Judgement
+from harness.verification.ways import SHALLOWER, SMALLER, WAYS
 from tests.literature.claims import CLAIMS
-from tests.literature.laws import LAWS
+from tests.literature.laws.laws import LAWS
 
 COMMITTED = Path(__file__).parents[2] / "reports" / "distiller" / "verification.md"
 

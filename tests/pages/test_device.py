@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import device_tables, page_layout
-from harness.device_page import gather, main
 from harness.errors import RecordError
-from harness.page_layout import Section
+from harness.pages import device_tables
+from harness.pages import layout as page_layout
+from harness.pages.device import gather, main
+from harness.pages.layout import Section
 from harness.records import benchmark_json
 from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
@@ -25,7 +26,7 @@ from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.measurement import Latency, LayerLatency, Measurement
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NETWORK = Architecture(
     "tiny",
     (3, 8, 8),

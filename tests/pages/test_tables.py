@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import tables
+from harness.pages import tables
 from harness.records.accuracy import Accuracy
 from harness.records.measurement import Latency, LayerLatency
 from harness.records.width_accuracy import WidthAccuracy

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from search import journal
+from search.records import journal
 
 KILLS, FEW_KILLS = 100, 2
 LATEST_S = 4.0  # after the first new line in the journal, at which a process is killed
@@ -28,10 +28,10 @@ ENDLESS = 10_000  # trials that no campaign here reaches
 CAMPAIGNS = """
 import os, sys, traceback
 from pathlib import Path
-from search import campaign
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.synthetic import problem
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.space.goals import Goal
+from search.race.synthetic import problem
 from killed import Logged
 
 def campaign_of(folder, how, trials):
@@ -56,7 +56,7 @@ if __name__ == "__main__":
 KILLED = """
 import time
 from dataclasses import dataclass
-from search.synthetic import SyntheticEvaluate
+from search.race.synthetic import SyntheticEvaluate
 
 @dataclass(frozen=True)
 class Logged:

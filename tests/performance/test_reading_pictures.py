@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.networks import image_folder, picture_cache
+from harness.networks.pictures import image_folder, picture_cache
 
 SIDE, CLASSES = 32, 10
 ROUNDS = 3

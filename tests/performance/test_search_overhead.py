@@ -19,14 +19,15 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.records.architecture import Architecture, ChannelGroup
-from search import campaign, journal
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.journal import Journal
-from search.recipe_ranges import RecipeRanges
-from search.selector import Optimizer
-from search.space import SearchSpace
-from search.trial import MODEL, Floats, Ints, Trial, TrialOutcome, TrialRequest
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.optimizer.selector import Optimizer
+from search.records import journal
+from search.records.journal import Journal
+from search.records.trial import MODEL, Floats, Ints, Trial, TrialOutcome, TrialRequest
+from search.space.goals import Goal
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 DIMENSIONS = 56
 ASK_LIMITS_S = {100: 0.1, 300: 0.3, 1000: 1.5}
@@ -151,7 +152,7 @@ def test_a_long_campaign_resumes_fast(space: SearchSpace, benchmark: BenchmarkFi
 BURNING = """
 import time
 from dataclasses import dataclass
-from search.trial import TrialOutcome
+from search.records.trial import TrialOutcome
 
 @dataclass(frozen=True)
 class Burns:
@@ -218,7 +219,7 @@ def _on_dask(space: SearchSpace, evaluate: object, workers: int) -> Iterator[Cal
     """A local cluster whose workers have started their processes; gives a turn of so many trials."""
     import distributed
 
-    from search.workers import DaskPool
+    from search.workers.workers import DaskPool
 
     places = {str(i): {"cls": distributed.Nanny, "options": {"nthreads": 1, "host": "127.0.0.1"}} for i in range(workers)}
     scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": None, "port": 0, "host": "127.0.0.1"}}

@@ -6,7 +6,8 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from search import fidelity, virtual_time
+from search.optimizer import fidelity
+from search.race import virtual_time
 
 INSTANCES, LIMITS = 5, {1: 1.35, 2: 1.35, 5: 1.45}  # of the choice's latency, as a multiple of the near-optimum
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.latency import design
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.model import design
+from harness.latency.model.predictor import LatencyPredictor
 from harness.networks import datasets
 from harness.pipeline import Network
 from harness.records import benchmark_json

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from harness.records.architecture import Architecture, ChannelGroup
-from search.recipe_ranges import RecipeRanges
-from search.space import SearchSpace
-from search.synthetic import SyntheticProblem, problem
+from search.race.synthetic import SyntheticProblem, problem
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 
 @pytest.fixture

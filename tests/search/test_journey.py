@@ -21,8 +21,8 @@ from harness.devices.session import Device
 from harness.networks import datasets, zoo
 from harness.pruning import saved
 from harness.records import benchmark_json
-from search import outcome
 from search.command_line import LIMIT_MISSED
+from search.records import outcome
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign

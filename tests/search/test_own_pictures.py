@@ -21,10 +21,10 @@ from harness.training import accuracy
 from harness.training.finetune import finetune, recalibrate
 from harness.training.recipes import Recipe
 from harness.training.sensitivity import sensitivity
-from search import common_recipe, dense_check
+from search.campaign import common_recipe, dense_check
+from search.campaign.subject import Subject
 from search.command_line import Request
-from search.display import Display
-from search.subject import Subject
+from search.records.display import Display
 
 TRAINED = Recipe(epochs=3, learning_rate=0.1, batch_size=32, calibration_images=600, precision="f32")
 TUNED = replace(TRAINED, epochs=1, learning_rate=0.02, reconstruct=True)

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness import staircase_view, tables, width_sweep
 from harness.devices.measure import Subject
 from harness.errors import RecordError
-from harness.latency import width_series
-from harness.latency.staircase import Staircase, WidthCost
+from harness.latency.explanation import width_series
+from harness.latency.explanation.staircase import Staircase, WidthCost
+from harness.pages import staircase as staircase_view
+from harness.pages import tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
-from harness.width_sweep import Sweep, store_path
+from harness.sweeps import widths as width_sweep
+from harness.sweeps.widths import Sweep, store_path
 
 
 @pytest.fixture

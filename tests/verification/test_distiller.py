@@ -13,12 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from harness import plugin
 from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
-from harness.pruning import distiller as door
-from harness.pruning import distiller_compat, surgery
-from harness.pruning.distiller_trace import get_trace_graph
+from harness.pruning import surgery
+from harness.runner import plugin
+from harness.verification import distiller as door
+from harness.verification import distiller_compat
+from harness.verification.distiller_trace import get_trace_graph
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +76,7 @@ def run(code: str, *arguments: str, **environment: str) -> str:
 
 FIND = """
     import os, sys
-    from harness.pruning import distiller
+    from harness.verification import distiller
     before = set(sys.modules)
 
     def show(path):
@@ -121,7 +122,7 @@ def test_the_namesake_of_the_package_index_is_refused(tmp_path):
 def test_an_installed_namesake_is_refused_too(tmp_path):
     (tmp_path / "distiller").mkdir()
     (tmp_path / "distiller" / "__init__.py").write_text("")
-    code = "from harness.errors import UsageError\nfrom harness.pruning import distiller\n"
+    code = "from harness.errors import UsageError\nfrom harness.verification import distiller\n"
     code += "try:\n    distiller.find()\nexcept UsageError as error:\n    print(error)\n"
     assert "unrelated package" in run(code, PYTHONPATH=str(tmp_path))
 

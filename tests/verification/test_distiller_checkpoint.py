@@ -14,7 +14,8 @@ import torch
 
 from harness.errors import HarnessError, PruningError, UsageError
 from harness.networks import groups, zoo
-from harness.pruning import distiller_checkpoint, surgery
+from harness.pruning import surgery
+from harness.verification import distiller_checkpoint
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ import torch
 
 from harness.devices.link import Hello
 from harness.errors import DeviceTimeout, UsageError
-from harness.pruning import distiller_elsewhere
-from harness.pruning.distiller_elsewhere import Interpreter
-from tests.literature.every_probe import MODULES
-from tests.pruning.test_distiller import IMITATION
+from harness.verification import distiller_elsewhere
+from harness.verification.distiller_elsewhere import Interpreter
+from tests.literature.probes.every import MODULES
+from tests.verification.test_distiller import IMITATION
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = [*distiller_elsewhere._OURS, "harness.pruning.probing_runtime", *MODULES]
-NATIVE_DIALECT = {"harness.networks.torchvision_door", "harness.pruning.distiller_trace"}  # those wait for a newer torch
+SHIPPED = [*distiller_elsewhere._OURS, "harness.verification.probing_runtime", *MODULES]
+NATIVE_DIALECT = {"harness.networks.torchvision_door", "harness.verification.distiller_trace"}  # those wait for a newer torch
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ for name in ("torch", "torch.nn", "torch.nn.functional", "numpy"):
 sys.path.insert(0, sys.argv[1])
 for name in sys.argv[2:]:
     __import__(name)
-from tests.literature.probes import PROBES
+from tests.literature.probes.experiment import PROBES
 print(sys.version_info[:2], len(PROBES))
 """
 

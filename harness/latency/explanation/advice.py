@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.latency.roof import Bound, LayerCost, Roof
-from harness.latency.staircase import Staircase, WidthCost
+from harness.latency.explanation.roof import Bound, LayerCost, Roof
+from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.records.architecture import Architecture, ChannelGroup
 
 LEAST_POINTS = 0.05  # accuracy points; a smaller loss is within training's own noise, and would divide to infinity

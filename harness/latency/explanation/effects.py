@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.roof import LayerCost
-from harness.latency.shares import PREDICTED, Account
-from harness.latency.sites import IntArray
+from harness.latency.explanation.roof import LayerCost
+from harness.latency.explanation.shares import PREDICTED, Account
+from harness.latency.model.predictor import LatencyPredictor
+from harness.latency.model.sites import IntArray
 from harness.records.architecture import Architecture, LayerSite
 from harness.records.pruning_config import PruningConfig
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import RecordError
-from harness.latency.undisturbed import unpreempted_blocks
+from harness.latency.verdict.undisturbed import unpreempted_blocks
 from harness.records.architecture import Architecture, LayerSite
 from harness.records.measurement import Latency, LayerLatency, Measurement
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.errors import RecordError
-from harness.latency.ledger import Ledger, stage_of
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.explanation.ledger import Ledger, stage_of
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.layer import BYTES_PER_VALUE, LayerShape
 from harness.records.pruning_config import PruningConfig

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.latency.ledger import Ledger
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.roof import Bound, LayerCost, Roof, measured_layers, predicted_layers
+from harness.latency.explanation.ledger import Ledger
+from harness.latency.explanation.roof import Bound, LayerCost, Roof, measured_layers, predicted_layers
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.undisturbed import unpreempted_blocks
+from harness.latency.model.predictor import LatencyPredictor
+from harness.latency.verdict.undisturbed import unpreempted_blocks
 from harness.records.architecture import ChannelGroup
 from harness.records.measurement import Latency
 from harness.records.pruning_config import PruningConfig

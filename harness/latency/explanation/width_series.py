@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from harness.errors import LatencyUnknown
-from harness.latency.sites import SiteMap
-from harness.latency.staircase import Staircase, WidthCost, points_in_turns
-from harness.latency.undisturbed import undisturbed_s, usual_disturbance
+from harness.latency.explanation.staircase import Staircase, WidthCost, points_in_turns
+from harness.latency.model.sites import SiteMap
+from harness.latency.verdict.undisturbed import undisturbed_s, usual_disturbance
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.measurement import Latency, Measurement
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.latency.sites import IntArray, SiteMap
+from harness.latency.model.sites import IntArray, SiteMap
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.latency.cost_features import Factor, FloatArray
-from harness.latency.sites import BoolArray, IntArray, Site, SiteMap
+from harness.latency.model.cost_features import Factor, FloatArray
+from harness.latency.model.sites import BoolArray, IntArray, Site, SiteMap
 
 _CHUNK = 8192  # rows at a time: the working set stays in the processor's cache
 

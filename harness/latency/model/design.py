@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UsageError
-from harness.latency.cost_features import Factor, FloatArray, design_matrices, factors
-from harness.latency.held_out import HeldOutError
-from harness.latency.sites import IntArray, SiteMap
+from harness.latency.model.cost_features import Factor, FloatArray, design_matrices, factors
+from harness.latency.model.held_out import HeldOutError
+from harness.latency.model.sites import IntArray, SiteMap
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 

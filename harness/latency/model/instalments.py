@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.latency import design
-from harness.latency.design import Decision
-from harness.latency.held_out import HeldOutError
-from harness.latency.predictor import FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
+from harness.latency.model import design
+from harness.latency.model.design import Decision
+from harness.latency.model.held_out import HeldOutError
+from harness.latency.model.predictor import FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig

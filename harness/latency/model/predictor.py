@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.errors import ConditionsDiffer, LatencyUnknown
-from harness.latency.cost_features import FloatArray
-from harness.latency.cost_table import CostTable
-from harness.latency.held_out import HeldOutError, Judged
-from harness.latency.sites import IntArray, SiteMap
-from harness.latency.solution import Solution, solve
-from harness.latency.undisturbed import undisturbed_s, usual_disturbance
+from harness.latency.model.cost_features import FloatArray
+from harness.latency.model.cost_table import CostTable
+from harness.latency.model.held_out import HeldOutError, Judged
+from harness.latency.model.sites import IntArray, SiteMap
+from harness.latency.model.solution import Solution, solve
+from harness.latency.verdict.undisturbed import undisturbed_s, usual_disturbance
 from harness.records.architecture import Architecture
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.latency import variance_components
-from harness.latency.cost_features import Factor, FloatArray, design_matrices, factors
-from harness.latency.cost_table import CostTable
-from harness.latency.sites import IntArray, SiteMap
+from harness.latency.model import variance_components
+from harness.latency.model.cost_features import Factor, FloatArray, design_matrices, factors
+from harness.latency.model.cost_table import CostTable
+from harness.latency.model.sites import IntArray, SiteMap
 
 NOISE_FLOOR = 0.001  # relative: no clock on these machines repeats better, and the algebra stays well conditioned
 FEWEST_IN_RUN = 3  # networks measured at one time; fewer do not show the level of that time

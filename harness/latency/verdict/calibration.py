@@ -1,7 +1,7 @@
 """How often the verdict errs: planted differences on a simulated noisy clock, or on a real device through a function.
 
-``python -m harness.latency.calibration`` prints it for three kinds of weather and fails when a limit is missed. All its
-figures are SIMULATED; ``harness.calibration`` gives ``calibrate`` a function that measures instead.
+``python -m harness.latency.verdict.calibration`` prints it for three kinds of weather and fails when a limit is missed. All its
+figures are SIMULATED; ``harness.sweeps.calibration`` gives ``calibrate`` a function that measures instead.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.latency import simulated_clock
-from harness.latency.simulated_clock import Weather
-from harness.latency.verdict import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdict
+from harness.latency.verdict import simulated_clock
+from harness.latency.verdict.judgement import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdict
+from harness.latency.verdict.simulated_clock import Weather
 from harness.records.measurement import Latency
 
 FALSE_LIMIT = 0.01  # false verdicts between equal networks, at most
@@ -104,7 +104,7 @@ def simulated(weather: Weather, seed: int, blocks: int = BLOCKS, samples: int = 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the calibration on quiet, shared and stormy simulated machines; 1 when a limit is missed on the first two."""
-    parser = argparse.ArgumentParser(prog="python -m harness.latency.calibration", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.latency.verdict.calibration", description=main.__doc__)
     parser.add_argument("--trials", type=int, default=300, help="comparisons of each kind (default %(default)s)")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="blocks of each network (default %(default)s)")
     parser.add_argument("--planted", type=float, default=PLANTED, help="true ratio of the slower network (default %(default)s)")

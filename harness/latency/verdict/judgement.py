@@ -18,8 +18,8 @@ from enum import StrEnum
 import numpy as np
 
 from harness.errors import ConditionsDiffer, UsageError
-from harness.latency.sign_flips import FloatArray, location, two_sided_p
-from harness.latency.undisturbed import block_medians_s
+from harness.latency.verdict.sign_flips import FloatArray, location, two_sided_p
+from harness.latency.verdict.undisturbed import block_medians_s
 from harness.records.measurement import Latency, Measurement
 
 SAME_WITHIN = 0.01  # smaller differences are of no use to anybody

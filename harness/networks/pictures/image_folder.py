@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import DatasetError
-from harness.networks import decoding, picture_cache
-from harness.networks.division import Given, Labelled
+from harness.networks.pictures import decoding, picture_cache
+from harness.networks.pictures.division import Given, Labelled
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_NAMES = (("train", "training"), ("val", "valid", "validation"), ("test", "testing"))

@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from harness.networks import idx_files
+from harness.networks.pictures import idx_files
 
 MOST_BYTES = 4 << 30  # of all sets together: twenty of 60,000 pictures of 3 x 32 x 32
 _SEAL_BYTES = 32

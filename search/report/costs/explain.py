@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import RecordError, UsageError
-from harness.latency import explain, ledger, shares
-from harness.latency.effects import Effect, KindCost, effects, kinds
-from harness.latency.explain import LEAST_POINTS, Advice, WidthLoss
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.roof import LayerCost
-from harness.latency.shares import MEASURED, PREDICTED, Account
-from harness.latency.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.explanation import advice as explain
+from harness.latency.explanation import ledger, shares
+from harness.latency.explanation.advice import LEAST_POINTS, Advice, WidthLoss
+from harness.latency.explanation.effects import Effect, KindCost, effects, kinds
+from harness.latency.explanation.roof import LayerCost
+from harness.latency.explanation.shares import MEASURED, PREDICTED, Account
+from harness.latency.explanation.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Measurement
 from harness.records.width_accuracy import WidthAccuracy
-from search.drop import drop
+from search.records.drop import drop
 
 ESTIMATED = "estimated"  # of accuracies: by the surrogate, from a campaign's trials
 

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.latency.explain import LEAST_POINTS
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.staircase import WidthCost, predicted_series
+from harness.latency.explanation.advice import LEAST_POINTS
+from harness.latency.explanation.staircase import WidthCost, predicted_series
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.measurement import Measurement
 from harness.training.stored_sensitivity import stored_weights_digest
-from search import explain, known_costs
-from search.explain import ESTIMATED, Analysis, Explanation
-from search.folder import DENSE
-from search.importance import FEWEST_TRIALS, single_losses
-from search.outcome import MEASUREMENTS, Outcome
-from search.trial import Trial
+from search.optimizer.importance import FEWEST_TRIALS, single_losses
+from search.records.folder import DENSE
+from search.records.outcome import MEASUREMENTS, Outcome
+from search.records.trial import Trial
+from search.report.costs import explain
+from search.report.costs.explain import ESTIMATED, Analysis, Explanation
+from search.space import known_costs
 
 CRITERION = "l1"
 

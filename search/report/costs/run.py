@@ -10,21 +10,26 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.errors import CampaignError, HarnessError
-from harness.latency.roof import LayerCost
-from harness.latency.staircase import Staircase
+from harness.latency.explanation.roof import LayerCost
+from harness.latency.explanation.staircase import Staircase
 from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
-from search import cost_tables, cost_words, explain, folder, known_costs, measurements, report, whole_file
-from search.cells import Cell, Table
+from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
 from search.command_line import Request
-from search.display import Display
-from search.explain import Explanation
-from search.known_costs import SENSITIVITY, Found
-from search.measurements import Stored
-from search.outcome import MEASUREMENTS
-from search.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
+from search.records import folder, whole_file
+from search.records.display import Display
+from search.records.outcome import MEASUREMENTS
+from search.report import report
+from search.report.costs import explain
+from search.report.costs import tables as cost_tables
+from search.report.costs import words as cost_words
+from search.report.costs.explain import Explanation
+from search.report.figures.cells import Cell, Table
+from search.space import known_costs, measurements
+from search.space.known_costs import SENSITIVITY, Found
+from search.space.measurements import Stored
 
 STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "test_sensitivity.py", "test_roof.py"
 LONGEST_NAME = 28  # characters: shorter names of rows are never broken on a terminal

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.latency.explain import WORTHWHILE_RATIO, Advice
-from harness.latency.shares import Share
-from harness.latency.staircase import TOLERANCE_RATIO
-from search.cells import Cell, Column, Table
-from search.cost_words import cut, kind, listed, lost_interval, unit_for
-from search.explain import Explanation
-from search.wording import MISSING, Unit, count_words, interval_percent, number, percent, points, size
+from harness.latency.explanation.advice import WORTHWHILE_RATIO, Advice
+from harness.latency.explanation.shares import Share
+from harness.latency.explanation.staircase import TOLERANCE_RATIO
+from search.report.costs.explain import Explanation
+from search.report.costs.words import cut, kind, listed, lost_interval, unit_for
+from search.report.figures.cells import Cell, Column, Table
+from search.report.figures.wording import MISSING, Unit, count_words, interval_percent, number, percent, points, size
 
 _STAGE_TONES = ("front", "off-the-shelf", "uniform", "optimised", "candidate", "dense")
 

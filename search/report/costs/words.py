@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.latency.explain import Advice
-from harness.latency.shares import MEASURED
-from search.explain import Explanation
-from search.wording import Unit, count_words, number, percent, points, unit_of
+from harness.latency.explanation.advice import Advice
+from harness.latency.explanation.shares import MEASURED
+from search.report.costs.explain import Explanation
+from search.report.figures.wording import Unit, count_words, number, percent, points, unit_of
 
 
 def unit_for(told: Explanation) -> Unit:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from harness.records.accuracy import Accuracy
-from search.drop import Drop
-from search.summary import Compared, SpeedUp, Summary
+from search.records.drop import Drop
+from search.report.summary import Compared, SpeedUp, Summary
 
 MINUS, DASH, MISSING, NARROW = "−", "–", "—", "\u202f"
 _MILLISECONDS_FROM_S = 0.01  # slower networks are told in milliseconds

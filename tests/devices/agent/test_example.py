@@ -13,7 +13,7 @@ from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
 from harness.errors import UsageError
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def example(**options: str) -> Device:

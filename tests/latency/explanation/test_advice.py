@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import RecordError
-from harness.latency import design, ledger, shares
-from harness.latency.effects import effects, kinds
-from harness.latency.explain import LEAST_POINTS, WidthLoss, prune_next
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.roof import Bound, LayerCost, Roof, likeliest_not_negative, predicted_layers
-from harness.latency.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.explanation import ledger, shares
+from harness.latency.explanation.advice import LEAST_POINTS, WidthLoss, prune_next
+from harness.latency.explanation.effects import effects, kinds
+from harness.latency.explanation.roof import Bound, LayerCost, Roof, likeliest_not_negative, predicted_layers
+from harness.latency.explanation.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.model import design
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Latency, LayerLatency
 
 

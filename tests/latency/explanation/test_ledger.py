@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import RecordError
-from harness.latency.ledger import MOVED, OTHER, balance
+from harness.latency.explanation.ledger import MOVED, OTHER, balance
 from harness.records.measurement import Latency, LayerLatency
 
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import PruningError
-from harness.latency import simulated_clock, variance_components
-from harness.latency.held_out import HeldOutError, Judged, spearman
-from harness.latency.sites import SiteMap
-from harness.latency.undisturbed import block_medians_s, undisturbed_s, usual_disturbance
+from harness.latency.model import variance_components
+from harness.latency.model.held_out import HeldOutError, Judged, spearman
+from harness.latency.model.sites import SiteMap
+from harness.latency.verdict import simulated_clock
+from harness.latency.verdict.undisturbed import block_medians_s, undisturbed_s, usual_disturbance
 from harness.records.measurement import Latency, Prediction
 
 

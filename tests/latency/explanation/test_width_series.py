@@ -8,8 +8,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import LatencyUnknown
-from harness.latency import simulated_clock, width_series
-from harness.latency.staircase import points_in_turns
+from harness.latency.explanation import width_series
+from harness.latency.explanation.staircase import points_in_turns
+from harness.latency.verdict import simulated_clock
 from harness.records.architecture import ChannelGroup
 from harness.records.measurement import Latency
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UnknownName, UsageError
-from harness.latency import design
-from harness.latency.held_out import HeldOutError, Judged
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.model import design
+from harness.latency.model.held_out import HeldOutError, Judged
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.measurement import Prediction
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.latency import design, instalments
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.model import design, instalments
+from harness.latency.model.predictor import LatencyPredictor
 
 
 class Bench:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConditionsDiffer, LatencyUnknown, PruningError
-from harness.latency import design
-from harness.latency.predictor import LatencyPredictor
+from harness.latency.model import design
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.measurement import Latency
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from harness.devices.measure import Protocol, turn_orders
 from harness.errors import ConditionsDiffer, UsageError
-from harness.latency import simulated_clock
-from harness.latency.calibration import calibrate, main, simulated
-from harness.latency.verdict import FEWEST_PAIRS, Outcome, compare, holm, verdict, verdicts
+from harness.latency.verdict import simulated_clock
+from harness.latency.verdict.calibration import calibrate, main, simulated
+from harness.latency.verdict.judgement import FEWEST_PAIRS, Outcome, compare, holm, verdict, verdicts
 from harness.records.measurement import Latency
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.latency.sign_flips import location, two_sided_p
+from harness.latency.verdict.sign_flips import location, two_sided_p
 
 differences = st.lists(st.floats(-1, 1).filter(lambda d: abs(d) > 1e-6), min_size=2, max_size=9).map(np.array)
 

@@ -12,10 +12,8 @@ from hypothesis import assume
 from torch import Tensor, nn
 
 from tests.literature import references
-from tests.literature.law_inputs import (
-    noise,
-)
-from tests.literature.subjects import Block, Operation, is_close
+from tests.literature.laws.inputs import noise
+from tests.literature.laws.subjects import Block, Operation, is_close
 
 Check = Callable[..., None]
 

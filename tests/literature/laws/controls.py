@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.literature import references
-from tests.literature.subjects import Block, Operation
+from tests.literature.laws.subjects import Block, Operation
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.pruning import distiller as door
-from tests.literature.probes import mask_of
-from tests.literature.subjects import Block, Operation, Subject, zeros
+from harness.verification import distiller as door
+from tests.literature.laws.subjects import Block, Operation, Subject, zeros
+from tests.literature.probes.experiment import mask_of
 
 OFFERED = frozenset(
     {

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.literature.subjects import Block
+from tests.literature.laws.subjects import Block
 
 
 def noise(seed: int, *shape: int) -> Tensor:

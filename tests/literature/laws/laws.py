@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.literature import references
-from tests.literature.law_checks import (
+from tests.literature.laws.checks import (
     Check,
     chance_alone,
     equals_silence,
@@ -43,7 +43,7 @@ from tests.literature.law_checks import (
     sums_group_norms,
     zero_costs_nothing,
 )
-from tests.literature.law_inputs import (
+from tests.literature.laws.inputs import (
     blocks_and_count,
     convolutions_with_norm,
     gradual_steps,
@@ -55,7 +55,7 @@ from tests.literature.law_inputs import (
     vectors,
     vectors_and_count,
 )
-from tests.literature.subjects import Operation
+from tests.literature.laws.subjects import Operation
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.literature import references
-from tests.literature.subjects import OURS, TORCH, TORCH_PRUNING, Block, Subject, gone
+from tests.literature.laws.subjects import OURS, TORCH, TORCH_PRUNING, Block, Subject, gone
 
 
 def _reference_random(weight: Tensor, count: int, seed: int = 0) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.literature.probes import (
+from tests.literature.probes.experiment import (
     Nested,
     SmallCNN,
     mask_of,

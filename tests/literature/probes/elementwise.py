@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.literature.probes import SmallCNN, mask_of, parameter, probe, resnet20, scheduler_of, sparsity, train
+from tests.literature.probes.experiment import SmallCNN, mask_of, parameter, probe, resnet20, scheduler_of, sparsity, train
 
 
 @probe("e1.01", "magnitude-tie")

@@ -19,7 +19,7 @@ PARTS = (
     "sensitivity",
     "examples",
 )
-MODULES = ("tests.literature.probes", *(f"tests.literature.probes_{part}" for part in PARTS))
+MODULES = ("tests.literature.probes.experiment", *(f"tests.literature.probes.{part}" for part in PARTS))
 
 for _module in MODULES:
     importlib.import_module(_module)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.literature.probes import images, probe
+from tests.literature.probes.experiment import images, probe
 
 # id, schedule below examples/, network: all of the 53 shipped schedules that name one of Distiller's own CIFAR networks.
 EXAMPLES = (

@@ -9,17 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.literature.probes import (
-    SmallCNN,
-    lowest,
-    mask_of,
-    meta,
-    parameter,
-    probe,
-    resnet20,
-    zero_channels,
-    zero_filters,
-)
+from tests.literature.probes.experiment import SmallCNN, lowest, mask_of, meta, parameter, probe, resnet20, zero_channels, zero_filters
 
 
 def _l1(d: Any, group: str, share: float, weights: Any = ("w",), **more: Any) -> Any:

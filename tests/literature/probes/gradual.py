@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.literature.probes import SmallCNN, mask_of, meta, parameter, probe, scheduler_of, sgd, sparsity, train
+from tests.literature.probes.experiment import SmallCNN, mask_of, meta, parameter, probe, scheduler_of, sgd, sparsity, train
 
 
 @probe("e1.15", "agp-formula")

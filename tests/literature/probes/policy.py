@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.literature.probes import SmallCNN, images, lowest, probe, resnet20, scheduler_of, sgd, sparsity, train, zero_filters
+from tests.literature.probes.experiment import SmallCNN, images, lowest, probe, resnet20, scheduler_of, sgd, sparsity, train, zero_filters
 
 CONV2 = "conv2.weight"
 

@@ -8,15 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.literature.probes import (
-    SmallCNN,
-    lowest,
-    mask_of,
-    parameter,
-    probe,
-    zero_channels,
-)
-from tests.literature.probes_filters import absolute
+from tests.literature.probes.experiment import SmallCNN, lowest, mask_of, parameter, probe, zero_channels
+from tests.literature.probes.filters import absolute
 
 
 class _Holder(nn.Module):

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.literature.probes import SmallCNN, parameter, probe, scheduler_of, train, zero_filters
-from tests.literature.probes_policy import CONV2, run
+from tests.literature.probes.experiment import SmallCNN, parameter, probe, scheduler_of, train, zero_filters
+from tests.literature.probes.policy import CONV2, run
 
 
 def _regulariser(d: Any) -> Any:

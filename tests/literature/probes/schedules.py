@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.literature.probes import SmallCNN, probe, resnet20, scheduler_of, sgd, sparsity, train
-from tests.literature.probes_policy import CONV2
+from tests.literature.probes.experiment import SmallCNN, probe, resnet20, scheduler_of, sgd, sparsity, train
+from tests.literature.probes.policy import CONV2
 
 
 def _configure(d: Any, model: nn.Module, optimiser: Any, text: str) -> Any:

@@ -12,13 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.literature.probes import (
-    probe,
-    resnet20,
-    sparsity,
-    with_lively_norms,
-)
-from tests.literature.probes_thinning import ARCH, DATASET, params
+from tests.literature.probes.experiment import probe, resnet20, sparsity, with_lively_norms
+from tests.literature.probes.thinning import ARCH, DATASET, params
 
 
 def _analyse(d: Any, parameter: str, levels: list[float], group: str) -> tuple[list[dict[str, float]], Any]:

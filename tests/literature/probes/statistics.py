@@ -9,16 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.literature.probes import (
-    Nested,
-    SmallCNN,
-    images,
-    lowest,
-    mask_of,
-    probe,
-    resnet20,
-    zero_filters,
-)
+from tests.literature.probes.experiment import Nested, SmallCNN, images, lowest, mask_of, probe, resnet20, zero_filters
 
 
 def _collect(d: Any, model: nn.Module, statistic: str, sizes: tuple[int, ...], lively: bool = True) -> Tensor:

@@ -9,11 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.literature.probes import (
-    SmallCNN,
-    probe,
-)
-from tests.literature.probes_thinning import kill
+from tests.literature.probes.experiment import SmallCNN, probe
+from tests.literature.probes.thinning import kill
 
 
 def _thin(d: Any, model: nn.Module, sets: dict[str, list[int]], shape: tuple[int, ...], dim: int = 0) -> nn.Module:

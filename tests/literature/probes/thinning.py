@@ -12,15 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.literature.probes import (
-    images,
-    probe,
-    resnet20,
-    sgd,
-    train,
-    with_lively_norms,
-    x_fixed,
-)
+from tests.literature.probes.experiment import images, probe, resnet20, sgd, train, with_lively_norms, x_fixed
 
 ARCH, DATASET = "resnet20_cifar", "cifar10"
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import DatasetError
-from harness.networks import decoding
-from harness.networks.decoding import Coloured, Size
+from harness.networks.pictures import decoding
+from harness.networks.pictures.decoding import Coloured, Size
 
 RAMP = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 63  # 16 bits, all of their range
 GREY, RGB = Size(32, 1), Size(32, 3)

@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.errors import DatasetError, UsageError
-from harness.networks import division
-from harness.networks.division import Division, Given, Labelled
+from harness.networks.pictures import division
+from harness.networks.pictures.division import Division, Given, Labelled
 
 SIZES = st.lists(st.integers(3, 60), min_size=2, max_size=12)
 SPLITS = ("train", "validation", "test")

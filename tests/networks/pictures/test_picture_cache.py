@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.networks import datasets, decoding, picture_cache
+from harness.networks import datasets
+from harness.networks.pictures import decoding, picture_cache
 
 SHAPE = (5, 1, 4, 4)
 
@@ -139,7 +140,7 @@ def test_grey_and_rgb_of_one_folder_are_kept_apart(cache: Path, tmp_path: Path, 
 def test_processes_that_read_at_once_get_the_same_and_one_of_them_decodes(cache: Path, tmp_path: Path, draw: Callable[..., None]) -> None:
     draw(tmp_path, (150, 150))
     script = (
-        "import hashlib, pathlib, sys; from harness.networks import decoding, image_folder\n"
+        "import hashlib, pathlib, sys; from harness.networks.pictures import decoding, image_folder\n"
         "fill = decoding.fill\n"
         "def told(*words, **named): print('decodes'); fill(*words, **named)\n"
         "decoding.fill = told\n"

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from harness.errors import CampaignError, TrainingError, UsageError
-from search import campaign, journal, progress
-from search.campaign import CampaignResult, CampaignSettings
-from search.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
-from search.goals import Goal
-from search.journal import Journal
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import REPEAT, Report, TrialOutcome, TrialRequest
+from search.campaign import campaign, progress
+from search.campaign.campaign import CampaignResult, CampaignSettings
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records import journal
+from search.records.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
+from search.records.journal import Journal
+from search.records.trial import REPEAT, Report, TrialOutcome, TrialRequest
+from search.space.goals import Goal
 
 SETTINGS = CampaignSettings("c", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=1)
 EVALUATE = SyntheticEvaluate("vgg", 0)
@@ -270,10 +271,10 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> N
 KILLED = """
 import sys, time
 from pathlib import Path
-from search import campaign
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.synthetic import SyntheticEvaluate, problem
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.space.goals import Goal
+from search.race.synthetic import SyntheticEvaluate, problem
 
 def evaluate(trial, report):
     time.sleep(0.05)

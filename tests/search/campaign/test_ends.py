@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from harness.errors import CampaignError, TrainingError
 from harness.records.pruning_config import PruningConfig
-from search import campaign, choice, ends, entrants, fidelity, notes
-from search.campaign import CampaignResult, CampaignSettings
-from search.drop import Drop
-from search.ends import AllCrashed, AllOverLimit, NoneInTime, NothingPruned
-from search.full_length import FullLength
-from search.goals import Goal
-from search.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
-from search.trial import MODEL, PROMOTE, REPEAT, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.campaign import campaign, ends, notes
+from search.campaign.campaign import CampaignResult, CampaignSettings
+from search.campaign.ends import AllCrashed, AllOverLimit, NoneInTime, NothingPruned
+from search.campaign.full_length import FullLength
+from search.optimizer import choice, fidelity
+from search.proof import entrants
+from search.race.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
+from search.records.drop import Drop
+from search.records.trial import MODEL, PROMOTE, REPEAT, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.space.goals import Goal
 
 SETTINGS = CampaignSettings("c", trials=8, seeds=5, budget_epochs=FULL_EPOCHS, goal=Goal(1.0), finalists=2, repeats=1)
 SHORT = replace(SETTINGS, trials=14, short_epochs=6.0)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from search import campaign, notes
-from search.campaign import CampaignSettings
-from search.events import Event, Note
-from search.goals import Goal
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import REPEAT, SEED, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.campaign import campaign, notes
+from search.campaign.campaign import CampaignSettings
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records.events import Event, Note
+from search.records.trial import REPEAT, SEED, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.space.goals import Goal
 
 SETTINGS = CampaignSettings("c", trials=7, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=2)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from harness.errors import TrainingError
 from harness.training.recipes import Recipe
-from search import recipe_choice
-from search.recipe_choice import HARM_SHARE, MOST_TRIALS, RATE_STEP, Right, choose, lengths
+from search.campaign import recipe_choice
+from search.campaign.recipe_choice import HARM_SHARE, MOST_TRIALS, RATE_STEP, Right, choose, lengths
 
 BASE = Recipe(epochs=0.25, learning_rate=0.05, distillation=0.5)
 IMAGES = 1000

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError
-from search import campaign, journal, sharing
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.recipe_ranges import RecipeRanges
-from search.screened_latency import OUT_OF_REACH_S
-from search.space import SearchSpace
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import MODEL, PROMOTE, SEED, Ints, TrialRequest
+from search.campaign import campaign, sharing
+from search.campaign.campaign import CampaignSettings
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records import journal
+from search.records.trial import MODEL, PROMOTE, SEED, Ints, TrialRequest
+from search.space.goals import Goal
+from search.space.recipe_ranges import RecipeRanges
+from search.space.screened_latency import OUT_OF_REACH_S
+from search.space.space import SearchSpace
 
 SETTINGS = CampaignSettings("a", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), repeats=0, accuracy="same", measurements="cpu")
 EVALUATE = SyntheticEvaluate("vgg", 0)

@@ -6,10 +6,10 @@ from typing import cast
 import pytest
 
 from harness.records.architecture import Architecture
-from search.display import Bar, Display
-from search.events import Begun, Event, TrialFinished, TrialProgress, TrialStarted
-from search.trial import MODEL, REPEAT, Trial, TrialOutcome, TrialRequest, TuningChoice
-from search.watch import Watch
+from search.campaign.watch import Watch
+from search.records.display import Bar, Display
+from search.records.events import Begun, Event, TrialFinished, TrialProgress, TrialStarted
+from search.records.trial import MODEL, REPEAT, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 
 @dataclass

@@ -13,11 +13,17 @@ from harness.networks.datasets import Dataset, Split
 from harness.records.measurement import Latency
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
-from search import experiment, experiment_page, experiment_targets, journey, outcome, rehearsal, summary
+from search import journey
 from search.command_line import Request
-from search.experiment_page import Studied
-from search.rehearsal import Rehearsal
-from search.summary import Compared, Drop, SpeedUp, Summary
+from search.experiment import experiment
+from search.experiment import page as experiment_page
+from search.experiment import targets as experiment_targets
+from search.experiment.page import Studied
+from search.race import rehearsal
+from search.race.rehearsal import Rehearsal
+from search.records import outcome
+from search.report import summary
+from search.report.summary import Compared, Drop, SpeedUp, Summary
 
 
 @pytest.fixture(scope="module")

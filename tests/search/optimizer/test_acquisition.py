@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from search.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
 
 MEAN, DEVIATION = np.array([0.4, 1.2, 0.9]), np.array([0.2, 0.5, 0.1])
 LATENCY = np.array([0.5, 0.4, 0.8])

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.records.architecture import Architecture
-from search.array_search import ArraySearch, SpaceExhausted
-from search.recipe_ranges import RecipeRanges
-from search.space import MOVES, SearchSpace
-from search.synthetic import SyntheticProblem
-from search.trial import TuningChoice
+from search.optimizer.array_search import ArraySearch, SpaceExhausted
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import TuningChoice
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import MOVES, SearchSpace
 
 NO_ROWS = np.empty((0, 0))
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from harness.records.pruning_config import PruningConfig
-from search import choice, entrants
-from search.choice import Standing
-from search.fidelity import Calibration
-from search.goals import Goal
-from search.result import CampaignResult
-from search.settings import CampaignSettings
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.campaign.result import CampaignResult
+from search.campaign.settings import CampaignSettings
+from search.optimizer import choice
+from search.optimizer.choice import Standing
+from search.optimizer.fidelity import Calibration
+from search.proof import entrants
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.space.goals import Goal
 
 RECIPE = TuningChoice()
 

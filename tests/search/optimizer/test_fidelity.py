@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.records.pruning_config import PruningConfig
-from search import campaign, choice, fidelity
-from search.campaign import CampaignResult, CampaignSettings
-from search.events import Event, Note
-from search.fidelity import Calibration
-from search.goals import Goal
-from search.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
-from search.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.campaign import campaign
+from search.campaign.campaign import CampaignResult, CampaignSettings
+from search.optimizer import choice, fidelity
+from search.optimizer.fidelity import Calibration
+from search.race.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
+from search.records.events import Event, Note
+from search.records.trial import MODEL, PROMOTE, REPEAT, SCREEN, SEED, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.space.goals import Goal
 
 SHORT = CampaignSettings("c", trials=26, seeds=8, budget_epochs=FULL_EPOCHS, short_epochs=6.0, goal=Goal(1.0), finalists=3, repeats=1)
 SCREENED = CampaignSettings("c", trials=20, seeds=10, budget_epochs=FULL_EPOCHS, screen=True, goal=Goal(1.0), finalists=2, repeats=1)

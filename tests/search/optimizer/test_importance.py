@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from search.importance import group_importance, recipe_importance
-from search.surrogate import DropModel
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import Trial, TrialRequest
+from search.optimizer.importance import group_importance, recipe_importance
+from search.optimizer.surrogate import DropModel
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records.trial import Trial, TrialRequest
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from search import campaign
-from search.array_search import SpaceExhausted
-from search.goals import Goal
-from search.random_search import RandomSearch
-from search.recipe_ranges import RecipeRanges
-from search.settings import CampaignSettings
-from search.space import SearchSpace
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import KnownLatency
+from search.campaign import campaign
+from search.campaign.settings import CampaignSettings
+from search.optimizer.array_search import SpaceExhausted
+from search.optimizer.random_search import RandomSearch
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records.trial import KnownLatency
+from search.space.goals import Goal
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 
 def searching(problem: SyntheticProblem, seed: int = 0) -> RandomSearch:

@@ -12,14 +12,14 @@ from smac.main.config_selector import ConfigSelector
 from smac.runhistory.enumerations import StatusType
 
 from harness.records.pruning_config import PruningConfig
-from search.array_search import SpaceExhausted
-from search.goals import Goal
-from search.recipe_ranges import RecipeRanges
-from search.seeds import initial_rows
-from search.selector import Optimizer, configuration
-from search.space import SearchSpace
-from search.synthetic import SyntheticProblem
-from search.trial import KnownLatency, TuningChoice
+from search.optimizer.array_search import SpaceExhausted
+from search.optimizer.seeds import initial_rows
+from search.optimizer.selector import Optimizer, configuration
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import KnownLatency, TuningChoice
+from search.space.goals import Goal
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 
 def optimizer(problem: SyntheticProblem, goal: Goal | None = None, slots: int = 1, seed: int = 0) -> Optimizer:

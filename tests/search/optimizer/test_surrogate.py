@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from search import surrogate
-from search.space import STEPS, Features
-from search.surrogate import DropModel, kernel
-from search.synthetic import SyntheticProblem
-from search.trial import TuningChoice
+from search.optimizer import surrogate
+from search.optimizer.surrogate import DropModel, kernel
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import TuningChoice
+from search.space.space import STEPS, Features
 
 THETA = np.array([*np.log([1.3, 0.7, 0.9, 0.6, 0.4, 0.25, 0.8, 0.7, 0.6, 0.03]), 0.2])
 STAGES = np.array([0, 0, 0, 1, 1, 2, 2])

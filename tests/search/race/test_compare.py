@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import CampaignError, UnknownName, UsageError
-from search import compare, race, race_table
-from search.goals import Goal
-from search.race import Choice, Run
+from search.race import compare, race
+from search.race import table as race_table
+from search.race.race import Choice, Run
+from search.space.goals import Goal
 
 RUN = Run("r56", 0, "m", 1, (0.9, 0.5, 0.4, 0.3), (0.2, 0.9, 1.2, math.nan), (0.1, 1.1, 0.7, 2.0), (), 0.01, 1.0, 0.25, 0.5)
 POINTS = st.lists(st.tuples(st.floats(0.01, 1.5), st.floats(-1, 12), st.floats(-1, 12)), min_size=1, max_size=12)

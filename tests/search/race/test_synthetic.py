@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.errors import UnknownName
-from search import near_optimum
-from search.synthetic import NEAR_OPTIMUM, REACHED_BY_STRATEGIES, TUNED, SyntheticEvaluate, SyntheticProblem, problem
-from search.trial import TrialRequest, TuningChoice
+from search.race import near_optimum
+from search.race.synthetic import NEAR_OPTIMUM, REACHED_BY_STRATEGIES, TUNED, SyntheticEvaluate, SyntheticProblem, problem
+from search.records.trial import TrialRequest, TuningChoice
 
 OFF_THE_SHELF = TuningChoice("l1", "one-shot", 0.01, 5e-4, 0.0)
 

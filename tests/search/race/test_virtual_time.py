@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from harness.records.pruning_config import PruningConfig
-from search import fidelity, journal, synthetic, virtual_time
-from search.trial import MODEL, PROMOTE, REPEAT, TrialRequest, TuningChoice
-from search.virtual_time import LengthsEvaluate, VirtualPool
+from search.optimizer import fidelity
+from search.race import synthetic, virtual_time
+from search.race.virtual_time import LengthsEvaluate, VirtualPool
+from search.records import journal
+from search.records.trial import MODEL, PROMOTE, REPEAT, TrialRequest, TuningChoice
 
-CAMPAIGNS = Path(__file__).parents[2] / "reports" / "campaigns"
+CAMPAIGNS = Path(__file__).parents[3] / "reports" / "campaigns"
 
 
 def request(number: int, width: int, epochs: float) -> TrialRequest:

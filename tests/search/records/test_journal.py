@@ -11,9 +11,9 @@ import pytest
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
-from search import journal
-from search.journal import FILE, Header, Journal
-from search.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records import journal
+from search.records.journal import FILE, Header, Journal
+from search.records.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
 
 HEADER = Header("c", 0, "the lowest latency", "trials=3", "space", "architecture", "measurements", "accuracy")
 CONFIG = PruningConfig.of("toy", {"conv1": 8, "layer1.0.conv1": 0})

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from search import rehearsal, report, summary
-from search.rehearsal import Rehearsal
+from search.race import rehearsal
+from search.race.rehearsal import Rehearsal
+from search.report import report, summary
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError, UsageError
-from search import campaign, optuna_export
-from search.campaign import CampaignSettings
-from search.goals import Goal
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.report import optuna_export
+from search.space.goals import Goal
 
 
 def test_every_trial_is_in_the_study(vgg: SyntheticProblem, tmp_path: Path) -> None:

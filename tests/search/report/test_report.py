@@ -11,11 +11,14 @@ import pytest
 from rich.console import Console
 
 from harness.errors import CampaignError
-from search import experiment_targets, rehearsal, report, summary, wording
-from search.drop import Drop
-from search.rehearsal import Rehearsal
-from search.summary import Compared, SpeedUp, Summary
-from search.threats import threats
+from search.experiment import targets as experiment_targets
+from search.race import rehearsal
+from search.race.rehearsal import Rehearsal
+from search.records.drop import Drop
+from search.report import report, summary
+from search.report.figures import wording
+from search.report.summary import Compared, SpeedUp, Summary
+from search.report.threats import threats
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.measurement import LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
-from search import layer_view, rehearsal, summary, wording
-from search.drop import drop
-from search.layer_table import layer_table
-from search.rehearsal import Rehearsal
-from search.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.race import rehearsal
+from search.race.rehearsal import Rehearsal
+from search.records.drop import drop
+from search.records.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.report import layer_view, summary
+from search.report.figures import wording
+from search.report.layer_table import layer_table
 
 
 @pytest.fixture(scope="module")

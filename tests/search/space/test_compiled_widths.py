@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError, RecordError, UnknownName
-from harness.latency.width_series import twins
+from harness.latency.explanation.width_series import twins
 from harness.networks import zoo
 from harness.pipeline import Network
 from harness.records import benchmark_json
@@ -15,9 +15,9 @@ from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledStage
 from harness.records.conditions import DeviceInfo
-from search import compiled_widths
-from search.compiled_widths import COPY, find_or_compile, of_campaign, replaced, staircases
-from search.measurements import Bench
+from search.space import compiled_widths
+from search.space.compiled_widths import COPY, find_or_compile, of_campaign, replaced, staircases
+from search.space.measurements import Bench
 
 
 def compilation(architecture: Architecture, channels: dict[str, int], cost: int, version: str = "1") -> Compilation:

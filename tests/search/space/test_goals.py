@@ -7,11 +7,11 @@ import pytest
 
 from harness.errors import CampaignError, UsageError
 from harness.records.architecture import Architecture
-from search.goals import Goal, check_reachable, fastest
-from search.seeds import initial_rows, prune_next, without_branches
-from search.space import SearchSpace
-from search.synthetic import SyntheticProblem
-from search.trial import KnownLatency, TuningChoice
+from search.optimizer.seeds import initial_rows, prune_next, without_branches
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import KnownLatency, TuningChoice
+from search.space.goals import Goal, check_reachable, fastest
+from search.space.space import SearchSpace
 
 
 @pytest.mark.parametrize(

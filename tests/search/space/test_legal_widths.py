@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.staircase import Staircase, WidthCost
-from harness.latency.width_series import ROLE
+from harness.latency.explanation.staircase import Staircase, WidthCost
+from harness.latency.explanation.width_series import ROLE
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.measurement import Latency, Measurement
-from search import legal_widths, measurements, rehearsal
-from search.legal_widths import LegalWidths
-from search.measurements import Stored
+from search.race import rehearsal
+from search.space import legal_widths, measurements
+from search.space.legal_widths import LegalWidths
+from search.space.measurements import Stored
 
 GROUP = ChannelGroup("g", 16, ("g",), False, "s")
 ONE_GROUP = Architecture("one", (3, 8, 8), 4, (GROUP,), ())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from search.screened_latency import OUT_OF_REACH_S, ScreenedLatency
+from search.space.screened_latency import OUT_OF_REACH_S, ScreenedLatency
 
 
 @dataclass(frozen=True)

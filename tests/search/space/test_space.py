@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from harness.errors import PruningError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.recipe_ranges import RecipeRanges
-from search.space import SearchSpace
-from search.trial import TuningChoice
+from search.records.trial import TuningChoice
+from search.space.recipe_ranges import RecipeRanges
+from search.space.space import SearchSpace
 
 RECIPE = TuningChoice("fpgm", "one-shot", 0.0123, 3e-4, 0.07)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError
-from search import workers
-from search.synthetic import SyntheticProblem
-from search.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
-from search.workers import DaskPool
+from search.race.synthetic import SyntheticProblem
+from search.records.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
+from search.workers import workers
+from search.workers.workers import DaskPool
 
 distributed = pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
 
@@ -24,7 +24,7 @@ distributed = pytest.importorskip("distributed", reason="the extra 'distributed'
 MODULE = """
 import os, signal, time
 from dataclasses import dataclass
-from search.trial import TrialOutcome
+from search.records.trial import TrialOutcome
 
 @dataclass(frozen=True)
 class TellsWhere:
@@ -156,9 +156,9 @@ def test_a_worker_keeps_its_process_and_gets_the_evaluation_once(
 def test_a_killed_campaign_leaves_no_process_on_the_cluster(tmp_path: Path, cluster: object, tells_where: Callable[..., Evaluate]) -> None:
     script = f"""
 from tells_where import TellsWhere
-from search.synthetic import problem
-from search.trial import TrialRequest, TuningChoice
-from search.workers import DaskPool
+from search.race.synthetic import problem
+from search.records.trial import TrialRequest, TuningChoice
+from search.workers.workers import DaskPool
 if __name__ == "__main__":
     pool = DaskPool({cluster.scheduler_address!r}, TellsWhere({str(tmp_path / "log")!r}, 1000.0), lambda *_: None)
     for number in range(2):

@@ -17,13 +17,15 @@ from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
-from search import evaluation, tuned_store, tuning
-from search.drop import Paired
-from search.entrants import Entrant
-from search.evaluation import PipelineEvaluate
-from search.recipe_record import RecipeRecord, Reference
-from search.trial import PROMOTE, TrialRequest, TuningChoice
-from search.tuning import Recipes
+from search.proof import tuning
+from search.proof.entrants import Entrant
+from search.proof.tuning import Recipes
+from search.records import tuned_store
+from search.records.drop import Paired
+from search.records.recipe_record import RecipeRecord, Reference
+from search.records.trial import PROMOTE, TrialRequest, TuningChoice
+from search.workers import evaluation
+from search.workers.evaluation import PipelineEvaluate
 
 FULL = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16, distillation=0.5)
 CHOICE = TuningChoice("l1", "one-shot", FULL.learning_rate, FULL.weight_decay, FULL.label_smoothing, FULL.distillation)

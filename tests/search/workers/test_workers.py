@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError, UsageError
-from search import campaign
-from search.campaign import CampaignSettings
-from search.events import Event, TrialProgress
-from search.goals import Goal
-from search.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
-from search.trial_process import TrialProcess
-from search.workers import Processes, parse_resources, pickled
+from search.campaign import campaign
+from search.campaign.campaign import CampaignSettings
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
+from search.records.events import Event, TrialProgress
+from search.records.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
+from search.space.goals import Goal
+from search.workers.trial_process import TrialProcess
+from search.workers.workers import Processes, parse_resources, pickled
 
 # What the children import: they cannot import a test module.
 MODULE = '''
 import os, signal, sys, time
 from dataclasses import dataclass
-from search.trial import TrialOutcome
+from search.records.trial import TrialOutcome
 
 @dataclass(frozen=True)
 class Odd:
@@ -172,9 +172,9 @@ def test_no_child_outlives_a_killed_campaign(tmp_path: Path, odd: Callable[..., 
     script = f"""
 import sys; sys.path.insert(0, {str(tmp_path)!r})
 from odd_evaluations import Odd
-from search.synthetic import problem
-from search.trial import TrialRequest, TuningChoice
-from search.workers import Processes
+from search.race.synthetic import problem
+from search.records.trial import TrialRequest, TuningChoice
+from search.workers.workers import Processes
 pool = Processes(Odd({str(tmp_path / "log")!r}, "hang"), 1, 1000.0, lambda *_: None)
 pool.submit(TrialRequest(0, "model", "", problem("vgg", 0).architecture.dense(), TuningChoice(), 1.0, 0))
 pool.wait()

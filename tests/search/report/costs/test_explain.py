@@ -13,18 +13,25 @@ from hypothesis import strategies as st
 from torch import nn
 
 from harness.errors import CampaignError
-from harness.latency.predictor import LatencyPredictor
-from harness.latency.roof import Roof
-from harness.latency.staircase import WidthCost
+from harness.latency.explanation.roof import Roof
+from harness.latency.explanation.staircase import WidthCost
+from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.width_accuracy import WidthAccuracy
 from harness.training.stored_sensitivity import stored_weights_digest, weights_digest
-from search import cost_tables, cost_words, explain, explain_run, known_costs, rehearsal, report, summary, whole_file
-from search.explain import Explanation
-from search.rehearsal import Rehearsal
+from search.race import rehearsal
+from search.race.rehearsal import Rehearsal
+from search.records import whole_file
+from search.report import report, summary
+from search.report.costs import explain
+from search.report.costs import run as explain_run
+from search.report.costs import tables as cost_tables
+from search.report.costs import words as cost_words
+from search.report.costs.explain import Explanation
+from search.space import known_costs
 
 
 @pytest.fixture(scope="module")

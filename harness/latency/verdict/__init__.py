@@ -1,0 +1,1 @@
+"""From samples to a judgement: undisturbed latency, faster or slower, and how often that errs."""

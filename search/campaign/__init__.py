@@ -1,0 +1,1 @@
+"""The course of a search: ask, submit, learn, promote, stop, resume, share."""

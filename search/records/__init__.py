@@ -1,0 +1,1 @@
+"""What a campaign is on disk: its request, trials, journal, outcome and tuned networks."""

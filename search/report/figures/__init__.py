@@ -1,0 +1,1 @@
+"""How a figure is said, tabled and drawn, whatever it is about."""
