@@ -15,10 +15,10 @@ from harness.training.stored_baseline import StoredBaseline
 from search.experiment import targets as experiment_targets
 from search.experiment.targets import Target
 from search.records import whole_file
-from search.report import tables
+from search.report import sentences, tables
 from search.report.figures import wording
-from search.report.figures.cells import Cell, Column, Table
-from search.report.report import TEMPLATES, markdown_cell
+from search.report.figures.cells import Cell, Column, Table, in_markdown
+from search.report.report import TEMPLATES
 from search.report.summary import Summary
 from search.report.threats import threats
 
@@ -51,7 +51,7 @@ def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()
     missing: networks whose studies are not finished. Returns the page's path.
     """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = markdown_cell
+    environment.filters["cell"] = in_markdown
     learnt = reports / LEARNT
     judged = [experiment_targets.targets(study.summary, study.in_bf16) for study in studied]
     text = environment.get_template("experiment.md.j2").render(
@@ -99,7 +99,12 @@ def _shown(study: Studied, found: tuple[Target, ...]) -> _Shown:
     link = f"campaigns/{summary.outcome.name}/report.md"
     title = f"{summary.outcome.network} on {summary.outcome.dataset}, {summary.outcome.device}"
     return _Shown(
-        title, f"{wording.headline(summary)} {wording.rival_sentence(summary)}", summary.outcome.command, link, tuple(shown), study.notes
+        title,
+        f"{sentences.headline(summary)} {sentences.rival_sentence(summary)}",
+        summary.outcome.command,
+        link,
+        tuple(shown),
+        study.notes,
     )
 
 
@@ -126,11 +131,11 @@ def _targets(found: Sequence[Target]) -> Table:
 def _speeds(summary: Summary) -> Table:
     """The same networks in another precision: latency and verdict only, accuracy was judged in the first."""
     columns = (Column("network", numeric=False), Column(f"{summary.provenance} latency, median"), Column("against dense"))
-    unit = wording.unit_for(summary)
+    unit = sentences.unit_for(summary)
     rows = []
     for entry in summary.compared:
         latency, speed = entry.measurement.latency, entry.against_dense
-        against = Cell(wording.MISSING) if speed is None else Cell(wording.verdict_words(speed), wording.verdict_interval(speed))
+        against = Cell(wording.MISSING) if speed is None else Cell(sentences.verdict_words(speed), sentences.verdict_interval(speed))
         rows.append((Cell(entry.contender.name), Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s)), against))
     effective = summary.conditions.effective_precision
     return Table("other-precision", columns, tuple(rows), "Small figures are 95 % intervals.", f"The same networks in {effective}")

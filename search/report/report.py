@@ -14,12 +14,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from search.records import whole_file
-from search.report import circumstances, layer_view, plots, recipe_tables, tables
+from search.report import circumstances, layer_view, plots, recipe_tables, sentences, tables
 from search.report.costs import plots as cost_plots
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words
 from search.report.figures import wording
-from search.report.figures.cells import Cell, Table
+from search.report.figures.cells import Cell, Table, in_markdown
+from search.report.figures.drawing import Figure
 from search.report.summary import Summary
 from search.report.threats import threats
 
@@ -39,7 +40,7 @@ class Section:
     name: str
     title: str
     sentences: tuple[str, ...] = ()
-    figure: plots.Figure | None = None
+    figure: Figure | None = None
     tables: tuple[Table, ...] = ()
     folded: bool = False
     lead: bool = False
@@ -48,12 +49,12 @@ class Section:
 def write(summary: Summary) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = markdown_cell
+    environment.filters["cell"] = in_markdown
     environment.filters["tight"] = _tight
     given = {
         "summary": summary,
-        "words": wording,
-        "unit": wording.unit_for(summary),
+        "words": sentences,
+        "unit": sentences.unit_for(summary),
         "compared": tables.compared(summary),
         "sections": sections(summary),
         "threats": threats(summary),
@@ -68,13 +69,13 @@ def write(summary: Summary) -> tuple[Path, Path]:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """The answer, the compared networks and the paths, on the terminal."""
-    console.print(Text(wording.headline(summary), style="bold"))
-    console.print(Text(wording.rival_sentence(summary)))
-    if noisy := wording.noise_sentence(summary):
+    console.print(Text(sentences.headline(summary), style="bold"))
+    console.print(Text(sentences.rival_sentence(summary)))
+    if noisy := sentences.noise_sentence(summary):
         console.print(Text(noisy, style="yellow"))
     console.print(_rich(tables.compared(summary)))
-    console.print(Text(f"Limits: {wording.limit_sentence(summary)}."))
-    console.print(Text(wording.error_sentence(summary)))
+    console.print(Text(f"Limits: {sentences.limit_sentence(summary)}."))
+    console.print(Text(sentences.error_sentence(summary)))
     for path in (summary.folder / PAGE, summary.folder / TEXT):
         if path.is_file():
             console.print(Text(str(path), style="dim"), soft_wrap=True)
@@ -116,8 +117,8 @@ def _recipe(summary: Summary) -> list[Section]:
 def _prediction(summary: Summary) -> Section:
     title = f"Predicted against {summary.provenance}"
     if not summary.forecasts and all(entry.predicted is None for entry in summary.compared):
-        return Section("prediction", title, (wording.error_sentence(summary), *summary.notes))
-    said = [wording.error_sentence(summary)]
+        return Section("prediction", title, (sentences.error_sentence(summary), *summary.notes))
+    said = [sentences.error_sentence(summary)]
     if summary.held_out is not None:
         against = wording.percent(summary.held_out.mape_of_medians_ratio)
         said.append(
@@ -132,7 +133,7 @@ def _layers(summary: Summary) -> list[Section]:
     if summary.layers is None:
         reason = f"The {summary.outcome.device} device gave no times per layer for this comparison."
         return [Section("layers", title, (reason,))]
-    table, unit = summary.layers, wording.unit_for(summary)
+    table, unit = summary.layers, sentences.unit_for(summary)
     gone = [row for row in table.rows if row.removed]
     saved = sum(row.before.median_s for row in gone if row.before is not None)
     told = (
@@ -185,13 +186,6 @@ def _trials_sentence(summary: Summary) -> str:
         f"{'unpruned network tuned alike' if summary.recipe else 'dense network'}. "
         f"{wording.count_words(len(summary.front), 'trial')} on the front of the longest budget."
     )
-
-
-def markdown_cell(cell: Cell) -> str:
-    """Text and note in one line that cannot break a Markdown table."""
-    small = "; ".join(part for part in (cell.spread, cell.note) if part)
-    told = cell.text + (f" ({small})" if small and cell.text else small)
-    return " ".join(told.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _tight(text: str) -> str:

@@ -18,10 +18,8 @@ from search.report.figures.wording import (
     points_interval,
     share_correct,
     size,
-    unit_for,
-    verdict_interval,
-    verdict_words,
 )
+from search.report.sentences import unit_for, verdict_interval, verdict_words
 from search.report.summary import Compared, SpeedUp, Summary
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 
 from search.records.drop import mean_accuracy
-from search.report.figures.wording import count_words, noise_sentence, percent, points
+from search.report.figures.wording import count_words, percent, points
+from search.report.sentences import noise_sentence
 from search.report.summary import Summary
 
 FEW_IMAGES = 2000  # fewer: one wrong answer is worth more than a twentieth of a point

@@ -7,8 +7,8 @@ from typing import Any
 
 from search.report.costs.explain import Explanation
 from search.report.costs.words import kind, unit_for
+from search.report.figures.drawing import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both
 from search.report.figures.wording import percent, points
-from search.report.plots import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both
 
 _STAGE_COLOURS = (FRONT, *(ROLE_COLOURS[role] for role in ("off-the-shelf", "uniform", "optimised", "candidate", "dense")))
 NAMED = 4  # cuts that carry their names

@@ -21,12 +21,11 @@ from search.command_line import Request
 from search.records import folder, whole_file
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
-from search.report import report
 from search.report.costs import explain
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words
 from search.report.costs.explain import Explanation
-from search.report.figures.cells import Cell, Table
+from search.report.figures.cells import Cell, Table, in_markdown
 from search.space import known_costs, measurements
 from search.space.known_costs import SENSITIVITY, Found
 from search.space.measurements import Stored
@@ -91,7 +90,7 @@ def markdown(told: Explanation, repeat: str) -> str:
     for drawn in cost_tables.tables(told):
         table = drawn.undrawn()
         rows = [[column.heading for column in table.columns], ["--:" if column.numeric else ":--" for column in table.columns]]
-        rows += [[report.markdown_cell(cell) for cell in row] for row in table.rows]
+        rows += [[in_markdown(cell) for cell in row] for row in table.rows]
         parts.append(f"## {table.title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{table.caption}\n")
     parts.append(f"Written by `{repeat}`.")
     return "\n".join(parts) + "\n"

@@ -51,3 +51,10 @@ class Table:
         kept = [place for place, column in enumerate(self.columns) if not column.drawn]
         rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
         return Table(self.name, tuple(self.columns[place] for place in kept), rows, self.caption, self.title)
+
+
+def in_markdown(cell: Cell) -> str:
+    """Text and note in one line that cannot break a Markdown table."""
+    small = "; ".join(part for part in (cell.spread, cell.note) if part)
+    told = cell.text + (f" ({small})" if small and cell.text else small)
+    return " ".join(told.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

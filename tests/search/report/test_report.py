@@ -15,7 +15,7 @@ from search.experiment import targets as experiment_targets
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records.drop import Drop
-from search.report import report, summary
+from search.report import report, sentences, summary
 from search.report.figures import wording
 from search.report.summary import Compared, SpeedUp, Summary
 from search.report.threats import threats
@@ -86,21 +86,21 @@ class Page(HTMLParser):
 
 
 def test_page_markdown_and_terminal_show_the_same_figures(told: Summary, page: str, text: str) -> None:
-    unit, terminal, plain = wording.unit_for(told), printed(told, 200), Page(page).plain
+    unit, terminal, plain = sentences.unit_for(told), printed(told, 200), Page(page).plain
     for entry in told.compared:
         latency, test = entry.measurement.latency, entry.contender.test
         for figure in (unit.told(latency.median_s), unit.interval(*latency.interval_s), wording.percent(test.top1_ratio)):
             assert figure in plain
             assert figure in text
             assert figure in terminal
-    for sentence in (wording.headline(told), wording.rival_sentence(told), wording.error_sentence(told)):
+    for sentence in (sentences.headline(told), sentences.rival_sentence(told), sentences.error_sentence(told)):
         assert sentence in plain
         assert sentence in text
         assert sentence in re.sub(r"\s+", " ", terminal)
 
 
 def test_the_answer_comes_first_and_names_everything(told: Summary) -> None:
-    sentence = wording.headline(told)
+    sentence = sentences.headline(told)
     assert re.fullmatch(
         r"resnet20 runs \d\.\d\d× faster than dense \(median [\d.]+ µs, 95 % interval [\d.]+–[\d.]+ µs, 600 samples; dense [\d.]+ µs\) "
         r"at a test top-1 drop of \d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\) on cpu, f32\.",
@@ -206,8 +206,8 @@ def test_an_answer_that_equals_the_published_network_is_called_that(told: Summar
     assert told.off_the_shelf is not None
     config = told.off_the_shelf.contender.config
     equal = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=config)))
-    assert "for it keeps the very same channels" in wording.rival_sentence(equal)
-    assert "for it keeps" not in wording.rival_sentence(told)
+    assert "for it keeps the very same channels" in sentences.rival_sentence(equal)
+    assert "for it keeps" not in sentences.rival_sentence(told)
 
 
 VERDICTS = (
@@ -222,7 +222,7 @@ VERDICTS = (
 def test_the_claim_is_the_verdict(told: Summary, outcome: str, times: float, claim: str) -> None:
     judged = SpeedUp("dense", times, 0.9 * times, 1.1 * times, outcome, 0.17)
     changed = change(told, "optimised", lambda entry: replace(entry, against_dense=judged))
-    assert wording.headline(changed).startswith(f"resnet20 {claim} (median")
+    assert sentences.headline(changed).startswith(f"resnet20 {claim} (median")
     cell = next(row[2] for row in report.tables.compared(changed).rows if row[0].text == "optimised")
     assert outcome in cell.text
     assert (cell.note == "17.0 % would show") == (outcome == "cannot tell")
@@ -238,7 +238,7 @@ def test_the_claim_is_the_verdict(told: Summary, outcome: str, times: float, cla
     ids=["lost", "won", "kept"],
 )
 def test_the_loss_is_told_with_its_sign(told: Summary, drop: Drop, loss: str) -> None:
-    assert loss in wording.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
+    assert loss in sentences.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
 
 
 def test_a_limit_that_nothing_kept_is_no_success(told: Summary) -> None:
@@ -275,15 +275,15 @@ LIMITS = (
 @pytest.mark.parametrize(("validation", "test", "said"), LIMITS, ids=[said.partition(": ")[2] for _, _, said in LIMITS])
 def test_limits_are_judged_on_both_splits(told: Summary, validation: float, test: float, said: str) -> None:
     drops = {"validation_drop": Drop(validation, -1, 3), "test_drop": Drop(test, -1, 3)}
-    assert wording.limit_sentence(change(told, "optimised", lambda entry: replace(entry, **drops))) == said
+    assert sentences.limit_sentence(change(told, "optimised", lambda entry: replace(entry, **drops))) == said
 
 
 def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None:
     median_s = told.optimised.measurement.latency.median_s
     for limit_s, said in ((1.01 * median_s, "kept"), (0.99 * median_s, "missed")):
         asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
-        assert wording.limit_sentence(asked).endswith(f": {said}")
-    assert wording.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
+        assert sentences.limit_sentence(asked).endswith(f": {said}")
+    assert sentences.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
 
 
 def test_a_report_written_twice_is_the_same(told: Summary, page: str) -> None:

@@ -17,7 +17,7 @@ from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records.drop import drop
 from search.records.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
-from search.report import layer_view, summary
+from search.report import layer_view, sentences, summary
 from search.report.figures import wording
 from search.report.layer_table import layer_table
 
@@ -205,7 +205,7 @@ def test_a_layer_that_cannot_be_attributed_keeps_its_row_without_a_time(told: su
     (row,) = [row for row in table.rows if row.name == "layer2.0.conv1"]
     assert row.before is None
     assert row.after is not None
-    cells = next(cells for cells in layer_view.layers(table, wording.unit_for(told)).rows if cells[0].text == row.name)
+    cells = next(cells for cells in layer_view.layers(table, sentences.unit_for(told)).rows if cells[0].text == row.name)
     assert (cells[3].text, cells[3].note) == (wording.MISSING, "cannot attribute")
 
 

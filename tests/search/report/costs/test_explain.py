@@ -25,12 +25,13 @@ from harness.training.stored_sensitivity import stored_weights_digest, weights_d
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records import whole_file
-from search.report import report, summary
+from search.report import summary
 from search.report.costs import explain
 from search.report.costs import run as explain_run
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words
 from search.report.costs.explain import Explanation
+from search.report.figures.cells import in_markdown
 from search.space import known_costs
 
 
@@ -137,7 +138,7 @@ def test_the_markdown_holds_every_cell_and_the_command(analysed: Explanation) ->
     assert cost_words.headline(analysed) in text
     for table in cost_tables.tables(analysed):
         assert f"## {table.title}\n" in text
-        assert all(report.markdown_cell(cell) in text for row in table.undrawn().rows for cell in row)
+        assert all(in_markdown(cell) in text for row in table.undrawn().rows for cell in row)
     assert text.endswith("`python -m search explain`.\n")
 
 

@@ -1,0 +1,155 @@
+"""What a campaign found, in sentences: the same on the page, in the Markdown file and on the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.records.drop import Drop
+from search.report.figures.wording import Unit, count_words, percent, points, points_interval, times, times_interval, unit_of
+from search.report.summary import Compared, SpeedUp, Summary
+
+
+def unit_for(summary: Summary) -> Unit:
+    """Microseconds or milliseconds, by the dense network."""
+    return unit_of(summary.dense.measurement.latency.median_s)
+
+
+def verdict_words(judged: SpeedUp) -> str:
+    """The verdict with its figure: ``3.12× faster``, ``same``, ``cannot tell``."""
+    match judged.outcome:
+        case "faster":
+            return f"{times(judged.times)} faster"
+        case "slower":
+            return f"{times(1 / judged.times)} slower"
+        case "same":
+            return "same"
+        case _:
+            return "cannot tell"
+
+
+def verdict_interval(judged: SpeedUp) -> str:
+    """The 95 % interval of the factor."""
+    low, high = (judged.low, judged.high) if judged.outcome != "slower" else (1 / judged.high, 1 / judged.low)
+    return times_interval(low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the headline. strong: it carries the claim; the rest is its evidence."""
+
+    text: str
+    strong: bool = False
+
+
+def headline(summary: Summary) -> str:
+    """The campaign's answer in one sentence."""
+    return "".join(part.text for part in headline_parts(summary))
+
+
+def headline_parts(summary: Summary) -> tuple[Part, ...]:
+    """The same sentence, told apart into claim and evidence."""
+    best, told, unit = summary.optimised, summary.outcome, unit_for(summary)
+    latency, dense = best.measurement.latency, summary.dense.measurement.latency
+    simulated = "SIMULATED: " if summary.provenance == "SIMULATED" else ""
+    evidence = (
+        f" (median {unit.told(latency.median_s)}, 95 % interval {unit.interval(*latency.interval_s)} {unit.name}, "
+        f"{count_words(len(latency.samples_s), 'sample')}; dense {unit.told(dense.median_s)}) "
+    )
+    lost, where = _lost(best.test_drop), f"on {told.device}, {summary.conditions.effective_precision}"
+    return (
+        *_missed(summary),
+        Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),
+        Part(evidence),
+        Part(lost, strong=True),
+        Part("" if best.test_drop is None else f" (95 % interval {points_interval(best.test_drop)})"),
+        Part(f" {where}."),
+    )
+
+
+def _missed(summary: Summary) -> tuple[Part, ...]:
+    """What goes before a claim that is none, for the limit was missed."""
+    if not summary.limit_missed or summary.outcome.max_drop_points is None:
+        return ()
+    limit = summary.outcome.max_drop_points
+    drops = {entry.contender.name: entry.validation_drop.points for entry in summary.found if entry.validation_drop is not None}
+    nearest = drops.get(summary.optimised.contender.name) == min(drops.values(), default=None)
+    said = f"No network found keeps the limit of {limit:g} {'point' if limit == 1 else 'points'} on validation"
+    return Part(said, strong=True), Part("; the nearest: " if nearest else "; the chosen one all the same: ")
+
+
+def rival_sentence(summary: Summary) -> str:
+    """What the published configuration does, and how the campaign's answer compares with it."""
+    rival, best = summary.off_the_shelf, summary.optimised
+    if rival is None:
+        return "Off-the-shelf: there is no published configuration for this network to compare with."
+    return (
+        f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; the optimised "
+        f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}."
+    )
+
+
+def _same_widths(best: Compared, rival: Compared) -> str:
+    return ", for it keeps the very same channels" if best.contender.config == rival.contender.config else ""
+
+
+def _speed(judged: SpeedUp | None, verb: str, baseline: str) -> str:
+    """``runs 3.12× faster than dense``; None is the baseline itself."""
+    match judged.outcome if judged else "same":
+        case "same":
+            return f"{verb} as fast as {baseline}"
+        case "cannot tell":
+            return f"cannot be told from {baseline} in speed"
+        case _:
+            return f"{verb} {verdict_words(judged)} than {baseline}" if judged else ""
+
+
+def _lost(lost: Drop | None) -> str:
+    """The test accuracy lost or won, to follow a claim of speed; None is the dense network itself."""
+    if lost is None or lost.points == 0:
+        return "at an unchanged test top-1"
+    if lost.points > 0:
+        return f"at a test top-1 drop of {points(lost.points)} points"
+    return f"at a test top-1 {points(-lost.points)} points above dense"
+
+
+def limit_sentence(summary: Summary) -> str:
+    """Whether the limits that the campaign was given were kept."""
+    best, told, unit = summary.optimised, summary.outcome, unit_for(summary)
+    said = []
+    if told.max_drop_points is not None and best.validation_drop is not None and best.test_drop is not None:
+        limit = told.max_drop_points
+        kept = {name: lost.points <= limit for name, lost in (("validation", best.validation_drop), ("test", best.test_drop))}
+        where = {2: "kept on validation and test", 0: "missed on validation and test"}.get(sum(kept.values()))
+        where = where or ("kept on validation, missed on test" if kept["validation"] else "missed on validation, kept on test")
+        said.append(f"drop of at most {limit:g} {'point' if limit == 1 else 'points'}: {where}")
+    if told.max_latency_s is not None:
+        kept_latency = best.measurement.latency.median_s <= told.max_latency_s
+        said.append(f"latency of at most {unit.told(told.max_latency_s)}: {'kept' if kept_latency else 'missed'}")
+    return "; ".join(said) or "none was set"
+
+
+def error_sentence(summary: Summary) -> str:
+    """How far the predictor missed on networks it never saw."""
+    if summary.held_out is None:
+        return "The predictor's error is unknown: no held-out network was measured."
+    held = summary.held_out
+    refused = f"; {held.refused} more could not be predicted" if held.refused else ""
+    return (
+        f"Predicted against {summary.provenance}, {count_words(len(held.judged), 'random configuration')} that the fit never saw: "
+        f"median absolute error {percent(held.median_ratio)}, mean {percent(held.mape_ratio)}, largest {percent(held.max_ratio)}, "
+        f"{percent(held.within_ratio(0.05), 0)} within ±5 %, rank correlation {held.rho:.4f}; "
+        f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}{refused}."
+    )
+
+
+def noise_sentence(summary: Summary) -> str:
+    """How many of the comparison's measurements are noisy, and why the worst one is; nothing when none is."""
+    noisy = [entry for entry in summary.compared if entry.measurement.latency.noise]
+    if not noisy:
+        return ""
+    worst = max(noisy, key=lambda entry: entry.measurement.latency.block_spread_ratio)
+    reasons = "; ".join(worst.measurement.latency.noise)
+    return (
+        f"{len(noisy)} of {count_words(len(summary.compared), 'measurement')} {'is' if len(noisy) == 1 else 'are'} noisy, "
+        f"{worst.contender.name} most of all ({reasons}): trust the speed-ups, which compare neighbouring blocks, more than the medians."
+    )
