@@ -9,11 +9,10 @@ from harness.records.pruning_config import PruningConfig
 from search.campaign.result import CampaignResult, dense_widths, rank, result_of, searched
 from search.campaign.settings import CampaignSettings
 from search.optimizer import fidelity
-from search.proof.entrants import seconds_of
 from search.records.journal import Contents
 from search.records.trial import Floats, KnownLatency, Trial, TrialRequest
 from search.space import goals
-from search.space.screened_latency import OUT_OF_REACH_S
+from search.space.screened_latency import OUT_OF_REACH_S, seconds_of
 from search.space.space import SearchSpace
 
 

@@ -24,7 +24,7 @@ from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.space.goals import Goal
 from search.space.measurements import Stored
-from search.space.screened_latency import ScreenedLatency
+from search.space.screened_latency import ScreenedLatency, seconds_of
 
 FINALISTS = 3  # found configurations that enter the final comparison
 
@@ -117,7 +117,7 @@ def _choose(
     architecture, limit = subject.network.architecture, request.drop_limit_points
     drops = proof.validation_drops(tuned, right)
     entered = {entry.entrant.name: entry.entrant for entry in tuned}
-    seconds = {name: entrants.seconds_of(architecture, latency, entrant.config) for name, entrant in entered.items()}
+    seconds = {name: seconds_of(architecture, latency, entrant.config) for name, entrant in entered.items()}
     for name, found in drops.items():
         chance = "" if limit is None else f", chance to keep the limit {found.chance_within(limit):.2f}"
         interval = f"validation drop {found.points:+.2f} points ({found.low:+.2f} to {found.high:+.2f}; seeds: {request.proof_seeds})"

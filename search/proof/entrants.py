@@ -17,6 +17,7 @@ from search.campaign.result import CampaignResult
 from search.optimizer import choice
 from search.optimizer.choice import Standing
 from search.records.trial import KnownLatency
+from search.space.screened_latency import seconds_of
 
 ALIKE_RATIO = 0.03  # of latency
 
@@ -99,12 +100,6 @@ def from_scratch(chosen: Entrant) -> Entrant:
     .. [Liu2019] Z. Liu, M. Sun, T. Zhou, G. Huang, T. Darrell: Rethinking the Value of Network Pruning. ICLR 2019.
     """
     return Entrant("from-scratch", "from-scratch", chosen.config, criterion="", source="the optimised shape, trained from nothing")
-
-
-def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig) -> float:
-    """Predicted seconds of one configuration."""
-    row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
-    return float(latency.seconds(row)[0])
 
 
 def uniform_at(architecture: Architecture, latency: KnownLatency, seconds: float) -> PruningConfig:

@@ -21,12 +21,12 @@ from search.campaign.campaign import CampaignSettings
 from search.campaign.result import CampaignResult
 from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
-from search.proof.entrants import seconds_of
 from search.race import synthetic
 from search.race.synthetic import SyntheticProblem
 from search.records.trial import TrialOutcome, TrialRequest
 from search.space.goals import Goal
 from search.space.recipe_ranges import NUMBERS, RecipeRanges
+from search.space.screened_latency import seconds_of
 from search.space.space import SearchSpace
 
 SHORT_EPOCHS, FULL_EPOCHS = 0.25, 4.0

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.latency.model.predictor import LatencyPredictor
-from search.records.trial import Floats, Ints
+from harness.records.architecture import Architecture
+from harness.records.pruning_config import PruningConfig
+from search.records.trial import Floats, Ints, KnownLatency
 
 OUT_OF_REACH_S = 1e6  # seconds an inference; finite, so that differences of latencies stay numbers
 
@@ -25,3 +27,9 @@ class ScreenedLatency:
         if known.any():
             found[known] = self.predictor.seconds(widths[known])
         return found
+
+
+def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig) -> float:
+    """Predicted seconds of one configuration."""
+    row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
+    return float(latency.seconds(row)[0])

@@ -17,10 +17,11 @@ from harness.pipeline import Network
 from harness.records.pruning_config import PruningConfig
 from harness.training.recipes import Recipe
 from search.proof import proof, tuning
-from search.proof.entrants import Entrant, entrants, from_scratch, seconds_of, uniform, uniform_at
+from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
 from search.records.drop import Drop, Paired, drop_over_seeds
+from search.space.screened_latency import seconds_of
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
