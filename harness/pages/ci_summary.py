@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.latency.verdict.finding import Finding
 from harness.pages.tables import duration, interval, label
 from harness.records.measurement import Measurement
-from harness.runner.regression import Finding
 
 
 def annotation_lines(findings: Sequence[Finding], strict: bool) -> list[str]:

@@ -19,6 +19,7 @@ from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.errors import HarnessError, NoisyMeasurement
+from harness.latency.verdict.finding import Finding
 from harness.networks import datasets, zoo
 from harness.pages import ci_summary, tables
 from harness.pipeline import Network
@@ -31,7 +32,6 @@ from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
 from harness.runner import device_clock, options
-from harness.runner.regression import Finding
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table

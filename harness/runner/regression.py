@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConditionsDiffer, RecordError, UsageError
-from harness.latency.verdict.judgement import Outcome, compare
+from harness.latency.verdict.finding import Finding, from_bounds
+from harness.latency.verdict.judgement import compare
 from harness.records import benchmark_json
 from harness.records.measurement import LayerLatency, Measurement
 
@@ -28,38 +29,6 @@ class Limits:
     def of_layer(self, name: str) -> float:
         """The limit of one layer."""
         return dict(self.layers).get(name, self.layer)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One comparison with its limit.
-
-    subject: the network or a layer. ratio: latency over the baseline's, with low and high, its interval. how: where the
-    interval comes from. beyond: whether the slowdown is real and larger than the limit.
-    """
-
-    subject: str
-    outcome: Outcome
-    ratio: float
-    low: float
-    high: float
-    limit: float
-    how: str
-
-    @property
-    def beyond(self) -> bool:
-        """Slower, and by more than the limit."""
-        return self.outcome is Outcome.SLOWER and self.ratio > 1 + self.limit
-
-    @property
-    def undecided(self) -> bool:
-        """The measurement cannot rule out a slowdown beyond the limit."""
-        return self.outcome is Outcome.CANNOT_TELL and self.high > 1 + self.limit
-
-    def sentence(self) -> str:
-        """The finding in one line."""
-        told = f"{self.subject}: {self.outcome}, {self.ratio:.3f} of the baseline's latency ({self.low:.3f} to {self.high:.3f}; {self.how})"
-        return f"{told}; limit {1 + self.limit:.3f}"
 
 
 def limits(network: str, pyproject: Path) -> Limits:
@@ -110,7 +79,7 @@ def stored(ours: Measurement, other: Measurement, limit: float, same_within: flo
     other_low, other_high = other.latency.interval_s
     ratio = ours.latency.median_s / other.latency.median_s
     how = f"95 % intervals of separate runs, {len(ours.latency.samples_s)} and {len(other.latency.samples_s)} samples"
-    return _from_bounds(ours.network, ratio, low / other_high, high / other_low, limit, same_within, how)
+    return from_bounds(ours.network, ratio, low / other_high, high / other_low, limit, same_within, how)
 
 
 def layers(ours: Measurement, other: Measurement, allowed: Limits, same_within: float) -> tuple[Finding, ...]:
@@ -124,20 +93,8 @@ def layers(ours: Measurement, other: Measurement, allowed: Limits, same_within: 
             ratio = _median(runs) / _median(theirs[name])
             low, high = min(runs) / max(theirs[name]), max(runs) / min(theirs[name])
             how = f"range over {len(runs)} and {len(theirs[name])} compilations"
-            found.append(_from_bounds(name, ratio, low, high, allowed.of_layer(name), same_within, how))
+            found.append(from_bounds(name, ratio, low, high, allowed.of_layer(name), same_within, how))
     return tuple(found)
-
-
-def _from_bounds(subject: str, ratio: float, low: float, high: float, limit: float, same_within: float, how: str) -> Finding:
-    if low > 1 + same_within:
-        outcome = Outcome.SLOWER
-    elif high < 1 - same_within:
-        outcome = Outcome.FASTER
-    elif 1 - same_within <= low and high <= 1 + same_within:
-        outcome = Outcome.SAME
-    else:
-        outcome = Outcome.CANNOT_TELL
-    return Finding(subject, outcome, ratio, low, high, limit, how)
 
 
 def _by_layer(measurement: Measurement) -> dict[str, tuple[float, ...]]:

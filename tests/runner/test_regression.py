@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConditionsDiffer, RecordError, UsageError
+from harness.latency.verdict.finding import Finding
 from harness.latency.verdict.judgement import Outcome
 from harness.pages import ci_summary
 from harness.records import benchmark_json
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.measurement import Latency, LayerLatency, Measurement
 from harness.runner import regression
-from harness.runner.regression import Finding, Limits
+from harness.runner.regression import Limits
 
 DEVICE = DeviceInfo("cpu", "openvino", "2026.4.1", "a processor", "a host", "3.11")
 MOMENT = Snapshot("2026-01-01T00:00:00+00:00")
