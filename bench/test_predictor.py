@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.devices.measure import DESIGNED_SET
-from harness.latency.explanation import staircase, width_series
+from harness.latency.explanation import predicted_widths, width_series
 from harness.latency.model import instalments
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
 from harness.pages import staircase as staircase_view
@@ -57,6 +57,6 @@ def test_legal_widths(taken, network, collected):
     """What the predictor knows of every group's staircase; twins once."""
     classes = width_series.twins(network.architecture)
     predictor = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out))
-    told = staircase.predicted(predictor, groups=[names[0] for names in classes])
+    told = predicted_widths.predicted(predictor, groups=[names[0] for names in classes])
     collected.texts.append(staircase_view.table(told, f"widths of {network.name} (predicted)", classes))
     assert all(told.legal_widths(group)[0] == network.architecture.group(group).channels for group in told.groups)

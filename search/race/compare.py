@@ -7,7 +7,6 @@ known latency), ``uniform`` (a person's sweep of keep ratios), ``smac`` (stock S
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,12 +21,13 @@ from search.campaign import campaign
 from search.campaign.campaign import CampaignSettings
 from search.optimizer import choice
 from search.optimizer.seeds import initial_rows, varied_recipe
+from search.optimizer.stock_smac import StockSmac
 from search.race import plot as race_plot
 from search.race import race
 from search.race import table as race_table
 from search.race.race import Arena, Choice, Run
 from search.race.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, problem
-from search.records.trial import MODEL, SEED, Floats, Trial, TrialRequest, attempt
+from search.records.trial import MODEL, Floats, Trial, TrialRequest, attempt
 from search.report import optuna_export
 from search.space.goals import Goal
 from search.space.space import SearchSpace
@@ -193,26 +193,10 @@ def uniform_sweep(arena: Arena, trials: int, seed: int) -> Played:
 
 def stock_smac(arena: Arena, trials: int, seed: int) -> Played:
     """SMAC's own random forest and expected improvement on the penalised cost, from the same first configurations."""
-    from smac import HyperparameterOptimizationFacade as Facade
-    from smac import Scenario
-    from smac.runhistory import TrialInfo, TrialValue
-
-    from search.optimizer.selector import configuration
-
     field, space = _Field(arena, seed), arena.space
-    logging.getLogger("smac").setLevel(logging.ERROR)
-    configspace = space.configspace(seed)
-    first = [configuration(space, configspace, row, SEED) for row in initial_rows(space, arena.latency, (), SEEDS, seed)]
-    order = space.order(configspace)
-    with tempfile.TemporaryDirectory(prefix="espalier-smac-") as scratch:
-        scenario = Scenario(configspace, deterministic=True, n_trials=trials + SEEDS, seed=seed, output_directory=Path(scratch))
-        design = Facade.get_initial_design(scenario, n_configs=0, max_ratio=1.0, additional_configs=first)
-        smac = Facade(scenario, None, initial_design=design, logging_level=False, overwrite=True)
+    with StockSmac(space, initial_rows(space, arena.latency, (), SEEDS, seed), trials, seed) as smac:
         for _ in range(trials):
-            info = smac.ask()
-            row = np.asarray(info.config.get_array(), dtype=np.float64)[order]
-            cost = field.cost(field.evaluate(row))
-            smac.tell(TrialInfo(info.config, seed=info.seed), TrialValue(cost=cost), save=False)
+            smac.tell(field.cost(field.evaluate(smac.ask())))
     return Played(tuple(field.trials))
 
 

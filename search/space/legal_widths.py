@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import LatencyUnknown
-from harness.latency.explanation import staircase, width_series
+from harness.latency.explanation import predicted_widths, width_series
 from harness.latency.explanation.staircase import Staircase, UsefulWidth
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
@@ -80,4 +80,4 @@ def of(predictor: LatencyPredictor, measurements: Sequence[Measurement]) -> Lega
         measured = width_series.staircase(predictor.architecture, comparable) if comparable else None
     except LatencyUnknown:  # of another architecture
         measured = None
-    return LegalWidths(predictor.architecture, staircase.predicted(predictor, PAYS_RATIO, PREDICTED_CERTAIN_SD), measured)
+    return LegalWidths(predictor.architecture, predicted_widths.predicted(predictor, PAYS_RATIO, PREDICTED_CERTAIN_SD), measured)

@@ -2,29 +2,17 @@
 
 Works on any series of (width, cost, uncertainty): a group swept on a device, the latency model's table, or a compiler's own
 cost where nothing can be run. A width is legal when no larger width is as fast: channels that cost nothing are kept.
-
-.. [Stigler1973] S. M. Stigler. The asymptotic distribution of the trimmed mean. Annals of Statistics 1(3), 1973.
-.. [Tukey1977] J. W. Tukey. Exploratory Data Analysis. 1977, ch. 11: median polish.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
-from harness.latency.model.predictor import LatencyPredictor
-from harness.latency.verdict.undisturbed import unpreempted_blocks
-from harness.records.architecture import ChannelGroup
-from harness.records.measurement import Latency
-from harness.records.pruning_config import PruningConfig
+from harness.errors import LatencyUnknown, RecordError, UnknownName
 
 TOLERANCE_RATIO = 0.002  # of the whole network's latency: a smaller saving is no step, whatever its significance
-_POLISHINGS = 5  # more do not change a median any further
 CERTAIN_SD = 2.0  # a saving must exceed this many standard deviations of the difference
 
 
@@ -161,83 +149,3 @@ class Staircase:
                 return point
         known = ", ".join(str(point.width) for point in self.points(group))
         raise LatencyUnknown(f"the staircase of {group} has no width {width} (it has {known}); run: pytest bench/test_width_staircase.py")
-
-
-def points_in_turns(latencies: Mapping[int, Latency], level_s: float) -> tuple[WidthCost, ...]:
-    """Points from networks that a device measured in turns, by width; the widest is the anchor, whose cost is ``level_s``.
-
-    A burst over a whole round (block k of all networks) is told by their median and taken out [Tukey1977]_; of what remains, each
-    network's quieter half counts, for a short burst only adds. UsageError where the numbers of blocks differ.
-    """
-    widths = sorted(latencies, reverse=True)
-    counts = {len(latencies[width].block_sizes) for width in widths}
-    if len(counts) != 1:
-        raise UsageError(f"networks in turns have {sorted(counts)} blocks; measure them together, in one run")
-    logs = np.log([[np.quantile(block, 0.10) for block in unpreempted_blocks(latencies[width])] for width in widths])
-    rounds = np.zeros(logs.shape[1])
-    for _ in range(_POLISHINGS):
-        own = np.median(logs - rounds, axis=1)
-        rounds = np.median(logs - own[:, None], axis=0)
-    found = [_quieter_half([float(one) for one in row]) for row in logs - rounds]
-    costs = [level_s * math.exp(middle - found[0][0]) for middle, _ in found]
-    return tuple(WidthCost(width, cost, cost * sd) for width, cost, (_, sd) in zip(widths, costs, found, strict=True))
-
-
-def _quieter_half(figures: Sequence[float]) -> tuple[float, float]:
-    """Mean of the smaller half and its standard error: where to cut is itself known from the figures only [Stigler1973]_."""
-    ordered = sorted(figures)
-    kept = max(1, len(ordered) // 2)
-    quiet, share = ordered[:kept], kept / len(ordered)
-    middle, cut = statistics.fmean(quiet), statistics.fmean(ordered[kept - 1 : kept + 1])
-    spread = statistics.variance(quiet) + (1.0 - share) * (cut - middle) ** 2 if kept > 1 else 0.0
-    return middle, math.sqrt(spread / kept)
-
-
-def predicted(
-    predictor: LatencyPredictor,
-    tolerance_ratio: float = TOLERANCE_RATIO,
-    certain_sd: float = CERTAIN_SD,
-    groups: Iterable[str] | None = None,
-) -> Staircase:
-    """The staircases that the latency model knows, of every group or of some, all other groups dense.
-
-    tolerance_ratio: least saving that counts, of the dense network's latency. LatencyUnknown where the model does not know it.
-    """
-    architecture = predictor.architecture
-    dense = predictor.predict(architecture.dense()).seconds
-    chosen = [group for group in architecture.groups if groups is None or group.name in set(groups)]
-    series = {group.name: _known_points(predictor, group, architecture.dense(), None) for group in chosen}
-    return Staircase.fit(series, tolerance_ratio * dense, certain_sd)
-
-
-def predicted_series(
-    predictor: LatencyPredictor, group: str, around: PruningConfig | None = None, widths: Sequence[int] | None = None
-) -> tuple[WidthCost, ...]:
-    """The staircase of ``group`` that the latency model knows, all other groups as in ``around`` (dense without it).
-
-    widths: to look at; without them all that the model can answer for, 0 where the branch can go. The sd is of the difference
-    to the group's widest width, so that what all points share does not blur the steps. UsageError when fewer than two widths
-    are known.
-    """
-    architecture = predictor.architecture
-    points = _known_points(predictor, architecture.group(group), around or architecture.dense(), widths)
-    if len(points) < 2:
-        raise UsageError(f"the latency model knows {len(points)} of the widths of {group}; ask for measured ones")
-    return points
-
-
-def _known_points(
-    predictor: LatencyPredictor, group: ChannelGroup, around: PruningConfig, widths: Sequence[int] | None
-) -> tuple[WidthCost, ...]:
-    """Points of the widths that the model knows, narrowest first."""
-    column = [one.name for one in predictor.architecture.groups].index(group.name)
-    wanted = sorted(set(widths or [*([0] if group.removable else []), *range(group.step, group.channels + 1, group.step)]))
-    rows = np.repeat(predictor.table.site_map.widths([around]), len(wanted), axis=0)
-    rows[:, column] = wanted
-    rows = rows[predictor.known(rows)]
-    if not len(rows):
-        return ()
-    seconds = predictor.seconds(rows)
-    sd = predictor.difference_sd_s(rows, rows[-1])
-    found = zip(rows[:, column], seconds, sd, strict=True)
-    return tuple(WidthCost(int(width), float(cost), float(error)) for width, cost, error in found)

@@ -2,20 +2,27 @@
 
 The networks of one group are measured in turns with the dense one, their anchor. Series taken at different hours are brought
 to one level by their anchors, so that a machine's slow drift does not look like a step.
+
+.. [Stigler1973] S. M. Stigler. The asymptotic distribution of the trimmed mean. Annals of Statistics 1(3), 1973.
+.. [Tukey1977] J. W. Tukey. Exploratory Data Analysis. 1977, ch. 11: median polish.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from harness.errors import LatencyUnknown
-from harness.latency.explanation.staircase import Staircase, WidthCost, points_in_turns
+import numpy as np
+
+from harness.errors import LatencyUnknown, UsageError
+from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.sites import SiteMap
-from harness.latency.verdict.undisturbed import undisturbed_s, usual_disturbance
+from harness.latency.verdict.undisturbed import undisturbed_s, unpreempted_blocks, usual_disturbance
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.measurement import Latency, Measurement
 
+_POLISHINGS = 5  # more do not change a median any further
 ROLE = "staircase"  # of measurements taken for this purpose
 CERTAIN_SD = 3.0  # of a step's difference: a sweep compares every width with every larger one, two would often be luck
 
@@ -95,3 +102,33 @@ def fit(series: Mapping[str, tuple[WidthCost, ...]]) -> Staircase:
 def staircase(architecture: Architecture, measurements: Iterable[Measurement]) -> Staircase:
     """The measured staircase of every group that was swept, or whose twin was; LatencyUnknown when none was."""
     return fit(with_twins(architecture, measured_series(architecture, measurements)))
+
+
+def points_in_turns(latencies: Mapping[int, Latency], level_s: float) -> tuple[WidthCost, ...]:
+    """Points from networks that a device measured in turns, by width; the widest is the anchor, whose cost is ``level_s``.
+
+    A burst over a whole round (block k of all networks) is told by their median and taken out [Tukey1977]_; of what remains, each
+    network's quieter half counts, for a short burst only adds. UsageError where the numbers of blocks differ.
+    """
+    widths = sorted(latencies, reverse=True)
+    counts = {len(latencies[width].block_sizes) for width in widths}
+    if len(counts) != 1:
+        raise UsageError(f"networks in turns have {sorted(counts)} blocks; measure them together, in one run")
+    logs = np.log([[np.quantile(block, 0.10) for block in unpreempted_blocks(latencies[width])] for width in widths])
+    rounds = np.zeros(logs.shape[1])
+    for _ in range(_POLISHINGS):
+        own = np.median(logs - rounds, axis=1)
+        rounds = np.median(logs - own[:, None], axis=0)
+    found = [_quieter_half([float(one) for one in row]) for row in logs - rounds]
+    costs = [level_s * math.exp(middle - found[0][0]) for middle, _ in found]
+    return tuple(WidthCost(width, cost, cost * sd) for width, cost, (_, sd) in zip(widths, costs, found, strict=True))
+
+
+def _quieter_half(figures: Sequence[float]) -> tuple[float, float]:
+    """Mean of the smaller half and its standard error: where to cut is itself known from the figures only [Stigler1973]_."""
+    ordered = sorted(figures)
+    kept = max(1, len(ordered) // 2)
+    quiet, share = ordered[:kept], kept / len(ordered)
+    middle, cut = statistics.fmean(quiet), statistics.fmean(ordered[kept - 1 : kept + 1])
+    spread = statistics.variance(quiet) + (1.0 - share) * (cut - middle) ** 2 if kept > 1 else 0.0
+    return middle, math.sqrt(spread / kept)

@@ -10,9 +10,10 @@ from harness.latency.explanation import advice as explain
 from harness.latency.explanation import ledger, shares
 from harness.latency.explanation.advice import LEAST_POINTS, Advice, WidthLoss
 from harness.latency.explanation.effects import Effect, KindCost, effects, kinds
+from harness.latency.explanation.predicted_widths import predicted_series
 from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.shares import MEASURED, PREDICTED, Account
-from harness.latency.explanation.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Measurement
 from harness.records.width_accuracy import WidthAccuracy

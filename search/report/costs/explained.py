@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.latency.explanation.advice import LEAST_POINTS
-from harness.latency.explanation.staircase import WidthCost, predicted_series
+from harness.latency.explanation.predicted_widths import predicted_series
+from harness.latency.explanation.staircase import WidthCost
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile

@@ -13,8 +13,9 @@ from harness.errors import RecordError
 from harness.latency.explanation import ledger, shares
 from harness.latency.explanation.advice import LEAST_POINTS, WidthLoss, prune_next
 from harness.latency.explanation.effects import effects, kinds
+from harness.latency.explanation.predicted_widths import predicted_series
 from harness.latency.explanation.roof import Bound, LayerCost, Roof, likeliest_not_negative, predicted_layers
-from harness.latency.explanation.staircase import Staircase, WidthCost, predicted_series
+from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model import design
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Latency, LayerLatency

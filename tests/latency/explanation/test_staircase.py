@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import LatencyUnknown, RecordError, UnknownName, UsageError
-from harness.latency.explanation.staircase import Staircase, WidthCost, points_in_turns, predicted, predicted_series
+from harness.latency.explanation.predicted_widths import predicted, predicted_series
+from harness.latency.explanation.staircase import Staircase, WidthCost
+from harness.latency.explanation.width_series import points_in_turns
 from harness.latency.model import design
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Latency

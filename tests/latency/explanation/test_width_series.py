@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.errors import LatencyUnknown
 from harness.latency.explanation import width_series
-from harness.latency.explanation.staircase import points_in_turns
+from harness.latency.explanation.width_series import points_in_turns
 from harness.latency.verdict import simulated_clock
 from harness.records.architecture import ChannelGroup
 from harness.records.measurement import Latency
