@@ -30,7 +30,7 @@ from search.space import measurements
 from search.space.goals import check_reachable
 from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency
-from search.workers import workers
+from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
 from search.workers.pool import Pool
 from search.workers.pool import Progress as PoolProgress
@@ -60,7 +60,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
     if request.dask is not None:
-        workers.check(request.dask)
+        dask_pool.check(request.dask)
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
@@ -88,7 +88,7 @@ def resume(
     asked = change(old)
     request = replace(asked, reports=reports)
     if request.dask is not None:
-        workers.check(request.dask)
+        dask_pool.check(request.dask)
     if asked != old:
         folders.write_request(folder, asked)
     if is_finished(folder, request):
@@ -133,7 +133,7 @@ def is_finished(folder: Path, request: Request) -> bool:
 
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
-    workers.parse_resources(request.resources or "")
+    dask_pool.parse_resources(request.resources or "")
     if request.old is not None:
         _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
@@ -219,9 +219,9 @@ def _forked(old: str, reports: Path, subject: Subject) -> tuple[Trial, ...]:
 def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProgress], Pool] | None:
     if request.dask is None:
         return None
-    address, needed = request.dask, workers.parse_resources(request.resources or "")
+    address, needed = request.dask, dask_pool.parse_resources(request.resources or "")
     timeout_s = math.inf if request.trial_timeout is None else request.trial_timeout
-    return lambda progress: workers.DaskPool(address, evaluate, progress, timeout_s, needed)
+    return lambda progress: dask_pool.DaskPool(address, evaluate, progress, timeout_s, needed)
 
 
 def _resuming(request: Request) -> str:

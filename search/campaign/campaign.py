@@ -23,7 +23,7 @@ from search.records.trial import Evaluate, KnownLatency, Trial
 from search.space.goals import check_reachable
 from search.space.space import SearchSpace
 from search.workers.pool import Here, Pool, Progress, WhenNeeded
-from search.workers.workers import Processes
+from search.workers.processes import Processes
 
 
 def run(

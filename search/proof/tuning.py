@@ -19,7 +19,7 @@ from search.proof.entrants import Entrant
 from search.records import tuned_store
 from search.records.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
 from search.records.tuned_store import Judged
-from search.workers.workers import Processes
+from search.workers.processes import Processes
 
 Progress = Callable[[str, int, int], None]  # contender, steps done, steps in all
 

@@ -219,7 +219,7 @@ def _on_dask(space: SearchSpace, evaluate: object, workers: int) -> Iterator[Cal
     """A local cluster whose workers have started their processes; gives a turn of so many trials."""
     import distributed
 
-    from search.workers.workers import DaskPool
+    from search.workers.dask_pool import DaskPool
 
     places = {str(i): {"cls": distributed.Nanny, "options": {"nthreads": 1, "host": "127.0.0.1"}} for i in range(workers)}
     scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": None, "port": 0, "host": "127.0.0.1"}}

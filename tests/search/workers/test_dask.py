@@ -15,8 +15,8 @@ import pytest
 from harness.errors import CampaignError
 from search.race.synthetic import SyntheticProblem
 from search.records.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
-from search.workers import workers
-from search.workers.workers import DaskPool
+from search.workers import dask_pool
+from search.workers.dask_pool import DaskPool
 
 distributed = pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
 
@@ -158,7 +158,7 @@ def test_a_killed_campaign_leaves_no_process_on_the_cluster(tmp_path: Path, clus
 from tells_where import TellsWhere
 from search.race.synthetic import problem
 from search.records.trial import TrialRequest, TuningChoice
-from search.workers.workers import DaskPool
+from search.workers.dask_pool import DaskPool
 if __name__ == "__main__":
     pool = DaskPool({cluster.scheduler_address!r}, TellsWhere({str(tmp_path / "log")!r}, 1000.0), lambda *_: None)
     for number in range(2):
@@ -195,7 +195,7 @@ def test_a_scheduler_that_goes_away_ends_the_campaign_with_a_word(
     vgg: SyntheticProblem, tmp_path: Path, cluster: object, tells_where: Callable[..., Evaluate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While only its workers are away, the campaign waits for them."""
-    monkeypatch.setattr(workers, "CONNECT_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(dask_pool, "CONNECT_TIMEOUT_S", 3.0)
     pool = DaskPool(cluster.scheduler_address, tells_where(1000.0), lambda *_: None)  # type: ignore[attr-defined]
     pool.submit(request(vgg, 0))
     wait_until(lambda: len(attempts(tmp_path)) > 0)
@@ -209,6 +209,6 @@ def test_a_scheduler_that_goes_away_ends_the_campaign_with_a_word(
 
 
 def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch, tells_where: Callable[..., Evaluate]) -> None:
-    monkeypatch.setattr(workers, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(dask_pool, "CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(CampaignError, match="no Dask scheduler answers at tcp"):
         DaskPool("tcp://127.0.0.1:9", tells_where(), lambda *_: None)

@@ -19,8 +19,9 @@ from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.records.events import Event, TrialProgress
 from search.records.trial import Evaluate, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
+from search.workers.dask_pool import parse_resources
+from search.workers.processes import Processes, pickled
 from search.workers.trial_process import TrialProcess
-from search.workers.workers import Processes, parse_resources, pickled
 
 # What the children import: they cannot import a test module.
 MODULE = '''
@@ -174,7 +175,7 @@ import sys; sys.path.insert(0, {str(tmp_path)!r})
 from odd_evaluations import Odd
 from search.race.synthetic import problem
 from search.records.trial import TrialRequest, TuningChoice
-from search.workers.workers import Processes
+from search.workers.processes import Processes
 pool = Processes(Odd({str(tmp_path / "log")!r}, "hang"), 1, 1000.0, lambda *_: None)
 pool.submit(TrialRequest(0, "model", "", problem("vgg", 0).architecture.dense(), TuningChoice(), 1.0, 0))
 pool.wait()

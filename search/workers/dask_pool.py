@@ -1,4 +1,4 @@
-"""Workers: trials side by side, in processes of this machine or on a Dask cluster; nobody waits for anybody else.
+"""Trials on a Dask cluster: each on a worker that has what it needs, in a child process beside that worker.
 
 On Slurm, for example, ``dask_jobqueue.SLURMCluster(cores=1, processes=1, job_extra_directives=["--gres=gpu:1"],
 worker_extra_args=["--resources", "GPU=1"])`` gives workers of which each takes one trial at a time.
@@ -8,47 +8,24 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import pickle
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import CampaignError, HarnessError, UsageError
 from search.records.trial import Evaluate, TrialOutcome, TrialRequest
 from search.workers import kept_children
+from search.workers.inbox import Advanced, Broken, Inbox, Over
 from search.workers.kept_children import Hold, Lacking
 from search.workers.pool import Progress
-from search.workers.trial_process import TrialProcess
+from search.workers.processes import pickled
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Advanced:
-    number: int
-    phase: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Over:
-    request: TrialRequest
-    outcome: TrialOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """Something that is no fault of a configuration, and ends the campaign."""
-
-    error: HarnessError
 
 
 @dataclass(slots=True)
@@ -61,70 +38,6 @@ class _Equipped:
     def arrived(self) -> None:
         """It is there."""
         self.since_s = time.monotonic()
-
-
-class _Inbox:
-    """What workers tell, handed on in the thread that asks: an observer need not be thread-safe."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.queue: Queue[_Advanced | _Over | _Broken] = Queue()
-        self._progress = progress
-
-    def wait(self) -> list[tuple[TrialRequest, TrialOutcome]]:
-        """Block for at least one outcome; return all that are there."""
-        over: list[tuple[TrialRequest, TrialOutcome]] = []
-        while True:
-            try:
-                told = self.queue.get(block=not over)
-            except Empty:
-                return over
-            match told:
-                case _Advanced():
-                    self._progress(told.number, told.phase, told.share)
-                case _Over():
-                    over.append((told.request, told.outcome))
-                case _Broken():
-                    raise told.error
-
-
-class Processes:
-    """``slots`` child processes on this machine, each with its share of the processor's threads."""
-
-    def __init__(self, evaluate: Evaluate, slots: int, timeout_s: float, progress: Progress) -> None:
-        self.slots = slots
-        self._inbox = _Inbox(progress)
-        self._requests: Queue[TrialRequest | None] = Queue()
-        payload, threads = pickled(evaluate), max(1, (os.cpu_count() or 1) // slots)
-        self._children = [TrialProcess(payload, timeout_s, threads) for _ in range(slots)]
-        self._threads = [threading.Thread(target=self._work, args=(child,), daemon=True) for child in self._children]
-        for thread in self._threads:
-            thread.start()
-
-    def submit(self, request: TrialRequest) -> None:
-        """Hand a trial to the next free child."""
-        self._requests.put(request)
-
-    def wait(self) -> list[tuple[TrialRequest, TrialOutcome]]:
-        """Block until a trial is over."""
-        return self._inbox.wait()
-
-    def close(self) -> None:
-        """Kill the children."""
-        for _ in self._threads:
-            self._requests.put(None)
-        for child in self._children:
-            child.close()
-        for thread in self._threads:
-            thread.join(timeout=10)
-
-    def _work(self, child: TrialProcess) -> None:
-        while (request := self._requests.get()) is not None:
-            number = request.number
-            try:
-                outcome = child.run(request, lambda phase, share, number=number: self._inbox.queue.put(_Advanced(number, phase, share)))  # type: ignore[misc]
-                self._inbox.queue.put(_Over(request, outcome))
-            except HarnessError as error:
-                self._inbox.queue.put(_Broken(error))
 
 
 class DaskPool:
@@ -146,7 +59,7 @@ class DaskPool:
     ) -> None:
         self._address, self._resources, self._timeout_s = address, dict(resources or {}), timeout_s
         self._payload = pickled(evaluate)
-        self._inbox = _Inbox(progress)
+        self._inbox = Inbox(progress)
         self._campaign = f"espalier-{uuid.uuid4().hex}"  # of this session: others on the cluster must not be mistaken for it
         self._keys = (f"{self._campaign}-{attempt}" for attempt in itertools.count())
         self._futures: set[Future] = set()
@@ -197,7 +110,7 @@ class DaskPool:
                 if not self._closing:
                     then()
             except HarnessError as error:
-                self._inbox.queue.put(_Broken(error))
+                self._inbox.queue.put(Broken(error))
 
         future.add_done_callback(called)
 
@@ -213,7 +126,7 @@ class DaskPool:
         if isinstance(answer, Lacking):
             self._equip(answer.worker, request, began_s)
         else:
-            self._inbox.queue.put(_Over(request, answer))
+            self._inbox.queue.put(Over(request, answer))
 
     def _equip(self, worker: str, request: TrialRequest, began_s: float) -> None:
         """Send the evaluation to a worker, unless it is on its way or came after the trial began; then try the trial again."""
@@ -236,7 +149,7 @@ class DaskPool:
         return CampaignError(f"the Dask scheduler at {self._address} is gone; {told}")
 
     def _advanced(self, event: tuple[float, tuple[int, str, float]]) -> None:
-        self._inbox.queue.put(_Advanced(*event[1]))
+        self._inbox.queue.put(Advanced(*event[1]))
 
 
 def run_on_worker(campaign: str, request: TrialRequest) -> TrialOutcome | Lacking:
@@ -254,14 +167,6 @@ def keep_on_worker(campaign: str, payload: bytes, timeout_s: float) -> Hold:
     from distributed import get_worker
 
     return kept_children.keep(campaign, get_worker().address, payload, timeout_s)
-
-
-def pickled(evaluate: Evaluate) -> bytes:
-    """The evaluation for another process; UsageError when it cannot travel."""
-    try:
-        return pickle.dumps(evaluate)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise UsageError(f"the evaluation cannot be sent to another process ({error}); use one worker, without a time limit") from error
 
 
 def parse_resources(text: str) -> dict[str, float]:
