@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from harness.errors import HarnessError, UnknownName, UsageError
 from search import command_line
 from search.records.display import Display
+from search.records.request import folder_name
 
 INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 
@@ -71,7 +72,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb in ("run", "fork", "explain"):
         request = command_line.request(arguments)
     else:
-        command_line.folder_name(arguments.name)
+        folder_name(arguments.name)
     from search import journey  # after the words are known to be right: torch takes seconds
     from search.records import folder as folders
     from search.records import outcome  # after the words are known to be right: torch takes seconds

@@ -1,16 +1,15 @@
-"""The words of ``python -m search``: parser, defaults, and the checks that need nothing but the words."""
+"""The words of ``python -m search``: verbs, options with their help, and what is asked for by them."""
 
 from __future__ import annotations
 
 import argparse
-import re
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from harness.errors import UsageError
-from search.space.goals import Goal
+from search.records.checks import checked
+from search.records.request import OPTIONS, Request
 
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "compare", "experiment")
 EXPLAINED = (
@@ -39,105 +38,9 @@ CHANGEABLE = (  # of a campaign that is resumed
     "rival",
     "from_scratch",
 )
-MAX_DROP_POINTS = 100.0
 LIMIT_MISSED = 3  # exit code: the campaign went to its end, and nothing found keeps the largest drop that was allowed
-DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
 
-@dataclass(frozen=True)
-class Request:
-    """A campaign as it was asked for; every field is an option of ``python -m search run``, but ``old``: fork's campaign."""
-
-    device: str = "cpu"
-    network: str = "resnet20"
-    dataset: str = "digits"
-    data: Path | None = None
-    weights: Path | None = None
-    validation_from: str | None = None
-    channels: int | None = None
-    precision: str = "f32"
-    trials: int = 20
-    budget: float = 4.0
-    short: float | None = None
-    screen: bool = False
-    hours: float | None = None
-    patience: int = 0
-    finalists: int = 5
-    workers: int = 1
-    dask: str | None = None
-    resources: str | None = None
-    trial_timeout: float | None = None
-    optimizer: str = "smac"
-    proof_budget: float = 4.0
-    proof_seeds: int = 1
-    rival: str | None = None
-    from_scratch: bool = False
-    max_drop: float | None = None
-    max_latency_ms: float | None = None
-    pareto: bool = False
-    recipe: str = "fixed"
-    learning_rate: float | None = None
-    share: bool = True
-    space: str = "layer"
-    compiled_for: str | None = None
-    designs: int = 150
-    rounds: int = 1500
-    seed: int = 0
-    name: str | None = None
-    reports: Path = Path("reports")
-    old: str | None = None
-
-    @property
-    def command(self) -> str:
-        """The command line that asks for the same, without what equals the default."""
-        words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
-        for field in OPTIONS:
-            chosen = getattr(self, field.name)
-            word = field.name.replace("_", "-")
-            if isinstance(chosen, bool):
-                words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]
-            elif chosen != field.default and chosen is not None:
-                words += [f"--{word}", str(chosen)]
-        return shlex.join(words)
-
-    @property
-    def shown(self) -> tuple[tuple[str, str], ...]:
-        """Every option with its setting, for the campaign's first lines and its report."""
-        told = tuple((f"--{field.name.replace('_', '-')}", str(getattr(self, field.name))) for field in OPTIONS)
-        return told if self.old is None else (("fork of", self.old), *told)
-
-    @property
-    def drop_limit_points(self) -> float | None:
-        """Points of top-1 that may be lost; None where only a latency was asked for."""
-        return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
-
-    @property
-    def goal(self) -> Goal:
-        """What the optimiser seeks."""
-        return Goal(self.drop_limit_points, self.max_latency_s, self.pareto)
-
-    @property
-    def max_latency_s(self) -> float | None:
-        """The latency asked for, in seconds."""
-        return None if self.max_latency_ms is None else self.max_latency_ms * 1e-3
-
-    @property
-    def search_epochs(self) -> float:
-        """Epochs of the search's own trials."""
-        return self.budget if self.short is None else self.short
-
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        """Epochs of every kind of trial, full length first."""
-        return self.budget, self.search_epochs, *((0.0,) if self.screen else ())
-
-    @property
-    def campaigns(self) -> Path:
-        """The folder of all campaigns."""
-        return self.reports / "campaigns"
-
-
-OPTIONS = tuple(field for field in fields(Request) if field.name != "old")
 HELP = {
     "device": "where latency counts: a table [tool.espalier.devices.NAME] of pyproject.toml",
     "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
@@ -292,63 +195,3 @@ def request(arguments: Words) -> Request:
     if asked.weights is not None and not asked.weights.is_file():
         raise UsageError(f"--weights={asked.weights}: no such file; give a safetensors file or a state dict")
     return asked
-
-
-def checked(asked: Request) -> Request:
-    """The same request; UsageError for a number or a name that makes no sense."""
-    checks = (
-        (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
-        (
-            asked.validation_from not in (None, "train", "test"),
-            f"--validation-from={asked.validation_from}: choose train or test",
-        ),
-        (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
-        (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
-        (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
-        (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
-        (
-            asked.max_drop is not None and not 0 <= asked.max_drop <= MAX_DROP_POINTS,
-            f"--max-drop={asked.max_drop}: give points of top-1 between 0 and {MAX_DROP_POINTS:g}",
-        ),
-        (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
-        (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
-        (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
-        (
-            asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,
-            f"--learning-rate={asked.learning_rate}: give more than 0, at most 100",
-        ),
-        (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
-        (
-            asked.short is not None and not 0 <= asked.short < asked.budget,
-            f"--short={asked.short}: give less than --budget={asked.budget:g}",
-        ),
-        (
-            asked.screen and not (asked.budget if asked.short is None else asked.short),
-            "--screen: trials without epochs need no screen; leave it out",
-        ),
-        (asked.hours is not None and not asked.hours > 0, f"--hours={asked.hours}: give more than 0"),
-        (
-            asked.trial_timeout is not None and not asked.trial_timeout > 0,
-            f"--trial-timeout={asked.trial_timeout}: give more than 0 seconds",
-        ),
-        (asked.patience < 0, f"--patience={asked.patience}: give 0 or more"),
-        (asked.workers < 1, f"--workers={asked.workers}: give at least 1"),
-        (asked.dask is not None and asked.workers > 1, "--dask and --workers: choose one; the cluster decides how many trials run at once"),
-        (asked.optimizer not in ("smac", "random"), f"--optimizer={asked.optimizer}: choose smac or random"),
-        (asked.proof_seeds < 0, f"--proof-seeds={asked.proof_seeds}: give 0 or more"),
-        (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
-        (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
-    )
-    for wrong, message in checks:
-        if wrong:
-            raise UsageError(message)
-    if asked.name is not None:
-        folder_name(asked.name)
-    return asked
-
-
-def folder_name(name: str) -> str:
-    """A campaign's name that is one plain folder name; UsageError otherwise."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
-        raise UsageError(f"campaign name {name!r}: give letters, digits, '.', '_', '+' and '-' only, without a path separator")
-    return name

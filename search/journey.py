@@ -15,7 +15,6 @@ from search.campaign.notes import budgets_differ, recommendation
 from search.campaign.result import CampaignResult
 from search.campaign.subject import Subject, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
-from search.command_line import Request
 from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
@@ -24,10 +23,11 @@ from search.records import journal, outcome, recipe_record
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
+from search.records.request import Request
 from search.records.trial import Trial
 from search.report import report, summary
 from search.space import measurements
-from search.space.goals import check_reachable
+from search.space.goals import check_reachable, goal_of
 from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency
 from search.workers import dask_pool
@@ -111,7 +111,7 @@ def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck
     """The dense network judged on every split and by the way that trials take, before anything long is begun."""
     with display.timed("checking the dense network"):
         recipe = common_recipe.base(request, subject.dataset.name)
-        seen = dense_check.check(subject, recipe, request.goal.drop_limit, request.weights is not None)
+        seen = dense_check.check(subject, recipe, goal_of(request).drop_limit, request.weights is not None)
     display.say(f"dense {request.network}: top-1 {seen.sentence}")
     for doubt in seen.doubts:
         display.say(doubt)
@@ -138,7 +138,7 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
         _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
         space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
-        check_reachable(request.goal, space, ScreenedLatency(stored.predictor))
+        check_reachable(goal_of(request), space, ScreenedLatency(stored.predictor))
 
 
 def _search_and_prove(
@@ -163,7 +163,7 @@ def _search_and_prove(
     prepared = comparison.prepare(folder, request, subject, stored, record, result, display)
     if without_device:
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
-        return Done(folder, comparison.misses_limit(prepared, request.goal))
+        return Done(folder, comparison.misses_limit(prepared, goal_of(request)))
     told = comparison.measure(folder, request, subject, prepared, display)
     outcome.write(folder, told)
     with display.step("report"):

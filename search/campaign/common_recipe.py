@@ -18,12 +18,13 @@ from search.campaign import recipe_choice
 from search.campaign.dense_check import DenseCheck
 from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO, ProbeLengths, Right
 from search.campaign.subject import Subject
-from search.command_line import Request
 from search.records import recipe_record, tuned_store
 from search.records.display import Bar, Display
 from search.records.drop import Paired
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
+from search.records.request import Request
 from search.records.tuned_store import Judged
+from search.space.goals import goal_of
 
 CRITERION = "l1"
 
@@ -50,7 +51,7 @@ def settle(folder: Path, request: Request, subject: Subject, seen: DenseCheck, d
             record = _settled(folder, request, subject, seen.precision, bar)
         record = replace(record, splits=seen.splits, path=seen.path, drawn=_drawn(subject, record.recipe))
         recipe_record.write(folder, record)
-    for line in told(record, request.goal.drop_limit, request.search_epochs):
+    for line in told(record, goal_of(request).drop_limit, request.search_epochs):
         display.say(line)
     return record
 
@@ -93,7 +94,7 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, b
         pass  # damaged: settled anew
     subject.network.prepare(subject.dataset, record.recipe)  # what all trials share is no part of the choice's cost
     if record.source == TABLE:
-        record = _probed(record, subject, request.search_epochs, request.goal.drop_limit, bar)
+        record = _probed(record, subject, request.search_epochs, goal_of(request).drop_limit, bar)
     began, references = time.perf_counter(), []
     for epochs in dict.fromkeys(request.lengths):
         recipe, dense = record.recipe.with_epochs(epochs), subject.network.architecture.dense()
@@ -162,7 +163,7 @@ def _digest(record: RecipeRecord, request: Request, subject: Subject) -> str:
         record.source,
         record.recipe.canonical,
         baseline.training_digest(record.recipe),
-        repr((request.lengths, request.search_epochs, request.goal.drop_limit, recipe_record.SCHEMA)),
+        repr((request.lengths, request.search_epochs, goal_of(request).drop_limit, recipe_record.SCHEMA)),
         hashlib.sha256(Path(recipe_choice.__file__).read_bytes()).hexdigest(),
     )
     return hashlib.sha256("\n".join(decisive).encode()).hexdigest()[:24]

@@ -19,14 +19,15 @@ from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, recipes, stored_baseline
 from harness.training.recipes import Recipe
 from search.campaign.settings import CampaignSettings
-from search.command_line import Request
 from search.records import folder as folders
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
+from search.records.request import Request
 from search.records.trial import TuningChoice
 from search.space import legal_widths, measurements
 from search.space.compiled_widths import find_or_compile, of_campaign, replaced
+from search.space.goals import goal_of
 from search.space.measurements import Bench, Stored
 from search.space.space import RecipeRanges, SearchSpace
 
@@ -134,7 +135,7 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
         budget_epochs=request.budget,
         short_epochs=request.short,
         screen=request.screen,
-        goal=request.goal,
+        goal=goal_of(request),
         hours=math.inf if request.hours is None else request.hours,
         patience=request.patience,
         finalists=request.finalists,

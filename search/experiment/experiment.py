@@ -18,11 +18,11 @@ from harness.networks.datasets import Dataset
 from harness.training import baseline, recipes, stored_baseline
 from harness.training.stored_baseline import StoredBaseline
 from search import journey
-from search.command_line import Request
 from search.experiment import page as experiment_page
 from search.records import folder as folders
 from search.records import outcome
 from search.records.display import Display
+from search.records.request import Request
 from search.report import summary
 from search.space.measurements import Bench, run_bench
 

@@ -12,7 +12,6 @@ from harness.training import accuracy, recipes
 from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
 from search.campaign.subject import Subject, bench_of, settings_of, space_of
-from search.command_line import Request
 from search.proof import entrants, proof, tuning
 from search.proof.entrants import Entrant, Found
 from search.proof.proof import Right
@@ -22,6 +21,7 @@ from search.records import journal
 from search.records.display import Display
 from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
+from search.records.request import Request
 from search.space.goals import Goal
 from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency, seconds_of

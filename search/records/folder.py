@@ -18,8 +18,8 @@ from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
-from search.command_line import Request, folder_name
 from search.records.outcome import MEASUREMENTS
+from search.records.request import Request, folder_name
 
 REQUEST, DENSE = "request.json", "dense/weights.safetensors"
 SCHEMA = 1

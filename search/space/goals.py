@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import CampaignError, UsageError
+from search.records.request import Request
 from search.records.trial import Floats, KnownLatency
 from search.space.space import SearchSpace
 
@@ -65,6 +66,11 @@ class Goal:
         if drop:
             return f"the lowest latency within {drop}" + (f", and {latency}" if latency else "")
         return f"the lowest drop within {latency}"
+
+
+def goal_of(request: Request) -> Goal:
+    """What the optimiser of a campaign seeks that was asked for like this."""
+    return Goal(request.drop_limit_points, request.max_latency_s, request.pareto)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from search import command_line
-from search.command_line import HELP, Request
+from search.command_line import HELP
+from search.records.request import OPTIONS, Request, folder_name
 
 
 def request(*words: str) -> Request:
@@ -28,7 +29,7 @@ def test_options_without_a_verb_mean_run() -> None:
 
 
 def test_every_option_has_a_help_text() -> None:
-    assert set(HELP) == {field.name for field in command_line.OPTIONS} == {field.name for field in fields(Request)} - {"old"}
+    assert set(HELP) == {field.name for field in OPTIONS} == {field.name for field in fields(Request)} - {"old"}
 
 
 def test_the_command_of_a_fork_names_what_it_was_forked_from() -> None:
@@ -71,7 +72,7 @@ def test_a_setting_that_makes_no_sense_is_refused_in_one_line(words: tuple[str, 
 @given(st.text(min_size=1, max_size=8))
 def test_a_campaign_name_is_always_one_plain_folder(name: str) -> None:
     try:
-        accepted = command_line.folder_name(name)
+        accepted = folder_name(name)
     except UsageError:
         return
     assert (Path("reports") / accepted).parent == Path("reports")
@@ -112,7 +113,7 @@ def test_help_and_readme_tell_the_exit_codes() -> None:
 
 def test_help_shows_every_option_with_its_default() -> None:
     shown = subprocess.run([sys.executable, "-m", "search", "run", "--help"], capture_output=True, text=True, check=True).stdout
-    for field in command_line.OPTIONS:
+    for field in OPTIONS:
         assert f"--{field.name.replace('_', '-')}" in shown
     assert "(default: resnet20)" in shown
 

@@ -23,8 +23,8 @@ from harness.training.recipes import Recipe
 from harness.training.sensitivity import sensitivity
 from search.campaign import common_recipe, dense_check
 from search.campaign.subject import Subject
-from search.command_line import Request
 from search.records.display import Display
+from search.records.request import Request
 
 TRAINED = Recipe(epochs=3, learning_rate=0.1, batch_size=32, calibration_images=600, precision="f32")
 TUNED = replace(TRAINED, epochs=1, learning_rate=0.02, reconstruct=True)

@@ -17,10 +17,10 @@ from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
-from search.command_line import Request
 from search.records import folder, whole_file
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
+from search.records.request import Request
 from search.report.costs import explain
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words

@@ -17,11 +17,11 @@ from harness.training.finetune import finetune
 from harness.training.recipes import Recipe
 from search.campaign import common_recipe, dense_check
 from search.campaign.subject import Subject
-from search.command_line import Request
 from search.records import recipe_record
 from search.records.display import Display
 from search.records.drop import Drop, Paired
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
+from search.records.request import Request
 from search.records.trial import SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 ASKED = Request(budget=12, short=6, screen=True, max_drop=1.0)

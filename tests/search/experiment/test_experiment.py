@@ -14,7 +14,6 @@ from harness.records.measurement import Latency
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
 from search import journey
-from search.command_line import Request
 from search.experiment import experiment
 from search.experiment import page as experiment_page
 from search.experiment import targets as experiment_targets
@@ -22,6 +21,7 @@ from search.experiment.page import Studied
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records import outcome
+from search.records.request import Request
 from search.report import summary
 from search.report.summary import Compared, Drop, SpeedUp, Summary
 

@@ -11,8 +11,8 @@ from harness.networks import datasets, zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.training.recipes import Recipe
-from search.command_line import Request
 from search.records import folder
+from search.records.request import Request
 
 RECIPE = Recipe(epochs=7, learning_rate=0.3)
 

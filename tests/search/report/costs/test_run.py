@@ -13,9 +13,9 @@ from rich.console import Console
 
 from harness.networks import zoo
 from harness.records import benchmark_json
-from search.command_line import Request
 from search.records import folder
 from search.records.display import Display
+from search.records.request import Request
 from search.report.costs import run as explain_run
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs three bench suites

@@ -1,0 +1,61 @@
+"""What makes no sense in a request, found before anything is loaded."""
+
+from __future__ import annotations
+
+from harness.errors import UsageError
+from search.records.request import Request, folder_name
+
+MAX_DROP_POINTS = 100.0
+
+
+def checked(asked: Request) -> Request:
+    """The same request; UsageError for a number or a name that makes no sense."""
+    checks = (
+        (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
+        (
+            asked.validation_from not in (None, "train", "test"),
+            f"--validation-from={asked.validation_from}: choose train or test",
+        ),
+        (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
+        (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
+        (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
+        (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
+        (
+            asked.max_drop is not None and not 0 <= asked.max_drop <= MAX_DROP_POINTS,
+            f"--max-drop={asked.max_drop}: give points of top-1 between 0 and {MAX_DROP_POINTS:g}",
+        ),
+        (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
+        (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
+        (
+            asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,
+            f"--learning-rate={asked.learning_rate}: give more than 0, at most 100",
+        ),
+        (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
+        (
+            asked.short is not None and not 0 <= asked.short < asked.budget,
+            f"--short={asked.short}: give less than --budget={asked.budget:g}",
+        ),
+        (
+            asked.screen and not (asked.budget if asked.short is None else asked.short),
+            "--screen: trials without epochs need no screen; leave it out",
+        ),
+        (asked.hours is not None and not asked.hours > 0, f"--hours={asked.hours}: give more than 0"),
+        (
+            asked.trial_timeout is not None and not asked.trial_timeout > 0,
+            f"--trial-timeout={asked.trial_timeout}: give more than 0 seconds",
+        ),
+        (asked.patience < 0, f"--patience={asked.patience}: give 0 or more"),
+        (asked.workers < 1, f"--workers={asked.workers}: give at least 1"),
+        (asked.dask is not None and asked.workers > 1, "--dask and --workers: choose one; the cluster decides how many trials run at once"),
+        (asked.optimizer not in ("smac", "random"), f"--optimizer={asked.optimizer}: choose smac or random"),
+        (asked.proof_seeds < 0, f"--proof-seeds={asked.proof_seeds}: give 0 or more"),
+        (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
+        (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),
+    )
+    for wrong, message in checks:
+        if wrong:
+            raise UsageError(message)
+    if asked.name is not None:
+        folder_name(asked.name)
+    return asked

@@ -1,0 +1,110 @@
+"""What a campaign was asked for, and the name of its folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from harness.errors import UsageError
+
+DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
+
+
+@dataclass(frozen=True)
+class Request:
+    """A campaign as it was asked for; every field is an option of ``python -m search run``, but ``old``: fork's campaign."""
+
+    device: str = "cpu"
+    network: str = "resnet20"
+    dataset: str = "digits"
+    data: Path | None = None
+    weights: Path | None = None
+    validation_from: str | None = None
+    channels: int | None = None
+    precision: str = "f32"
+    trials: int = 20
+    budget: float = 4.0
+    short: float | None = None
+    screen: bool = False
+    hours: float | None = None
+    patience: int = 0
+    finalists: int = 5
+    workers: int = 1
+    dask: str | None = None
+    resources: str | None = None
+    trial_timeout: float | None = None
+    optimizer: str = "smac"
+    proof_budget: float = 4.0
+    proof_seeds: int = 1
+    rival: str | None = None
+    from_scratch: bool = False
+    max_drop: float | None = None
+    max_latency_ms: float | None = None
+    pareto: bool = False
+    recipe: str = "fixed"
+    learning_rate: float | None = None
+    share: bool = True
+    space: str = "layer"
+    compiled_for: str | None = None
+    designs: int = 150
+    rounds: int = 1500
+    seed: int = 0
+    name: str | None = None
+    reports: Path = Path("reports")
+    old: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for the same, without what equals the default."""
+        words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
+        for field in OPTIONS:
+            chosen = getattr(self, field.name)
+            word = field.name.replace("_", "-")
+            if isinstance(chosen, bool):
+                words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]
+            elif chosen != field.default and chosen is not None:
+                words += [f"--{word}", str(chosen)]
+        return shlex.join(words)
+
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """Every option with its setting, for the campaign's first lines and its report."""
+        told = tuple((f"--{field.name.replace('_', '-')}", str(getattr(self, field.name))) for field in OPTIONS)
+        return told if self.old is None else (("fork of", self.old), *told)
+
+    @property
+    def drop_limit_points(self) -> float | None:
+        """Points of top-1 that may be lost; None where only a latency was asked for."""
+        return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
+
+    @property
+    def max_latency_s(self) -> float | None:
+        """The latency asked for, in seconds."""
+        return None if self.max_latency_ms is None else self.max_latency_ms * 1e-3
+
+    @property
+    def search_epochs(self) -> float:
+        """Epochs of the search's own trials."""
+        return self.budget if self.short is None else self.short
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Epochs of every kind of trial, full length first."""
+        return self.budget, self.search_epochs, *((0.0,) if self.screen else ())
+
+    @property
+    def campaigns(self) -> Path:
+        """The folder of all campaigns."""
+        return self.reports / "campaigns"
+
+
+OPTIONS = tuple(field for field in fields(Request) if field.name != "old")
+
+
+def folder_name(name: str) -> str:
+    """A campaign's name that is one plain folder name; UsageError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
+        raise UsageError(f"campaign name {name!r}: give letters, digits, '.', '_', '+' and '-' only, without a path separator")
+    return name
