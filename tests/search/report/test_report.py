@@ -1,7 +1,6 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -14,11 +13,11 @@ from harness.errors import CampaignError
 from search.experiment import targets as experiment_targets
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
-from search.records.drop import Drop
 from search.report import report, sentences, summary
 from search.report.figures import wording
-from search.report.summary import Compared, SpeedUp, Summary
+from search.report.summary import Compared, Summary
 from search.report.threats import threats
+from tests.search.report.altered import change
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +178,6 @@ def test_names_cannot_break_the_page_or_the_markdown_tables(told: Summary) -> No
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
-def change(told: Summary, role: str, alter: Callable[[Compared], Compared]) -> Summary:
-    """The same campaign with every network of a role ("" for all) altered."""
-    return replace(told, compared=tuple(alter(e) if role in ("", e.contender.role) else e for e in told.compared))
-
-
 def faster(entry: Compared, factor: float) -> Compared:
     latency = replace(entry.measurement.latency, samples_s=tuple(sample / factor for sample in entry.measurement.latency.samples_s))
     return replace(entry, measurement=replace(entry.measurement, latency=latency))
@@ -200,90 +194,6 @@ def test_a_plain_network_that_beats_the_answer_is_told(told: Summary) -> None:
     assert not [threat for threat in threats(told) if "ran faster and answered" in threat]
     beaten = change(told, "uniform", lambda entry: faster(entry, 4))
     assert [threat for threat in threats(beaten) if threat.startswith("uniform ran faster and answered at least as many")]
-
-
-def test_an_answer_that_equals_the_published_network_is_called_that(told: Summary) -> None:
-    assert told.off_the_shelf is not None
-    config = told.off_the_shelf.contender.config
-    equal = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=config)))
-    assert "for it keeps the very same channels" in sentences.rival_sentence(equal)
-    assert "for it keeps" not in sentences.rival_sentence(told)
-
-
-VERDICTS = (
-    ("faster", 2.0, "runs 2.00× faster than dense"),
-    ("slower", 0.5, "runs 2.00× slower than dense"),
-    ("same", 1.001, "runs as fast as dense"),
-    ("cannot tell", 1.02, "cannot be told from dense in speed"),
-)
-
-
-@pytest.mark.parametrize(("outcome", "times", "claim"), VERDICTS, ids=[outcome for outcome, _, _ in VERDICTS])
-def test_the_claim_is_the_verdict(told: Summary, outcome: str, times: float, claim: str) -> None:
-    judged = SpeedUp("dense", times, 0.9 * times, 1.1 * times, outcome, 0.17)
-    changed = change(told, "optimised", lambda entry: replace(entry, against_dense=judged))
-    assert sentences.headline(changed).startswith(f"resnet20 {claim} (median")
-    cell = next(row[2] for row in report.tables.compared(changed).rows if row[0].text == "optimised")
-    assert outcome in cell.text
-    assert (cell.note == "17.0 % would show") == (outcome == "cannot tell")
-
-
-@pytest.mark.parametrize(
-    ("drop", "loss"),
-    [
-        (Drop(0.5, -1, 2), "at a test top-1 drop of 0.50 points"),
-        (Drop(-0.5, -2, 1), "at a test top-1 0.50 points above dense"),
-        (Drop(0.0, -1, 1), "at an unchanged test top-1"),
-    ],
-    ids=["lost", "won", "kept"],
-)
-def test_the_loss_is_told_with_its_sign(told: Summary, drop: Drop, loss: str) -> None:
-    assert loss in sentences.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
-
-
-def test_a_limit_that_nothing_kept_is_no_success(told: Summary) -> None:
-    assert not told.limit_missed
-    over = change(told, "optimised", lambda entry: replace(entry, validation_drop=Drop(1.5, 1, 2)))
-    assert not over.limit_missed, "another found network keeps it"
-    missed = change(over, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
-    assert missed.limit_missed
-    said = "No network found keeps the limit of 1 point on validation; the nearest: resnet20 runs "
-    assert wording.headline(missed).startswith(said)
-    assert said in re.sub(r"\s+", " ", printed(missed, 200))
-    assert "missed on validation" in wording.limit_sentence(missed)
-    bolder = change(missed, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.2, 1, 2)))
-    assert "; the chosen one all the same: resnet20 runs " in wording.headline(bolder), "as older programs chose"
-    dense = told.dense.contender.config
-    nobody = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=dense)))
-    nobody = change(nobody, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
-    assert nobody.limit_missed, "the unpruned network is no answer"
-    front = replace(missed, outcome=replace(missed.outcome, settings=(*missed.outcome.settings, ("--pareto", "True"))))
-    latency = replace(missed, outcome=replace(missed.outcome, max_drop_points=None, max_latency_s=1.0))
-    for other in (front, latency):
-        assert not other.limit_missed
-        assert wording.headline(other).startswith("resnet20 runs ")
-
-
-LIMITS = (
-    (0.5, 0.5, "drop of at most 1 point: kept on validation and test"),
-    (0.5, 1.5, "drop of at most 1 point: kept on validation, missed on test"),
-    (1.5, 0.5, "drop of at most 1 point: missed on validation, kept on test"),
-    (1.5, 1.5, "drop of at most 1 point: missed on validation and test"),
-)
-
-
-@pytest.mark.parametrize(("validation", "test", "said"), LIMITS, ids=[said.partition(": ")[2] for _, _, said in LIMITS])
-def test_limits_are_judged_on_both_splits(told: Summary, validation: float, test: float, said: str) -> None:
-    drops = {"validation_drop": Drop(validation, -1, 3), "test_drop": Drop(test, -1, 3)}
-    assert sentences.limit_sentence(change(told, "optimised", lambda entry: replace(entry, **drops))) == said
-
-
-def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None:
-    median_s = told.optimised.measurement.latency.median_s
-    for limit_s, said in ((1.01 * median_s, "kept"), (0.99 * median_s, "missed")):
-        asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
-        assert sentences.limit_sentence(asked).endswith(f": {said}")
-    assert sentences.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
 
 
 def test_a_report_written_twice_is_the_same(told: Summary, page: str) -> None:
@@ -341,31 +251,6 @@ def test_noise_is_marked_and_explained(told: Summary, tmp_path: Path) -> None:
     page, text = (path.read_text() for path in report.write(summary.load(copy)))
     assert "1 of 6 measurements is noisy, optimised most of all (16.7% of the samples were preempted)" in text
     assert "n = 600, noisy" in page or "n = 600, noisy" in page
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(1.5, "1.5 s"), (59.96, "60.0 s"), (61, "1 min 01 s"), (3599.6, "1 h 00 min"), (7322, "2 h 02 min")],
-    ids=["seconds", "just below a minute", "minutes", "just below an hour", "hours"],
-)
-def test_durations_read_as_people_say_them(seconds: float, shown: str) -> None:
-    assert wording.duration(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("figure", "shown"),
-    [
-        (0.004, "0.00"),
-        (-0.004, "0.00"),
-        (-1.25, "−1.25"),
-        (123.44, "123.4"),
-        (1515.2, "1515"),
-        (12345.6, "12\u202f346"),
-        (float("nan"), "—"),
-    ],
-)
-def test_numbers_have_a_real_minus_and_no_false_decimals(figure: float, shown: str) -> None:
-    assert wording.number(figure) == shown
 
 
 def test_a_rehearsal_is_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.measurement import LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
@@ -20,33 +19,6 @@ from search.records.trial import MODEL, Trial, TrialOutcome, TrialRequest, Tunin
 from search.report import layer_view, sentences, summary
 from search.report.figures import wording
 from search.report.layer_table import layer_table
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return rehearsal.write(tmp_path_factory.mktemp("campaigns") / "one", Rehearsal(simulated=False))
-
-
-@pytest.fixture(scope="module")
-def told(folder: Path) -> summary.Summary:
-    return summary.load(folder)
-
-
-@pytest.fixture
-def spoilt(folder: Path, tmp_path: Path) -> Callable[[str, Callable[[Any], object]], Path]:
-    """A copy of the campaign, one of whose JSON files was changed."""
-
-    def spoil(name: str, change: Callable[[Any], object]) -> Path:
-        copy = tmp_path / "one"
-        copy.mkdir()
-        for path in folder.iterdir():
-            (copy / path.name).write_bytes(path.read_bytes())
-        document = json.loads((copy / name).read_text())
-        change(document)
-        (copy / name).write_text(json.dumps(document))
-        return copy
-
-    return spoil
 
 
 def test_medians_are_those_of_the_stored_samples(folder: Path, told: summary.Summary) -> None:
@@ -258,63 +230,3 @@ def test_contenders_that_are_the_same_network_keep_their_own_measurements(
     (copy / "contenders.json").write_text(json.dumps(document))
     again = summary.load(copy)
     assert [e.measurement.latency.median_s for e in again.compared] == [e.measurement.latency.median_s for e in told.compared]
-
-
-@dataclass(frozen=True)
-class Broken:
-    name: str
-    file: str
-    change: Callable[[Any], object]
-    said: str
-
-
-def drop_one(document: Any) -> None:
-    document["benchmarks"].pop()
-
-
-def warm_up(document: Any) -> None:
-    document["benchmarks"][2]["extra_info"]["espalier"]["conditions"]["threads"] = 2
-
-
-def forget_architecture(document: Any) -> None:
-    document["benchmarks"][3]["extra_info"]["espalier"]["architecture_digest"] = "0" * 16
-
-
-def few_blocks(document: Any) -> None:
-    document["benchmarks"][1]["extra_info"]["espalier"]["latency"]["block_sizes"] = [300, 300]
-
-
-BROKEN = (
-    Broken("a contender without measurement", "proof.json", drop_one, "no measurement of optimised-3"),
-    Broken("another number of threads", "proof.json", warm_up, "threads (1 against 2)"),
-    Broken("an unknown architecture", "proof.json", forget_architecture, "architecture"),
-    Broken("blocks that do not pair", "proof.json", few_blocks, "do not pair"),
-    Broken("a foreign benchmark file", "measurements.json", lambda document: document.pop("espalier"), "not written by"),
-    Broken("no dense network", "contenders.json", lambda document: document["contenders"].pop(0), "no dense network"),
-    Broken("a newer schema", "contenders.json", lambda document: document.update(schema=99), "another schema"),
-)
-
-
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
-def test_a_broken_campaign_is_refused_in_one_line(broken: Broken, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
-    with pytest.raises(CampaignError) as caught:
-        summary.load(spoilt(broken.file, broken.change))
-    assert broken.said in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["contenders.json", "proof.json", "measurements.json", "journal.jsonl"])
-def test_a_missing_file_is_named_with_what_to_do(name: str, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
-    copy = spoilt("contenders.json", lambda document: None)
-    (copy / name).unlink()
-    with pytest.raises(CampaignError, match="python -m search"):
-        summary.load(copy)
-
-
-@pytest.mark.parametrize("name", ["contenders.json", "proof.json", "measurements.json"])
-def test_a_truncated_file_is_named_with_what_to_do(name: str, spoilt: Callable[[str, Callable[[Any], object]], Path]) -> None:
-    copy = spoilt("contenders.json", lambda document: None)
-    content = (copy / name).read_bytes()
-    (copy / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(CampaignError, match=r"(?s)^[^\n]*python -m search[^\n]*$"):
-        summary.load(copy)

@@ -1,0 +1,93 @@
+"""The sentences about a campaign claim what its verdicts and drops say, with the right sign."""
+
+from dataclasses import replace
+
+import pytest
+
+from search.records.drop import Drop
+from search.report import sentences, tables
+from search.report.summary import SpeedUp, Summary
+from tests.search.report.altered import change
+
+
+def test_an_answer_that_equals_the_published_network_is_called_that(told: Summary) -> None:
+    assert told.off_the_shelf is not None
+    config = told.off_the_shelf.contender.config
+    equal = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=config)))
+    assert "for it keeps the very same channels" in sentences.rival_sentence(equal)
+    assert "for it keeps" not in sentences.rival_sentence(told)
+
+
+VERDICTS = (
+    ("faster", 2.0, "runs 2.00× faster than dense"),
+    ("slower", 0.5, "runs 2.00× slower than dense"),
+    ("same", 1.001, "runs as fast as dense"),
+    ("cannot tell", 1.02, "cannot be told from dense in speed"),
+)
+
+
+@pytest.mark.parametrize(("outcome", "times", "claim"), VERDICTS, ids=[outcome for outcome, _, _ in VERDICTS])
+def test_the_claim_is_the_verdict(told: Summary, outcome: str, times: float, claim: str) -> None:
+    judged = SpeedUp("dense", times, 0.9 * times, 1.1 * times, outcome, 0.17)
+    changed = change(told, "optimised", lambda entry: replace(entry, against_dense=judged))
+    assert sentences.headline(changed).startswith(f"resnet20 {claim} (median")
+    cell = next(row[2] for row in tables.compared(changed).rows if row[0].text == "optimised")
+    assert outcome in cell.text
+    assert (cell.note == "17.0 % would show") == (outcome == "cannot tell")
+
+
+@pytest.mark.parametrize(
+    ("drop", "loss"),
+    [
+        (Drop(0.5, -1, 2), "at a test top-1 drop of 0.50 points"),
+        (Drop(-0.5, -2, 1), "at a test top-1 0.50 points above dense"),
+        (Drop(0.0, -1, 1), "at an unchanged test top-1"),
+    ],
+    ids=["lost", "won", "kept"],
+)
+def test_the_loss_is_told_with_its_sign(told: Summary, drop: Drop, loss: str) -> None:
+    assert loss in sentences.headline(change(told, "optimised", lambda entry: replace(entry, test_drop=drop)))
+
+
+def test_a_limit_that_nothing_kept_is_no_success(told: Summary) -> None:
+    assert not told.limit_missed
+    over = change(told, "optimised", lambda entry: replace(entry, validation_drop=Drop(1.5, 1, 2)))
+    assert not over.limit_missed, "another found network keeps it"
+    missed = change(over, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
+    assert missed.limit_missed
+    said = "No network found keeps the limit of 1 point on validation; the nearest: resnet20 runs "
+    assert sentences.headline(missed).startswith(said)
+    assert "missed on validation" in sentences.limit_sentence(missed)
+    bolder = change(missed, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.2, 1, 2)))
+    assert "; the chosen one all the same: resnet20 runs " in sentences.headline(bolder), "as older programs chose"
+    dense = told.dense.contender.config
+    nobody = change(told, "optimised", lambda entry: replace(entry, contender=replace(entry.contender, config=dense)))
+    nobody = change(nobody, "candidate", lambda entry: replace(entry, validation_drop=Drop(1.8, 1, 2)))
+    assert nobody.limit_missed, "the unpruned network is no answer"
+    front = replace(missed, outcome=replace(missed.outcome, settings=(*missed.outcome.settings, ("--pareto", "True"))))
+    latency = replace(missed, outcome=replace(missed.outcome, max_drop_points=None, max_latency_s=1.0))
+    for other in (front, latency):
+        assert not other.limit_missed
+        assert sentences.headline(other).startswith("resnet20 runs ")
+
+
+LIMITS = (
+    (0.5, 0.5, "drop of at most 1 point: kept on validation and test"),
+    (0.5, 1.5, "drop of at most 1 point: kept on validation, missed on test"),
+    (1.5, 0.5, "drop of at most 1 point: missed on validation, kept on test"),
+    (1.5, 1.5, "drop of at most 1 point: missed on validation and test"),
+)
+
+
+@pytest.mark.parametrize(("validation", "test", "said"), LIMITS, ids=[said.partition(": ")[2] for _, _, said in LIMITS])
+def test_limits_are_judged_on_both_splits(told: Summary, validation: float, test: float, said: str) -> None:
+    drops = {"validation_drop": Drop(validation, -1, 3), "test_drop": Drop(test, -1, 3)}
+    assert sentences.limit_sentence(change(told, "optimised", lambda entry: replace(entry, **drops))) == said
+
+
+def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None:
+    median_s = told.optimised.measurement.latency.median_s
+    for limit_s, said in ((1.01 * median_s, "kept"), (0.99 * median_s, "missed")):
+        asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
+        assert sentences.limit_sentence(asked).endswith(f": {said}")
+    assert sentences.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
