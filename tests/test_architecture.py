@@ -208,6 +208,14 @@ def test_a_room_stays_in_view() -> None:
     assert not full, "the room wants walls"
 
 
+def test_tests_mirror_the_rooms() -> None:
+    """``bench/`` has tests of its own, and the literature and the performance are not of one room."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        place = path.parent.relative_to(ROOT / "tests")
+        if place.parts and place.parts[0] not in ("bench", "literature", "performance"):
+            assert (ROOT / place if place.parts[0] == "search" else ROOT / "harness" / place).is_dir(), path
+
+
 def test_no_bare_except_and_no_swallowed_exception() -> None:
     for path in PRODUCT:
         for node in ast.walk(ast.parse(path.read_text())):
