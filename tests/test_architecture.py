@@ -120,7 +120,7 @@ def test_the_rooms_can_be_looked_at() -> None:
             ours = module_name(path)
             called.setdefault(room(ours), set()).update(room(name) for name in filter(is_module, imports(path)))
     print()
-    for name, (floor, step) in sorted(FLOORS.items(), key=lambda item: item[1]):
+    for name, (floor, step) in sorted(FLOORS.items(), key=lambda item: (item[1], item[0])):
         folder = ROOT.joinpath(*name.split("."))
         source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
         sentence = (ast.get_docstring(ast.parse(source.read_text())) or "").splitlines()[0]
