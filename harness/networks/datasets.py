@@ -23,8 +23,8 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from harness.errors import DatasetError, UnknownName, UsageError
-from harness.networks import torchvision_door
-from harness.networks.pictures import division, idx_files, image_folder
+from harness.networks import idx_files, torchvision_door
+from harness.networks.pictures import division, image_folder, picture_cache
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 
 SIDE = 32  # height and width that every built-in dataset is brought to
@@ -136,7 +136,7 @@ def _fashion_mnist(data_dir: Path | None, validation_from: str) -> Pictures:
 
 
 def _cifar10(data_dir: Path | None, validation_from: str) -> Pictures:
-    folder = data_dir or idx_files.cache_folder() / "cifar10"
+    folder = data_dir or picture_cache.cache_folder() / "cifar10"
     try:
         parts = [torchvision_door.datasets().CIFAR10(str(folder), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:

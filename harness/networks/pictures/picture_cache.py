@@ -19,8 +19,6 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from harness.networks.pictures import idx_files
-
 MOST_BYTES = 4 << 30  # of all sets together: twenty of 60,000 pictures of 3 x 32 x 32
 _SEAL_BYTES = 32
 _CHUNK_BYTES = 1 << 22
@@ -29,9 +27,14 @@ _ABANDONED_S = 86_400.0  # after which a part or a lock is a killed process's
 Rows = NDArray[np.uint8]
 
 
+def cache_folder() -> Path:
+    """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
+
+
 def folder() -> Path:
     """Where the sets lie."""
-    return idx_files.cache_folder() / "pictures"
+    return cache_folder() / "pictures"
 
 
 def find(name: str) -> Rows | None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from pathlib import Path
 
@@ -16,15 +15,11 @@ from numpy.typing import NDArray
 
 from harness.errors import DatasetError
 from harness.networks import torchvision_door
+from harness.networks.pictures import picture_cache
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _UNSIGNED_BYTE = 8
-
-
-def cache_folder() -> Path:
-    """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
 
 
 def find_fashion_mnist(data_dir: Path | None) -> Path:
@@ -36,7 +31,7 @@ def find_fashion_mnist(data_dir: Path | None) -> Path:
         raise DatasetError(f"{data_dir} does not hold the four files of fashion-mnist ({_NAMES[0]}.gz, ...); put them there")
     if _complete(DEBIAN_FOLDER):
         return DEBIAN_FOLDER
-    folder = cache_folder()
+    folder = picture_cache.cache_folder()
     if not _complete(folder / "FashionMNIST" / "raw"):
         try:
             torchvision_door.datasets().FashionMNIST(str(folder), download=True)

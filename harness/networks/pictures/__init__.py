@@ -1,0 +1,1 @@
+"""Pictures as they lie in files: decoded, divided into splits, kept in a cache."""
