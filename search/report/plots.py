@@ -13,10 +13,11 @@ from harness.latency.model.held_out import Judged
 from harness.records.measurement import Prediction
 from search.records.drop import mean_accuracy
 from search.records.trial import Trial
+from search.report.compared import Compared
 from search.report.figures.drawing import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both
 from search.report.figures.wording import Unit, interval_percent, number, percent, points
 from search.report.sentences import unit_for
-from search.report.summary import Compared, Summary
+from search.report.summary import Summary
 
 ROLE_MARKERS = {  # one each, in turn
     "dense": "s",

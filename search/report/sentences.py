@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.records.drop import Drop
+from search.report.compared import Compared, SpeedUp
 from search.report.figures.wording import Unit, count_words, percent, points, points_interval, times, times_interval, unit_of
-from search.report.summary import Compared, SpeedUp, Summary
+from search.report.summary import Summary
 
 
 def unit_for(summary: Summary) -> Unit:

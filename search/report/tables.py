@@ -6,6 +6,7 @@ import math
 
 from search.records.drop import Drop, mean_accuracy
 from search.records.trial import Trial
+from search.report.compared import Compared, SpeedUp
 from search.report.figures.cells import Cell, Column, Table
 from search.report.figures.wording import (
     MISSING,
@@ -20,7 +21,7 @@ from search.report.figures.wording import (
     size,
 )
 from search.report.sentences import unit_for, verdict_interval, verdict_words
-from search.report.summary import Compared, SpeedUp, Summary
+from search.report.summary import Summary
 
 
 def compared(summary: Summary) -> Table:

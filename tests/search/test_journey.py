@@ -1,49 +1,29 @@
 """The main job as a user runs it, once, with the smallest budgets: dense network, measurements, search, proof, report."""
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from torch import nn
 
 from harness.devices import spec
 from harness.devices.session import Device
-from harness.networks import datasets, zoo
+from harness.networks import zoo
 from harness.pruning import saved
 from harness.records import benchmark_json
 from search.command_line import LIMIT_MISSED
 from search.records import outcome
+from tests.search.command import away, search
+from tests.search.fitted import fitted_network
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
 HOPELESS = (*QUICK, "--max-drop=0", "--no-share")  # for a network that loses with every channel
-
-
-def search(*words: str, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ if path is None else {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *sys.path])}
-    command = [sys.executable, "-m", "search", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, env=environment)
-
-
-@contextmanager
-def away(path: Path) -> Iterator[None]:
-    """A file that is not there for a while."""
-    elsewhere = path.rename(path.with_name(f"{path.name}.away"))
-    try:
-        yield
-    finally:
-        elsewhere.rename(path)
 
 
 @pytest.fixture(scope="module")
@@ -190,25 +170,8 @@ def test_a_finished_comparison_is_made_again_for_more_seeds_only(home: Path, fin
 
 @pytest.fixture(scope="module")
 def fitted(home: Path) -> str:
-    """Option for a dense network that needs all its channels: its last layer is fitted to features that nothing else was trained for."""
-    digits = datasets.load("digits", None).train
-    torch.manual_seed(0)
-    model = zoo.build("resnet20", (1, 32, 32), 10, seed=2)
-    for norm in (part for part in model.modules() if isinstance(part, nn.BatchNorm2d)):
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean, as recalibration takes it
-    features: list[torch.Tensor] = []
-    hook = model.fc.register_forward_hook(lambda _, given, __: features.append(given[0]))
-    with torch.no_grad():
-        model.train()(digits.images)
-        model.eval()(digits.images)
-        seen = torch.cat([features[-1], torch.ones(len(digits.labels), 1)], dim=1).double()
-        wanted = 10 * nn.functional.one_hot(digits.labels, 10).double()
-        solved = torch.linalg.solve(seen.T @ seen + 1e-3 * torch.eye(seen.shape[1], dtype=torch.double), seen.T @ wanted).T
-        model.fc.weight.copy_(solved[:, :-1])
-        model.fc.bias.copy_(solved[:, -1])
-    hook.remove()
-    safetensors.torch.save_file(model.state_dict(), home / "fitted.safetensors")
+    """Option for a dense network that needs all its channels."""
+    safetensors.torch.save_file(fitted_network().state_dict(), home / "fitted.safetensors")
     return "--weights=fitted.safetensors"
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.errors import CampaignError, TrainingError
 from harness.records.pruning_config import PruningConfig
@@ -20,7 +18,7 @@ from search.optimizer import choice, fidelity
 from search.proof import entrants
 from search.race.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
 from search.records.drop import Drop
-from search.records.trial import MODEL, PROMOTE, REPEAT, Evaluate, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import PROMOTE, REPEAT, Evaluate, Report, TrialOutcome, TrialRequest
 from search.space.goals import Goal
 
 SETTINGS = CampaignSettings("c", trials=8, seeds=5, budget_epochs=FULL_EPOCHS, goal=Goal(1.0), finalists=2, repeats=1)
@@ -165,47 +163,6 @@ def test_a_journal_that_ended_with_nothing_is_helped_and_one_with_a_choice_is_le
     assert (left.trials, left.chosen) == (chosen.trials, chosen.chosen)
 
 
-DENSE = PruningConfig.of("toy", {"conv1": 16})
-
-
-def short_trial(number: int, latency_s: float, drop: float, channels: int = 8, ok: bool = True) -> Trial:
-    request = TrialRequest(number, MODEL, "", PruningConfig.of("toy", {"conv1": channels}), TuningChoice(), 0.25, 0)
-    return Trial(request, TrialOutcome(0.9, 0.89, 0.91, drop) if ok else TrialOutcome.crashed("no"), latency_s)
-
-
-drawn = st.lists(st.tuples(st.integers(1, 12), st.integers(-1, 12), st.sampled_from([8, 16]), st.booleans(), st.booleans()), max_size=14)
-
-
-@given(drawn, st.integers(0, 5), st.randoms())
-def test_the_least_harmed_are_few_new_and_all_of_the_short_front(
-    rows: list[tuple[int, int, int, bool, bool]], count: int, order: object
-) -> None:
-    short = [short_trial(place, latency / 10, drop, channels, ok) for place, (latency, drop, channels, ok, _) in enumerate(rows)]
-    taken = {place for place, row in enumerate(rows) if row[4]}
-    found = fidelity.least_harmed(short, taken, DENSE, 1.0, count)
-    able = [one for one in short if one.outcome.ok and one.request.config != DENSE and one.latency_s < 1.0]
-    assert len(found) == len(set(found)) <= count
-    for one in found:
-        assert one in able
-        assert one.number not in taken
-        for other in able:
-            better = other.latency_s <= one.latency_s and other.outcome.drop_points <= one.outcome.drop_points
-            assert not better or (other.latency_s, other.outcome.drop_points) == (one.latency_s, one.outcome.drop_points)
-    if able and count:
-        least = min(able, key=lambda one: (one.outcome.drop_points, one.latency_s, one.number))
-        assert least.number in taken or found[0] == least
-    mixed = list(short)
-    order.shuffle(mixed)  # type: ignore[attr-defined]
-    assert fidelity.least_harmed(mixed, taken, DENSE, 1.0, count) == found
-
-
-def test_the_least_harmed_differ_in_latency_where_they_can() -> None:
-    short = [short_trial(place, latency, drop) for place, (latency, drop) in enumerate([(0.9, 1.0), (0.89, 1.1), (0.88, 1.2), (0.5, 9.0)])]
-    assert [one.number for one in fidelity.least_harmed(short, set(), DENSE, 1.0, 2)] == [0, 3]
-    assert [one.number for one in fidelity.least_harmed(short, set(), DENSE, 1.0, 3)] == [0, 3, 1]
-    assert [one.number for one in fidelity.least_harmed(short, {0}, DENSE, 1.0, 1)] == [1]
-
-
 REASONS = ("the loss was not a number after epoch 3", "ValueError: layer2.0.conv1 keeps 5 of 16", "its process died")
 
 
@@ -257,37 +214,6 @@ def test_crashes_at_full_length_only_are_told_as_such(vgg: SyntheticProblem, tmp
     assert "trials of pruned networks at full length crashed" in end.sentence
 
 
-words = st.sampled_from(
-    [
-        "out of memory on cuda:0",
-        "out of memory on cuda:1",
-        "no layer 'conv1'",
-        "no layer 'fc'",
-        "died",
-        "epoch 3",
-        "epoch 12",
-        "/a/b: no",
-        "/c: no",
-    ]
-)
-
-
-@given(st.lists(words, max_size=20))
-def test_no_crash_is_lost_in_the_groups(reasons: list[str]) -> None:
-    groups = ends.grouped(reasons)
-    assert sum(one.count for one in groups) == len(reasons)
-    assert [one.count for one in groups] == sorted((one.count for one in groups), reverse=True)
-    assert {one.text for one in groups} <= set(reasons)
-    assert len(groups) == len({next(key for key in ("memory", "layer", "died", "epoch", ": no") if key in one) for one in reasons})
-
-
-def test_many_reasons_are_cut_to_the_commonest() -> None:
-    letters = ("a", "a", "b", "b", "b", "c", "d", "e")
-    said = AllCrashed("c", "all 8 trials", ends.grouped(letters)).sentence.splitlines()
-    assert said[1:4] == ["  3 × b", "  2 × a", "  1 × c"]
-    assert said[4] == "  2 × for 2 other reasons"
-
-
 def slow(seconds: float) -> Callable[[TrialRequest, Report], TrialOutcome]:
     def evaluate(trial: TrialRequest, report: Report) -> TrialOutcome:
         time.sleep(seconds)
@@ -305,7 +231,7 @@ def test_none_in_time_tells_what_was_done_and_what_it_would_take(vgg: SyntheticP
     said = end.sentence
     length = "6 epochs" if settings is SHORT else "27 epochs"
     assert f"1 trial of {length}" in said
-    assert re.search(r"\(0\.4\d* s each\)", said)
+    assert float(re.search(r"\((\S+) s each\)", said)[1]) >= 0.4  # and what asking took
     assert "nothing is lost" in said
     with pytest.raises(CampaignError) as raised:
         ends.refuse(end)

@@ -21,9 +21,11 @@ from search.experiment.page import Studied
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records import outcome
+from search.records.drop import Drop
 from search.records.request import Request
 from search.report import summary
-from search.report.summary import Compared, Drop, SpeedUp, Summary
+from search.report.compared import Compared, SpeedUp
+from search.report.summary import Summary
 
 
 @pytest.fixture(scope="module")

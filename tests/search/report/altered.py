@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from search.report.summary import Compared, Summary
+from search.report.compared import Compared
+from search.report.summary import Summary
 
 
 def change(told: Summary, role: str, alter: Callable[[Compared], Compared]) -> Summary:

@@ -14,8 +14,9 @@ from search.experiment import targets as experiment_targets
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.report import report, sentences, summary
+from search.report.compared import Compared
 from search.report.figures import wording
-from search.report.summary import Compared, Summary
+from search.report.summary import Summary
 from search.report.threats import threats
 from tests.search.report.altered import change
 

@@ -6,7 +6,8 @@ import pytest
 
 from search.records.drop import Drop
 from search.report import sentences, tables
-from search.report.summary import SpeedUp, Summary
+from search.report.compared import SpeedUp
+from search.report.summary import Summary
 from tests.search.report.altered import change
 
 
