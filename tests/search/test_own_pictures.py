@@ -26,14 +26,28 @@ from search.campaign.subject import Subject
 from search.records.display import Display
 from search.records.request import Request
 
-TRAINED = Recipe(epochs=3, learning_rate=0.1, batch_size=32, calibration_images=600, precision="f32")
+SMALL = '''
+"""Three convolutions, for pictures of any size."""
+from torch import nn
+
+
+def small(input_shape, classes):
+    def layer(inputs, outputs, stride):
+        return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+
+    layers = (*layer(input_shape[0], 16, 2), *layer(16, 32, 2), *layer(32, 64, 2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+'''
+TRAINED = Recipe(epochs=8, learning_rate=0.1, batch_size=32, calibration_images=600, precision="f32")
 TUNED = replace(TRAINED, epochs=1, learning_rate=0.02, reconstruct=True)
 FOLDERS = ("ordered", "shuffled")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("own-pictures")
+    folder = tmp_path_factory.mktemp("own-pictures")
+    (folder / "small.py").write_text(SMALL)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +64,10 @@ def as_folders(home: Path) -> dict[str, Dataset]:
 
 
 @pytest.fixture(scope="module")
-def network(digits: Dataset) -> Network:
-    model = finetune(zoo.build("resnet20", (1, 32, 32), 10, seed=0), digits, TRAINED).model
-    return Network.wrap("resnet20", model, (1, 32, 32), 10)
+def network(home: Path, digits: Dataset) -> Network:
+    model = finetune(zoo.build(f"{home / 'small.py'}:small", (1, 32, 32), 10, seed=0), digits, TRAINED).model
+    assert accuracy.evaluate(model, digits.validation).top1_ratio > 0.9
+    return Network.wrap("small", model, (1, 32, 32), 10)
 
 
 def alone(network: Network) -> Network:
@@ -79,10 +94,9 @@ def test_the_same_splits_give_the_same_accuracy_statistics_and_scores(
         found, expected = (alone(network).scores(criterion, one) for one in (folder, digits))
         for group, scores in found.items():
             torch.testing.assert_close(scores, expected[group], msg=f"{criterion}, {group}")
-    groups = tuple(group.name for group in network.architecture.groups[::5])
     asked = network.model, network.architecture
     scores = network.scores("l1", digits)
-    assert sensitivity(*asked, folder, scores, groups=groups) == sensitivity(*asked, digits, scores, groups=groups)
+    assert sensitivity(*asked, folder, scores) == sensitivity(*asked, digits, scores)
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.7])
@@ -131,8 +145,8 @@ def test_classes_that_differ_in_brightness_and_number_harm_no_unpruned_network(
     home: Path, unequal: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = finetune(zoo.build("resnet20", (3, 32, 32), 4, seed=0), unequal, replace(TRAINED, epochs=4, learning_rate=0.05)).model
-    network = Network.wrap("resnet20", model, (3, 32, 32), 4)
+    model = finetune(zoo.build(f"{home / 'small.py'}:small", (3, 32, 32), 4, seed=0), unequal, replace(TRAINED, learning_rate=0.05)).model
+    network = Network.wrap("small", model, (3, 32, 32), 4)
     before = accuracy.evaluate(model, unequal.validation)
     assert before.top1_ratio > 0.95, "there is something to lose"
     spoilt = finetune(model, unequal, replace(TUNED, epochs=0)).model
@@ -151,7 +165,14 @@ def test_a_campaign_on_a_folder_says_how_it_was_divided_and_counts_from_the_netw
     """By the command line, in a process of its own: foreign weights, no validation split, class by class."""
     written_folder.write("digits", home / "train-test", layout="train-test", names="ordered")
     safetensors.torch.save_file(network.model.state_dict(), home / "dense.safetensors")
-    words = ["--dataset=imagefolder:train-test", "--weights=dense.safetensors", "--device=simulated", "--name=own", "--designs=14"]
+    words = [
+        "--network=small.py:small",
+        "--dataset=imagefolder:train-test",
+        "--weights=dense.safetensors",
+        "--device=simulated",
+        "--name=own",
+        "--designs=14",
+    ]
     words += ["--trials=2", "--budget=0.5", "--proof-seeds=0", "--max-drop=5"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     ended = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=home, env=environment, timeout=280)
