@@ -1,5 +1,6 @@
-"""Every command that the README shows exists as shown; the ones that take minutes run elsewhere, with short budgets."""
+"""Every command that the README, the guides and CONTRIBUTING show exists as shown; the ones that take minutes run elsewhere, shorter."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -8,17 +9,45 @@ from pathlib import Path
 
 import pytest
 
+from harness.networks import zoo
 from search import command_line
+from search.records.request import OPTIONS
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip() and not line.startswith("#")]
+README, SEARCH = ROOT / "README.md", ROOT / "docs" / "search.md"
+PAGES = (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+MOST_LINES, FIRST_SCREEN = 150, 40  # of the README
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`((?:make|pytest|python3?) [^`]*)`")  # in a sentence, or in a table of figures
+LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)")  # a page, a picture, a heading; not what lies elsewhere in the world
+WITH_VALUE = ("-k", "-m", "-n", "-o", "-p")  # pytest's short options whose value is the next word
+
+
+def in_blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in FENCED.findall(page.read_text()) if found == language]
+
+
+def commands(page: Path) -> list[str]:
+    """What a page shows to be typed, in blocks and in sentences, each once."""
+    lines = [line for block in in_blocks(page, "sh") for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    sentences = re.sub(r"\s+", " ", FENCED.sub("", page.read_text()))
+    return list(dict.fromkeys([*lines, *INLINE.findall(sentences)]))
+
+
+def headings(page: Path) -> set[str]:
+    """The names that a link to a part of the page may use."""
+    told = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in told}
 
 
 def test_the_first_screen_shows_the_two_commands() -> None:
-    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
+    first_screen = "\n".join(README.read_text().splitlines()[:FIRST_SCREEN])
     assert "\nmake search\n" in first_screen
     assert "\nmake test\n" in first_screen
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.read_text().splitlines()) <= MOST_LINES, "move what a newcomer does not need into docs/"
 
 
 def test_measuring_needs_nothing_that_only_the_tests_install() -> None:
@@ -31,30 +60,59 @@ def test_measuring_needs_nothing_that_only_the_tests_install() -> None:
 
 
 @pytest.fixture(scope="module")
-def pytest_help() -> str:
-    """Every option that pytest knows here."""
-    return subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def pytest_options() -> set[str]:
+    """Every option that pytest knows here, long and short."""
+    told = subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", told))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_is_understood(command: str, pytest_help: str) -> None:
+@pytest.mark.parametrize("command", [pytest.param(command, id=f"{page.stem}: {command}") for page in PAGES for command in commands(page)])
+def test_a_shown_command_is_understood(command: str, pytest_options: set[str]) -> None:
     words = shlex.split(command, comments=True)
+    words[0] = words[0].removeprefix(".venv/bin/")
+    if words[:3] == ["python", "-m", "pytest"]:
+        words = words[2:]
     if words[0] == "make":
         planned = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
         assert planned.returncode == 0, planned.stderr
     elif words[:3] == ["python", "-m", "search"]:
-        arguments = command_line.parse(words[3:])
+        arguments = command_line.parse([word for word in words[3:] if word != "--help"])
         if arguments.verb in ("run", "fork"):
             command_line.request(arguments)
     elif words[0] == "pytest":
-        for word in words[1:]:
-            assert word.partition("=")[0] in pytest_help if word.startswith("--") else (ROOT / word).exists(), word
-    else:
-        assert words[:2] == ["python", "-m"], f"no test knows how to try: {command}"
+        for before, word in itertools.pairwise(words):
+            if word.startswith("-"):
+                assert word.partition("=")[0] in pytest_options, word
+            elif before not in WITH_VALUE:
+                assert (ROOT / word).exists(), word
+    elif words[:2] == ["python", "-m"]:
         module = ROOT.joinpath(*words[2].split("."))
-        assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
+        source = next(path for path in (module.with_suffix(".py"), module / "__main__.py") if path.exists())
+        assert not [word for word in words[3:] if word.startswith("--") and f'"{word.partition("=")[0]}"' not in source.read_text()]
+    else:
+        assert words[0] == "python", f"no test knows how to try: {command}"
+        assert (ROOT / words[1]).is_file(), f"no test knows how to try: {command}"
 
 
-def test_pictures_and_files_that_the_readme_links_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pictures_pages_and_headings_that_are_linked_exist(page: Path) -> None:
+    for target, heading in LINK.findall(page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        assert not heading or heading in headings(linked), f"{target}#{heading}"
+
+
+def test_every_guide_is_found_from_the_readme() -> None:
+    linked = {(ROOT / target).resolve() for target, _ in LINK.findall(README.read_text()) if target}
+    assert not [page.name for page in PAGES if page != README and page not in linked]
+
+
+def test_the_guide_to_searching_tells_every_option() -> None:
+    told = SEARCH.read_text().partition("## Options")[2]
+    assert not [field.name for field in OPTIONS if f"`--{field.name.replace('_', '-')}`" not in told]
+
+
+def test_the_network_that_is_shown_as_an_example_can_be_built(tmp_path: Path) -> None:
+    (example,) = in_blocks(SEARCH, "python")
+    (tmp_path / "my_network.py").write_text(example)
+    zoo.build(f"{tmp_path / 'my_network.py'}:small", (1, 32, 32), 10)

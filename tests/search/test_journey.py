@@ -44,7 +44,7 @@ def finished(home: Path) -> Path:
     return home / "reports" / "campaigns" / "first"
 
 
-def test_a_campaign_leaves_everything_that_the_readme_promises(finished: Path) -> None:
+def test_a_campaign_leaves_everything_that_the_guide_promises(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     promised = {"report.html", "report.md", "config.json", "weights.safetensors", "model.onnx", "journal.jsonl", "measurements.json"}
     assert promised <= names
