@@ -68,8 +68,8 @@ def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, mo
     """The recipe by which both networks answer most, and all that were tried, in order.
 
     untouched: what the untuned network answers to the same images. Of the recipes that cost the unpruned network at most ``HARM_SHARE``
-    of the limit, or of all where none does, the best is sought; among those that cannot be told from it, the highest learning
-    rate is taken, for it brings back most of what heavier pruning will lose.
+    of the limit, or of all where none does, the best is taken; of equally good ones the highest learning rate, for it brings back most of
+    what heavier pruning will lose.
     """
     tried = _Tried(judge, untouched)
     first, second = tried.add(base), tried.add(replace(base, learning_rate=base.learning_rate / RATE_STEP))
@@ -130,29 +130,19 @@ class _Tried:
     def harm(self, place: int) -> Drop:
         return Paired.of(self.right[place][0][None], self.untouched[None]).drop
 
-    def gain(self, ours: int, theirs: int) -> float:
-        """Mean share of answers, over both networks, by which one recipe is better than another."""
-        return float(self._differences(ours, theirs).mean())
+    def gain(self, ours: int, theirs: int) -> int:
+        """Right answers, of both networks, by which one recipe is better than another."""
+        return self._answered(ours) - self._answered(theirs)
 
     def answers_any(self, place: int) -> bool:
         """Whether a recipe leaves anything to answer with."""
-        return any(right.any() for right in self.right[place])
+        return self._answered(place) > 0
 
     def preferred(self, limit_points: float) -> int:
         """The place of the recipe to be taken, as ``choose`` says."""
         mild = [place for place in range(len(self)) if self.harm(place).points <= HARM_SHARE * limit_points]
-        open_ones = mild or list(range(len(self)))
-        best = open_ones[0]
-        for place in open_ones[1:]:
-            best = place if self.gain(place, best) > 0 else best
-        alike = [place for place in open_ones if self.gain(best, place) <= self._error(best, place)]
-        return max(alike, key=lambda place: (self.recipe(place).learning_rate, -place))
+        return max(mild or range(len(self)), key=lambda place: (self._answered(place), self.recipe(place).learning_rate, -place))
 
-    def _differences(self, ours: int, theirs: int) -> NDArray[np.float64]:
-        first, second = (np.mean(self.right[place], axis=0) for place in (ours, theirs))
-        return np.asarray(first - second)
-
-    def _error(self, ours: int, theirs: int) -> float:
-        """Standard error of ``gain``."""
-        differences = self._differences(ours, theirs)
-        return float(differences.std() / math.sqrt(len(differences)))
+    def _answered(self, place: int) -> int:
+        """Right answers of both networks."""
+        return sum(int(right.sum()) for right in self.right[place])

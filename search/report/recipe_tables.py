@@ -83,8 +83,8 @@ def _tried(record: RecipeRecord) -> Table:
     first = record.tried[0]
     caption = (
         f"Each tuned for {number(first.recipe.epochs)} epochs and judged on {first.unpruned.total} validation pictures. Preferred are "
-        f"recipes that cost the unpruned network at most {percent(HARM_SHARE, 0)} of the limit; of those that cannot be told apart, the "
-        "highest rate."
+        f"recipes that cost the unpruned network at most {percent(HARM_SHARE, 0)} of the limit; of those, the one by which both networks "
+        "answer most."
     )
     return Table("recipes", tuple(Column(head) for head in heads), tuple(rows), caption, "Recipes that were tried")
 

@@ -48,7 +48,7 @@ def test_a_higher_rate_is_found_where_the_own_one_is_too_timid() -> None:
     assert choose(BASE, judge, UNTOUCHED, 1.0, 5)[0].learning_rate == pytest.approx(0.05 * RATE_STEP)
 
 
-def test_of_recipes_that_cannot_be_told_apart_the_highest_rate_is_taken() -> None:
+def test_of_equally_good_recipes_the_highest_rate_is_taken() -> None:
     judge = world(lambda rate: 0, lambda rate: 30)
     chosen, tried = choose(BASE, judge, UNTOUCHED, 1.0, 5)
     assert chosen.learning_rate == max(one.recipe.learning_rate for one in tried)
@@ -65,7 +65,7 @@ def test_a_training_that_diverges_is_not_chosen() -> None:
     assert tried[0].unpruned.correct == 0
 
 
-def test_what_else_decides_is_changed_where_it_helps_beyond_doubt() -> None:
+def test_what_else_decides_is_changed_where_it_helps() -> None:
     def judge(recipe: Recipe, pruned: bool) -> Right:
         return answers(50 + (0 if recipe.distillation > 0.8 else 80) + 200 * recipe.learning_rate)
 
@@ -93,8 +93,7 @@ def test_no_recipe_does_harm_where_one_that_was_tried_does_none(harms: list[floa
     ours = next(one for one in tried if one.recipe == chosen)
     assert not mild or ours in mild
     for other in mild or tried:
-        ahead = (other.unpruned.correct + other.pruned.correct - ours.unpruned.correct - ours.pruned.correct) / (2 * IMAGES)
-        assert ahead <= 0.5 / np.sqrt(IMAGES), "nothing that was tried is clearly better"
+        assert other.unpruned.correct + other.pruned.correct <= ours.unpruned.correct + ours.pruned.correct, "nothing was better"
 
 
 @given(
