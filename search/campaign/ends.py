@@ -213,7 +213,8 @@ def _crashed(result: CampaignResult) -> AllCrashed:
 
 def _none_in_time(result: CampaignResult) -> NoneInTime:
     settings = result.settings
-    timed = [one for one in result.trials if one.outcome.ok and one.outcome.seconds > 0]
+    done_ones = [one for one in result.trials if one.outcome.ok]
+    timed = [one for one in done_ones if one.outcome.seconds > 0] or done_ones  # the unpruned network was tuned before the search
     done = []
     for epochs in sorted({one.request.budget_epochs for one in timed}):
         seconds = [one.outcome.seconds + one.ask_s for one in timed if one.request.budget_epochs == epochs]

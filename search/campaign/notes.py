@@ -29,7 +29,8 @@ def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
 
 def time_split(trials: Sequence[Trial]) -> str:
     """Where the time of the finished trials went, in means and shares; empty when none was finished."""
-    finished = [trial for trial in trials if trial.outcome.ok and trial.outcome.seconds > 0]
+    finished = [trial for trial in trials if trial.outcome.ok]
+    finished = [trial for trial in finished if trial.outcome.seconds > 0] or finished  # the unpruned network was tuned before
     if not finished:
         return ""
     parts = {

@@ -9,7 +9,7 @@ from search.campaign import campaign, notes
 from search.campaign.campaign import CampaignSettings
 from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.records.events import Event, Note
-from search.records.trial import REPEAT, SEED, Report, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import REPEAT, SEED, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
 
 SETTINGS = CampaignSettings("c", trials=7, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=2)
@@ -55,13 +55,3 @@ def test_a_campaign_ends_with_its_finalists_and_their_luck(vgg: SyntheticProblem
     assert f"first seen {first:+.2f}, {abs(standing.mean_points - first):.2f} too" in chosen
     assert f"{standing.observations} evaluations" in chosen
     assert sum(line.startswith("a trial took") for line in told) == 1
-
-
-def test_the_dense_seed_is_the_one_that_is_judged(vgg: SyntheticProblem, tmp_path: Path) -> None:
-    def worse(trial: TrialRequest, report: Report) -> TrialOutcome:
-        outcome = SyntheticEvaluate("vgg", 0)(trial, report)
-        return replace(outcome, drop_points=outcome.drop_points + 0.9)
-
-    events: list[Event] = []
-    campaign.run(SETTINGS, vgg.space(), vgg, worse, tmp_path, events.append)
-    assert sum(isinstance(event, Note) and "the dense network itself loses" in event.text for event in events) == 1

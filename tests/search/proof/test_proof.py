@@ -14,13 +14,16 @@ from harness.errors import CampaignError
 from harness.networks import zoo
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
+from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
+from harness.training import accuracy
 from harness.training.recipes import Recipe
 from search.proof import proof, tuning
 from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
 from search.records.drop import Drop, Paired, drop_over_seeds
+from search.records.outcome import Untouched
 from search.space.screened_latency import seconds_of
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
@@ -232,7 +235,11 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
 ) -> None:
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
     right = proof.right_answers(tuned, dataset.validation)
-    contenders = proof.write_contenders(network, dataset, tuned, entered[1], right, tmp_path)
+    untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
+    contenders = proof.write_contenders(network, dataset, tuned, entered[1], right, untouched, tmp_path)
+    for contender in contenders:
+        assert contender.paired_untouched is not None
+        assert contender.paired_untouched.total == pytest.approx(untouched.sum() - sum(one.correct for one in contender.tests) / 2)
     assert [contender.role for contender in contenders] == ["dense", "optimised"]
     for contender, entry in zip(contenders, tuned, strict=True):
         assert [repeat.validation for repeat in contender.repeats] == [one.validation for one in entry.judged]
@@ -240,6 +247,7 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     told = outcome.Outcome(
         "n", "c", "resnet20", "noise", "cpu", "f32", 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now"
     )
+    told = replace(told, untouched=Untouched(Accuracy(20, 32), accuracy.count(untouched)))
     outcome.write(tmp_path, told)
     assert outcome.read(tmp_path) == told
     dense, ours = contenders
