@@ -28,7 +28,7 @@ LEAST_STEPS = 8  # of an optimiser, for a short training to tell one recipe from
 BACKWARD_COST = 3.0  # passes that a training step costs, in forward ones
 HARM_SHARE = 0.2  # of the limit: more lost by the recipe alone is said before the search begins
 MILD_RATIO = 0.75  # channels that the mildly pruned network keeps, of every width
-_DISTILLED, _WARMED = 0.9, 0.3
+_TAUGHT, _DISTILLED, _WARMED = 0.5, 0.9, 0.3  # of the teacher where there was none, where there was some; share of the steps
 
 Right = NDArray[np.bool_]
 """Which images were answered rightly."""
@@ -49,7 +49,6 @@ class ProbeLengths:
 
 def lengths(recipe: Recipe, train_images: int, validation_images: int) -> ProbeLengths | None:
     """What ``MOST_TRIALS`` trials by ``recipe`` pay for; None where their trainings are too short to be told apart."""
-    steps_of = recipe.batch_size
     images = min(train_images, recipe.max_images) if recipe.max_images else train_images
     trained, calibrated = recipe.epochs * images, min(recipe.calibration_images, images)
     whole = BACKWARD_COST * trained + calibrated + validation_images
@@ -58,7 +57,7 @@ def lengths(recipe: Recipe, train_images: int, validation_images: int) -> ProbeL
         for share in (1.0, 0.5, 0.25, 0.125):
             calibration, judged = (max(math.ceil(share * count), 1) for count in (calibrated, validation_images))
             left = (each - calibration - judged) / BACKWARD_COST
-            if left >= LEAST_STEPS * steps_of and left >= 0.5 * each / BACKWARD_COST:
+            if left >= LEAST_STEPS * recipe.batch_size and left >= 0.5 * each / BACKWARD_COST:
                 epochs = min(recipe.epochs * left / trained, recipe.epochs)
                 return ProbeLengths(epochs, max(calibration, 2), judged, recipes)
     return None
@@ -89,7 +88,7 @@ def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, mo
 
 def _variants(recipe: Recipe) -> tuple[Recipe, ...]:
     """What else may decide, one change each: how much of the teacher, a slower start, larger batches."""
-    distilled = replace(recipe, distillation=_DISTILLED if recipe.distillation > 0 else 1 - _DISTILLED / 2)
+    distilled = replace(recipe, distillation=_DISTILLED if recipe.distillation > 0 else _TAUGHT)
     return distilled, replace(recipe, warm_up_ratio=_WARMED), replace(recipe, batch_size=2 * recipe.batch_size)
 
 
