@@ -49,8 +49,10 @@ lint: $(STAMP)-test
 types: $(STAMP)-test
 	$(BIN)/mypy
 
+# One thread for every test process: two that compute on both processors wait for each other at every layer.
 suite: $(STAMP)-test
-	$(BIN)/python -m pytest tests --timeout=300 --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --timeout=300 --numprocesses=auto --dist=loadfile --durations=10 \
+	  --cov --cov-report=term:skip-covered $(ARGS)
 
 install: $(STAMP)
 
