@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code, 0 only when what was asked for was done and found."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads are slow on a shared machine
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII only gets question marks, and no traceback
     arguments = command_line.parse(sys.argv[1:] if words is None else words)
     display = Display()
     try:
@@ -75,9 +79,11 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
         folder_name(arguments.name)
     from search import journey  # after the words are known to be right: torch takes seconds
     from search.records import folder as folders
-    from search.records import outcome  # after the words are known to be right: torch takes seconds
-    from search.report import report, summary  # after the words are known to be right: torch takes seconds
+    from search.records import outcome
+    from search.report import report, summary
 
+    if verb == "fork":
+        request = folders.inheriting(request, command_line.left_open(arguments))
     if verb == "explain":
         from search.report.costs import run as explain_run
 

@@ -11,6 +11,7 @@ from harness.errors import UsageError
 from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
+INHERITED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "compare", "experiment")
 EXPLAINED = (
     "device",
@@ -101,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fork.add_argument("old", metavar="OLD", help="the campaign whose trials are taken over, as far as they still apply")
     _add_request(fork)
+    fork.set_defaults(**dict.fromkeys(INHERITED))  # what is not given is that of OLD
     _add_without_device(fork)
     told = verbs.add_parser(
         "explain", help="which part costs what, and what to prune next", formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -189,9 +191,15 @@ def changed(old: Request, arguments: Words) -> Request:
     return checked(replace(old, **given))
 
 
+def left_open(arguments: Words) -> tuple[str, ...]:
+    """What a fork takes over of the campaign's subject, for the command line does not say it."""
+    return tuple(name for name in INHERITED if getattr(arguments, name) is None)
+
+
 def request(arguments: Words) -> Request:
     """A checked request; UsageError for a number or a name that makes no sense, or weights that are missing, before anything is loaded."""
-    asked = checked(Request(**{field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}))
+    known = [field.name for field in fields(Request) if hasattr(arguments, field.name)]
+    asked = checked(Request(**{name: given for name in known if (given := getattr(arguments, name)) is not None}))
     if asked.weights is not None and not asked.weights.is_file():
         raise UsageError(f"--weights={asked.weights}: no such file; give a safetensors file or a state dict")
     return asked

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.devices import spec
 from harness.errors import CampaignError
+from harness.training import recipes
 from search.campaign import campaign, common_recipe, dense_check, ends, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
@@ -53,8 +55,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     latencies are predicted from stored measurements as they are, and the comparison is tuned but not measured: ``resume`` does that.
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
-    if request.old is not None:
-        folders.existing(request.old, request.reports)
+    _refuse_words(request)
     request = replace(request, name=folders.free_name(request))
     request = divided(request)
     folder = request.campaigns / str(request.name)
@@ -129,6 +130,19 @@ def is_finished(folder: Path, request: Request) -> bool:
     before, now = dict(told.settings), dict(request.shown)
     alike = all(before.get(name, now[name]) == now[name] for name in DECISIVE)
     return alike and all(len(contender.tests) >= request.proof_seeds for contender in told.contenders)
+
+
+def _refuse_words(request: Request) -> None:
+    """Whatever the words alone tell to be impossible here ends the campaign before the dense network is trained."""
+    folders.writable(request.campaigns)
+    spec.find(request.device)
+    if request.compiled_for is not None:
+        spec.find(request.compiled_for)
+    for epochs in (request.budget, request.proof_budget):
+        recipes.tuning_recipe(request.dataset, epochs, request.seed)
+    for name in (request.rival, request.old):
+        if name is not None:
+            recipe_record.read(folders.existing(name, request.reports))
 
 
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:

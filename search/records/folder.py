@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from search.records.request import Request, folder_name
 
 REQUEST, DENSE = "request.json", "dense/weights.safetensors"
 SCHEMA = 1
+NAME_LENGTH = 90  # characters of a name that is made up; a number may follow
 
 
 def existing(name: str, reports: Path) -> Path:
@@ -98,16 +100,46 @@ def read_request(folder: Path) -> Request:
         raise CampaignError(f"{folder / REQUEST} is broken ({error}); start the campaign again") from error
 
 
+def inheriting(request: Request, names: Sequence[str]) -> Request:
+    """A fork's request with what its campaign is about, for the options ``names`` that the command line leaves open.
+
+    Of another network or dataset, given, nothing of the old weights and pictures is taken.
+    """
+    folder = existing(str(request.old), request.reports)
+    old = read_request(folder)
+    taken: dict[str, Any] = {name: getattr(old, name) for name in names if name in ("network", "dataset")}
+    request = replace(request, **taken)
+    if (request.network, request.dataset) != (old.network, old.dataset):
+        return request
+    weights = old.weights if old.weights is None or old.weights.is_file() else dense(folder, old)
+    taken = {name: weights if name == "weights" else getattr(old, name) for name in names}
+    return replace(request, **taken)
+
+
 def free_name(request: Request) -> str:
     """The campaign's name, made up where none was given; UsageError when the given one is taken."""
     if request.name is not None:
         if (request.campaigns / request.name).exists():
             raise UsageError(f"campaign {request.name} exists already in {request.campaigns}; resume it, or choose another --name")
         return request.name
-    network, dataset = (Path(part.replace(":", "-").replace("/", "-")).name for part in (request.network, request.dataset))
-    stem = folder_name(f"{network}-{dataset}-{request.device}" + ("" if request.precision == "f32" else f"-{request.precision}"))
+    told = [_plain(request.network), _plain(request.dataset), request.device, *([] if request.precision == "f32" else [request.precision])]
+    stem = folder_name("-".join(told)[-NAME_LENGTH:].lstrip("._+-"))
     names: Sequence[str] = (stem, *(f"{stem}-{number}" for number in range(2, 10000)))
     return next(name for name in names if not (request.campaigns / name).exists())
+
+
+def _plain(subject: str) -> str:
+    """A network's or a dataset's name without the folders before a file, in characters that a folder's name may have."""
+    kind, _, rest = subject.partition(":")
+    words = (Path(kind).stem, Path(rest).name) if "/" in subject or kind.endswith(".py") else (kind, rest)
+    return "-".join(word for part in words if (word := re.sub(r"[^A-Za-z0-9._+]+", "-", part).strip("._+-"))) or "unnamed"
+
+
+def writable(folder: Path) -> None:
+    """CampaignError where nothing can be written into ``folder``, which need not be there yet."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise CampaignError(f"nothing can be written into {there}; give another folder by --reports")
 
 
 def unchanged(folder: Path) -> Callable[[], None]:

@@ -111,12 +111,12 @@ def read(folder: Path) -> RecipeRecord | None:
             trials_worth=float(document["trials_worth"]),
             references=tuple(_reference(one) for one in document["references"]),
             splits=tuple((str(name), Accuracy(**one)) for name, one in document["splits"]),
-            path=tuple((str(name), Drop(**one)) for name, one in document["path"]),
+            path=tuple((str(name), _drop(one)) for name, one in document["path"]),
             drawn=tuple((str(purpose), str(told)) for purpose, told in document["drawn"]),
         )
     except CampaignError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, HarnessError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
         raise CampaignError(f"{path} is broken ({error}); restore it from a copy, or start the campaign again") from error
 
 
@@ -126,8 +126,14 @@ def write(folder: Path, record: RecipeRecord) -> Path:
 
 
 def _probed(one: Mapping[str, Any]) -> Probed:
-    return Probed(Recipe(**one["recipe"]), Accuracy(**one["unpruned"]), Accuracy(**one["pruned"]), Drop(**one["harm"]))
+    return Probed(Recipe(**one["recipe"]), Accuracy(**one["unpruned"]), Accuracy(**one["pruned"]), _drop(one["harm"]))
+
+
+def _drop(one: Mapping[str, Any]) -> Drop:
+    return Drop(float(one["points"]), float(one["low"]), float(one["high"]))
 
 
 def _reference(one: Mapping[str, Any]) -> Reference:
-    return Reference(float(one["epochs"]), Accuracy(**one["validation"]), Paired(**one["harm"]))
+    harm = one["harm"]
+    lost = Paired(float(harm["total"]), float(harm["squares"]), int(harm["images"]))
+    return Reference(float(one["epochs"]), Accuracy(**one["validation"]), lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ def read(path: Path, architecture: Architecture, precision: str) -> Stored:
 
 def shown(suites: Sequence[str], options: Sequence[str], path: Path) -> str:
     """The command line of a bench run, for people."""
-    return " ".join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
+    return shlex.join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
 
 
 def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Say) -> None:
@@ -122,7 +123,7 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
     words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
     command = shown(suites, options, path)
     say(f"measuring: {command}")
-    ended = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.run(words, stdout=subprocess.PIPE, text=True, errors="replace")
     if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
         part.unlink(missing_ok=True)
         last = [line for line in ended.stdout.splitlines() if line.strip()][-12:]
