@@ -8,6 +8,11 @@ from collections.abc import Iterable
 MOST_NAMES_TOLD = 20
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks, and whatever else cannot be printed, escaped as Python does."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 class HarnessError(Exception):
     """A request could not be met; ``str(error)`` is one line for a person, ending with what to do."""
 
@@ -64,7 +69,10 @@ class PruningError(HarnessError):
 
 
 class DatasetError(HarnessError):
-    """A dataset is absent, incomplete or holds a file that is not an image."""
+    """A dataset is absent, incomplete or holds a file that is not an image; names of files may hold what would break its line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class TrainingError(HarnessError):

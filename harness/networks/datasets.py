@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from harness.errors import DatasetError, UnknownName, UsageError
+from harness.errors import DatasetError, UnknownName, UsageError, one_line
 from harness.networks import idx_files, torchvision_door
 from harness.networks.pictures import division, image_folder, picture_cache
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
@@ -61,7 +61,7 @@ class Dataset:
 
     digest: first 16 hexadecimal digits of the SHA-256 of all pixels, labels and splits. input_shape: channels x height
     x width. mirrored: whether a flipped image keeps its label, which augmentation needs to know. class_names: in order of
-    labels. notes: one sentence on each split that was cut, or that needs care.
+    labels. notes: one sentence on each split that was cut, on each that needs care, and on what is not read or lies there twice.
     """
 
     name: str
@@ -106,7 +106,9 @@ def pictures(name: str, data_dir: Path | None = None, *, channels: int | None = 
         if not path:
             raise DatasetError("imagefolder needs a path; give imagefolder:PATH, a folder with one folder of images per class")
         found = image_folder.read(Path(path), SIDE, channels)
-        return Pictures(division.divide(found.given, found.classes, validation_from), found.classes, mirrored=True)
+        splits = division.divide(found.given, found.classes, validation_from)
+        notes = tuple(map(one_line, (*splits.notes, *found.notes)))
+        return Pictures(replace(splits, notes=notes), found.classes, mirrored=True)
     if name not in DATASETS:
         raise UnknownName("dataset", name, DATASETS, "or give imagefolder:PATH")
     built_in = DATASETS[name](data_dir, validation_from)

@@ -49,6 +49,8 @@ def write(
             raise UsageError(f"--{option}={given}: choose one of {', '.join(known)}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit={limit}: give at least 1")
+    if seed < 0:
+        raise UsageError(f"--seed={seed}: give at least 0")
     found = datasets.pictures(dataset, data_dir)
     classes = class_folders(found.class_names)
     generator = np.random.default_rng(seed)

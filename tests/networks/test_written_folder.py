@@ -82,3 +82,11 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
         written_folder.write("digits", tmp_path / "d", layout="flat")
     with pytest.raises(UsageError, match="--limit=0"):
         written_folder.write("digits", tmp_path / "d", limit=0)
+
+
+@pytest.mark.parametrize("words", ["--seed=-1", "--limit=0"])
+def test_numbers_out_of_range_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert written_folder.main(["digits", str(tmp_path / "d"), words]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{words}: give at least ")
+    assert told.count("\n") == 1

@@ -21,10 +21,11 @@ from PIL import Image
 
 from harness.errors import DatasetError
 
-VERSION = f"1 pillow-{PIL.__version__}"  # of what a file becomes: raise the number with every change of a decoded pixel
+VERSION = f"2 pillow-{PIL.__version__}"  # of what a file becomes: raise the number with every change of a decoded pixel
 DIGEST_BYTES = 16
 _KEY = b"espalier pictures"  # keyed: nothing else that hashes files stands in the same order
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_LONGEST = 256  # times the shorter side, to be scaled whole; of anything longer no more than the middle is looked at
 _PER_TASK = 64  # files: small ones take less time than handing them over
 
 _Item = TypeVar("_Item")
@@ -91,8 +92,14 @@ def _content(file: Path) -> bytes:
     try:
         with open(file, "rb", buffering=0) as opened:
             return opened.read()
+    except MemoryError as error:
+        raise _without_memory(file) from error
     except OSError as error:
         raise DatasetError(f"{file} cannot be read ({error.strerror}); give it back its permissions, or remove it") from error
+
+
+def _without_memory(file: Path) -> DatasetError:
+    return DatasetError(f"{file} takes more memory than there is; make it smaller, or remove it")
 
 
 def _pixels(file: Path, content: bytes, size: Size) -> NDArray[np.uint8]:
@@ -102,19 +109,33 @@ def _pixels(file: Path, content: bytes, size: Size) -> NDArray[np.uint8]:
             if size.strict and size.channels == 1 and opened.mode not in _GREY_MODES:
                 raise Coloured(file)
             image = _converted(opened, "L" if size.channels == 1 else "RGB")
+        found = np.asarray(_of_size(image, size.side), np.uint8)
     except Coloured:
         raise
+    except MemoryError as error:
+        raise _without_memory(file) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"{file} is too large for Pillow to open it safely; make it smaller, or remove it") from error
     except Exception as error:  # a damaged file decides which of many exceptions Pillow's readers raise
         raise DatasetError(f"{file} is not a readable image ({type(error).__name__}); replace or remove it") from error
-    side, scale = size.side, size.side / min(image.size)
+    return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+
+
+def _of_size(image: Image.Image, side: int) -> Image.Image:
+    """The shorter side scaled to ``side``, the centre cut out."""
+    shorter = min(image.size)
+    if max(image.size) > _LONGEST * shorter:  # whole, it would be scaled to gigabytes that are cut off again
+        width, height = (min(length, _LONGEST * shorter) for length in image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    scale = side / shorter
     scaled = max(side, round(image.width * scale)), max(side, round(image.height * scale))
     if image.size != scaled:
         image = image.resize(scaled, Image.Resampling.BILINEAR)
     if image.size != (side, side):
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
-    found = np.asarray(image, np.uint8)
-    return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+    return image
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

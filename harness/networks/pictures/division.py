@@ -25,17 +25,21 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels ``N x C x H x W`` and labels ``N``."""
+    """Pixels ``N x C x H x W`` and labels ``N``.
+
+    contents: ``N`` numbers, the same for all copies of a picture, also in another part; None where no copies are known.
+    """
 
     pixels: Pixels
     labels: Labels
+    contents: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.int64]) -> Labelled:
         """Those rows, in that order."""
-        return Labelled(self.pixels[rows], self.labels[rows])
+        return Labelled(self.pixels[rows], self.labels[rows], None if self.contents is None else self.contents[rows])
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Division:
-    """Three splits without a common picture, and one sentence on each that was cut or needs care."""
+    """Three splits, none of which shares a picture with what was cut from it, and one sentence on each that was cut or needs care."""
 
     train: Labelled
     validation: Labelled
@@ -105,15 +109,21 @@ def unknown_past() -> str:
     return "undivided: nobody knows which of these pictures the weights were trained on, and what was seen is judged too well"
 
 
-def cut(labels: Labels, count: int, left: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def cut(labels: Labels, count: int, left: int = 1, contents: Labels | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to keep and about ``count`` rows to hold out, each class by its share, both ascending.
 
     Every class gives at least one and keeps at least ``left``, of which it must have one more: so a rare class is held out too, and
-    ``count`` is kept to as far as that allows.
+    ``count`` is kept to as far as that allows. contents: copies, as in Labelled, are kept or held out together, and what has two labels
+    is kept; a class then gives one picture with its copies at least, and keeps ``left`` different ones.
     """
     generator = np.random.default_rng(SEED)
     quotas = _quotas(np.bincount(labels), count, left)
-    drawn = [generator.permutation(np.flatnonzero(labels == label))[:quota] for label, quota in enumerate(quotas)]
+    orders = [generator.permutation(np.flatnonzero(labels == label)) for label in range(len(quotas))]
+    if contents is None or not _has_copies(contents):
+        drawn = [order[:quota] for order, quota in zip(orders, quotas, strict=True)]
+    else:
+        torn = _of_two_labels(labels, contents)
+        drawn = [_together(order, contents, torn, quota, left) for order, quota in zip(orders, quotas.tolist(), strict=True)]
     held = np.sort(np.concatenate(drawn))
     return np.setdiff1d(np.arange(len(labels)), held), held
 
@@ -130,8 +140,52 @@ def _without(part: Labelled, source: str, split: str, classes: Sequence[str], co
             f"class {classes[label]} holds {sizes[label]} {source}pictures, too few to hold some out for {split}; "
             f"give at least {left + 1}, or a {split} folder"
         )
-    rest, held = cut(part.labels, count, left)
-    return part.take(rest), part.take(held), cut_note(split, len(held), len(part), source)
+    note = ""
+    if part.contents is not None and _has_copies(part.contents):
+        _check_copies(part, part.contents, source, split, classes, left)
+        note = ", copies of a picture together"
+    rest, held = cut(part.labels, count, left, part.contents)
+    return part.take(rest), part.take(held), cut_note(split, len(held), len(part), source) + note
+
+
+def _has_copies(contents: Labels) -> bool:
+    return len(np.unique(contents)) < len(contents)
+
+
+def _of_two_labels(labels: Labels, contents: Labels) -> set[int]:
+    """Contents that lie under more than one label."""
+    pairs = np.unique(np.stack([contents, labels]), axis=1)
+    numbers, times = np.unique(pairs[0], return_counts=True)
+    return set(numbers[times > 1].tolist())
+
+
+def _check_copies(part: Labelled, contents: Labels, source: str, split: str, classes: Sequence[str], left: int) -> None:
+    """DatasetError for a class whose different pictures are too few, as far as they are of that class alone."""
+    torn = _of_two_labels(part.labels, contents)
+    for label, name in enumerate(classes):
+        own = contents[part.labels == label]
+        different = set(own.tolist())
+        if len(different) <= left or len(different - torn) < left:
+            raise DatasetError(
+                f"class {name} holds {len(own)} {source}pictures, but {len(different - torn)} different ones that are of no other class, "
+                f"too few to hold some out for {split}; give at least {left + 1}, or a {split} folder"
+            )
+
+
+def _together(order: NDArray[np.int64], contents: Labels, torn: set[int], quota: int, left: int) -> NDArray[np.int64]:
+    """Rows of a class to hold out, about ``quota`` and at least one, in the order that was drawn; no picture without its copies."""
+    copies: dict[int, list[int]] = {}
+    for row in order.tolist():
+        copies.setdefault(int(contents[row]), []).append(row)
+    able = [rows for content, rows in copies.items() if content not in torn]
+    most = min(len(copies) - left, len(able) - (left - 1))  # a next cut needs a picture that it can hold out
+    held: list[list[int]] = []
+    taken = 0
+    for rows in able:
+        if len(held) < most and taken + len(rows) <= quota:
+            held.append(rows)
+            taken += len(rows)
+    return np.array([row for rows in held or [min(able, key=len)] for row in rows], np.int64)
 
 
 def _quotas(sizes: NDArray[np.int64], count: int, left: int) -> NDArray[np.int64]:

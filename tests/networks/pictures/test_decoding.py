@@ -1,13 +1,14 @@
 """Whatever a picture's format and depth, its pixels come out in 8 bits and one size; whatever a file holds, at worst one line is said."""
 
 import io
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from harness.errors import DatasetError
 from harness.networks.pictures import decoding
@@ -97,3 +98,49 @@ def test_a_file_that_changes_while_it_is_read_is_told(tmp_path: Path) -> None:
     file.write_bytes(encoded(Image.new("L", (32, 32))))
     with pytest.raises(DatasetError, match=r"picture\.png was changed while it was read"):
         decoding.fill(np.zeros((1, 1, 32, 32), np.uint8), [file], before, GREY)
+
+
+@pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 1), (3, 2_000_001)], ids=str)
+def test_a_long_thin_picture_takes_little_memory(tmp_path: Path, size: tuple[int, int]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    picture = Image.new("L", size, 9)
+    picture.paste(200, (size[0] // 2 - 2, size[1] // 2 - 2, size[0] // 2 + 3, size[1] // 2 + 3))
+    found = decoded(encoded(picture), tmp_path, GREY)
+    assert set(found.ravel()[:2].tolist()) == {200}, "of the centre"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+@given(width=st.integers(1, 400), height=st.integers(1, 400), seed=st.integers(0, 9))
+def test_pictures_of_ordinary_shapes_are_scaled_whole(tmp_path_factory: pytest.TempPathFactory, width: int, height: int, seed: int) -> None:
+    """Nothing of how a long picture is treated touches these: the plain computation, to the last bit."""
+    if not 1 / 200 < width / height < 200:
+        width = height
+    picture = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8))
+    scale = 32 / min(width, height)
+    scaled = picture.resize((max(32, round(width * scale)), max(32, round(height * scale))), Image.Resampling.BILINEAR)
+    left, top = (scaled.width - 32) // 2, (scaled.height - 32) // 2
+    expected = np.asarray(scaled.crop((left, top, left + 32, top + 32)))
+    assert np.array_equal(decoded(encoded(picture), tmp_path_factory.mktemp("shape"), GREY)[0], expected)
+
+
+@pytest.mark.parametrize("place", ["load", "resize"])
+def test_a_picture_without_memory_for_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    content = encoded(Image.new("L", (50, 60)))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile if place == "load" else Image.Image, place, refuse)
+    with pytest.raises(DatasetError, match="picture takes more memory than there is; make it smaller, or remove it"):
+        decoded(content, tmp_path, GREY)
+
+
+@pytest.mark.parametrize("most", [400, 700])
+def test_a_picture_that_is_too_large_is_told_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    content = encoded(Image.new("L", (32, 32)))
+    if most == 400:
+        with pytest.raises(DatasetError, match="picture is too large .*make it smaller"):
+            decoded(content, tmp_path, GREY)
+    else:
+        with pytest.warns(Image.DecompressionBombWarning):
+            decoded(content, tmp_path, GREY)
