@@ -1,6 +1,7 @@
 """The main job as a user runs it, once, with the smallest budgets: dense network, measurements, search, proof, report."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -210,10 +211,10 @@ def test_the_limit_is_judged_too_where_nothing_is_compared_or_measured(home: Pat
 
 def test_a_campaign_that_had_no_time_says_how_much_it_needs(home: Path, finished: Path) -> None:
     words = ("--weights=dense.safetensors", "--name=hasty", *QUICK, "--no-share", "--proof-seeds=0", "--max-drop=100")
-    ended = search(*words, "--hours=1e-4", cwd=home)
+    ended = search(*words, "--hours=1e-9", cwd=home)
     assert ended.returncode == 2, ended.stdout
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("error: the time of 0.0001 h was used up before a pruned network was tuned in full; done: 1 trial of 0 epochs (")
+    assert line.startswith("error: the time of 1e-09 h was used up before a pruned network was tuned in full; done: ")
     told = shlex.split(line.rpartition(": ")[2])
     assert told[:5] == ["python", "-m", "search", "resume", "hasty"]
     resumed = search("resume", "hasty", "--hours=1", cwd=home)
@@ -226,8 +227,8 @@ def test_a_campaign_whose_trials_all_crash_says_why(home: Path, finished: Path) 
     ended = search(*words, cwd=home)
     assert ended.returncode == 2, ended.stdout
     first, reason, todo = ended.stderr.splitlines()
-    assert first == "error: all 3 trials crashed:"
-    assert reason == "  3 × took longer than the 0.001 s of --trial-timeout"
+    assert re.fullmatch("error: all (3 trials|2 trials of pruned networks) crashed:", first), "the unpruned one takes no time"
+    assert re.fullmatch("  [23] × took longer than the 0.001 s of --trial-timeout", reason)
     assert "--name" in todo
 
 
@@ -275,7 +276,7 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
 )
 def test_a_mistake_costs_one_line_and_nothing_else(home: Path, finished: Path, words: tuple[str, ...], told: str) -> None:
     (home / "empty").mkdir(exist_ok=True)
-    safetensors.torch.save_file(zoo.build("resnet20", (3, 32, 32), 10).state_dict(), home / "wrong.safetensors")
+    safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 7).state_dict(), home / "wrong.safetensors")
     weights = () if words[0] in ("show", "resume", "report", "compare") or "--weights" in words[0] else ("--weights=dense.safetensors",)
     before = sorted(home.rglob("*"))
     ended = search(*words, *weights, cwd=home)
