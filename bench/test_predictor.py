@@ -3,11 +3,8 @@
 Networks are measured in instalments until the predictor is good enough; those that were not needed are skipped.
 """
 
-from dataclasses import replace
-
 import pytest
 
-from harness.devices.measure import DESIGNED_SET
 from harness.latency.explanation import predicted_widths, width_series
 from harness.latency.model import instalments
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
@@ -26,13 +23,13 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def taken(device, network, measure_together, request):
+def taken(device, network, measure_visits, request):
     """Designed networks, as many as it takes, and the held-out ones, measured together."""
     asked = request.config.getoption
-    protocol = replace(DESIGNED_SET, rounds=asked("--rounds") or DESIGNED_SET.rounds)
+    visits = measure_visits(device, latency_subject(network, network.architecture.dense()))
 
     def measure(chosen):
-        return measure_together(device, [latency_subject(network, config, role) for role, config in chosen], protocol)
+        return visits([latency_subject(network, config, role) for role, config in chosen])
 
     return instalments.take(network.architecture, asked("--designs"), asked("--held-out"), SEED, asked("--good-enough"), measure)
 

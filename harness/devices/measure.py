@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
-from harness.devices.samples import conditions_of, latency_of, merge_runs
+from harness.devices.samples import Subject as Subject
+from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
 from harness.devices.session import Loaded, Session
 from harness.errors import UsageError
-from harness.records.conditions import Conditions
 from harness.records.measurement import Latency, LayerLatency, Measurement
-from harness.records.pruning_config import PruningConfig
 
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
@@ -74,27 +73,6 @@ class Protocol:
         return self.min_time_s / self.blocks
 
 
-# For a designed set of a hundred small networks: the fit over all of them, not the single network, needs the precision.
-DESIGNED_SET = Protocol(warmup_s=0.005, warmup_rounds=15, rounds=300, min_time_s=0.0, precision_target=None, profile_compiles=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A network to measure: its ONNX bytes and what they are.
-
-    config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note.
-    """
-
-    network: str
-    architecture_digest: str
-    config: PruningConfig | None
-    onnx: bytes
-    artefact_digest: str
-    node_layers: tuple[tuple[str, str], ...] = ()
-    role: str = "network"
-    label: str = ""
-
-
 def measure(
     session: Session,
     subject: Subject,
@@ -110,23 +88,23 @@ def measure(
     when None. Raises ModelRefused and the errors of a failing device.
     """
     tell = progress or _silent
-    turns = protocol.blocks + protocol.profile_compiles
+    most = protocol.blocks + protocol.profile_compiles
     before = session.snapshot()
     loaded = _load(session, subject, precision, batch_size)
-    blocks: list[Block] = []
+    turns: list[Turn] = []
     notes: list[tuple[str, str]] = []
     warmup = (protocol.warmup_s, protocol.warmup_rounds)
     if protocol.sustained_s:
-        blocks, notes = _sustained(session, loaded, protocol)
-    while not protocol.sustained_s and len(blocks) < protocol.blocks and not _precise(blocks, protocol):
-        blocks.append(loaded.infer(protocol.block_rounds, protocol.block_s, *warmup, pace_hz=protocol.pace_hz))
+        turns, notes = _sustained(session, loaded, protocol)
+    while not protocol.sustained_s and len(turns) < protocol.blocks and not _precise(turns, protocol):
+        turns.append(Turn(loaded.infer(protocol.block_rounds, protocol.block_s, *warmup, pace_hz=protocol.pace_hz)))
         warmup = (0.0, 0)
-        tell(len(blocks), turns)
+        tell(len(turns), most)
     loaded.unload()
     layers, profiled = _profile(session, subject, protocol, precision, batch_size)
-    tell(turns, turns)
+    tell(most, most)
     conditions = conditions_of(session, loaded, precision, before, session.snapshot(), host or host_facts())
-    return _record(subject, loaded, blocks, conditions, layers, profiled, (*notes, *_protocol_notes(protocol, blocks)))
+    return record(subject, loaded, latency_of(turns), conditions, layers, profiled, (*notes, *_protocol_notes(protocol, turns)))
 
 
 def measure_interleaved(
@@ -147,32 +125,43 @@ def measure_interleaved(
     if not subjects:
         return ()
     tell = progress or _silent
-    turns = len(subjects) * protocol.blocks
+    most = len(subjects) * protocol.blocks
     before = session.snapshot()
-    blocks: list[list[Block]] = [[] for _ in subjects]
+    turns: list[list[Turn]] = [[] for _ in subjects]
+    canaries_s: list[float] = []
     loaded = first = [_load(session, subject, precision, batch_size) for subject in subjects]
-    for share in load_shares(turn_orders(len(subjects), protocol), _affordable(protocol.loads, sum(one.load_s for one in first))):
-        if enough(blocks, len(blocks[0]), protocol):
+    shares = load_shares(turn_orders(len(subjects), protocol), _affordable(protocol.loads, sum(one.load_s for one in first)))
+    for load, share in enumerate(shares):
+        if enough(turns, len(turns[0]), protocol):
             break
         loaded = loaded or [_load(session, subject, precision, batch_size) for subject in subjects]
+        canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
-            if enough(blocks, len(blocks[0]), protocol):
+            if enough(turns, len(turns[0]), protocol):
                 break
             for place, index in enumerate(order):
-                tell(len(subjects) * len(blocks[order[0]]) + place, turns)
-                blocks[index].append(_turn(loaded[index], protocol, first=number == 0))
+                tell(len(subjects) * len(turns[order[0]]) + place, most)
+                block = _block(loaded[index], protocol, canary, first=number == 0)
+                turns[index].append(Turn(block, load, canaries_s[-1] if canaries_s else None))
+                canaries_s += [] if block.canary_s is None else [block.canary_s]
         for one in loaded:
             one.unload()
         loaded = []
-    tell(turns, turns)
+    tell(most, most)
+    quiet_s = canary_quiet_s(canaries_s)
     profiles = [_profile(session, subject, protocol, precision, batch_size) for subject in subjects]
     after = session.snapshot()
     measurements = []
-    for subject, one, found, (layers, profiled) in zip(subjects, first, blocks, profiles, strict=True):
+    for subject, one, found, (layers, profiled) in zip(subjects, first, turns, profiles, strict=True):
         conditions = conditions_of(session, one, precision, before, after, host or host_facts())
         notes = (("interleaved", str(len(subjects))), *_protocol_notes(protocol, found))
-        measurements.append(_record(subject, one, found, conditions, layers, profiled, notes))
+        measurements.append(record(subject, one, latency_of(found, quiet_s), conditions, layers, profiled, notes))
     return tuple(measurements)
+
+
+def canary_of(loaded: Loaded, protocol: Protocol) -> Loaded | None:
+    """The network whose time tells the state of the machine; None where every request is a process, or inferences keep a pace."""
+    return None if protocol.pace_hz or loaded.facts.run_s else loaded
 
 
 def turn_orders(count: int, protocol: Protocol) -> tuple[tuple[int, ...], ...]:
@@ -199,41 +188,41 @@ def _affordable(loads: int, seconds: float) -> int:
     return min(loads, 1 + int(RELOADING_S / seconds)) if seconds > 0 else loads
 
 
-def enough(blocks: Sequence[Sequence[Block]], number: int, protocol: Protocol) -> bool:
+def enough(turns: Sequence[Sequence[Turn]], number: int, protocol: Protocol) -> bool:
     """Whether interleaved measuring may end before turn ``number``: the order is balanced and every network precise."""
-    return number % 2 == 0 and all(_precise(found, protocol) for found in blocks)
+    return number % 2 == 0 and all(_precise(found, protocol) for found in turns)
 
 
-def _turn(loaded: Loaded, protocol: Protocol, first: bool) -> Block:
+def _block(loaded: Loaded, protocol: Protocol, canary: Loaded | None, first: bool) -> Block:
     warmup_s = protocol.warmup_s if first else 0.0
     rounds = max(protocol.turn_warmup_rounds, protocol.warmup_rounds if first else 0)
-    return loaded.infer(protocol.block_rounds, protocol.block_s, warmup_s, rounds, pace_hz=protocol.pace_hz)
+    return loaded.infer(protocol.block_rounds, protocol.block_s, warmup_s, rounds, pace_hz=protocol.pace_hz, canary=canary)
 
 
 def _load(session: Session, subject: Subject, precision: str, batch_size: int, profile: bool = False) -> Loaded:
     return session.load(subject.onnx, subject.network, precision, profile, subject.node_layers, batch_size)
 
 
-def _precise(blocks: Sequence[Block], protocol: Protocol) -> bool:
-    if protocol.precision_target is None or len(blocks) < MIN_BLOCKS:
+def _precise(turns: Sequence[Turn], protocol: Protocol) -> bool:
+    if protocol.precision_target is None or len(turns) < MIN_BLOCKS:
         return False
-    latency = latency_of(blocks)
+    latency = latency_of(turns)
     low_s, high_s = latency.interval_s
     return (high_s - low_s) / 2 <= protocol.precision_target * latency.median_s
 
 
-def _sustained(session: Session, loaded: Loaded, protocol: Protocol) -> tuple[list[Block], list[tuple[str, str]]]:
+def _sustained(session: Session, loaded: Loaded, protocol: Protocol) -> tuple[list[Turn], list[tuple[str, str]]]:
     """Blocks of a second for ``sustained_s`` of timed inferences, with the device's state beside each."""
-    blocks: list[Block] = []
+    turns: list[Turn] = []
     notes, busy_s = [], 0.0
     while busy_s < protocol.sustained_s:
-        blocks.append(loaded.infer(1, SUSTAINED_BLOCK_S, pace_hz=protocol.pace_hz))
-        busy_s += max(SUSTAINED_BLOCK_S, sum(blocks[-1].wall_ns) * 1e-9)
+        turns.append(Turn(loaded.infer(1, SUSTAINED_BLOCK_S, pace_hz=protocol.pace_hz)))
+        busy_s += max(SUSTAINED_BLOCK_S, sum(turns[-1].block.wall_ns) * 1e-9)
         state = session.snapshot()
         clocks = f"{max(mhz for _, mhz in state.clocks_mhz):.0f} MHz" if state.clocks_mhz else "clocks unknown"
         heat = f"{max(degrees for _, degrees in state.temperatures_c):.1f} °C" if state.temperatures_c else "temperature unknown"
         notes.append((f"after {busy_s:.0f} s", f"{clocks}, {heat}"))
-    return blocks, notes
+    return turns, notes
 
 
 def _profile(
@@ -241,16 +230,17 @@ def _profile(
 ) -> tuple[tuple[LayerLatency, ...], Latency | None]:
     """Times of nodes from fresh compilations, and the whole network's latency meanwhile."""
     runs: list[tuple[NodeTime, ...]] = []
-    blocks = []
+    turns = []
     for _ in range(protocol.profile_compiles):
         loaded = _load(session, subject, precision, batch_size, profile=True)
-        blocks.append(loaded.infer(max(PROFILED_INFERENCES, protocol.block_rounds), warmup_rounds=protocol.warmup_rounds))
+        turns.append(Turn(loaded.infer(max(PROFILED_INFERENCES, protocol.block_rounds), warmup_rounds=protocol.warmup_rounds)))
         runs.append(loaded.profile(0))
         loaded.unload()
-    return merge_runs(runs), latency_of(blocks) if blocks else None
+    return merge_runs(runs), latency_of(turns) if turns else None
 
 
-def _protocol_notes(protocol: Protocol, blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
+def _protocol_notes(protocol: Protocol, turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
+    blocks = [turn.block for turn in turns]
     notes = [("warm-up", f"{blocks[0].warmup_s:.3f} s, {blocks[0].warmup_inferences} inferences")]
     if protocol.warmup_s and not blocks[0].steady:
         notes.append(("warm-up", "never became steady"))
@@ -259,33 +249,6 @@ def _protocol_notes(protocol: Protocol, blocks: Sequence[Block]) -> tuple[tuple[
     if protocol.sustained_s:
         notes.append(("sustained", f"{protocol.sustained_s:g} s"))
     return (*notes, *(note for block in blocks for note in block.notes))
-
-
-def _record(
-    subject: Subject,
-    loaded: Loaded,
-    blocks: Sequence[Block],
-    conditions: Conditions,
-    layers: tuple[LayerLatency, ...],
-    profiled: Latency | None,
-    notes: tuple[tuple[str, str], ...],
-) -> Measurement:
-    return Measurement(
-        network=subject.network,
-        architecture_digest=subject.architecture_digest,
-        config=subject.config,
-        artefact_digest=subject.artefact_digest,
-        artefact_bytes=len(subject.onnx),
-        latency=latency_of(blocks),
-        conditions=conditions,
-        load_s=loaded.load_s,
-        first_inference_s=loaded.first_inference_s,
-        peak_memory_bytes=loaded.peak_memory_bytes,
-        layers=layers,
-        profiled=profiled,
-        role=subject.role,
-        notes=(*((("contender", subject.label),) if subject.label else ()), *loaded.facts.notes, *notes),
-    )
 
 
 def _silent(done: int, turns: int) -> None:

@@ -56,7 +56,8 @@ class Block:
     """Inferences that ran one after the other.
 
     wall_ns, cpu_ns: nanoseconds each; cpu_ns is empty where the device cannot tell. preempted: indices of those during
-    which the operating system took the processor away. steady: whether the warm-up before them settled.
+    which the operating system took the processor away. steady: whether the warm-up before them settled. begin_s: when they
+    began on the device's clock, which starts anywhere. canary_ns: the canary's inferences right after them, where one was asked for.
     """
 
     wall_ns: tuple[int, ...]
@@ -66,6 +67,13 @@ class Block:
     warmup_inferences: int
     steady: bool
     notes: tuple[tuple[str, str], ...] = ()
+    begin_s: float = 0.0
+    canary_ns: tuple[int, ...] = ()
+
+    @property
+    def canary_s(self) -> float | None:
+        """The canary's quickest inference, in seconds; None where none was asked for."""
+        return min(self.canary_ns) * 1e-9 if self.canary_ns else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,9 @@ def block(frame: Frame) -> Block:
         flags = frame.blobs[2]
         if not wall_ns or min(wall_ns) <= 0 or len(cpu_ns) not in (0, len(wall_ns)) or len(flags) not in (0, len(wall_ns)):
             raise ValueError("its samples are no durations, one by one")
+        canary_ns = _nanoseconds(frame.blobs[3], frame.header) if len(frame.blobs) > 3 else ()
+        if canary_ns and min(canary_ns) <= 0:
+            raise ValueError("its canary's samples are no durations")
         return Block(
             wall_ns,
             cpu_ns,
@@ -205,6 +216,8 @@ def block(frame: Frame) -> Block:
             int(frame.header["warmup_inferences"]),
             bool(frame.header["steady"]),
             tuple((str(key), str(text)) for key, text in frame.header.get("notes", [])),
+            _duration(frame.header.get("begin_s", 0.0)),
+            canary_ns,
         )
     except UNREADABLE as problem:
         raise _garbled("infer", problem) from problem

@@ -1,14 +1,18 @@
-"""An agent's samples and node times, as the records keep them."""
+"""A subject's turns, an agent's samples and node times, as the records keep them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from harness.devices.provenance import HostFacts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.session import Loaded, Session
 from harness.records.conditions import Conditions, Snapshot
-from harness.records.measurement import Latency, LayerLatency
+from harness.records.measurement import Latency, LayerLatency, Measurement, Occasion
+from harness.records.pruning_config import PruningConfig
+
+QUIET_SHARE = 0.02  # the canary's quantile that stands for the fast state: it need not last, and the least of all is luck
 
 
 def merge_runs(runs: Sequence[Sequence[NodeTime]]) -> tuple[LayerLatency, ...]:
@@ -25,11 +29,52 @@ def merge_runs(runs: Sequence[Sequence[NodeTime]]) -> tuple[LayerLatency, ...]:
     return tuple(LayerLatency(node.node, node.layers, node.kind, tuple(times[key])) for key, node in rows.items())
 
 
-def latency_of(blocks: Sequence[Block]) -> Latency:
-    """The samples of several blocks as one latency, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network to measure: its ONNX bytes and what they are.
+
+    config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note.
+    """
+
+    network: str
+    architecture_digest: str
+    config: PruningConfig | None
+    onnx: bytes
+    artefact_digest: str
+    node_layers: tuple[tuple[str, str], ...] = ()
+    role: str = "network"
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One block of a network's measurement: block, after how many earlier loads, beside what canary before it (seconds, or None)."""
+
+    block: Block
+    load: int = 0
+    canary_before_s: float | None = None
+
+    @property
+    def canary_s(self) -> float | None:
+        """The slower of the canary's times before and after the block."""
+        told = [one for one in (self.canary_before_s, self.block.canary_s) if one is not None]
+        return max(told, default=None)
+
+
+def canary_quiet_s(canaries_s: Iterable[float]) -> float | None:
+    """What the canary takes in the machine's fast state, by all of its times in a run; None where there is none."""
+    ordered = sorted(canaries_s)
+    return ordered[int(QUIET_SHARE * len(ordered))] if ordered else None
+
+
+def latency_of(turns: Sequence[Turn], quiet_s: float | None = None) -> Latency:
+    """The samples of several blocks as one latency, in seconds; ``quiet_s`` of the run's canary."""
+    blocks = [turn.block for turn in turns]
     told = all(block.cpu_ns for block in blocks)
     starts = [sum(len(block.wall_ns) for block in blocks[:number]) for number in range(len(blocks))]
     return Latency(
+        occasions=tuple(Occasion(turn.block.begin_s, turn.load, turn.canary_s) for turn in turns),
+        canary_quiet_s=quiet_s,
         samples_s=tuple(ns * 1e-9 for block in blocks for ns in block.wall_ns),
         block_sizes=tuple(len(block.wall_ns) for block in blocks),
         preempted=tuple(start + index for start, block in zip(starts, blocks, strict=True) for index in block.preempted),
@@ -50,4 +95,32 @@ def conditions_of(session: Session, loaded: Loaded, precision: str, before: Snap
         after=after,
         versions=host.versions,
         git_commit=host.git_commit,
+    )
+
+
+def record(
+    subject: Subject,
+    loaded: Loaded,
+    latency: Latency,
+    conditions: Conditions,
+    layers: tuple[LayerLatency, ...],
+    profiled: Latency | None,
+    notes: tuple[tuple[str, str], ...],
+) -> Measurement:
+    """A network's measurement, whole."""
+    return Measurement(
+        network=subject.network,
+        architecture_digest=subject.architecture_digest,
+        config=subject.config,
+        artefact_digest=subject.artefact_digest,
+        artefact_bytes=len(subject.onnx),
+        latency=latency,
+        conditions=conditions,
+        load_s=loaded.load_s,
+        first_inference_s=loaded.first_inference_s,
+        peak_memory_bytes=loaded.peak_memory_bytes,
+        layers=layers,
+        profiled=profiled,
+        role=subject.role,
+        notes=(*((("contender", subject.label),) if subject.label else ()), *loaded.facts.notes, *notes),
     )

@@ -32,6 +32,10 @@ LOCK_POLL_S = 0.2
 CHANGING = {"set_power_mode"}  # options by which a session changes the device's own state
 SLOWDOWN_ALLOWED = 20.0  # a busy machine may be this much slower than the first inferences promised
 
+# A cold inference after another network's, then two of which the quicker counts: what lasts shorter is no state of the machine.
+CANARY_ROUNDS = 2
+CANARY_TIMING = {"rounds": CANARY_ROUNDS, "min_s": 0.0, "warmup_s": 0.0, "warmup_rounds": 1, "pace_s": 0.0}
+
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -174,18 +178,23 @@ class Loaded:
         warmup_rounds: int = 0,
         pace_hz: float | None = None,
         deadline_s: float | None = None,
+        canary: Loaded | None = None,
     ) -> Block:
         """Time inferences one by one on the device: at least ``rounds``, for at least ``min_time_s``.
 
         Before them it warms up for at least ``warmup_s`` and ``warmup_rounds`` inferences, then until it is steady.
-        pace_hz: start that many a second, as a camera would; None means as fast as possible.
+        pace_hz: start that many a second, as a camera would; None means as fast as possible. canary: a loaded network of which
+        ``CANARY_ROUNDS`` inferences are timed right after them.
         """
         pace_s = 1.0 / pace_hz if pace_hz else 0.0
         if deadline_s is None:
             expected_s = (rounds + warmup_rounds) * (self._inference_s + pace_s)
             deadline_s = CALL_DEADLINE_S + SLOWDOWN_ALLOWED * (expected_s + warmup_s) + 2 * min_time_s
         timing = {"rounds": rounds, "min_s": min_time_s, "warmup_s": warmup_s, "warmup_rounds": warmup_rounds, "pace_s": pace_s}
-        block = self._ask("infer", replies.block, {"timing": timing}, deadline_s=deadline_s)
+        fields: dict[str, Any] = {"timing": timing}
+        if canary is not None:
+            fields["canary"] = {"model": canary.facts.model, "timing": CANARY_TIMING}
+        block = self._ask("infer", replies.block, fields, deadline_s=deadline_s)
         self._inference_s = max(block.wall_ns) * 1e-9
         return block
 

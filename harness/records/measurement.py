@@ -15,6 +15,8 @@ P99_MIN_SAMPLES = 1000  # fewer: the 99th percentile rests on under ten samples
 NOISY_BLOCK_SPREAD = 0.05  # above: the blocks of one measurement disagree, it is marked "noisy"
 NOISY_PREEMPTED = 0.05  # above: the scheduler took the processor away too often
 NOISY_WALL_OVER_CPU = 1.05  # above: the calling thread waited for something else than its own work
+CANARY_QUIET_WITHIN = 0.06  # of its best: then the machine was in its fast state; slow states cost a fifth and more
+ENOUGH_QUIET = 3  # blocks in the fast state: their mean then errs less than a model of the network does
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom, for intervals over few blocks.
 _T_975 = (
@@ -41,6 +43,19 @@ _T_975 = (
 _Z_975 = 1.960
 
 
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When a block ran, and what the canary, one network timed around every block of a run, took just then.
+
+    start_s: on the device's clock, which starts anywhere. load: how often the network had been loaded before. canary_s: the slower of
+    the canary's times before and after the block; None where none was timed.
+    """
+
+    start_s: float
+    load: int = 0
+    canary_s: float | None = None
+
+
 @dataclass(frozen=True)
 class Latency:
     """Durations of single inferences, in the order in which they ran, in blocks.
@@ -48,13 +63,16 @@ class Latency:
     samples_s: seconds, all positive and finite. block_sizes: samples per block, adding up to all samples; blocks of
     one measurement lie apart in time. preempted: indices of samples during which the operating system took the
     processor away. cpu_samples_s: processor time of the calling thread per sample, where the device can tell.
-    Raises RecordError for anything else.
+    occasions: of every block, where it was kept. canary_quiet_s: what the canary takes in the machine's fast state, as far as
+    the whole run saw it. Raises RecordError for anything else.
     """
 
     samples_s: tuple[float, ...]
     block_sizes: tuple[int, ...]
     preempted: tuple[int, ...] = ()
     cpu_samples_s: tuple[float, ...] = ()
+    occasions: tuple[Occasion, ...] = ()
+    canary_quiet_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.samples_s:
@@ -68,6 +86,8 @@ class Latency:
             raise RecordError(f"{len(self.cpu_samples_s)} processor times for {len(self.samples_s)} samples; measure again")
         if any(not 0 <= index < len(self.samples_s) for index in self.preempted):
             raise RecordError("a preempted sample's index lies outside the samples; measure again")
+        if self.occasions and len(self.occasions) != len(self.block_sizes):
+            raise RecordError(f"{len(self.occasions)} occasions for {len(self.block_sizes)} blocks; measure again")
 
     @cached_property
     def median_s(self) -> float:
@@ -97,6 +117,19 @@ class Latency:
             medians.append(statistics.median(self.samples_s[start : start + size]))
             start += size
         return tuple(medians)
+
+    @property
+    def canary_ratios(self) -> tuple[float, ...]:
+        """By how much the machine slowed the canary around each block; empty where no canary was timed."""
+        quiet_s = self.canary_quiet_s
+        if quiet_s is None:
+            return ()
+        return tuple(1.0 if one.canary_s is None else one.canary_s / quiet_s for one in self.occasions)
+
+    @property
+    def quiet(self) -> tuple[bool, ...]:
+        """Of every block whether the canary beside it saw the machine's fast state; empty where no canary was timed."""
+        return tuple(ratio <= 1.0 + CANARY_QUIET_WITHIN for ratio in self.canary_ratios)
 
     @property
     def block_spread_ratio(self) -> float:

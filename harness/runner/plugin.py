@@ -7,53 +7,29 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import RenderableType
 
 from harness import progress
 from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
+from harness.devices.visits import Visiting, Visits
 from harness.errors import HarnessError, NoisyMeasurement
-from harness.latency.verdict.finding import Finding
 from harness.networks import datasets, zoo
 from harness.pages import ci_summary, tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
-from harness.records.accuracy import DeviceAccuracy
-from harness.records.architecture import Architecture
-from harness.records.benchmark_json import BenchmarkFile
-from harness.records.compilation import Compilation
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.records.width_accuracy import WidthAccuracy
 from harness.runner import device_clock, options
+from harness.runner.collected import Collected
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
-
-
-@dataclass
-class Collected:
-    """What this run measured, for the file and for the terminal."""
-
-    measurements: list[Measurement] = field(default_factory=list)
-    architectures: list[Architecture] = field(default_factory=list)
-    accuracies: list[DeviceAccuracy] = field(default_factory=list)
-    sensitivities: list[WidthAccuracy] = field(default_factory=list)
-    compilations: list[Compilation] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
-
-    def file(self) -> BenchmarkFile:
-        """Everything that goes into a file."""
-        return BenchmarkFile(
-            tuple(self.measurements), tuple(self.architectures), tuple(self.accuracies), tuple(self.sensitivities), tuple(self.compilations)
-        )
 
 
 COLLECTED = pytest.StashKey[Collected]()
@@ -184,6 +160,24 @@ def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Meas
             )
 
     return measure_as_asked
+
+
+@pytest.fixture(scope="session")
+def measure_visits(request: pytest.FixtureRequest) -> Callable[[device_session.Session, Subject], Callable[..., tuple[Measurement, ...]]]:
+    """Function: given a session and the canary, a function that measures designed sets of networks, one after the other."""
+
+    def begin(session: device_session.Session, canary: Subject) -> Callable[..., tuple[Measurement, ...]]:
+        asked = request.config.getoption
+        visiting = Visiting.of_rounds(asked("--rounds")) if asked("--rounds") else Visiting()
+        visits = Visits(session, canary, visiting, asked("--precision"), asked("--batch-size"))
+
+        def measure_as_asked(subjects: Sequence[Subject]) -> tuple[Measurement, ...]:
+            with progress.shown(request.config, "measuring") as advance:
+                return visits.measure(subjects, advance)
+
+        return measure_as_asked
+
+    return begin
 
 
 @pytest.fixture

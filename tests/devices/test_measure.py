@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices.measure import DESIGNED_SET, Protocol, Subject, enough, load_shares, measure, measure_interleaved, turn_orders
+from harness.devices.measure import Protocol, Subject, enough, load_shares, measure, measure_interleaved, turn_orders
 from harness.devices.probe import Probe
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
-from harness.devices.samples import merge_runs
+from harness.devices.samples import Turn, merge_runs
 from harness.devices.session import Device, Loaded
 from harness.errors import UsageError
 
@@ -81,12 +81,12 @@ def test_turns_stop_early_only_when_every_network_is_precise(simulated: Simulate
     assert [len(one.latency.block_sizes) for one in found] == [4, 4]  # three are enough, four are balanced
 
 
-def block(*wall_ns: int) -> Block:
-    return Block(wall_ns, (), (), 0.0, 0, True)
+def turn(*wall_ns: int) -> Turn:
+    return Turn(Block(wall_ns, (), (), 0.0, 0, True))
 
 
 def test_one_network_that_is_not_precise_keeps_all_of_them_going() -> None:
-    steady, restless = [block(*[100] * 50)] * 4, [block(*[100, 200] * 25)] * 4
+    steady, restless = [turn(*[100] * 50)] * 4, [turn(*[100, 200] * 25)] * 4
     assert enough([steady, steady], 4, LONG)
     assert not enough([steady, restless], 4, LONG)
     assert not enough([steady[:3], steady[:3]], 3, LONG)
@@ -118,7 +118,7 @@ def test_networks_are_loaded_anew_as_often_as_asked_and_unloaded_each_time(
 
 def test_no_networks_take_no_turns(simulated: Simulated) -> None:
     with simulated().open() as session:
-        assert measure_interleaved(session, [], DESIGNED_SET) == ()
+        assert measure_interleaved(session, []) == ()
 
 
 @given(st.integers(1, 20), st.integers(1, 12), st.integers(0, 5))

@@ -8,7 +8,9 @@ import os
 import random
 import signal
 import time
+import zlib
 
+import disturbance
 import faults
 import onnx_reader
 import onnx_shapes
@@ -26,6 +28,7 @@ NUMBERS = {
     "seed": 0,
     "fault_after": 0,  # how many such requests pass before the fault
 }
+SIGNED = ("overhead_us", "drift_per_s", "seed")
 FAULTS = ("none", "hang", "spin", "crash", "segfault", "exit", "usb-drop", "garbage", "noise-on-stdout", "disk-full", "out-of-memory")
 
 
@@ -33,16 +36,20 @@ class Runtime:
     """options: ``kind`` (ncs2, jetson), the numbers above, ``fault`` (one of FAULTS) and ``fault_in`` (the request that fails)."""
 
     def __init__(self, options):
-        unknown = set(options) - set(NUMBERS) - {"kind", "fault", "fault_in", "device"}
+        known = dict(NUMBERS, **disturbance.NUMBERS)
+        unknown = set(options) - set(known) - {"kind", "fault", "fault_in", "device"}
         if unknown:
-            raise faults.Unusable("the simulated device has no option %r; it has %s" % (sorted(unknown)[0], ", ".join(sorted(NUMBERS))))
+            raise faults.Unusable("the simulated device has no option %r; it has %s" % (sorted(unknown)[0], ", ".join(sorted(known))))
         kind = options.get("kind", "ncs2")
         if kind not in roofline.KINDS:
             raise faults.Unusable("no simulated device of kind %r; choose one of %s" % (kind, ", ".join(sorted(roofline.KINDS))))
         if options.get("fault", "none") not in FAULTS:
             raise faults.Unusable("no fault %r; choose one of %s" % (options["fault"], ", ".join(FAULTS)))
         self.hardware = roofline.KINDS[kind]()
-        self.numbers = {name: float(options.get(name, default)) for name, default in NUMBERS.items()}
+        self.numbers = {name: _number(options, name, default) for name, default in known.items()}
+        if not 0 <= self.numbers["slow_share"] < 1 or not 0 < self.numbers["slow_least_s"] <= self.numbers["slow_most_s"]:
+            raise faults.Unusable("slow states need a slow_share of 0 or more, below 1, and 0 < slow_least_s <= slow_most_s")
+        self.disturbance = disturbance.Disturbance(self.numbers, int(self.numbers["seed"]))
         self.fault, self.fault_in = options.get("fault", "none"), options.get("fault_in", "infer")
         self.left = int(self.numbers["fault_after"])
         self.random = random.Random(int(self.numbers["seed"]))
@@ -80,13 +87,19 @@ class Runtime:
         shapes = onnx_shapes.infer(graph, wanted["batch_size"])
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
-    def sample_s(self, seconds):
-        """One inference that takes ``seconds`` on a cold, quiet device."""
+    def sample_s(self, seconds, salt=0.0):
+        """One inference that takes ``seconds`` on a cold, quiet device; ``salt``: whose it is, see ``disturbance``."""
         numbers = self.numbers
         factor = math.exp(self.random.gauss(0.0, numbers["noise"])) if numbers["noise"] else 1.0
         took = seconds * factor * (1.0 + numbers["drift_per_s"] * self.busy_s) / self._clock_share()
+        took *= self.disturbance.ratio(self.busy_s, salt)
+        took += self.disturbance.stolen_s(took)
         self.busy_s += took
         return took
+
+    def now_s(self):
+        """Virtual seconds since the runtime began."""
+        return self.busy_s
 
     def happen(self, request):
         """The fault that was asked for, when its moment has come."""
@@ -115,6 +128,7 @@ class Model:
         self.seconds = sum(stage.seconds for stage in self.stages)
         self.image = list(graph.inputs[0][1][1:]) if graph.inputs else []
         self.runs, self.total_s, self.compiled = 0, 0.0, None
+        self.salt = zlib.crc32(onnx) / float(1 << 31) - 1.0
 
     def first_inference(self):
         """Seconds of the first inference, which also sets up the device."""
@@ -177,9 +191,21 @@ class Model:
             raise faults.Refused("only times are simulated, outputs are not: %s" % error)
 
     def _one(self):
-        took = self.runtime.sample_s(self.seconds)
+        took = self.runtime.sample_s(self.seconds, self.salt)
         self.runs, self.total_s = self.runs + 1, self.total_s + took
         return took
+
+
+def _number(options, name, default):
+    try:
+        number = float(options.get(name, default))
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or (number < 0 and name not in SIGNED):
+        raise faults.Unusable(
+            "the simulated device's %s is %r; give a number%s" % (name, options[name], "" if name in SIGNED else " of 0 or more")
+        )
+    return number
 
 
 def _break(fault):

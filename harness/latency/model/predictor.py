@@ -24,7 +24,7 @@ from harness.latency.model.cost_table import CostTable
 from harness.latency.model.held_out import HeldOutError, Judged
 from harness.latency.model.sites import IntArray, SiteMap
 from harness.latency.model.solution import Solution, solve
-from harness.latency.verdict.undisturbed import undisturbed_s, usual_disturbance
+from harness.latency.verdict.undisturbed import doubt_ratio, quiet_blocks, undisturbed_s, usual_disturbance
 from harness.records.architecture import Architecture
 from harness.records.conditions import Conditions
 from harness.records.measurement import Measurement, Prediction
@@ -79,8 +79,10 @@ class LatencyPredictor:
         usual = usual_disturbance(m.latency for m in fitted_on)
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
-        solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on])
-        conformal = UNJUDGED_WIDENING * _quantile(solution.left_out_scores)
+        doubt = np.array([doubt_ratio(m.latency) for m in fitted_on])
+        solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on], doubt)
+        sure = doubt == 1.0
+        conformal = UNJUDGED_WIDENING * _quantile(solution.left_out_scores[sure if sure.any() else slice(None)])
         model = cls(architecture, ours[0].conditions, len(fitted_on), usual, conformal, None, solution)
         held = [m for m in ours if m.role == HELD_OUT]
         return model._judged_on(held) if held else model
@@ -147,10 +149,11 @@ class LatencyPredictor:
         """The same model with its stated error, and its interval calibrated on the held-out networks.
 
         Each of them is judged by an interval into which its own error did not enter, at the usual level of the machine: how
-        far the run in which it was measured was off is known from the fitted networks of that run.
+        far the run in which it was measured was off is known from the fitted networks of that run. One that was never seen in the
+        machine's fast state says nothing of the model.
         """
         inside = self.known(self.table.site_map.widths([m.config for m in held if m.config is not None]))
-        judged = [m for m, known in zip(held, inside, strict=True) if known]
+        judged = [m for m, known in zip(held, inside, strict=True) if known and quiet_blocks(m.latency) != 0]
         if not judged:
             return self
         configs = [m.config for m in judged if m.config is not None]

@@ -82,8 +82,11 @@ class Solution:
         return np.asarray(np.maximum(own - explained, 0.0))
 
 
-def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequence[str]) -> Solution:
-    """Fit ``seconds`` (n) measured of networks of ``widths`` (n x groups); ``runs`` names the run of each measurement."""
+def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequence[str], doubt: FloatArray | None = None) -> Solution:
+    """Fit ``seconds`` (n) measured of networks of ``widths`` (n x groups).
+
+    runs: names the run of each measurement. doubt: by what factor the noise of each exceeds the usual one, where that is known.
+    """
     parts = factors(site_map, widths)
     names = ["constant", *dict.fromkeys(part.component for part in parts)]
     component_of = (0, *(names.index(part.component) for part in parts))
@@ -96,7 +99,7 @@ def solve(site_map: SiteMap, widths: IntArray, seconds: FloatArray, runs: Sequen
     levels = _levels(runs)
     if levels is not None:
         grams.append(levels @ levels.T)
-    posterior = variance_components.fit(tuple(grams), np.ones(len(widths)), NOISE_FLOOR)
+    posterior = variance_components.fit(tuple(grams), np.ones(len(widths)), NOISE_FLOOR, doubt)
     weights = [posterior.weights(component, design) for component, design in zip(component_of, designs, strict=True)]
     table = CostTable.of(site_map, unit * float(weights[0][0]), parts, [unit * part for part in weights[1:]], widths)
     found: tuple[tuple[str, float], ...] = ()

@@ -50,19 +50,21 @@ class Posterior:
         return np.asarray(self.amplitudes[component] * (design.T @ self.alpha))
 
 
-def fit(grams: tuple[FloatArray, ...], target: FloatArray, noise_floor: float) -> Posterior:
+def fit(grams: tuple[FloatArray, ...], target: FloatArray, noise_floor: float, doubt: FloatArray | None = None) -> Posterior:
     """Fit amplitudes, noise and weights.
 
     grams: ``n x n`` Gram matrix of each component's design matrix. target: ``n``. noise_floor: least standard deviation
-    of an observation, in the target's unit. Observations that contradict all others are given more noise.
+    of an observation, in the target's unit. doubt: ``n``, by what factor the standard deviation of an observation's noise exceeds that of
+    the others, where that is known. Observations that contradict all others are given more noise.
     """
     problem = _Problem(np.stack(grams).reshape(len(grams), -1), target, noise_floor**2)
-    noise_weights = np.ones(len(target))
+    known = np.ones(len(target)) if doubt is None else doubt**2
+    noise_weights = known
     variances = problem.maximise(problem.start(), noise_weights, MAX_CYCLES)
     posterior = problem.posterior(variances, noise_weights)
     for _ in range(REWEIGHTINGS):
         z = np.abs(target - posterior.left_out_mean) / posterior.left_out_sd
-        raised = np.maximum(1.0, (z / OUTLIER_SD) ** 2)
+        raised = np.maximum(known, (z / OUTLIER_SD) ** 2)
         if np.array_equal(raised, noise_weights):
             break
         noise_weights = raised

@@ -1,25 +1,49 @@
 """How long an inference takes while nothing disturbs it: the figure that a model of the network can explain.
 
-Other programs only ever add time, in bursts that outlast samples and whole blocks. The median of a few blocks follows the
-bursts; the quick end of the quieter half of the blocks does not: on a machine with busy neighbours two such figures of one
-network differ by 0.5 % where two medians differ by 10 %. What people are shown stays the median (``Latency.median_s``).
+Other programs, and neighbours on the same silicon, only ever add time, in bursts that outlast samples and whole blocks. The median
+of a few blocks follows the bursts; the quick end of the blocks beside which the canary was quick does not. (Tried against it on recorded
+and simulated traces, and worse: the ratio to the canary, a mixture of two states, the lowest block, the quieter half of the blocks.) What
+people are shown stays the median (``Latency.median_s``).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable
 
-from harness.records.measurement import Latency
+from harness.records.measurement import ENOUGH_QUIET, Latency
 
 QUICK_SHARE = 0.10  # the samples' quantile; the fastest of all would be the clock's luck
 USUAL_SHARE = 0.25  # measurements that are assumed to have met no burst, when the usual disturbance is estimated
+NEVER_QUIET = 30.0  # a network never seen in the fast state may be anything up to half slower than it was seen
 
 
 def undisturbed_s(latency: Latency) -> float:
-    """Mean over the quieter half of the blocks of each block's quick samples, in seconds."""
-    return quieter_half(tuple(_nearest_rank(sorted(block), QUICK_SHARE) for block in unpreempted_blocks(latency)))
+    """Mean of the blocks' quick samples over the blocks that ran in the machine's fast state, in seconds.
+
+    Where a canary was timed, it tells which they are; where none was, they are the quieter half. When the canary saw the fast state beside
+    no block, the quickest block stands for it, and ``doubt_ratio`` says how little that is worth.
+    """
+    quick_s = tuple(_nearest_rank(sorted(block), QUICK_SHARE) for block in unpreempted_blocks(latency))
+    if not latency.quiet:
+        return quieter_half(quick_s)
+    quiet_s = list(itertools.compress(quick_s, latency.quiet))
+    return statistics.fmean(quiet_s) if quiet_s else min(quick_s)
+
+
+def quiet_blocks(latency: Latency) -> int | None:
+    """Beside how many blocks the canary saw the machine's fast state; None where there was no canary."""
+    return sum(latency.quiet) if latency.quiet else None
+
+
+def doubt_ratio(latency: Latency) -> float:
+    """By how much the standard deviation of ``undisturbed_s`` exceeds that of a network seen ``ENOUGH_QUIET`` times in the fast state."""
+    quiet = quiet_blocks(latency)
+    if quiet is None or quiet >= ENOUGH_QUIET:
+        return 1.0
+    return math.sqrt(ENOUGH_QUIET / quiet) if quiet else NEVER_QUIET
 
 
 def quieter_half(blocks_s: tuple[float, ...]) -> float:
@@ -45,11 +69,18 @@ def unpreempted_blocks(latency: Latency) -> tuple[tuple[float, ...], ...]:
 
 
 def usual_disturbance(latencies: Iterable[Latency]) -> float:
-    """How many times longer the quoted median of a measurement is than its undisturbed latency, when no burst met it.
+    """How many times longer the median of a measurement is than its undisturbed latency, when no burst met it.
 
-    The lower quartile over the measurements: a burst raises a median far more than it raises the quick samples.
+    The lower quartile over the measurements: a burst raises a median far more than it raises the quick samples. Where a canary was timed,
+    the median is that of the blocks in the machine's fast state.
     """
-    return _nearest_rank(sorted(latency.median_s / undisturbed_s(latency) for latency in latencies), USUAL_SHARE)
+    return _nearest_rank(sorted(_quiet_median_s(latency) / undisturbed_s(latency) for latency in latencies), USUAL_SHARE)
+
+
+def _quiet_median_s(latency: Latency) -> float:
+    if not quiet_blocks(latency):
+        return latency.median_s
+    return statistics.median(itertools.compress(block_medians_s(latency), latency.quiet))
 
 
 def _nearest_rank(ordered: list[float], share: float) -> float:

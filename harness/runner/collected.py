@@ -1,0 +1,34 @@
+"""What one run of the benchmarks measured, for its file and for the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.console import RenderableType
+
+from harness.latency.verdict.finding import Finding
+from harness.records.accuracy import DeviceAccuracy
+from harness.records.architecture import Architecture
+from harness.records.benchmark_json import BenchmarkFile
+from harness.records.compilation import Compilation
+from harness.records.measurement import Measurement
+from harness.records.width_accuracy import WidthAccuracy
+
+
+@dataclass
+class Collected:
+    """What this run measured, for the file and for the terminal."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    architectures: list[Architecture] = field(default_factory=list)
+    accuracies: list[DeviceAccuracy] = field(default_factory=list)
+    sensitivities: list[WidthAccuracy] = field(default_factory=list)
+    compilations: list[Compilation] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
+
+    def file(self) -> BenchmarkFile:
+        """Everything that goes into a file."""
+        return BenchmarkFile(
+            tuple(self.measurements), tuple(self.architectures), tuple(self.accuracies), tuple(self.sensitivities), tuple(self.compilations)
+        )
