@@ -23,6 +23,7 @@ EXPLAINED = (
     "channels",
     "precision",
     "designs",
+    "max_predictor_error",
     "name",
     "reports",
 )  # a campaign's options that explain takes
@@ -76,6 +77,7 @@ HELP = {
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
     "compiled_for": "take the legal widths from this device's own compiler, which needs no device (ncs2); latencies stay those of --device",
     "designs": "designed networks to measure for the latency predictor, when none are stored",
+    "max_predictor_error": "mean error of the latency predictor above which the designed networks are measured again, a ratio",
     "rounds": "latency samples of every network in the final comparison",
     "seed": "of the optimiser, the splits' order and the training",
     "name": "of the campaign's folder (default: network-dataset-device, numbered)",

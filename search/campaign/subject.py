@@ -90,6 +90,8 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
         stored = look(bench_of(request), network.architecture, request.designs, display.say)
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
+    if judged is not None and (doubt := judged.doubt(request.max_predictor_error)):
+        display.say(f"{doubt}; the final comparison takes more found networks")
     display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
     if request.compiled_for is not None:
         with display.timed("widths by the compiler"):
@@ -101,7 +103,7 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
 def bench_of(request: Request) -> Bench:
     """What a bench run must be told for this campaign."""
     asked = (request.device, request.network, request.dataset, request.data, request.precision, request.reports)
-    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels)
+    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels, request.max_predictor_error)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:

@@ -27,6 +27,7 @@ from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency, seconds_of
 
 FINALISTS = 3  # found configurations that enter the final comparison
+FINALISTS_IN_DOUBT = 5  # where the predictor cannot tell neighbours apart, measuring must
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def prepare(
 ) -> Prepared:
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
-    found = entrants.finalists(result, FINALISTS)
+    doubtful = stored.error_ratio > request.max_predictor_error
+    found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS)
     entered = entrants.entrants(network.architecture, found, _rival(request, subject, stored))
     by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:

@@ -26,6 +26,10 @@ def checked(asked: Request) -> Request:
         ),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (
+            not 0 < asked.max_predictor_error < 1,
+            f"--max-predictor-error={asked.max_predictor_error}: give a ratio between 0 and 1, such as 0.03",
+        ),
         (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
         (
             asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,

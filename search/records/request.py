@@ -49,6 +49,7 @@ class Request:
     space: str = "layer"
     compiled_for: str | None = None
     designs: int = 150
+    max_predictor_error: float = 0.03
     rounds: int = 1500
     seed: int = 0
     name: str | None = None

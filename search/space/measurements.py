@@ -15,6 +15,7 @@ from harness.devices import spec
 from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
+from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
@@ -40,6 +41,7 @@ class Bench:
     reports: Path
     validation_from: str = "train"
     channels: int | None = None
+    max_predictor_error: float = Persistence().max_error_ratio
 
     @property
     def folder(self) -> Path:
@@ -51,7 +53,9 @@ class Bench:
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
         words += [f"--data={self.data}"] if self.data else []
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
-        return words + ([f"--channels={self.channels}"] if self.channels else [])
+        words += [f"--channels={self.channels}"] if self.channels else []
+        usual = self.max_predictor_error == Persistence().max_error_ratio
+        return words if usual else [*words, f"--max-predictor-error={self.max_predictor_error:g}"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Stored:
     predictor: LatencyPredictor
     widths_path: Path | None = None
 
+    @property
+    def error_ratio(self) -> float:
+        """The predictor's mean held-out error; 0 where nothing was held out."""
+        return 0.0 if self.predictor.held_out is None else self.predictor.held_out.mape_ratio
+
     def keep_widths(self, path: Path) -> None:
         """Put the swept widths into the copy of the measurements at ``path``, so that it answers as this does."""
         if self.widths_path is not None:
@@ -76,19 +85,25 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
     """The newest stored measurements of this architecture on this device, or new ones.
 
     Stored ones are taken only when they are about the same architecture and were taken on this very device with this
-    runtime and precision; what is passed over is said. DeviceError or CampaignError when they cannot be made.
+    runtime and precision; what is passed over is said. Those that predict worse than ``bench.max_predictor_error`` are measured again, and
+    the better ones taken. DeviceError or CampaignError when they cannot be made.
     """
     with Device(spec.find(bench.device)).open() as session:
         present = session.info
     stored = _newest(bench, architecture, present, say)
-    if stored is not None:
+    if stored is not None and stored.error_ratio <= bench.max_predictor_error:
         return stored
+    if stored is not None:
+        say(
+            f"latencies: they predict with a mean error of {stored.error_ratio:.1%}, beyond {bench.max_predictor_error:.1%}: measuring again"
+        )
     path = _free(bench.folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
-    stored, reason = _usable(path, architecture, bench.precision, present)
-    if stored is None:
+    new, reason = _usable(path, architecture, bench.precision, present)
+    if new is None:
         raise CampaignError(f"the measurements just made in {path} cannot be used: {reason}")
-    return _with_widths(stored, bench.folder / "widths", say)
+    better = new if stored is None or new.error_ratio < stored.error_ratio else stored
+    return _with_widths(better, bench.folder / "widths", say)
 
 
 def find(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
