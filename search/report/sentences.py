@@ -42,6 +42,12 @@ class Part:
     strong: bool = False
 
 
+def place(summary: Summary) -> str:
+    """The device with its processor's name: a latency is that processor's."""
+    device = summary.conditions.device
+    return f"{device.name} ({device.model})"
+
+
 def headline(summary: Summary) -> str:
     """The campaign's answer in one sentence."""
     return "".join(part.text for part in headline_parts(summary))
@@ -56,7 +62,7 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
         f" (median {unit.told(latency.median_s)}, 95 % interval {unit.interval(*latency.interval_s)} {unit.name}, "
         f"{count_words(len(latency.samples_s), 'sample')}; dense {unit.told(dense.median_s)}) "
     )
-    lost, where = _lost(best.test_drop), f"on {told.device}, {summary.conditions.effective_precision}"
+    lost, where = _lost(best.test_drop), f"on {place(summary)}, {summary.conditions.effective_precision}"
     return (
         *_missed(summary),
         Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),
