@@ -68,7 +68,15 @@ def pytest_options() -> set[str]:
 
 @pytest.mark.parametrize("command", [pytest.param(command, id=f"{page.stem}: {command}") for page in PAGES for command in commands(page)])
 def test_a_shown_command_is_understood(command: str, pytest_options: set[str]) -> None:
-    words = shlex.split(command, comments=True)
+    understand(shlex.split(command, comments=True), pytest_options)
+
+
+def understand(words: list[str], pytest_options: set[str]) -> None:
+    """Whether a command's options and files exist; of one that runs another one after ``--``, both."""
+    if "--" in words:
+        understand(words[words.index("--") + 1 :], pytest_options)
+        words = words[: words.index("--")]
+    command = shlex.join(words)
     words[0] = words[0].removeprefix(".venv/bin/")
     if words[:3] == ["python", "-m", "pytest"]:
         words = words[2:]

@@ -138,7 +138,13 @@ def _speeds(summary: Summary) -> Table:
         against = Cell(wording.MISSING) if speed is None else Cell(sentences.verdict_words(speed), sentences.verdict_interval(speed))
         rows.append((Cell(entry.contender.name), Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s)), against))
     effective = summary.conditions.effective_precision
-    return Table("other-precision", columns, tuple(rows), "Small figures are 95 % intervals.", f"The same networks in {effective} on {sentences.place(summary)}")
+    return Table(
+        "other-precision",
+        columns,
+        tuple(rows),
+        "Small figures are 95 % intervals.",
+        f"The same networks in {effective} on {sentences.place(summary)}",
+    )
 
 
 def _compilations(summary: Summary) -> dict[str, Compilation]:
