@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.networks.datasets import Dataset
 from harness.records.pruning_config import PruningConfig
+from harness.training import baseline
 from harness.training.recipes import Recipe
 from search.campaign.subject import Subject
 from search.proof import cross_fit, proof, tuning
@@ -42,7 +43,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses for one campaign. by: how the candidates were tuned. dense: how the dense network is trained; None where it cannot be."""
+    """Chooses for one campaign. by: how the candidates were tuned. dense: how the dense network is trained; None where it cannot be.
+
+    cache: where dense networks that were trained anew are kept.
+    """
 
     folder: Path
     request: Request
@@ -51,6 +55,7 @@ class Chooser:
     by: Recipes
     dense: Recipe | None
     display: Display
+    cache: Path = baseline.CACHE_DIR
 
     def decide(self, tuned: Sequence[Tuned], right: Right, curses: Mapping[PruningConfig, float]) -> Decision:
         """Of the candidates among ``tuned``; what every one lost, and its chance, is said. curses: winner's curse of each, in points."""
@@ -62,7 +67,7 @@ class Chooser:
                 known = proof.evidence(tuned, right, curses)
             elif self.request.folds:
                 known = self._with_folds(tuned, known, self.dense)
-        drops = {name: one.drop for name, one in known.items()}
+        drops = {name: one.seen_points + one.moved_points for name, one in known.items()}
         chances = {} if limit is None else {name: one.chance_within(limit) for name, one in known.items()}
         seconds, certainty = self._seconds(tuned), self.request.certainty
         entered = [entry.entrant for entry in tuned if entry.entrant.name in known]
@@ -90,7 +95,7 @@ class Chooser:
                 def show(name: str, done: int, steps: int) -> None:
                     bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
-                return cross_fit.judge(self.subject.network, fold, entrants, dense, self.by, self.folder, show, request.workers)
+                return cross_fit.judge(self.subject.network, fold, entrants, dense, self.by, self.folder, show, request.workers, self.cache)
 
         found = cross_fit.gather(folds, lambda now: self._in_question(tuned, now), known, bound, judge)
         self._say({name: one for name, one in found.items() if one != known[name]}, tuned)
@@ -131,8 +136,8 @@ class Chooser:
         for name, one in known.items():
             lost = one.drop
             chance = "" if limit is None else f", probability to keep the limit {one.chance_within(limit):.2f}"
-            luck = f", of which {one.moved_points:.2f} for its luck" if one.moved_points > 0.005 else ""
+            luck = f", {one.moved_points:.2f} for its luck" if one.moved_points > 0.005 else ""
             self.display.say(
-                f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, drop {lost.points:+.2f} points ({lost.low:+.2f} to {lost.high:+.2f}; "
-                f"{one.pictures} pictures, seeds: {seeds}{luck}){chance}"
+                f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, drop seen {one.seen_points:+.2f} points on {one.pictures} pictures, "
+                f"true drop {lost.points:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}; seeds: {seeds}{luck}){chance}"
             )

@@ -60,7 +60,7 @@ def evidence(tuned: Sequence[Tuned], right: Right, curses: Mapping[PruningConfig
 
 def choose(
     candidates: Sequence[Entrant],
-    drops: Mapping[str, Drop],
+    drops: Mapping[str, float],
     chances: Mapping[str, float],
     seconds: Mapping[str, float],
     dense_s: float,
@@ -77,12 +77,12 @@ def choose(
     least = min(max(0.0, seconds[one.name] / ceiling - 1) for one in candidates)
     near = [one for one in candidates if max(0.0, seconds[one.name] / ceiling - 1) == least]
     if not chances:
-        return min(near, key=lambda one: drops[one.name].points)
+        return min(near, key=lambda one: drops[one.name])
     able = [one for one in near if seconds[one.name] < dense_s] or near
     certain = [one for one in able if chances[one.name] >= certainty]
     if certain:
         return min(certain, key=lambda one: seconds[one.name])
-    return min(able, key=lambda one: (-chances[one.name], drops[one.name].points, seconds[one.name]))
+    return min(able, key=lambda one: (-chances[one.name], drops[one.name], seconds[one.name]))
 
 
 def write_contenders(
