@@ -39,7 +39,7 @@ PSEUDO = 1.0  # pictures lost, won and of neither kind that the prior adds
 USUAL_GAIN_POINTS = 0.5  # by which a pruned network may beat the unpruned one tuned alike: two thirds of what gains there are are less
 SHARES, MOVES, PLACES = 60, 16, 241  # points of the numerical integration: pictures that differ, seeds, drops
 USUAL_BETWEEN_POINTS = 0.4  # networks of one configuration, pruned and tuned alike from dense ones with other pictures or seeds
-_TINY = 1e-300
+_TINY = 1e-200
 _Z_975 = 1.959963984540054
 
 
@@ -141,7 +141,8 @@ def normal_chance(limit_points: float, mean: Floats, deviation: Floats, pictures
     weight = USUAL_GAIN_POINTS / np.sqrt(narrowed) * np.exp(-(mean**2) / (2 * narrowed))  # of gains, which the sceptical prior narrows
     gains, losses = weight * ndtr(-inner / scale), ndtr(mean / whole)
     within = weight * ndtr((np.minimum(limit_points, 0.0) - inner) / scale) + losses - ndtr((mean - max(limit_points, 0.0)) / whole)
-    return np.asarray(np.clip(within / np.maximum(gains + losses, _TINY), 0.0, 1.0))
+    hardly = gains + losses < _TINY  # a gain that the prior thinks impossible
+    return np.asarray(np.where(hardly, mean <= limit_points, np.clip(within / np.where(hardly, 1.0, gains + losses), 0.0, 1.0)))
 
 
 def between(parts: Sequence[Paired]) -> float:
@@ -187,9 +188,11 @@ def _posterior(known: Evidence) -> tuple[Floats, Floats]:
     places = np.linspace(min(middle - reach, -4 * USUAL_GAIN_POINTS), max(middle + reach, 4 * USUAL_GAIN_POINTS), PLACES)
     flat = _below(pooled, (places[:, None] - moves[None]).ravel()).reshape(len(places), len(moves)).mean(axis=1)
     centres = np.minimum((places[1:] + places[:-1]) / 2, 0.0)
-    weights = np.diff(flat) * np.exp(-0.5 * (centres / USUAL_GAIN_POINTS) ** 2)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.diff(flat)) - 0.5 * (centres / USUAL_GAIN_POINTS) ** 2  # alone, the prior of a large gain is no number
+    weights = np.exp(logs - logs.max())
     below = np.concatenate([[0.0], np.cumsum(weights)])
-    return places, below / max(float(below[-1]), _TINY)
+    return places, below / float(below[-1])
 
 
 def _below(paired: Paired, limits_points: Floats) -> Floats:

@@ -19,7 +19,7 @@ from search.records.certainty import largest_total
 from search.records.request import Request
 
 SUPPOSED_SHARE = 0.5  # of the limit, that a network worth choosing really loses
-MOST_PICTURES = 10_000_000  # more are not counted
+LEAST_RATIO = 1e-5  # of pictures; a limit that is less is none
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Resolution:
 
     @property
     def needed(self) -> int:
-        """Pictures that tell the limit from half of it, to two significant digits; 0 where the limit is none."""
+        """Pictures that tell the limit from half of it, to two significant digits; 0 where the limit is as good as none."""
         room = self.limit_points * (1 - SUPPOSED_SHARE) / 100
-        if room <= 0:
+        if room < LEAST_RATIO:
             return 0
-        count = min(math.ceil(self.differing_ratio * (float(ndtri(self.certainty)) / room) ** 2), MOST_PICTURES)
+        count = max(math.ceil(self.differing_ratio * (float(ndtri(self.certainty)) / room) ** 2), 1)
         step = int(10 ** max(len(str(count)) - 2, 0))
         return math.ceil(count / step) * step
 

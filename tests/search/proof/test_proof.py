@@ -23,7 +23,7 @@ from search.proof import proof, tuning
 from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
-from search.records.drop import Drop, Paired, drop_over_seeds
+from search.records.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.screened_latency import seconds_of
 
@@ -175,13 +175,9 @@ def candidate(name: str) -> Entrant:
     return Entrant(name, "candidate", PruningConfig.of("toy", {"conv1": 4}))
 
 
-def lost(points: float) -> Drop:
-    return Drop(points, points - 0.4, points + 0.4)
-
-
 FAST, SAFE, SLOW = candidate("fast"), candidate("safe"), candidate("slow")
 SECONDS = {"fast": 1.0, "safe": 1.1, "slow": 3.9}  # dense: 4
-DROPS = {"fast": lost(0.45), "safe": lost(0.2), "slow": lost(-0.3)}
+DROPS = {"fast": 0.45, "safe": 0.2, "slow": -0.3}
 CHANCES = {"fast": 0.6, "safe": 0.92, "slow": 0.999}
 
 
@@ -218,14 +214,14 @@ def test_more_certainty_never_gives_a_faster_one_and_nothing_slower_and_worse_is
     points: list[float], seconds: list[float], certainties: tuple[float, float]
 ) -> None:
     entered = [candidate(str(place)) for place in range(len(points))]
-    drops = {entrant.name: lost(one) for entrant, one in zip(entered, points, strict=True)}
-    chances = {name: float(ndtr(1 - one.points)) for name, one in drops.items()}
+    drops = {entrant.name: one for entrant, one in zip(entered, points, strict=True)}
+    chances = {name: float(ndtr(1 - one)) for name, one in drops.items()}
     cost = {entrant.name: one for entrant, one in zip(entered, seconds, strict=False)}
     less, more = (proof.choose(entered, drops, chances, cost, 7.0, sure, None).name for sure in sorted(certainties))
     if chances[more] >= max(certainties):
         assert cost[less] <= cost[more]
     for name, one in drops.items():
-        assert not (one.points < drops[less].points and cost[name] < cost[less]), f"{name} beats {less}"
+        assert not (one < drops[less] and cost[name] < cost[less]), f"{name} beats {less}"
 
 
 def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
@@ -236,7 +232,8 @@ def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
     (found,) = proof.validation_drops(tuned, right).items()
     known = proof.evidence(tuned, right, {entered[1].config: 0.3})[entered[1].name]
     assert (known.judged, known.curse_points) == (Paired.of(right[entered[1].name], right["dense"]), 0.3)
-    assert known.drop.points == pytest.approx(found[1].points + 0.3), "moved by its luck"
+    assert known.seen_points == pytest.approx(found[1].points)
+    assert known.moved_points == 0.3, "by its luck"
     dense, ours = ([one.validation for one in entry.judged] for entry in tuned)
     assert found[0] == entered[1].name
     assert found[1].points == pytest.approx(drop_over_seeds(ours, dense).points)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
 from harness.records.accuracy import Accuracy
-from search.records.certainty import Evidence, between, largest_total, normal_chance, with_folds
+from search.records.certainty import USUAL_GAIN_POINTS, Evidence, between, largest_total, normal_chance, with_folds
 from search.records.drop import Paired
 
 few = st.integers(0, 12)
@@ -21,9 +21,12 @@ def chance(lost: int, won: int, pictures: int = 280, limit: float = 1.0) -> floa
     return Evidence(paired(lost, won, pictures)).chance_within(limit)
 
 
-def test_it_is_the_posterior_of_the_dirichlet() -> None:
-    shares = np.random.default_rng(0).dirichlet([3.5, 2.5, 275.5], 400_000)
-    assert chance(3, 2) == pytest.approx((shares[:, 0] - shares[:, 1] <= 0.01).mean(), abs=0.003)
+def test_it_is_the_posterior_of_the_shares_where_gains_are_unlikely() -> None:
+    shares = np.random.default_rng(0).dirichlet([4.0, 3.0, 276.0], 400_000)
+    drops = 100 * (shares[:, 0] - shares[:, 1])
+    weights = np.exp(-0.5 * (np.minimum(drops, 0.0) / USUAL_GAIN_POINTS) ** 2)
+    assert chance(3, 2) == pytest.approx(weights[drops <= 1.0].sum() / weights.sum(), abs=0.005)
+    assert Evidence(paired(3, 2)).drop.points == pytest.approx((weights * drops).sum() / weights.sum(), abs=0.02)
 
 
 @given(few, few, st.floats(-2, 3), st.floats(0, 2))
@@ -33,9 +36,14 @@ def test_more_lost_is_less_sure_and_a_looser_limit_surer(lost: int, won: int, li
     assert chance(lost, won, limit=limit + looser) >= chance(lost, won, limit=limit) - 1e-9
 
 
-@given(few, few, st.floats(-2, 2))
-def test_what_is_lost_for_one_is_won_for_the_other(lost: int, won: int, limit: float) -> None:
-    assert chance(lost, won, limit=limit) + chance(won, lost, limit=-limit) == pytest.approx(1.0, abs=0.01)
+@given(st.integers(1, 60), st.integers(100, 2000))
+@example(won=53, pictures=100)
+def test_luck_that_all_share_is_not_believed(won: int, pictures: int) -> None:
+    """No pruned network is expected to beat the dense one by as much as it was seen to, and more pictures make it more likely."""
+    known, more = Evidence(paired(0, won, pictures)), Evidence(paired(0, 4 * won, 4 * pictures))
+    assert known.seen_points <= more.drop.points + 0.02
+    assert more.drop.points <= known.drop.points + 0.05
+    assert known.chance_within(1.0) > 0.5
 
 
 @given(few, few, st.floats(0, 1.5), st.floats(0, 2))
@@ -52,14 +60,14 @@ def test_more_pictures_without_a_difference_are_surer() -> None:
     assert chances[0] < 0.9 < chances[-1]
 
 
-@pytest.mark.parametrize("share", [0.003, 0.01, 0.03])
+@pytest.mark.parametrize("share", [0.001, 0.003, 0.01, 0.03])
 def test_what_is_called_certain_holds_as_often_at_the_limit_itself(share: float) -> None:
-    """Of networks that lose exactly the limit, at most about one in ten is called within it with 0.9: counted over all outcomes."""
+    """Of networks that lose exactly the limit, at most one in ten is called within it with 0.9: counted over all outcomes."""
     pictures, limit = 280, 1.0
     lost, won = np.arange(31), np.arange(21)
     likely = binom.pmf(lost, pictures, share + limit / 100)[:, None] * binom.pmf(won, pictures, share)[None]
     called = np.array([[chance(int(one), int(other), pictures, limit) >= 0.9 for other in won] for one in lost])
-    assert (likely * called).sum() < 0.13
+    assert (likely * called).sum() < 0.101
 
 
 @given(st.integers(1, 4), st.integers(0, 2**32 - 1))
@@ -67,9 +75,9 @@ def test_seeds_that_lose_fractions_of_pictures_are_no_less_sure_of_their_mean(se
     rng = np.random.default_rng(seed)
     dense, ours = rng.random((1, 280)) < 0.97, rng.random((seeds, 280)) < 0.96
     known = Evidence(Paired.of(ours, dense))
-    median = known.quantile(0.5)
-    assert median == pytest.approx(known.drop.points, abs=0.4)
-    assert known.chance_within(median) == pytest.approx(0.5, abs=0.01)
+    assert known.chance_within(known.quantile(0.5)) == pytest.approx(0.5, abs=0.01)
+    assert known.drop.low < known.drop.points < known.drop.high
+    assert seeds == 1 or known.judged.squares < Evidence(Paired.of(ours[:1], dense)).judged.squares + 5, "what only one seed lost is luck"
 
 
 def test_seeds_that_disagree_are_less_sure_than_their_mean_alone() -> None:
@@ -99,7 +107,9 @@ def test_the_largest_loss_that_keeps_the_limit_is_the_largest(pictures: int, dif
         assert Evidence(Paired(found + 1, max(differing, abs(found + 1)), pictures)).chance_within(limit) < certainty
 
 
-@given(st.floats(-1, 3), st.floats(0.01, 1), st.floats(0, 2))
-def test_the_pictures_share_draws_a_chance_towards_one_half(mean: float, deviation: float, pictures: float) -> None:
-    near, far = (float(normal_chance(1.0, np.array(mean), np.array(deviation), np.array(one))) for one in (pictures, 0.0))
-    assert abs(near - 0.5) <= abs(far - 0.5)
+@given(st.floats(-3, 3), st.floats(0.05, 1), st.floats(0, 2))
+def test_the_searchs_own_chance_is_the_same_posterior_in_normal_form(mean: float, deviation: float, pictures: float) -> None:
+    drops = np.linspace(-25, 25, 200_001)
+    density = np.exp(-0.5 * (drops - mean) ** 2 / (deviation**2 + pictures**2) - 0.5 * (np.minimum(drops, 0) / USUAL_GAIN_POINTS) ** 2)
+    expected = density[drops <= 1.0].sum() / density.sum()
+    assert float(normal_chance(1.0, np.array(mean), np.array(deviation), np.array(pictures))) == pytest.approx(expected, abs=0.001)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from search.records.drop import Drop
+from search.records.certainty import Evidence
+from search.records.drop import Drop, Paired
 from search.report import sentences, tables
 from search.report.compared import SpeedUp
 from search.report.summary import Summary
@@ -92,3 +93,20 @@ def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None
         asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
         assert sentences.limit_sentence(asked).endswith(f": {said}")
     assert sentences.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
+
+
+def test_the_probability_stands_beside_the_chosen_one_in_words_where_it_is_too_small(told: Summary) -> None:
+    known = Evidence(Paired(2.0, 6.0, 280), folds=(Paired(1.0, 6.0, 280),))
+    judged = change(told, "optimised", lambda entry: replace(entry, evidence=known))
+    chance = f"{known.chance_within(1.0):.2f}"
+    for asked in (0.5, 0.99):
+        wanted = replace(judged, outcome=replace(judged.outcome, certainty=asked))
+        said = sentences.limit_sentence(wanted)
+        assert f"with a probability of {chance} its true drop is within it, by 280 validation pictures and 280 training pictures" in said
+        assert (f"less than the {asked:g} asked for" in said) == (asked == 0.99)
+        table = tables.compared(wanted)
+        place = [column.heading for column in table.columns].index("probability of a drop ≤ 1")
+        assert table.columns[place].brief, "on the terminal too"
+        cell = next(row[place] for row in table.rows if row[0].text == "optimised")
+        assert (cell.text, cell.note, cell.tone) == (chance, "by 560 pictures", "good" if asked == 0.5 else "bad")
+    assert "probability" not in sentences.limit_sentence(told), "older campaigns do not say"
