@@ -34,7 +34,7 @@ def compared(summary: Summary) -> Table:
         *([Column(f"against {rival.contender.name}", brief=False)] if rival else []),
         Column("test top-1"),
         Column("test drop, points"),
-        *([Column(f"probability of a drop ≤ {limit:g}")] if limit is not None else []),
+        *([Column(f"sure of ≤ {limit:g}", brief=False)] if limit is not None else []),
         Column("predicted latency" + (" from SIMULATED" if summary.provenance == "SIMULATED" else "")),
         Column("MACs", brief=False),
     ]
@@ -42,6 +42,8 @@ def compared(summary: Summary) -> Table:
         "Small figures are 95 % intervals, of predictions 90 %; n counts single inferences. Speed-ups come from neighbouring blocks of "
         "interleaved measurements."
     )
+    if limit is not None:
+        caption += f" Sure of ≤ {limit:g}: the probability that the true drop is at most that, as known before the test split was read."
     return Table("compared", tuple(columns), tuple(_compared_row(summary, entry) for entry in summary.compared), caption)
 
 
