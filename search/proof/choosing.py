@@ -105,7 +105,7 @@ class Chooser:
         """The dense network and those in question with more seeds, where the trials took longer than that."""
         request, dataset, asked = self.request, self.subject.dataset, self._in_question(tuned, known)
         cost = (len(asked) + 1) * MORE_SEEDS * self.by.tuning.epochs
-        if not asked or cost > request.trials * request.search_epochs:
+        if not asked or not 0 < cost <= request.trials * request.search_epochs:  # what is not tuned at all has no luck in tuning
             return tuned, right
         entered = [next(entry.entrant for entry in tuned if entry.entrant.role == "dense"), *asked]
         seeds = request.proof_seeds + MORE_SEEDS

@@ -166,11 +166,13 @@ def table(world: World, campaigns: int, folds: Sequence[int] = (0, 4), certainti
             seen = [campaign(replace(world, folds=count, certainty=certainty), seed) for seed in range(campaigns)]
             chosen = [one for one in seen if one is not None]
             sure = [one for one in chosen if one.chance >= certainty]
-            over, naive = _over(sure, world), [one.naive_points for one in chosen if one.naive_points is not None]
+            naive = [one.naive_points for one in chosen if one.naive_points is not None]
+            judged = f"true drop over the limit in {_over(sure, world):.1%} of them, " if sure else ""
+            said = float(np.mean([1 - one.chance for one in chosen]))
+            ratio = float(np.median([one.latency_ratio for one in chosen]))
             lines.append(
-                f"certainty {certainty:g}, {count} folds: {len(sure)} of {len(seen)} reached it, true drop over the limit in {over:.1%} of "
-                f"them (all: {_over(chosen, world):.1%} where {np.mean([1 - one.chance for one in chosen]):.1%} was said); latency "
-                f"{np.median([one.latency_ratio for one in chosen]):.2f} of dense; the fastest seen within: "
+                f"certainty {certainty:g}, {count} folds: {len(sure)} of {len(seen)} reached it, {judged}of all in "
+                f"{_over(chosen, world):.1%} where {said:.1%} was said; latency {ratio:.2f} of dense; the fastest seen within: "
                 f"{np.mean([one > world.limit_points for one in naive]):.1%} over"
             )
     return lines
