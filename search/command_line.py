@@ -73,6 +73,8 @@ HELP = {
     "rival": "a campaign on this network whose recommendation enters the final comparison, e.g. one with --optimizer=random",
     "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
+    "certainty": "probability with which the chosen network's true drop must be at most --max-drop",
+    "folds": "folds of training pictures that the finalists may be judged on anew, by networks that never saw them; 0 for none",
     "max_latency_ms": "latency that must be reached, in milliseconds",
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
     "compiled_for": "take the legal widths from this device's own compiler, which needs no device (ncs2); latencies stay those of --device",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
-from harness.training import recipes
+from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
@@ -21,7 +21,7 @@ from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
 from search.records import folder as folders
-from search.records import journal, outcome, recipe_record
+from search.records import journal, outcome, recipe_record, resolution
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -114,8 +114,9 @@ def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck
         recipe = common_recipe.base(request, subject.dataset.name)
         seen = dense_check.check(subject, recipe, goal_of(request).drop_limit, request.weights is not None)
     display.say(f"dense {request.network}: top-1 {seen.sentence}")
-    for doubt in seen.doubts:
-        display.say(doubt)
+    resolved = resolution.plan(request, stored_baseline.recipe_of(request.weights), subject.dense, len(subject.dataset.train))
+    for told in (*seen.doubts, *(() if resolved is None else resolved.sentences)):
+        display.say(told)
     return seen
 
 

@@ -160,7 +160,7 @@ class Campaign:
 
     def _adjust_limit(self) -> None:
         self._say(self.full_length.adjust_limit())
-        self.optimizer.acquisition.limit_shift = self.full_length.limit_shift
+        self.optimizer.acquisition.limit_shift = self.full_length.limit_shift - self.settings.margin_points
 
     def _warn_of_reach(self, trial: Trial) -> None:
         """Say once, early, when the trials so far leave little hope of keeping both limits."""

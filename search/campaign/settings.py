@@ -24,7 +24,8 @@ class CampaignSettings:
     proposals in a row whose expected improvement is small; 0 for never. finalists, repeats: about how many configurations are
     evaluated how often again, with other seeds, before one is chosen. max_crashes: crashed trials in a row after which the
     campaign stops. workers: child processes side by side. trial_timeout_s: per trial. measurements, accuracy: digests of
-    the stored latencies and of whatever decides an accuracy (dense weights, data, code).
+    the stored latencies and of whatever decides an accuracy (dense weights, data, code). margin_points: by how much the search stays
+    below the goal's limit, because the pictures that its finalists are judged on tell no more.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CampaignSettings:
     trial_timeout_s: float = math.inf
     measurements: str = ""
     accuracy: str = ""
+    margin_points: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("trials", 1), ("seeds", 1), ("budget_epochs", 0), ("patience", 0), ("finalists", 0), ("repeats", 0)):

@@ -11,7 +11,6 @@ from search.campaign.settings import CampaignSettings
 from search.optimizer import fidelity
 from search.records.journal import Contents
 from search.records.trial import Floats, KnownLatency, Trial, TrialRequest
-from search.space import goals
 from search.space.screened_latency import OUT_OF_REACH_S, seconds_of
 from search.space.space import SearchSpace
 
@@ -59,7 +58,7 @@ class State:
         """Latency of the fastest that is known to keep the goal's limit; infinite where there is none, or where a front is sought."""
         if self.settings.goal.kind != "max-drop":
             return math.inf
-        certain = [one.latency_s for one in self.result().standings if one.chance >= goals.CHOSEN_CHANCE]
+        certain = [one.latency_s for one in self.result().standings if one.chance >= self.settings.goal.certainty]
         return min(certain, default=math.inf)
 
     def goes_on(self) -> None:

@@ -20,6 +20,7 @@ from harness.training import accuracy, baseline, recipes, stored_baseline
 from harness.training.recipes import Recipe
 from search.campaign.settings import CampaignSettings
 from search.records import folder as folders
+from search.records import resolution
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -130,6 +131,7 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
     if record.counts_alike:
         decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
+    resolved = resolution.plan(request, folders.dense_recipe(folder, request), record.reference(request.budget), len(dataset.train))
     return CampaignSettings(
         name=str(request.name),
         seed=request.seed,
@@ -145,4 +147,5 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
         trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
         measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
         accuracy=folders.digest(decisive),
+        margin_points=0.0 if resolved is None else resolved.split.limit_points - resolved.whole.aim_points,
     )

@@ -12,8 +12,8 @@ from scipy.special import ndtr
 from harness.records.pruning_config import PruningConfig
 from search.optimizer.fidelity import Calibration
 from search.optimizer.surrogate import DropModel
+from search.records.certainty import normal_chance
 from search.records.trial import Floats, Trial, TuningChoice
-from search.space import goals
 from search.space.goals import Goal
 from search.space.space import SearchSpace
 
@@ -28,9 +28,10 @@ class Standing:
     """What is known about one configuration with its recipe after all trials.
 
     trial: number of its first full-length trial. observed_points: mean of the observed drops. mean_points,
-    deviation_points: posterior of the true drop. observations: evaluations at full length. chance: posterior
-    probability that the drop is within the goal's limit. candidate: whether it may be recommended where a lowest latency is sought:
-    pruned, and predicted to be faster than the dense network.
+    deviation_points: posterior of the drop on the validation pictures, which repetitions narrow. pictures_points: standard deviation
+    between these pictures and all others, which no repetition narrows. observations: evaluations at full length. chance: posterior
+    probability that the true drop is within the goal's limit; 1 for the unpruned network, which loses nothing. candidate: whether it may be
+    recommended where a lowest latency is sought: pruned, and predicted to be faster than the dense network.
     """
 
     trial: int
@@ -43,11 +44,12 @@ class Standing:
     observations: int
     chance: float
     candidate: bool = True
+    pictures_points: float = 0.0
 
     @property
     def interval_points(self) -> tuple[float, float]:
-        """95 % posterior interval of the drop, in points."""
-        margin = 1.96 * self.deviation_points
+        """95 % posterior interval of the true drop, in points."""
+        margin = 1.96 * math.hypot(self.deviation_points, self.pictures_points)
         return self.mean_points - margin, self.mean_points + margin
 
     @property
@@ -81,9 +83,10 @@ def standings(
         mean, deviation = posterior(space, rows, drops, rows[firsts])
     else:
         mean, deviation = _combined(space, usable, rows[firsts], list(members.values()), short, relation)
-    chances = ndtr((goal.drop_limit - mean) / deviation)
+    pictures = np.asarray([np.mean([usable[index].outcome.deviation_points for index in indices]) for indices in members.values()])
+    chances = normal_chance(goal.drop_limit, mean, deviation, pictures)
     found, dense = [], space.architecture.dense()
-    for indices, m, s, chance in zip(members.values(), mean, deviation, chances, strict=True):
+    for indices, m, s, shared, chance in zip(members.values(), mean, deviation, pictures, chances, strict=True):
         first = usable[indices[0]]
         observed = float(drops[indices].mean())
         found.append(
@@ -96,8 +99,9 @@ def standings(
                 float(m),
                 float(s),
                 len(indices),
-                float(chance),
+                1.0 if first.request.config == dense else float(chance),
                 math.isinf(dense_s) or (first.request.config != dense and first.latency_s < dense_s),
+                float(shared),
             )
         )
     return tuple(sorted(found, key=lambda standing: (standing.latency_s, standing.trial)))
@@ -138,22 +142,20 @@ def _combined(
 
 
 def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
-    """The recommended one: the fastest that keeps the limit with ``goals.CHOSEN_CHANCE``; None when there is nothing.
+    """The recommended one: the fastest that keeps the limit with the goal's certainty; None when there is nothing.
 
-    When nothing is that certain, the fastest whose posterior mean keeps the limit, else the one of least drop; never the dense network,
-    which loses nothing and saves nothing. For a latency limit: the least posterior mean among those that are fast enough.
+    When nothing is that certain, the most certain one; never the dense network, which loses nothing and saves nothing. For a latency
+    limit: the least posterior mean among those that are fast enough.
     """
     found = _eligible(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
         fast = [standing for standing in found if standing.latency_s <= limit_s]
         return min(fast, key=lambda standing: standing.mean_points, default=None)
-    certain = [standing for standing in found if standing.chance >= goals.CHOSEN_CHANCE]
-    likely = [standing for standing in found if standing.mean_points <= goal.drop_limit]
-    for some in (certain, likely):
-        if some:
-            return min(some, key=lambda standing: standing.latency_s)
-    return min(found, key=lambda standing: standing.mean_points, default=None)
+    certain = [standing for standing in found if standing.chance >= goal.certainty]
+    if certain:
+        return min(certain, key=lambda standing: standing.latency_s)
+    return max(found, key=lambda standing: (standing.chance, -standing.mean_points), default=None)
 
 
 def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) -> Standing | None:

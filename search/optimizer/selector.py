@@ -35,7 +35,6 @@ from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
 from search.optimizer.surrogate import DropModel
 from search.records.trial import Floats, KnownLatency
-from search.space import goals
 from search.space.goals import Goal, Reach
 from search.space.space import SearchSpace
 
@@ -111,7 +110,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         rng = np.random.default_rng([self._seed, len(rows), 1])
         if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
             self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
-        self.best = incumbent_latency(mean, deviation, latency, self.limit, goals.CHOSEN_CHANCE)
+        self.best = incumbent_latency(mean, deviation, latency, self.limit, self._goal.certainty)
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""

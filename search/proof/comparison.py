@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,18 +13,21 @@ from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
 from search.campaign.subject import Subject, bench_of, settings_of, space_of
 from search.proof import entrants, proof, tuning
+from search.proof.choosing import Chooser
 from search.proof.entrants import Entrant, Found
 from search.proof.proof import Right
 from search.proof.tuning import Recipes, Tuned
 from search.records import folder as folders
 from search.records import journal
+from search.records.certainty import Evidence
 from search.records.display import Display
 from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request
+from search.records.resolution import can_train_anew
 from search.space.goals import Goal
 from search.space.measurements import Stored
-from search.space.screened_latency import ScreenedLatency, seconds_of
+from search.space.screened_latency import ScreenedLatency
 
 FINALISTS = 3  # found configurations that enter the final comparison
 FINALISTS_IN_DOUBT = 5  # where the predictor cannot tell neighbours apart, measuring must
@@ -32,12 +35,16 @@ FINALISTS_IN_DOUBT = 5  # where the predictor cannot tell neighbours apart, meas
 
 @dataclass(frozen=True)
 class Prepared:
-    """The networks of the final comparison, tuned by ``by``, which of them stands for the campaign, and their validation answers."""
+    """The networks of the final comparison, tuned by ``by``, which of them stands for the campaign, and their validation answers.
+
+    known: what is known of every candidate's drop, by name.
+    """
 
     tuned: tuple[Tuned, ...]
     chosen: Entrant
     by: Recipes
     right: Right
+    known: Mapping[str, Evidence]
 
 
 def prepare(
@@ -56,7 +63,11 @@ def prepare(
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
     with display.timed("judging the tuned networks on the validation split"):
         right = proof.right_answers(tuned, dataset.validation)
-    chosen = _choose(request, subject, latency, tuned, right, display)
+    dense = folders.dense_recipe(folder, request)
+    trained = (dense or recipes.dense_recipe(dataset.name)) if can_train_anew(request, dense) else None
+    curses = {one.config: one.curse_points for one in result.standings}
+    decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
+    tuned, right, chosen = list(decided.tuned), decided.right, decided.chosen
     controls = [entrants.uniform(network.architecture, latency, chosen)]
     if request.from_scratch:
         controls.append(entrants.from_scratch(chosen))
@@ -64,7 +75,7 @@ def prepare(
     right |= proof.right_answers(held_against, dataset.validation)
     tuned += held_against
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
-    return Prepared(tuple(tuned), chosen, by, right)
+    return Prepared(tuple(tuned), chosen, by, right, decided.known)
 
 
 def misses_limit(prepared: Prepared, goal: Goal) -> bool:
@@ -76,7 +87,9 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
     """Export what was tuned, read the test split once, and measure all on the device."""
     network, dataset = subject.network, subject.dataset
     untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
-    contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder)
+    contenders = proof.write_contenders(
+        network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known
+    )
     with display.timed("measuring the compared networks"):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
@@ -95,6 +108,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
         seconds=tuple(display.seconds.items()),
         finished_at=proof.now(),
         untouched=Untouched(subject.dense, accuracy.count(untouched)),
+        certainty=request.certainty,
     )
 
 
@@ -110,21 +124,6 @@ def _tuned(
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
         return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
-
-
-def _choose(
-    request: Request, subject: Subject, latency: ScreenedLatency, tuned: Sequence[Tuned], right: Right, display: Display
-) -> Entrant:
-    """The found network that stands for the campaign, by the validation split; what every one lost is said."""
-    architecture, limit = subject.network.architecture, request.drop_limit_points
-    drops = proof.validation_drops(tuned, right)
-    entered = {entry.entrant.name: entry.entrant for entry in tuned}
-    seconds = {name: seconds_of(architecture, latency, entrant.config) for name, entrant in entered.items()}
-    for name, found in drops.items():
-        chance = "" if limit is None else f", chance to keep the limit {found.chance_within(limit):.2f}"
-        interval = f"validation drop {found.points:+.2f} points ({found.low:+.2f} to {found.high:+.2f}; seeds: {request.proof_seeds})"
-        display.say(f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, {interval}{chance}")
-    return proof.choose([entered[name] for name in drops], drops, seconds, seconds["dense"], limit, request.max_latency_s)
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:

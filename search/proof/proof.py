@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,12 @@ from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
+from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
 from search.proof.entrants import Entrant
 from search.proof.tuning import Tuned
 from search.records import outcome
+from search.records.certainty import Evidence
 from search.records.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
 from search.space.measurements import Bench, run_bench
@@ -42,29 +45,44 @@ def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
     return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(right[name], right[dense])) for name in candidates}
 
 
+def evidence(tuned: Sequence[Tuned], right: Right, curses: Mapping[PruningConfig, float] = MappingProxyType({})) -> dict[str, Evidence]:
+    """What is known of every candidate's true drop, by name. curses: points by which the search's luck flatters a configuration."""
+    seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
+    dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
+    return {
+        one.name: Evidence.of(
+            seen[one.name], seen[dense], Paired.of(right[one.name], right[dense]), curse_points=curses.get(one.config, 0.0)
+        )
+        for one in (entry.entrant for entry in tuned)
+        if one.role == "candidate"
+    }
+
+
 def choose(
     candidates: Sequence[Entrant],
-    drops: Mapping[str, Drop],
+    drops: Mapping[str, float],
+    chances: Mapping[str, float],
     seconds: Mapping[str, float],
     dense_s: float,
-    max_drop_points: float | None,
+    certainty: float,
     max_latency_s: float | None,
 ) -> Entrant:
-    """The candidate to stand for the campaign, judged on validation only.
+    """The candidate to stand for the campaign, judged without the test split.
 
-    drops, seconds: by name; seconds as predicted. Of those that meet ``max_latency_s`` (or miss it by least) the one that promises most:
-    what it saves of ``dense_s``, times its chance of losing no more than ``max_drop_points``; where nothing promises anything, or all were
-    seen to lose more, the one of least drop. Without a drop limit the least drop decides alone.
+    drops: points lost. chances: probabilities of losing no more than the limit; empty where there is none. seconds: as predicted. All by
+    name. Of those that meet ``max_latency_s`` (or miss it by least) and are predicted faster than ``dense_s`` (if any is) the fastest that
+    keeps the limit with ``certainty``, else the most certain one. Without a limit the least drop decides alone.
     """
     ceiling = float("inf") if max_latency_s is None else max_latency_s
-    missed = max_drop_points is not None and all(drops[one.name].points > max_drop_points for one in candidates)
-
-    def merit(entrant: Entrant) -> tuple[float, float, float]:
-        lost, cost = drops[entrant.name], seconds[entrant.name]
-        promise = 0.0 if max_drop_points is None or missed else max(dense_s - cost, 0.0) * lost.chance_within(max_drop_points)
-        return max(0.0, cost / ceiling - 1), -promise, lost.points
-
-    return min(candidates, key=merit)
+    least = min(max(0.0, seconds[one.name] / ceiling - 1) for one in candidates)
+    near = [one for one in candidates if max(0.0, seconds[one.name] / ceiling - 1) == least]
+    if not chances:
+        return min(near, key=lambda one: drops[one.name])
+    able = [one for one in near if seconds[one.name] < dense_s] or near
+    certain = [one for one in able if chances[one.name] >= certainty]
+    if certain:
+        return min(certain, key=lambda one: seconds[one.name])
+    return min(able, key=lambda one: (-chances[one.name], drops[one.name], seconds[one.name]))
 
 
 def write_contenders(
@@ -75,11 +93,13 @@ def write_contenders(
     right: Right,
     untouched: NDArray[np.bool_],
     folder: Path,
+    known: Mapping[str, Evidence] = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
     """Export every tuned network into the campaign's folder and read the test split, once, after the choice is made.
 
     right: what all of them answered on the validation split. untouched: what the dense network, as it came, answers rightly of the test
-    split. The chosen one is also written as ``config.json``, ``weights.safetensors`` and ``model.onnx``.
+    split. known: what the choice was made by. The chosen one is also written as ``config.json``, ``weights.safetensors`` and
+    ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
     answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
@@ -92,6 +112,8 @@ def write_contenders(
         if name != dense:
             paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
             contender = replace(contender, paired=paired, paired_validation=paired_validation)
+        if name in known:
+            contender = replace(contender, folds=known[name].folds, curse_points=known[name].curse_points)
         written.append(replace(contender, paired_untouched=Paired.of(on_test[name], untouched[None])))
     return tuple(written)
 

@@ -6,6 +6,8 @@ from harness.errors import UsageError
 from search.records.request import Request, folder_name
 
 MAX_DROP_POINTS = 100.0
+MOST_CERTAIN = 0.999  # no pictures at hand tell more
+MOST_FOLDS = 10  # each trains the dense network anew
 
 
 def checked(asked: Request) -> Request:
@@ -24,6 +26,8 @@ def checked(asked: Request) -> Request:
             asked.max_drop is not None and not 0 <= asked.max_drop <= MAX_DROP_POINTS,
             f"--max-drop={asked.max_drop}: give points of top-1 between 0 and {MAX_DROP_POINTS:g}",
         ),
+        (not 0.5 <= asked.certainty <= MOST_CERTAIN, f"--certainty={asked.certainty}: give a probability from 0.5 to {MOST_CERTAIN:g}"),
+        (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
         (

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtrit
 
 from harness.records.accuracy import Accuracy
 
@@ -34,11 +34,6 @@ class Drop:
     points: float
     low: float
     high: float
-
-    def chance_within(self, limit_points: float) -> float:
-        """Probability that the true drop is at most ``limit_points``, from the interval as if it were a normal distribution's."""
-        deviation = (self.high - self.low) / (2 * _Z_975)
-        return float(ndtr((limit_points - self.points) / deviation)) if deviation > 0 else float(self.points <= limit_points)
 
 
 def drop(ours: Accuracy, dense: Accuracy) -> Drop:
@@ -98,9 +93,14 @@ def drop_over_seeds(ours: Sequence[Accuracy], dense: Sequence[Accuracy], paired:
     if paired is not None:
         plain = Drop(plain.points, plain.points - paired.margin_points, plain.points + paired.margin_points)
     lost = 100 * (statistics.fmean(one.top1_ratio for one in dense) - statistics.fmean(one.top1_ratio for one in ours))
+    spread, freedom = seed_spread(ours, dense)
+    margin = float(stdtrit(freedom, 0.975)) * spread if freedom else 0.0
+    return Drop(lost, lost - math.hypot(plain.points - plain.low, margin), lost + math.hypot(plain.high - plain.points, margin))
+
+
+def seed_spread(ours: Sequence[Accuracy], dense: Sequence[Accuracy]) -> tuple[float, int]:
+    """Standard error of the mean difference between seeds, in points, and its degrees of freedom; zeros for one seed each."""
     freedom = len(ours) + len(dense) - 2
     groups = [[100 * one.top1_ratio for one in group] for group in (ours, dense)]
     squares = sum(sum((one - statistics.fmean(group)) ** 2 for one in group) for group in groups)
-    spread = math.sqrt(squares / freedom * (1 / len(ours) + 1 / len(dense))) if freedom else 0.0
-    margin = float(stdtrit(freedom, 0.975)) * spread if freedom else 0.0
-    return Drop(lost, lost - math.hypot(plain.points - plain.low, margin), lost + math.hypot(plain.high - plain.points, margin))
+    return (math.sqrt(squares / freedom * (1 / len(ours) + 1 / len(dense))) if freedom else 0.0), freedom

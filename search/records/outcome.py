@@ -12,6 +12,7 @@ from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
+from search.records.certainty import Evidence
 from search.records.drop import Paired
 
 SCHEMA = 1
@@ -45,7 +46,8 @@ class Contender:
     network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once, after the
     choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired,
     paired_validation: the test and validation images that it lost against the dense network tuned alike; None for that one, and in
-    files that do not say. paired_untouched: the test images that it lost against the untouched dense network.
+    files that do not say. paired_untouched: the test images that it lost against the untouched dense network. folds: training images that
+    networks of this configuration lost which had not seen them. curse_points: how much of its validation top-1 was held to be luck.
     """
 
     name: str
@@ -62,6 +64,14 @@ class Contender:
     paired: Paired | None = None
     paired_validation: Paired | None = None
     paired_untouched: Paired | None = None
+    folds: tuple[Paired, ...] = ()
+    curse_points: float = 0.0
+
+    def evidence(self, dense: Contender) -> Evidence | None:
+        """What is known of its true drop without the test split; None for ``dense`` itself, and in files that do not say."""
+        if self.paired_validation is None:
+            return None
+        return Evidence.of(self.validations, dense.validations, self.paired_validation, self.folds, self.curse_points)
 
     @property
     def validations(self) -> tuple[Accuracy, ...]:
@@ -79,7 +89,8 @@ class Outcome:
     """Everything about a finished campaign that is in neither the journal nor a benchmark file.
 
     command: repeats the campaign. settings: what it ran with, as printed at its start. split_sizes: images for
-    training, validation and test. seconds: where the time went, by step. untouched: None in files that do not say.
+    training, validation and test. seconds: where the time went, by step. certainty: probability of keeping ``max_drop_points`` that was
+    asked for. untouched, certainty: None in files that do not say.
     """
 
     name: str
@@ -97,6 +108,7 @@ class Outcome:
     seconds: tuple[tuple[str, float], ...]
     finished_at: str
     untouched: Untouched | None = None
+    certainty: float | None = None
 
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""
@@ -146,4 +158,5 @@ def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
     )
     paired = {key: None if entry.get(key) is None else Paired(**entry[key]) for key in ("paired", "paired_validation", "paired_untouched")}
     config = PruningConfig.of(network, entry["config"])
-    return Contender(**{**entry, **accuracies, "repeats": repeats, **paired, "config": config})
+    folds = tuple(Paired(**one) for one in entry.get("folds", ()))
+    return Contender(**{**entry, **accuracies, "repeats": repeats, **paired, "config": config, "folds": folds})

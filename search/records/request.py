@@ -42,6 +42,8 @@ class Request:
     from_scratch: bool = False
     max_drop: float | None = None
     max_latency_ms: float | None = None
+    certainty: float = 0.9
+    folds: int = 4
     pareto: bool = False
     recipe: str = "fixed"
     learning_rate: float | None = None

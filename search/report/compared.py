@@ -12,6 +12,7 @@ from harness.latency.verdict.undisturbed import undisturbed_s
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.measurement import Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
+from search.records.certainty import Evidence
 from search.records.drop import Drop, drop_over_seeds
 from search.records.outcome import Contender, Outcome
 
@@ -40,7 +41,8 @@ class Compared:
     no such baseline. *_drop: None for the dense network. on_device: None where the device was not asked. predicted_times:
     speed-up over dense by the predictions of both; None for the dense network. predicted_undisturbed_s: the prediction before the usual
     disturbance, one factor for every network, is put on it. untouched_drop: test top-1 lost against the dense network as it came, not
-    tuned; None where the campaign does not say.
+    tuned; None where the campaign does not say. evidence: what was known of its drop without the test split; None for the dense network,
+    and where the campaign does not say.
     """
 
     contender: Contender
@@ -54,6 +56,7 @@ class Compared:
     predicted_times: float | None = None
     predicted_undisturbed_s: float | None = None
     untouched_drop: Drop | None = None
+    evidence: Evidence | None = None
 
     @property
     def speed_miss_ratio(self) -> float | None:
@@ -98,6 +101,7 @@ def compare(
                 on_device=on_device.get(contender.artefact_digest),
                 predicted_times=dense_predicted.seconds / predicted.seconds if pruned and dense_predicted and predicted else None,
                 untouched_drop=drop_over_seeds(contender.tests, [untouched.test], contender.paired_untouched) if untouched else None,
+                evidence=contender.evidence(dense) if pruned else None,
                 predicted_undisturbed_s=predicted.seconds / predictor.usual_disturbance if predictor and predicted else None,
             )
         )

@@ -128,11 +128,24 @@ def limit_sentence(summary: Summary) -> str:
         kept = {name: lost.points <= limit for name, lost in (("validation", best.validation_drop), ("test", best.test_drop))}
         where = {2: "kept on validation and test", 0: "missed on validation and test"}.get(sum(kept.values()))
         where = where or ("kept on validation, missed on test" if kept["validation"] else "missed on validation, kept on test")
-        said.append(f"drop of at most {limit:g} {'point' if limit == 1 else 'points'}: {where}")
+        said.append(f"drop of at most {limit:g} {'point' if limit == 1 else 'points'}: {where}{_certainty(summary, limit)}")
     if told.max_latency_s is not None:
         kept_latency = best.measurement.latency.median_s <= told.max_latency_s
         said.append(f"latency of at most {unit.told(told.max_latency_s)}: {'kept' if kept_latency else 'missed'}")
     return "; ".join(said) or "none was set"
+
+
+def _certainty(summary: Summary, limit: float) -> str:
+    """How sure it was, before the test split was read, that the answer's true drop is within the limit; in plain words where not enough."""
+    known, asked = summary.optimised.evidence, summary.outcome.certainty
+    if known is None:
+        return ""
+    chance, folds = known.chance_within(limit), sum(fold.images for fold in known.folds)
+    by = f"{known.judged.images} validation pictures" + (f" and {folds} training pictures, cross-fitted" if folds else "")
+    told = f"; with a probability of {chance:.2f} its true drop is within it, by {by}"
+    if asked is None or chance >= asked:
+        return told
+    return f"{told}: less than the {asked:g} asked for, but no other that is faster was as sure"
 
 
 def error_sentence(summary: Summary) -> str:

@@ -26,7 +26,7 @@ from search.report.summary import Summary
 
 def compared(summary: Summary) -> Table:
     """The networks of the final comparison; measured, predicted and counted figures each in their own column."""
-    rival = summary.off_the_shelf
+    rival, limit = summary.off_the_shelf, summary.outcome.max_drop_points
     columns = [
         Column("network", numeric=False),
         Column(f"{summary.provenance} latency, median"),
@@ -34,6 +34,7 @@ def compared(summary: Summary) -> Table:
         *([Column(f"against {rival.contender.name}", brief=False)] if rival else []),
         Column("test top-1"),
         Column("test drop, points"),
+        *([Column(f"sure of ≤ {limit:g}", brief=False)] if limit is not None else []),
         Column("predicted latency" + (" from SIMULATED" if summary.provenance == "SIMULATED" else "")),
         Column("MACs", brief=False),
     ]
@@ -41,6 +42,8 @@ def compared(summary: Summary) -> Table:
         "Small figures are 95 % intervals, of predictions 90 %; n counts single inferences. Speed-ups come from neighbouring blocks of "
         "interleaved measurements."
     )
+    if limit is not None:
+        caption += f" Sure of ≤ {limit:g}: the probability that the true drop is at most that, as known before the test split was read."
     return Table("compared", tuple(columns), tuple(_compared_row(summary, entry) for entry in summary.compared), caption)
 
 
@@ -58,6 +61,7 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
         *against,
         Cell(percent(test.top1_ratio), interval_percent(test.interval_ratio), share_correct(test)),
         _drop_cell(entry.test_drop),
+        *_chance_cells(summary, entry),
         _predicted_cell(entry, unit),
         Cell(size(contender.macs), "", f"{percent(contender.macs / dense.contender.macs, 0)} of dense"),
     )
@@ -72,6 +76,18 @@ def _speed_cell(judged: SpeedUp | None) -> Cell:
     if math.isinf(judged.smallest_detectable_ratio):
         return Cell(verdict_words(judged), note="too few blocks", tone=tone)
     return Cell(verdict_words(judged), verdict_interval(judged), f"{percent(judged.smallest_detectable_ratio, 1)} would show", tone)
+
+
+def _chance_cells(summary: Summary, entry: Compared) -> list[Cell]:
+    """The probability that the true drop is within the limit, as it was known before the test split was read; none without a limit."""
+    limit, asked = summary.outcome.max_drop_points, summary.outcome.certainty
+    if limit is None:
+        return []
+    if entry.evidence is None:
+        return [Cell(MISSING, tone="quiet")]
+    chance = entry.evidence.chance_within(limit)
+    tone = "" if asked is None else "good" if chance >= asked else "bad"
+    return [Cell(f"{chance:.2f}", "", f"by {entry.evidence.pictures} pictures", tone if entry.contender.role == "optimised" else "")]
 
 
 def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:

@@ -13,7 +13,6 @@ from search.records.request import Request
 from search.records.trial import Floats, KnownLatency
 from search.space.space import SearchSpace
 
-CHOSEN_CHANCE = 0.9  # least probability of keeping the limit that the recommended configuration must have
 UNLIKELY = 0.1  # chance below which a goal is said to be out of reach
 PARETO_LIMIT_POINTS = 1.0  # the limit at which a front's one recommended configuration is read off, unless the user gives one
 
@@ -23,12 +22,14 @@ class Goal:
     """The lowest latency within a drop, the lowest drop within a latency, or the whole front between them.
 
     max_drop_points: percentage points of validation top-1. max_latency_s: seconds. With both, the lowest latency within
-    the drop is sought, and the result says whether it meets the latency. pareto: the whole front.
+    the drop is sought, and the result says whether it meets the latency. pareto: the whole front. certainty: least probability of
+    keeping the drop that the recommended configuration must have.
     """
 
     max_drop_points: float | None = 0.5
     max_latency_s: float | None = None
     pareto: bool = False
+    certainty: float = Request.certainty
 
     def __post_init__(self) -> None:
         drop, latency_s = self.max_drop_points, self.max_latency_s
@@ -38,6 +39,8 @@ class Goal:
             raise UsageError(f"a latency of at most {latency_s} s makes no sense; give more than 0")
         if drop is None and latency_s is None and not self.pareto:
             raise UsageError("nothing is asked for; give a largest drop, a largest latency, or ask for the Pareto front")
+        if not 0 < self.certainty < 1:
+            raise UsageError(f"a certainty of {self.certainty} makes no sense; give a probability between 0 and 1")
 
     @property
     def kind(self) -> str:
@@ -59,7 +62,8 @@ class Goal:
     @property
     def text(self) -> str:
         """The goal in one clause."""
-        drop = "" if self.max_drop_points is None else f"a drop of at most {self.max_drop_points:g} points"
+        sure = "" if self.certainty == Request.certainty else f" with a probability of {self.certainty:g}"
+        drop = "" if self.max_drop_points is None else f"a drop of at most {self.max_drop_points:g} points{sure}"
         latency = "" if self.max_latency_s is None else f"at most {self.max_latency_s * 1e3:g} ms"
         if self.pareto:
             return "the front of latency and drop" + (f", read at {drop}" if drop else "")
@@ -70,7 +74,7 @@ class Goal:
 
 def goal_of(request: Request) -> Goal:
     """What the optimiser of a campaign seeks that was asked for like this."""
-    return Goal(request.drop_limit_points, request.max_latency_s, request.pareto)
+    return Goal(request.drop_limit_points, request.max_latency_s, request.pareto, request.certainty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,13 @@ def test_the_fastest_that_is_certain_enough_is_chosen() -> None:
     assert choice.choose(FOUND, Goal(1.0)) == FOUND[2]
 
 
-def test_without_certainty_the_posterior_mean_decides_and_then_the_least_drop() -> None:
+def test_the_certainty_is_the_users() -> None:
+    assert choice.choose(FOUND, Goal(1.0, certainty=0.5)) == FOUND[1]
+    assert choice.choose(FOUND, Goal(1.0, certainty=0.98)) == FOUND[3]
+
+
+def test_without_certainty_the_most_certain_one_is_chosen() -> None:
+    assert choice.choose(FOUND, Goal(1.0, certainty=0.995)) == FOUND[3]
     assert choice.choose(FOUND[:2], Goal(1.0)) == FOUND[1]
     assert choice.choose(FOUND[:1], Goal(1.0)) == FOUND[0]
     assert choice.choose((), Goal(1.0)) is None
@@ -170,3 +176,25 @@ def test_nobody_without_a_chance_enters_the_comparison_but_by_the_front_that_was
     assert [config.kept("conv") for config, _ in entrants.finalists(result, 4)] == [2, 4, 3]
     front = replace(result, settings=replace(settings, goal=Goal(1.0, pareto=True)))
     assert [config.kept("conv") for config, _ in entrants.finalists(front, 4)] == [2, 1]
+
+
+def test_what_repetitions_cannot_tell_stays_in_the_interval_and_in_the_chance(vgg: SyntheticProblem) -> None:
+    """The same drops judged on a quarter of the pictures: none is surer to keep a limit that it was seen to keep."""
+    trials = trials_of(vgg, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5], seeds=3)
+    fewer = [replace(one, outcome=replace(one.outcome, top1_low=one.outcome.top1_low - 0.02)) for one in trials]
+    many, few = (choice.standings(vgg.space(), some, Goal(1.0)) for some in (trials, fewer))
+    for surer, one in zip(many, few, strict=True):
+        assert one.deviation_points == surer.deviation_points
+        assert one.pictures_points > surer.pictures_points > 0
+        (low, high), (surer_low, surer_high) = one.interval_points, surer.interval_points
+        assert high - low > surer_high - surer_low
+        if surer.mean_points < 0.9 and surer.chance < 1:
+            assert one.chance < surer.chance
+
+
+def test_the_unpruned_network_keeps_every_limit(vgg: SyntheticProblem) -> None:
+    for limit in (0.0, 1.0):
+        slowest = choice.standings(vgg.space(), trials_of(vgg, [1.0, 0.7, 0.4]), Goal(limit), dense_s=1.0)[-1]
+        assert slowest.config == vgg.architecture.dense()
+        assert slowest.chance == 1.0
+        assert not slowest.candidate

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 from torch import nn
 
 from harness.errors import CampaignError
@@ -22,7 +23,7 @@ from search.proof import proof, tuning
 from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
-from search.records.drop import Drop, Paired, drop_over_seeds
+from search.records.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.screened_latency import seconds_of
 
@@ -174,56 +175,65 @@ def candidate(name: str) -> Entrant:
     return Entrant(name, "candidate", PruningConfig.of("toy", {"conv1": 4}))
 
 
-def lost(points: float, margin: float = 0.4) -> Drop:
-    return Drop(points, points - margin, points + margin)
-
-
 FAST, SAFE, SLOW = candidate("fast"), candidate("safe"), candidate("slow")
 SECONDS = {"fast": 1.0, "safe": 1.1, "slow": 3.9}  # dense: 4
-DROPS = {"fast": lost(0.45), "safe": lost(0.2), "slow": lost(-0.3)}
+DROPS = {"fast": 0.45, "safe": 0.2, "slow": -0.3}
+CHANCES = {"fast": 0.6, "safe": 0.92, "slow": 0.999}
 
 
 @pytest.mark.parametrize(
-    ("limit", "ceiling", "expected"),
+    ("certainty", "ceiling", "expected"),
     [
-        (0.5, None, "safe"),  # a tenth slower, and far surer
-        (3.0, None, "fast"),  # all are sure
-        (None, None, "slow"),
-        (None, 2.0, "safe"),
-        (3.0, 1.05, "fast"),
-        (0.5, 1.05, "fast"),  # nothing else is fast enough
-        (-9.0, None, "slow"),  # hopeless: the one that misses by least
+        (0.9, None, "safe"),
+        (0.5, None, "fast"),
+        (0.99, None, "slow"),
+        (0.9999, None, "slow"),  # nothing is that sure: the surest
+        (0.9, 1.05, "fast"),  # nothing else is fast enough
+        (0.99, 2.0, "safe"),  # the surest of those that are
     ],
 )
-def test_the_choice_is_the_largest_saving_times_its_chance(limit: float | None, ceiling: float | None, expected: str) -> None:
-    assert proof.choose([FAST, SAFE, SLOW], DROPS, SECONDS, 4.0, limit, ceiling).name == expected
+def test_the_fastest_that_is_certain_enough_is_chosen_else_the_surest(certainty: float, ceiling: float | None, expected: str) -> None:
+    assert proof.choose([FAST, SAFE, SLOW], DROPS, CHANCES, SECONDS, 4.0, certainty, ceiling).name == expected
 
 
-def test_where_all_lost_too_much_the_least_loss_decides_and_not_what_a_lucky_error_would_save() -> None:
-    both, drops = [FAST, SLOW], {"fast": lost(1.3), "slow": lost(1.1)}
-    assert proof.choose(both, drops, SECONDS, 4.0, 1.0, None) == SLOW
-    assert proof.choose(both, {**drops, "slow": lost(1.0)}, SECONDS, 4.0, 1.0, None) == FAST, "one keeps it, by so little that luck counts"
+def test_without_a_limit_the_least_drop_decides() -> None:
+    assert proof.choose([FAST, SAFE, SLOW], DROPS, {}, SECONDS, 4.0, 0.9, None) == SLOW
+    assert proof.choose([FAST, SAFE, SLOW], DROPS, {}, SECONDS, 4.0, 0.9, 2.0) == SAFE
+
+
+def test_the_most_certain_one_is_a_faster_one_where_there_is_any() -> None:
+    assert proof.choose([FAST, SLOW], DROPS, CHANCES, {**SECONDS, "slow": 4.1}, 4.0, 0.9, None) == FAST
 
 
 @given(
-    drops=st.lists(st.floats(-1, 3), min_size=1, max_size=4),
+    points=st.lists(st.floats(-1, 3), min_size=1, max_size=4),
     seconds=st.lists(st.floats(0.1, 6), min_size=4, max_size=4),
-    limit=st.floats(0, 2),
+    certainties=st.tuples(st.floats(0.5, 0.999), st.floats(0.5, 0.999)),
 )
-def test_nothing_that_is_slower_and_worse_is_chosen(drops: list[float], seconds: list[float], limit: float) -> None:
-    entered = [candidate(str(place)) for place in range(len(drops))]
-    by_name = {entrant.name: lost(points) for entrant, points in zip(entered, drops, strict=True)}
+def test_more_certainty_never_gives_a_faster_one_and_nothing_slower_and_worse_is_chosen(
+    points: list[float], seconds: list[float], certainties: tuple[float, float]
+) -> None:
+    entered = [candidate(str(place)) for place in range(len(points))]
+    drops = {entrant.name: one for entrant, one in zip(entered, points, strict=True)}
+    chances = {name: float(ndtr(1 - one)) for name, one in drops.items()}
     cost = {entrant.name: one for entrant, one in zip(entered, seconds, strict=False)}
-    chosen = proof.choose(entered, by_name, cost, 4.0, limit, None).name
-    for name, found in by_name.items():
-        assert not (found.points < by_name[chosen].points and cost[name] < cost[chosen]), f"{name} beats {chosen}"
+    less, more = (proof.choose(entered, drops, chances, cost, 7.0, sure, None).name for sure in sorted(certainties))
+    if chances[more] >= max(certainties):
+        assert cost[less] <= cost[more]
+    for name, one in drops.items():
+        assert not (one < drops[less] and cost[name] < cost[less]), f"{name} beats {less}"
 
 
 def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
     network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path
 ) -> None:
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
-    (found,) = proof.validation_drops(tuned, proof.right_answers(tuned, dataset.validation)).items()
+    right = proof.right_answers(tuned, dataset.validation)
+    (found,) = proof.validation_drops(tuned, right).items()
+    known = proof.evidence(tuned, right, {entered[1].config: 0.3})[entered[1].name]
+    assert (known.judged, known.curse_points) == (Paired.of(right[entered[1].name], right["dense"]), 0.3)
+    assert known.seen_points == pytest.approx(found[1].points)
+    assert known.moved_points == 0.3, "by its luck"
     dense, ours = ([one.validation for one in entry.judged] for entry in tuned)
     assert found[0] == entered[1].name
     assert found[1].points == pytest.approx(drop_over_seeds(ours, dense).points)

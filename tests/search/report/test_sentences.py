@@ -1,11 +1,14 @@
 """The sentences about a campaign claim what its verdicts and drops say, with the right sign."""
 
+import io
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
-from search.records.drop import Drop
-from search.report import sentences, tables
+from search.records.certainty import Evidence
+from search.records.drop import Drop, Paired
+from search.report import report, sentences, tables
 from search.report.compared import SpeedUp
 from search.report.summary import Summary
 from tests.search.report.altered import change
@@ -92,3 +95,24 @@ def test_a_latency_limit_is_judged_on_the_measured_median(told: Summary) -> None
         asked = replace(told, outcome=replace(told.outcome, max_drop_points=None, max_latency_s=limit_s))
         assert sentences.limit_sentence(asked).endswith(f": {said}")
     assert sentences.limit_sentence(replace(told, outcome=replace(told.outcome, max_drop_points=None))) == "none was set"
+
+
+def test_the_probability_stands_beside_the_chosen_one_in_words_where_it_is_too_small(told: Summary) -> None:
+    known = Evidence(Paired(2.0, 6.0, 280), folds=(Paired(1.0, 6.0, 280),))
+    judged = change(told, "optimised", lambda entry: replace(entry, evidence=known))
+    chance = f"{known.chance_within(1.0):.2f}"
+    for asked in (0.5, 0.99):
+        wanted = replace(judged, outcome=replace(judged.outcome, certainty=asked))
+        said = sentences.limit_sentence(wanted)
+        assert f"with a probability of {chance} its true drop is within it, by 280 validation pictures and 280 training pictures" in said
+        assert (f"less than the {asked:g} asked for" in said) == (asked == 0.99)
+        table = tables.compared(wanted)
+        place = [column.heading for column in table.columns].index("sure of ≤ 1")
+        console = Console(width=80, file=io.StringIO(), record=True)
+        report.print_summary(console, wanted)
+        shown = console.export_text()
+        assert all(entry.contender.name in shown for entry in wanted.compared), "the names keep their place on 80 columns"
+        assert f"probability of {chance}" in " ".join(shown.split())
+        cell = next(row[place] for row in table.rows if row[0].text == "optimised")
+        assert (cell.text, cell.note, cell.tone) == (chance, "by 560 pictures", "good" if asked == 0.5 else "bad")
+    assert "probability" not in sentences.limit_sentence(told), "older campaigns do not say"
