@@ -8,9 +8,6 @@ STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum 
 
 ARGS ?=
 
-# Threads that wait asleep: spinning ones make training ten times slower where other programs use the processors too.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .PHONY: help search experiment test bench install lint types suite system-packages system-packages-if-possible clean
 
 help:

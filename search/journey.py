@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.devices import spec
 from harness.errors import CampaignError
 from harness.training import recipes
-from search.campaign import campaign, common_recipe, dense_check, ends, sharing
+from search.campaign import campaign, common_recipe, dense_check, ends, sharing, training_speed
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
 from search.campaign.result import CampaignResult
@@ -21,7 +21,7 @@ from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
 from search.records import folder as folders
-from search.records import journal, outcome, recipe_record
+from search.records import journal, outcome, recipe_record, training_record
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -65,11 +65,13 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
+    trained = training_speed.begin(request, dataset, display)
     subject = dense_network(request, dataset, display)
     seen = _checked(request, subject, display)
     stored = stored_latencies(request, subject.network, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
+    training_record.write(folder, trained.record)
     stored.keep_widths(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
     return _search_and_prove(folder, request, subject, stored, record, display, resume=False, without_device=without_device)
@@ -98,7 +100,9 @@ def resume(
         report.write(told)
         return Done(folder, told.limit_missed)
     with_dense = replace(request, weights=folders.dense(folder, request))
-    subject = dense_network(with_dense, dataset_of(with_dense), display)
+    dataset = dataset_of(with_dense)
+    training_speed.go_on(folder, request, dataset, display)
+    subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
     if begun or (folder / recipe_record.FILE).is_file():

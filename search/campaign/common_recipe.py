@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.networks.drawing import draw
 from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress, prune
-from harness.training import accuracy, baseline, finetune, recipes
+from harness.training import accuracy, baseline, finetune, processor, recipes
 from harness.training.recipes import Recipe
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign import recipe_choice
@@ -30,8 +30,11 @@ CRITERION = "l1"
 
 
 def base(request: Request, dataset: str) -> Recipe:
-    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it."""
-    found = recipes.tuning_recipe(dataset, request.budget, request.seed)
+    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it.
+
+    Its precision is the one that this campaign trains in: another machine, to which it may be moved, keeps it.
+    """
+    found = replace(recipes.tuning_recipe(dataset, request.budget, request.seed), precision=processor.precision("auto"))
     return found if request.learning_rate is None else replace(found, learning_rate=request.learning_rate)
 
 
