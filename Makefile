@@ -11,7 +11,7 @@ ARGS ?=
 .PHONY: help search experiment test bench install lint types suite system-packages system-packages-if-possible clean
 
 help:
-	@echo "make search   install, then run the default campaign (ARGS='--network resnet56 ...' to change it)"
+	@echo "make search   install, then run the default campaign in five minutes (ARGS='--network resnet56 ...' to change it)"
 	@echo "make experiment  the whole experiment, hours, resumable (ARGS=--quick: every step in minutes)"
 	@echo "make test     install, then lint, type-check and run the whole test suite"
 	@echo "make characterise   all that is to be known of ResNet-56's latency: ledger, predictor with its error, legal widths (ARGS=...)"
@@ -19,7 +19,7 @@ help:
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
-	$(BIN)/python -m search $(ARGS)
+	$(BIN)/python -m search $(or $(ARGS),--minutes=5)
 
 experiment: $(STAMP)
 	$(BIN)/python -m search experiment $(ARGS)

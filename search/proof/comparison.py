@@ -26,6 +26,7 @@ from search.space.goals import Goal
 from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency, seconds_of
 
+MEASURING = "measuring the compared networks"  # the step, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
 
 
@@ -75,7 +76,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
     network, dataset = subject.network, subject.dataset
     untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
     contenders = proof.write_contenders(network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder)
-    with display.timed("measuring the compared networks"):
+    with display.timed(MEASURING):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
         name=str(request.name),

@@ -17,6 +17,12 @@ class Display:
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=perf_counter)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since it was made, at the very start of a command."""
+        return perf_counter() - self.began
 
     def say(self, line: str) -> None:
         """A line that stays."""

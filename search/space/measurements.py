@@ -46,6 +46,11 @@ class Bench:
         """Where the device's measurements are stored."""
         return self.reports / "benchmarks" / self.device
 
+    @property
+    def stem(self) -> str:
+        """Of the file's name."""
+        return f"{Path(self.network.partition(':')[0]).stem}-{self.dataset.partition(':')[0]}-{self.precision}"
+
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
@@ -83,7 +88,7 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
     stored = _newest(bench, architecture, present, say)
     if stored is not None:
         return stored
-    path = _free(bench.folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
+    path = _free(bench.folder, bench.stem)
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
     stored, reason = _usable(path, architecture, bench.precision, present)
     if stored is None:

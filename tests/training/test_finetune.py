@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from harness.networks.datasets import Dataset, Split
 from harness.training import processor
 from harness.training.accuracy import evaluate
 from harness.training.augmentation import coins, mirrored, scaled, shifted
+from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import finetune, recalibrate
 from harness.training.guidance import answers
 from harness.training.processor import Way

@@ -16,7 +16,7 @@ from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
-from search.campaign import training_speed
+from search.campaign.plan import training_speed
 from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
 from search.records import folder, whole_file
 from search.records.display import Display
