@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
+from harness.progress import clock
 from harness.training import baseline, recipes
 from harness.training.speed import answers
 from search.campaign.plan import steps
@@ -39,9 +40,7 @@ def again(before: Plan, dataset: Dataset, record: RecipeRecord, display: Display
         pace = replace(pace, images_per_s=request.search_epochs * scope.train_images * record.trials_worth / record.seconds)
     found = steps.fit(request, scope, pace, display.elapsed_s)
     if found.cut:
-        display.say(
-            f"plan: {'; '.join(found.cut)}, for the first steps took longer than planned; about {steps.clock(found.seconds)} in all"
-        )
+        display.say(f"plan: {'; '.join(found.cut)}, for the first steps took longer than planned; about {clock(found.seconds)} in all")
     return found
 
 

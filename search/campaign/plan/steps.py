@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.progress import clock
 from search.records.request import Request
 
 MARGIN = 0.88  # of the time that is left: what may be planned; neighbours take the rest
@@ -157,14 +158,6 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
         ),
     ]
     return (*(step for step in before if step.seconds), *found)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours and minutes, for people."""
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 6000 else f"{whole // 3600} h {whole // 60 % 60:02d} min"
 
 
 def _trial_s(request: Request, epochs: float, scope: Scope, pace: Pace) -> float:
