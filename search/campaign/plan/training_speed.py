@@ -32,7 +32,11 @@ def begin(request: Request, dataset: Dataset, display: Display) -> Trained:
 def go_on(folder: Path, request: Request, dataset: Dataset, display: Display) -> Trained:
     """Adopt what a campaign began with, whatever would be faster now; of one from before that was recorded, what is fastest here."""
     record = training_record.read(folder)
-    return _kept(record, display) if record is not None else _tried(request, dataset, display)
+    if record is not None:
+        return _kept(record, display)
+    found = _tried(request, dataset, display)
+    training_record.write(folder, found.record)
+    return found
 
 
 def _kept(record: TrainingRecord, display: Display) -> Trained:
@@ -42,6 +46,8 @@ def _kept(record: TrainingRecord, display: Display) -> Trained:
 
 
 def _tried(request: Request, dataset: Dataset, display: Display) -> Trained:
+    if request.weights is not None and not any((request.budget, request.proof_budget)):  # only batch norm is recalibrated
+        return Trained(TrainingRecord(processor.way(), "nothing was trained"), None)
     found = probe.adopt(request.network, dataset, max(1, processor.processors() // request.workers))
     for line in filter(None, (found.note, found.sentence)):
         display.say(line)
