@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +16,8 @@ from harness.networks.pictures.picture_cache import cache_folder
 from harness.records import stored_files
 
 SCHEMA = 1
-BUSY_SHARE = 0.75  # of the processors, by the load average: what is seen on a machine so busy is used, not remembered
+BUSY_SHARE = 0.75  # of the processors, by the load average: what is seen on a machine so busy is soon forgotten
+BUSY_S = 3600.0  # for which it is remembered: long enough for campaigns that are to be compared
 
 
 def machine() -> tuple[str, ...]:
@@ -33,21 +36,22 @@ def find(kind: str, key: Sequence[str]) -> tuple[str | None, str]:
     path = _path(kind, key)
     try:
         document = json.loads(path.read_bytes())
-        if document["schema"] != SCHEMA or document["seal"] != _digest(str(document["text"])):
+        text, until = str(document["text"]), float(document["until"])
+        if document["schema"] != SCHEMA or document["seal"] != _digest(f"{until}{text}"):
             return None, f"{path} is damaged, and is ignored: what it said is tried anew"
-        return str(document["text"]), ""
+        return (text if time.time() < until else None), ""
     except FileNotFoundError:
         return None, ""
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"{path} cannot be read ({error}), and is ignored: what it said is tried anew"
 
 
-def keep(kind: str, key: Sequence[str], text: str) -> None:
-    """Store ``text``; a disk that takes nothing costs the next start a few seconds, and no more."""
-    path = _path(kind, key)
+def keep(kind: str, key: Sequence[str], text: str, busy: bool = False) -> None:
+    """Store ``text``, for an hour where the machine was ``busy``; a disk that takes nothing costs the next start a few seconds."""
+    path, until = _path(kind, key), time.time() + BUSY_S if busy else math.inf
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored_files.replace(path, json.dumps({"schema": SCHEMA, "seal": _digest(text), "text": text}).encode())
+        stored_files.replace(path, json.dumps({"schema": SCHEMA, "seal": _digest(f"{until}{text}"), "until": until, "text": text}).encode())
     except OSError:
         return
 

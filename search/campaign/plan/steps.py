@@ -23,6 +23,7 @@ CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
+LEAST_TRIALS = 6  # less finds no better than the published networks that every search begins with
 FORWARD_SHARE = 1 / 3  # of a training step
 
 DENSE, CHECK, DESIGNED, RECIPE, SEARCH, PROOF = (
@@ -173,7 +174,8 @@ def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
         return
     ladder = ((1.0, 1.0, 0.3),) if scope.is_settled else ((1.0, 1.0, 0.6), (1.0, 0.5, 0.4), (2 / 3, 0.5, 0.3))
     for designs, epochs, least in ladder:
-        for trials in range(asked.trials, max(1, math.ceil(least * asked.trials)) - 1, -1):
+        fewest = min(asked.trials, max(LEAST_TRIALS, math.ceil(least * asked.trials)))
+        for trials in range(asked.trials, fewest - 1, -1):
             finalists = min(asked.finalists, max(2, round(asked.finalists * trials / asked.trials)))
             short = None if asked.short is None else epochs * asked.short
             lengths = {"budget": epochs * asked.budget, "proof_budget": epochs * asked.proof_budget, "short": short}

@@ -1,6 +1,7 @@
 """The probe: what is chosen was tried, and is as fast as the fastest; what cannot run is told, what is known is not tried again."""
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from harness.training import processor
 from harness.training.finetune import finetune
 from harness.training.processor import Way
 from harness.training.recipes import Recipe
-from harness.training.speed import probe, turns
+from harness.training.speed import answers, probe, turns
 from harness.training.speed.probe import Speed
 
 SHAPE, CLASSES = (1, 16, 16), 4
@@ -130,7 +131,12 @@ def test_a_cache_that_takes_nothing_is_no_error(small: nn.Module, cache: Path) -
     assert settled(small).chosen in probe.candidates(RECIPE, 1)
 
 
-def test_what_a_busy_machine_shows_is_used_but_not_remembered(small: nn.Module, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.training.speed.answers.BUSY_SHARE", -1.0)
-    assert settled(small).images_per_s > 0
-    assert not list(cache.glob("*.json"))
+def test_what_a_busy_machine_shows_is_remembered_for_an_hour(small: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "BUSY_SHARE", -1.0)
+    first = settled(small)
+    assert settled(small) == first
+    later = time.time() + answers.BUSY_S + 1
+    monkeypatch.setattr(answers.time, "time", lambda: later)
+    monkeypatch.setattr(probe, "attempt", lambda *_: pytest.fail("tried again"))
+    with pytest.raises(pytest.fail.Exception):
+        settled(small)
