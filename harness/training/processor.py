@@ -28,7 +28,12 @@ class Way:
     @property
     def words(self) -> str:
         """For people."""
-        return ", ".join((self.precision, self.format_word, f"{self.threads} thread" + ("" if self.threads == 1 else "s")))
+        return ", ".join((self.precision, self.format_word, self.threads_word))
+
+    @property
+    def threads_word(self) -> str:
+        """How many threads, for people."""
+        return "1 thread" if self.threads == 1 else f"{self.threads} threads" if self.threads else "torch's own threads"
 
     @property
     def format_word(self) -> str:

@@ -64,7 +64,7 @@ class Speed:
         return f"training: {self.chosen.words}: {self.images_per_s:.0f} images/s{others}"
 
     def _only_difference(self, other: Way) -> str:
-        ours, theirs = ([way.precision, way.format_word, f"{way.threads} thread(s)"] for way in (self.chosen, other))
+        ours, theirs = ([way.precision, way.format_word, way.threads_word] for way in (self.chosen, other))
         differing = [word for mine, word in zip(ours, theirs, strict=True) if mine != word]
         return differing[0] if len(differing) == 1 else ""
 
@@ -116,7 +116,7 @@ def candidates(recipe: Recipe, most_threads: int) -> tuple[Way, ...]:
 def attempt(
     model: nn.Module, input_shape: tuple[int, int, int], classes: int, recipe: Recipe, ways: Sequence[Way], seconds: float = 0.0
 ) -> tuple[Tried, ...]:
-    """Train in every way for a moment, in turns; with ``seconds``, in each on its own for so long."""
+    """Train in every way for a moment, in turns; with ``seconds``, in each for so long, in two visits."""
     rigs, failures = {}, {}
     threads = torch.get_num_threads()
     with torch.random.fork_rng(), torch.enable_grad():
@@ -127,9 +127,9 @@ def attempt(
                 except (RuntimeError, ValueError, TypeError) as error:
                     failures[way] = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if seconds:
-                timed = [turns.Timed(way, turns.quick_end(rig.turn(seconds))) for way, rig in rigs.items()]
+                timed = turns.visits(list(rigs), lambda way: rigs[way].turn(seconds / 2))
             else:
-                timed = list(turns.race(list(rigs), lambda way: rigs[way].turn(turns.TURN_S)))
+                timed = turns.race(list(rigs), lambda way: rigs[way].turn(turns.TURN_S))
         finally:
             torch.set_num_threads(threads)
     speeds = {one.choice: recipe.batch_size / one.step_s for one in timed}

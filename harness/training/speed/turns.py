@@ -40,6 +40,11 @@ def race(choices: Sequence[Choice], turn: Callable[[Choice], Sequence[float]], m
     return tuple(Timed(choice, quick_end(seconds)) for choice, seconds in zip(choices, seen, strict=True))
 
 
+def visits(choices: Sequence[Choice], turn: Callable[[Choice], Sequence[float]]) -> tuple[Timed[Choice], ...]:
+    """Time all choices in one long turn there and one back; ``turn`` is as long as it likes."""
+    return race(choices, turn, more_rounds=0)
+
+
 def quick_end(seconds: Sequence[float]) -> float:
     """Seconds of a step that nobody disturbed."""
     return float(np.quantile(seconds, QUICK_SHARE))

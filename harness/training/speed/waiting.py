@@ -1,9 +1,9 @@
 """How threads wait for each other: for how long they look for work before they sleep, which OpenMP reads once, before torch is loaded.
 
-Measured, ResNet-20 in bf16, batches of 32, two threads on two cores (AMD EPYC, libgomp), images/s alone and beside a program that takes a core:
-threads that sleep at once (``OMP_WAIT_POLICY=PASSIVE``) 530 and 174, that look 1,000 times 740 and 188, 100,000 times 840 and 14. So a
-bounded look is nearly as fast as spinning, and loses nothing beside others. It is a trait of the machine, not of the network: tried once,
-in short child processes, and torch is not imported here.
+Measured, ResNet-20 in bf16, batches of 32, two threads on two cores (AMD EPYC, libgomp), images/s alone and beside a program that takes
+a core: threads that sleep at once (``OMP_WAIT_POLICY=PASSIVE``) 530 and 174, that look 1,000 times 740 and 188, 100,000 times 840 and
+14. So a bounded look is nearly as fast as spinning, and loses nothing beside others. It is a trait of the machine, not of the network:
+tried once, in short child processes, and torch is not imported here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from harness.training.speed import answers, turns
 
 KIND = "waiting"
 VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # any of these set: a person decided
-HOLDS = 0.5  # of the best one's images/s beside a neighbour: what falls below it has collapsed, however fast it is alone
+HOLDS = 0.75  # of the best one's images/s beside a neighbour: what falls below it has collapsed, however fast it is alone
+BESIDE_S = 0.45  # of a turn beside a busy program: several of its slices
 ALIKE = 0.97  # of the fastest: then the one that spins least is taken
 STANDARD = ("resnet20", 1, 32, 10, 32)  # network, channels, side, classes, batch: small layers, between which there is much waiting
 BUSY = "while True: pass"
@@ -107,7 +108,7 @@ def best(seen: Sequence[Seen]) -> Policy:
 def attempt(subject: Sequence[object], policies: Sequence[Policy] = POLICIES, seconds: float = 0.0) -> tuple[Seen, ...]:
     """Train in a child process by each policy, in turns, alone and beside a busy program of our own; nothing where no child can train.
 
-    subject: network, channels, side, classes and batch. With ``seconds``, each on its own for so long, and not beside anybody.
+    subject: network, channels, side, classes and batch. With ``seconds``, each for so long in two visits, and not beside anybody.
     """
     with ExitStack() as stack:
         children = {policy: stack.enter_context(_Child(policy, subject)) for policy in policies}
@@ -115,12 +116,13 @@ def attempt(subject: Sequence[object], policies: Sequence[Policy] = POLICIES, se
             return ()
         batch = float(str(subject[-1]))
         if seconds:
-            return tuple(Seen(policy, batch / turns.quick_end(child.turn(seconds)), 0.0) for policy, child in children.items())
+            longer = turns.visits(policies, lambda policy: children[policy].turn(seconds / 2))
+            return tuple(Seen(one.choice, batch / one.step_s, 0.0) for one in longer)
         alone = turns.race(policies, lambda policy: children[policy].turn(turns.TURN_S), more_rounds=2)
         busy = subprocess.Popen([sys.executable, "-c", BUSY])
         try:
             # here the slow steps count: a collapse is seen in some of them
-            beside = {policy: children[policy].turn(2 * turns.TURN_S) for policy in (*policies, *reversed(policies))}
+            beside = {policy: children[policy].turn(BESIDE_S) for policy in (*policies, *reversed(policies))}
         finally:
             busy.kill()
             busy.wait()
