@@ -8,6 +8,9 @@ STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum 
 
 ARGS ?=
 
+# pytest has loaded torch before it could try how threads wait, as search does: look for work for a while, then sleep.
+bench characterise: export GOMP_SPINCOUNT ?= 1000
+
 .PHONY: help search experiment test bench install lint types suite system-packages system-packages-if-possible clean
 
 help:

@@ -119,7 +119,7 @@ class TrialProcess:
         return child
 
     def _spawned(self) -> subprocess.Popen[bytes]:
-        environment = {**waiting.usual(), **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = {**dict(waiting.usual()), **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         if self._threads:
             environment.update({f"{library}_NUM_THREADS": str(self._threads) for library in ("OMP", "MKL", "OPENBLAS")})
         command = [sys.executable, "-c", "from search.workers.trial_process import serve; serve()"]

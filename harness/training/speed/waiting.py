@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -87,9 +87,9 @@ def settle(fresh: bool = False) -> Waiting:
     return Waiting(chosen, seen, note)
 
 
-def usual() -> Mapping[str, str]:
-    """What a child's environment needs where nobody has decided anything, as on a Dask worker that somebody started."""
-    return {} if told() else dict(USUAL.environment)
+def usual() -> tuple[tuple[str, str], ...]:
+    """Variables that a child needs where nobody has decided anything, as on a Dask worker that somebody started."""
+    return () if told() else USUAL.environment
 
 
 def told() -> str:

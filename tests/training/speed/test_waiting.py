@@ -40,7 +40,7 @@ def test_what_a_person_put_into_the_environment_stands(name: str, monkeypatch: p
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.setenv(name, "1")
     assert waiting.settle().chosen is None
-    assert waiting.usual() == {}
+    assert waiting.usual() == ()
     assert waiting.told() == f"{name}=1"
 
 
@@ -53,7 +53,7 @@ def test_one_thread_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_children_of_a_machine_that_was_not_asked_look_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in waiting.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert dict(waiting.usual()) == dict(waiting.USUAL.environment)
+    assert waiting.usual() == waiting.USUAL.environment
 
 
 def test_children_train_by_their_policies_and_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
