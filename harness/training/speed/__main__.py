@@ -62,6 +62,9 @@ def _print_waiting(waits: Waiting, subject: Sequence[object], check: bool) -> No
     if waits.chosen is None:
         print(f"waiting threads: not tried, {waiting.told() or 'one thread waits for nobody'}")
         return
+    if not waits.seen:
+        print(f"{waits.chosen.words}: not tried, for other programs hold this machine (--fresh tries)")
+        return
     longer = {one.policy: one.alone for one in waiting.attempt(subject, tuple(one.policy for one in waits.seen), CHECK_S)} if check else {}
     print(
         f"{'waiting threads (f32, resnet20)':52}{'alone':>8}{'beside a busy program':>23}"

@@ -71,13 +71,16 @@ def settle(fresh: bool = False) -> Waiting:
     """Choose how threads wait and put it into this process's environment, which must not have loaded torch yet.
 
     From the cache where this machine tried before. Nothing is tried, or changed, where the environment decides it already, or gives
-    training one thread.
+    training one thread. On a busy machine the trial takes longest and says least: the usual bounded look is taken, unless ``fresh``.
     """
     if told() or "torch" in sys.modules or _threads() == 1:
         return Waiting(None)
     text, note = (None, "") if fresh else answers.find(KIND, (KIND,))
-    if text is None:
-        busy, seen = answers.is_busy(), attempt(STANDARD)
+    busy = answers.is_busy()
+    if text is None and busy and not fresh:
+        seen: tuple[Seen, ...] = ()
+    elif text is None:
+        seen = attempt(STANDARD)
         if seen:
             answers.keep(KIND, (KIND,), json.dumps([asdict(one) for one in seen]), busy)
     else:

@@ -56,6 +56,20 @@ def test_children_of_a_machine_that_was_not_asked_look_for_a_bounded_time(monkey
     assert waiting.usual() == waiting.USUAL.environment
 
 
+def test_a_busy_machine_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in waiting.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(waiting, "_threads", lambda: 2)
+    monkeypatch.setattr(waiting.answers, "BUSY_SHARE", -1.0)
+    monkeypatch.setattr(waiting, "attempt", lambda *_: pytest.fail("tried"))
+    assert waiting.settle().chosen == waiting.USUAL
+    assert waiting.told() == " ".join(f"{name}={text}" for name, text in waiting.USUAL.environment)
+    for name, _ in waiting.USUAL.environment:
+        monkeypatch.delenv(name)
+
+
 def test_children_train_by_their_policies_and_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.training.speed.turns.TURN_S", 0.01)
     path = tmp_path / "tiny.py"
