@@ -1,5 +1,6 @@
 """How threads wait: a policy that collapses beside others is never taken, and a person's word stands."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.training.speed import waiting
+from harness.training.speed import answers, waiting
 from harness.training.speed.waiting import Policy, Seen
 
 RATES = st.floats(1, 1000)
@@ -57,17 +58,14 @@ def test_children_of_a_machine_that_was_not_asked_look_for_a_bounded_time(monkey
 
 
 def test_a_busy_machine_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in waiting.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    undecided = {name: text for name, text in os.environ.items() if name not in waiting.VARIABLES}
+    monkeypatch.setattr(os, "environ", {**undecided, "OMP_NUM_THREADS": "2"})
+    monkeypatch.setattr(waiting, "_threads", lambda: 2)  # also where there is one
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    monkeypatch.setattr(waiting, "_threads", lambda: 2)
-    monkeypatch.setattr(waiting.answers, "BUSY_SHARE", -1.0)
+    monkeypatch.setattr(answers, "BUSY_SHARE", -1.0)
     monkeypatch.setattr(waiting, "attempt", lambda *_: pytest.fail("tried"))
     assert waiting.settle().chosen == waiting.USUAL
     assert waiting.told() == " ".join(f"{name}={text}" for name, text in waiting.USUAL.environment)
-    for name, _ in waiting.USUAL.environment:
-        monkeypatch.delenv(name)
 
 
 def test_children_train_by_their_policies_and_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
