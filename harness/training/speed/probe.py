@@ -151,11 +151,11 @@ class Rig:
                 self._timed()
 
     def turn(self, seconds: float) -> list[float]:
-        """Steps for so long, one at least; the seconds of each."""
+        """Steps for so long, ``turns.LEAST_STEPS`` at least; the seconds of each."""
         found: list[float] = []
         until = time.perf_counter() + seconds
         with processor.adopted(self._way):
-            while not found or time.perf_counter() < until:
+            while len(found) < turns.LEAST_STEPS or time.perf_counter() < until:
                 found.append(self._timed())
         return found
 

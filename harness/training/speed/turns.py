@@ -13,8 +13,9 @@ import numpy as np
 
 TURN_S = 0.15  # short against the seconds for which machines are slow
 FIRST_ROUNDS, MORE_ROUNDS = 2, 4  # A-B-B-A for all, then the same twice for those that may win: about a second for each of these
-HOPELESS = 1.4  # times slower than the best, seen after the first rounds
-QUICK_SHARE = 0.2  # of the steps: faster ones than that are luck, slower ones the neighbours'
+HOPELESS = 1.5  # times slower than the best, by the fastest step of the first rounds: a disturbed one must not end a choice
+LEAST_STEPS = 2  # of a turn: on a busy machine one may take as long as the turn
+QUICK_SHARE = 0.1  # of the steps: slower ones are the neighbours'
 
 Choice = TypeVar("Choice")
 
@@ -28,13 +29,13 @@ class Timed(Generic[Choice]):
 
 
 def race(choices: Sequence[Choice], turn: Callable[[Choice], Sequence[float]], more_rounds: int = MORE_ROUNDS) -> tuple[Timed[Choice], ...]:
-    """Time all choices; ``turn`` takes steps by one of them for ``TURN_S`` seconds, at least one, and answers the seconds of each."""
+    """Time all choices; ``turn`` takes steps by one of them for ``TURN_S`` seconds, ``LEAST_STEPS`` at least, and answers the seconds of each."""
     seen: list[list[float]] = [[] for _ in choices]
     places = list(range(len(choices)))
     for number in range(FIRST_ROUNDS + more_rounds):
         if number == FIRST_ROUNDS:
-            best = min((quick_end(seconds) for seconds in seen), default=0.0)
-            places = [place for place in places if quick_end(seen[place]) <= HOPELESS * best]
+            best = min((min(seconds) for seconds in seen), default=0.0)
+            places = [place for place in places if min(seen[place]) <= HOPELESS * best]
         for place in places if number % 2 == 0 else reversed(places):
             seen[place] += turn(choices[place])
     return tuple(Timed(choice, quick_end(seconds)) for choice, seconds in zip(choices, seen, strict=True))
