@@ -13,6 +13,7 @@ from harness.latency.model import instalments
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
 from harness.pages import staircase as staircase_view
 from harness.pipeline import latency_subject
+from harness.progress import shown
 
 SEED = 0
 
@@ -32,7 +33,12 @@ def taken(device, network, measure_together, request):
     protocol = replace(DESIGNED_SET, rounds=asked("--rounds") or DESIGNED_SET.rounds)
 
     def measure(chosen):
-        return measure_together(device, [latency_subject(network, config, role) for role, config in chosen], protocol)
+        subjects = []
+        with shown(request.config, "exporting designed networks") as advance:
+            for role, config in chosen:
+                subjects.append(latency_subject(network, config, role))
+                advance(len(subjects), len(chosen))
+        return measure_together(device, subjects, protocol)
 
     return instalments.take(network.architecture, asked("--designs"), asked("--held-out"), SEED, asked("--good-enough"), measure)
 

@@ -29,7 +29,10 @@ class Timed(Generic[Choice]):
 
 
 def race(choices: Sequence[Choice], turn: Callable[[Choice], Sequence[float]], more_rounds: int = MORE_ROUNDS) -> tuple[Timed[Choice], ...]:
-    """Time all choices; ``turn`` takes steps by one of them for ``TURN_S`` seconds, ``LEAST_STEPS`` at least, and answers the seconds of each."""
+    """Time all choices.
+
+    ``turn`` takes steps by one of them for ``TURN_S`` seconds, ``LEAST_STEPS`` at least, and answers the seconds of each.
+    """
     seen: list[list[float]] = [[] for _ in choices]
     places = list(range(len(choices)))
     for number in range(FIRST_ROUNDS + more_rounds):
