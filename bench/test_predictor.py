@@ -10,6 +10,7 @@ from harness.latency.model import instalments
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
 from harness.pages import staircase as staircase_view
 from harness.pipeline import latency_subject
+from harness.progress import shown
 
 SEED = 0
 
@@ -29,7 +30,12 @@ def taken(device, network, measure_visits, request):
     visits = measure_visits(device, latency_subject(network, network.architecture.dense()))
 
     def measure(chosen):
-        return visits([latency_subject(network, config, role) for role, config in chosen])
+        subjects = []
+        with shown(request.config, "exporting designed networks") as advance:
+            for role, config in chosen:
+                subjects.append(latency_subject(network, config, role))
+                advance(len(subjects), len(chosen))
+        return visits(subjects)
 
     persistence = instalments.Persistence(asked("--max-predictor-error"), asked("--measure-on"))
     return instalments.take(

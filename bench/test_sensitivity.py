@@ -6,8 +6,9 @@ from harness.pages.tables import sensitivities
 from harness.pipeline import Network
 from harness.progress import shown
 from harness.runner import options
-from harness.training import baseline, recipes, stored_sensitivity
+from harness.training import baseline, processor, recipes, stored_sensitivity
 from harness.training.sensitivity import sensitivity
+from harness.training.speed import probe
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,7 @@ def trained(network, dataset, pytestconfig):
     """The network with the weights that were given, or trained by the standard recipe and cached."""
     if pytestconfig.getoption("--weights") is not None:
         return network
+    probe.adopt(network.name, dataset, processor.processors())
     with shown(pytestconfig, f"training {network.name}") as advance:
         model = baseline.dense(network.name, dataset, recipes.dense_recipe(dataset.name), progress=advance)
     return Network(network.name, model, network.architecture)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 
 from harness.errors import HarnessError, UnknownName, UsageError
+from harness.training.speed import waiting
 from search import command_line
 from search.records.display import Display
 from search.records.request import folder_name
 
+TRAINING = ("run", "resume", "fork", "explain", "experiment")  # verbs
 INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code, 0 only when what was asked for was done and found."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads are slow on a shared machine
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII only gets question marks, and no traceback
@@ -71,12 +71,14 @@ def _experiment(arguments: command_line.Words, display: Display) -> int:
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb == "compare":
         return _compare(arguments, display)
-    if verb == "experiment":
-        return _experiment(arguments, display)
     if verb in ("run", "fork", "explain"):
         request = command_line.request(arguments)
-    else:
+    elif verb != "experiment":
         folder_name(arguments.name)
+    if verb in TRAINING and (note := waiting.settle().note):  # before torch is loaded, which reads the environment once
+        display.say(note)
+    if verb == "experiment":
+        return _experiment(arguments, display)
     from search import journey  # after the words are known to be right: torch takes seconds
     from search.records import folder as folders
     from search.records import outcome

@@ -57,6 +57,7 @@ HELP = {
     "short": "epochs of the search's own trials, of which the best are promoted to --budget (default: all at --budget)",
     "screen": "judge every proposal with recalibrated batch norm first, and tune only those that have a chance",
     "hours": "stop asking after that long, interruptions not counted (default: no limit)",
+    "minutes": "for the whole campaign: it does less than what else is asked for until that fits, and says what (default: no limit)",
     "patience": "stop after so many hopeless proposals in a row; 0 for never",
     "finalists": "about how many of the best are evaluated again, with two more seeds, before one is chosen",
     "workers": "trials side by side, in processes of this machine",

@@ -14,14 +14,15 @@ from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
+from search.campaign.plan import planning, training_speed
 from search.campaign.result import CampaignResult
-from search.campaign.subject import Subject, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
+from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
 from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
 from search.records import folder as folders
-from search.records import journal, outcome, recipe_record, resolution
+from search.records import journal, outcome, recipe_record, resolution, training_record
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -65,14 +66,23 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
+    trained = training_speed.begin(request, dataset, display)
+    plan = planning.first(request, dataset, trained, display)
+    request = plan.request
     subject = dense_network(request, dataset, display)
     seen = _checked(request, subject, display)
-    stored = stored_latencies(request, subject.network, display, without_device)
+    stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
+    training_record.write(folder, trained.record)
     stored.keep_widths(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    return _search_and_prove(folder, request, subject, stored, record, display, resume=False, without_device=without_device)
+    plan = planning.again(plan, dataset, record, display)
+    folders.write_request(folder, plan.request)
+    ends_s = math.inf if plan.limit_s is None else plan.search_s
+    return _search_and_prove(
+        folder, plan.request, subject, stored, record, display, resume=False, without_device=without_device, ends_s=ends_s
+    )
 
 
 def resume(
@@ -98,7 +108,9 @@ def resume(
         report.write(told)
         return Done(folder, told.limit_missed)
     with_dense = replace(request, weights=folders.dense(folder, request))
-    subject = dense_network(with_dense, dataset_of(with_dense), display)
+    dataset = dataset_of(with_dense)
+    training_speed.go_on(folder, request, dataset, display)
+    subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
     begun = (folder / outcome.JOURNAL).is_file()
     if begun or (folder / recipe_record.FILE).is_file():
@@ -165,8 +177,9 @@ def _search_and_prove(
     display: Display,
     resume: bool,
     without_device: bool,
+    ends_s: float = math.inf,
 ) -> Done:
-    result = _search(folder, request, subject, stored, record, display, resume)
+    result = _search(folder, request, subject, stored, record, display, resume, ends_s)
     reference = record.of_length(request.budget)
     end = ends.of(result, ends.lost_by_tuning(result) if reference is None else reference.harm.drop)
     ends.refuse(end)
@@ -180,6 +193,7 @@ def _search_and_prove(
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
         return Done(folder, comparison.misses_limit(prepared, goal_of(request)))
     told = comparison.measure(folder, request, subject, prepared, display)
+    planning.remember(request, planning.COMPARED, display.seconds[comparison.MEASURING], len(told.contenders))
     outcome.write(folder, told)
     with display.step("report"):
         whole = summary.load(folder)
@@ -187,11 +201,27 @@ def _search_and_prove(
     return Done(folder, whole.limit_missed)
 
 
+def _latencies(request: Request, subject: Subject, display: Display, without_device: bool) -> Stored:
+    """Stored measurements, or new ones, of which the next campaign shall know how long they took."""
+    before = set(bench_of(request).folder.glob("*.json"))
+    stored = stored_latencies(request, subject.network, display, without_device)
+    if stored.path not in before:
+        planning.remember(request, planning.DESIGNED, display.seconds[DESIGNED], len(stored.file.measurements))
+    return stored
+
+
 def _search(
-    folder: Path, request: Request, subject: Subject, stored: Stored, record: RecipeRecord, display: Display, resume: bool
+    folder: Path,
+    request: Request,
+    subject: Subject,
+    stored: Stored,
+    record: RecipeRecord,
+    display: Display,
+    resume: bool,
+    ends_s: float,
 ) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, record.recipe)
-    settings = settings_of(folder, request, subject.dataset, record)
+    settings = replace(settings_of(folder, request, subject.dataset, record), ends_s=ends_s)
     if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them

@@ -64,7 +64,7 @@ def finetune(
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(recipe.seed)  # dropout draws from it
         if recipe.epochs > 0:
-            student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+            student.to(memory_format=processor.way().memory_format)  # type: ignore[call-overload]  # missing from torch's stubs
             losses = _train(student, dataset, subset, recipe, guidance if recipe.distillation > 0 else None, progress, checkpoint)
     recalibrate(student, calibration(dataset, recipe).split.images, recipe.batch_size)
     tail = losses[-max(1, len(losses) // 10) :]

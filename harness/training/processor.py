@@ -1,25 +1,84 @@
-"""Where training runs, on how many threads, and in which precision: decided here and nowhere else."""
+"""Where training runs and in which way it computes: precision, memory format and threads, adopted here and nowhere else."""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-# Processors with these flags multiply bfloat16 in hardware. Measured, ResNet-20, two cores, channels last: 535 -> 980
-# images/s with avx512_bf16 (EPYC Zen 4), 643 -> 1132 with amx_bf16 (Xeon). Without them it is emulated, and slower.
-_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 PRECISIONS = ("auto", "f32", "bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How training computes. precision: ``f32`` or ``bf16``; channels_last: the pictures' memory format; threads: 0 leaves them alone."""
+
+    precision: str = "f32"
+    channels_last: bool = False
+    threads: int = 0
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """As torch calls it."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return ", ".join((self.precision, self.format_word, self.threads_word))
+
+    @property
+    def threads_word(self) -> str:
+        """How many threads, for people."""
+        return "1 thread" if self.threads == 1 else f"{self.threads} threads" if self.threads else "torch's own threads"
+
+    @property
+    def format_word(self) -> str:
+        """The memory format for people."""
+        return "channels-last" if self.channels_last else "contiguous"
+
+
+UNTRIED = Way()  # runs every network anywhere; what is faster is found by trying (``harness.training.speed``), never by a flag
+_adopted = [UNTRIED]
+
+
+def way() -> Way:
+    """How training computes in this process."""
+    return _adopted[0]
+
+
+def adopt(chosen: Way) -> None:
+    """Train in this way from now on; of a machine with more processors, no more threads than this one has."""
+    _adopted[0] = chosen
+    if chosen.threads:
+        use_threads(min(chosen.threads, processors()))
+
+
+@contextmanager
+def adopted(chosen: Way) -> Iterator[None]:
+    """Train in this way for as long as it lasts."""
+    before, threads = way(), torch.get_num_threads()
+    adopt(chosen)
+    try:
+        yield
+    finally:
+        _adopted[0] = before
+        torch.set_num_threads(threads)
+
+
+def processors() -> int:
+    """How many this process may use: those it is bound to, or what ``OMP_NUM_THREADS`` says, which a person decided."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(bound, int(asked))) if asked.isdecimal() else bound
 
 
 def use_threads(count: int | None = None) -> int:
     """Let torch compute on ``count`` threads, by default one per processor that this process may use; returns the count."""
-    chosen = count if count is not None else len(os.sched_getaffinity(0))
-    torch.set_num_threads(max(1, chosen))
+    torch.set_num_threads(max(1, processors() if count is None else count))
     return torch.get_num_threads()
 
 
@@ -35,19 +94,6 @@ def whole_float32() -> Iterator[None]:
         yield
 
 
-@functools.cache
-def multiplies_bf16() -> bool:
-    """Whether training in bfloat16 is faster here than in float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux: float32 is right everywhere
-        return False
-    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return not _BF16_FLAGS.isdisjoint(flags.split())
-
-
 def precision(wanted: str) -> str:
-    """``f32`` or ``bf16`` for "auto"; the others as they are."""
-    return wanted if wanted != "auto" else ("bf16" if multiplies_bf16() else "f32")
+    """``f32`` or ``bf16`` for "auto", as this process trains; the others as they are."""
+    return wanted if wanted != "auto" else way().precision

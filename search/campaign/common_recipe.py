@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks.drawing import draw
 from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress, prune
-from harness.training import accuracy, baseline, finetune, recipes
+from harness.training import accuracy, baseline, finetune, processor, recipes
 from harness.training.recipes import Recipe
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign import recipe_choice
@@ -30,8 +30,11 @@ CRITERION = "l1"
 
 
 def base(request: Request, dataset: str) -> Recipe:
-    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it."""
-    found = recipes.tuning_recipe(dataset, request.budget, request.seed)
+    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it.
+
+    Its precision is the one that this campaign trains in: another machine, to which it may be moved, keeps it.
+    """
+    found = replace(recipes.tuning_recipe(dataset, request.budget, request.seed), precision=processor.precision("auto"))
     return found if request.learning_rate is None else replace(found, learning_rate=request.learning_rate)
 
 
@@ -48,7 +51,7 @@ def settle(folder: Path, request: Request, subject: Subject, seen: DenseCheck, d
     record = recipe_record.read(folder)
     if record is None:
         with display.step("settling the recipe") as bar:
-            record = _settled(folder, request, subject, seen.precision, bar)
+            record = _settled(folder, request, subject, seen.precision, _Trainings(bar))
         record = replace(record, splits=seen.splits, path=seen.path, drawn=_drawn(subject, record.recipe))
         recipe_record.write(folder, record)
     for line in told(record, goal_of(request).drop_limit, request.search_epochs):
@@ -79,7 +82,7 @@ def told(record: RecipeRecord, limit_points: float, epochs: float) -> tuple[str,
     return tuple(lines)
 
 
-def _settled(folder: Path, request: Request, subject: Subject, precision: str, bar: Bar) -> RecipeRecord:
+def _settled(folder: Path, request: Request, subject: Subject, precision: str, trainings: _Trainings) -> RecipeRecord:
     begun = replace(base(request, subject.dataset.name), precision=precision)
     record = RecipeRecord(begun, subject.dense, TABLE if request.learning_rate is None else GIVEN)
     inherited = None if request.old is None else recipe_record.read(request.campaigns / request.old)
@@ -93,12 +96,15 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, b
     except CampaignError:
         pass  # damaged: settled anew
     subject.network.prepare(subject.dataset, record.recipe)  # what all trials share is no part of the choice's cost
+    lengths = dict.fromkeys(request.lengths)
+    trainings.to_come = len(lengths)
     if record.source == TABLE:
-        record = _probed(record, subject, request.search_epochs, goal_of(request).drop_limit, bar)
+        record = _probed(record, subject, request.search_epochs, goal_of(request).drop_limit, trainings)
+    trainings.to_come = len(lengths)  # where less recipes were tried than might have been
     began, references = time.perf_counter(), []
-    for epochs in dict.fromkeys(request.lengths):
+    for epochs in lengths:
         recipe, dense = record.recipe.with_epochs(epochs), subject.network.architecture.dense()
-        reference = compress(subject.network, subject.dataset, dense, CRITERION, recipe, _moving(bar))
+        reference = compress(subject.network, subject.dataset, dense, CRITERION, recipe, trainings.begin())
         references.append(Reference(epochs, reference.validation, Paired.of(reference.right[None], subject.right[None])))
         if epochs == request.search_epochs:
             record = replace(record, trials_worth=record.seconds / (time.perf_counter() - began))
@@ -110,19 +116,22 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, b
     return record
 
 
-def _probed(record: RecipeRecord, subject: Subject, epochs: float, limit_points: float, bar: Bar) -> RecipeRecord:
+def _probed(record: RecipeRecord, subject: Subject, epochs: float, limit_points: float, trainings: _Trainings) -> RecipeRecord:
     """The record with the recipe that a probe chose, for trials of ``epochs``; as it is where they are too short for one."""
     began, recipe = time.perf_counter(), record.recipe.with_epochs(epochs)
     plan = None if epochs <= 0 else recipe_choice.lengths(recipe, len(subject.dataset.train), len(subject.dataset.validation))
     if plan is None:
         return record
-    chosen, tried = _try(recipe, plan, subject, limit_points, bar)
+    trainings.to_come += 2 * plan.recipes
+    chosen, tried = _try(recipe, plan, subject, limit_points, trainings)
     kept = ("learning_rate", "distillation", "warm_up_ratio", "batch_size")
     changed = replace(record.recipe, **{name: getattr(chosen, name) for name in kept})
     return replace(record, recipe=changed, source=PROBED, tried=tried, seconds=time.perf_counter() - began)
 
 
-def _try(recipe: Recipe, plan: ProbeLengths, subject: Subject, limit_points: float, bar: Bar) -> tuple[Recipe, tuple[Probed, ...]]:
+def _try(
+    recipe: Recipe, plan: ProbeLengths, subject: Subject, limit_points: float, trainings: _Trainings
+) -> tuple[Recipe, tuple[Probed, ...]]:
     seen = draw(subject.dataset.validation, plan.judged_images)
     dataset, architecture = replace(subject.dataset, validation=seen.split), subject.network.architecture
     short = replace(recipe, epochs=plan.epochs, calibration_images=plan.calibration_images)
@@ -131,7 +140,7 @@ def _try(recipe: Recipe, plan: ProbeLengths, subject: Subject, limit_points: flo
 
     def judge(tried: Recipe, pruned: bool) -> Right:
         guidance = subject.network.guidance(dataset, tried)
-        tuned = finetune.finetune(begun[pruned], dataset, tried, guidance, _moving(bar))
+        tuned = finetune.finetune(begun[pruned], dataset, tried, guidance, trainings.begin())
         return accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
 
     return recipe_choice.choose(short, judge, subject.right[seen.numbers.numpy()], limit_points, plan.recipes)
@@ -143,8 +152,19 @@ def _keep(folder: Path, recipe: Recipe, subject: Subject, tuned: Compressed) -> 
     tuned_store.keep(place, "dense", tuned.config, recipe, subject.network, Judged(recipe.seed, tuned.model, tuned.validation))
 
 
-def _moving(bar: Bar) -> Callable[[int, int], None]:
-    return lambda done, steps: bar.at(done / max(steps, 1), 1.0)
+@dataclass
+class _Trainings:
+    """One bar for all trainings of the settling, as if they were equally long."""
+
+    bar: Bar
+    done: int = 0
+    to_come: int = 0
+
+    def begin(self) -> Callable[[int, int], None]:
+        """The progress of the next one, in steps."""
+        before, self.done, self.to_come = self.done, self.done + 1, self.to_come - 1
+        in_all = self.done + max(self.to_come, 0)
+        return lambda done, steps: self.bar.at(before + done / max(steps, 1), in_all)
 
 
 def _drawn(subject: Subject, recipe: Recipe) -> tuple[tuple[str, str], ...]:

@@ -80,7 +80,7 @@ class FullLength:
         None for a campaign that had come to its end and got no more trials: to resume it changes no choice.
         """
         state, goal = self.state, self.settings.goal
-        if state.before.stopped and not state.has_new_trials:
+        if (state.before.stopped and not state.has_new_trials) or state.elapsed_s >= self.settings.ends_s:
             return []
         result = state.result()
         if goal.kind != "max-drop" or result.calibration is None or not state.begun(REPEAT):
@@ -94,7 +94,10 @@ class FullLength:
     def repetition(self) -> TrialRequest | None:
         """The evaluation, with another seed, that says most about the choice; None when enough were made or none matters."""
         settings, state = self.settings, self.state
-        if len(state.begun(REPEAT)) >= (settings.finalists + self._stand_ins_begun) * settings.repeats:
+        if (
+            state.elapsed_s >= settings.ends_s
+            or len(state.begun(REPEAT)) >= (settings.finalists + self._stand_ins_begun) * settings.repeats
+        ):
             return None
         known = choice.expecting(state.result().standings, [one.of for one in state.running if one.purpose == REPEAT])
         standing = choice.next_repetition(known, settings.goal, 1 + settings.repeats)

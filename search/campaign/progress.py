@@ -97,8 +97,9 @@ class Campaign:
             if crashes == len(self.state.finished):
                 raise CampaignError(ends.all_crashed(settings.name, self.state.finished).sentence)
             return f"the last {crashes} trials crashed, the last one with: {self.state.finished[-1].outcome.reason}"
-        if self.state.elapsed_s >= settings.hours * 3600:
-            return f"the time of {settings.hours:g} h is used up"
+        if self.state.elapsed_s >= settings.asking_ends_s:
+            given = "planned" if settings.asking_ends_s < settings.hours * 3600 else f"of {settings.hours:g} h"
+            return f"the time {given} is used up"
         asked = sum(one.purpose in (*NEW, SCREEN) for one in self.state.running)
         if self.state.tried + asked >= settings.trials:
             return f"all {settings.trials} trials are done"

@@ -10,6 +10,7 @@ from search.records.journal import Header
 from search.space.goals import Goal
 from search.space.space import SearchSpace
 
+ASKING_SHARE = 0.75  # of the search's time; the rest is for seeing again what may be chosen
 LEAST_EPOCHS = 1 / 16  # a trial shorter than that counts as that long
 
 
@@ -23,9 +24,10 @@ class CampaignSettings:
     those that have a chance. hours: stop asking after that long, earlier sessions included. patience: stop after so many
     proposals in a row whose expected improvement is small; 0 for never. finalists, repeats: about how many configurations are
     evaluated how often again, with other seeds, before one is chosen. max_crashes: crashed trials in a row after which the
-    campaign stops. workers: child processes side by side. trial_timeout_s: per trial. measurements, accuracy: digests of
-    the stored latencies and of whatever decides an accuracy (dense weights, data, code). margin_points: by how much the search stays
-    below the goal's limit, because the pictures that its finalists are judged on tell no more.
+    campaign stops. workers: child processes side by side. trial_timeout_s: per trial. ends_s: of the search, its repetitions
+    too; for new trials ``ASKING_SHARE`` of it. measurements, accuracy: digests of the stored latencies and of whatever decides an
+    accuracy (dense weights, data, code). margin_points: by how much the search stays below the goal's limit, because the pictures that
+    its finalists are judged on tell no more.
     """
 
     name: str
@@ -43,6 +45,7 @@ class CampaignSettings:
     max_crashes: int = 5
     workers: int = 1
     trial_timeout_s: float = math.inf
+    ends_s: float = math.inf
     measurements: str = ""
     accuracy: str = ""
     margin_points: float = 0.0
@@ -58,6 +61,11 @@ class CampaignSettings:
             raise UsageError(f"short trials of {self.short_epochs} epochs are no shorter than full length, {self.budget_epochs}; give less")
         if self.screen and self.search_epochs <= 0:
             raise UsageError("trials without fine-tuning need no screen before them; leave the screen out, or tune for longer")
+
+    @property
+    def asking_ends_s(self) -> float:
+        """Seconds of the search after which no new configuration is asked for."""
+        return min(self.hours * 3600, ASKING_SHARE * self.ends_s)
 
     @property
     def search_epochs(self) -> float:

@@ -32,6 +32,8 @@ from search.space.goals import goal_of
 from search.space.measurements import Bench, Stored
 from search.space.space import RecipeRanges, SearchSpace
 
+DESIGNED = "latencies of the designed networks"  # the step, for a person
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -87,7 +89,7 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
 def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
     """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
     look = measurements.find if without_device else measurements.find_or_measure
-    with display.timed("latencies of the designed networks"):
+    with display.timed(DESIGNED):
         stored = look(bench_of(request), network.architecture, request.designs, display.say)
     judged = stored.predictor.held_out
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")

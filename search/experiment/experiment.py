@@ -15,7 +15,8 @@ from harness.devices import spec
 from harness.errors import HarnessError, UnknownName
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
-from harness.training import baseline, recipes, stored_baseline
+from harness.training import baseline, processor, recipes, stored_baseline
+from harness.training.speed import probe
 from harness.training.stored_baseline import StoredBaseline
 from search import journey
 from search.experiment import page as experiment_page
@@ -139,6 +140,7 @@ def write_page(plan: Plan, dataset: Dataset) -> Path:
 
 def _baselines(plan: Plan, study: Study, dataset: Dataset, display: Display) -> tuple[StoredBaseline, ...]:
     found = []
+    display.say(probe.adopt(study.network, dataset, processor.processors()).sentence)
     for seed in range(study.baseline_seeds):
         recipe = recipes.dense_recipe(dataset.name).with_seed(seed)
         if study.dense_epochs is not None:

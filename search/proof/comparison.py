@@ -29,6 +29,7 @@ from search.space.goals import Goal
 from search.space.measurements import Stored
 from search.space.screened_latency import ScreenedLatency
 
+MEASURING = "measuring the compared networks"  # the step, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
 FINALISTS_IN_DOUBT = 5  # where the predictor cannot tell neighbours apart, measuring must
 
@@ -90,7 +91,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
     contenders = proof.write_contenders(
         network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known
     )
-    with display.timed("measuring the compared networks"):
+    with display.timed(MEASURING):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
         name=str(request.name),

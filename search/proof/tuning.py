@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import CampaignError
@@ -12,8 +12,9 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.pruning import surgery
-from harness.training import accuracy, finetune
+from harness.training import accuracy, finetune, processor
 from harness.training.checkpoint import Checkpoint
+from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.proof.entrants import Entrant
 from search.records import tuned_store
@@ -106,9 +107,11 @@ class _Tuning:
     network: Network
     dataset: Dataset
     jobs: tuple[_Job, ...]
+    way: Way = field(default_factory=processor.way)
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Tune one, keep it, and answer its validation accuracy."""
+        processor.adopt(self.way)
         judged = _judged(self.network, self.dataset, self.jobs[trial.number], lambda done, steps: report("tune", done / max(steps, 1)))
         top1 = judged.validation.top1_ratio
         return TrialOutcome(top1, *judged.validation.interval_ratio, drop_points=0.0)

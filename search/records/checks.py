@@ -49,6 +49,7 @@ def checked(asked: Request) -> Request:
             "--screen: trials without epochs need no screen; leave it out",
         ),
         (asked.hours is not None and not asked.hours > 0, f"--hours={asked.hours}: give more than 0"),
+        (asked.minutes is not None and not asked.minutes > 0, f"--minutes={asked.minutes}: give more than 0"),
         (
             asked.trial_timeout is not None and not asked.trial_timeout > 0,
             f"--trial-timeout={asked.trial_timeout}: give more than 0 seconds",

@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs: one bar with the time left for every step, lines that stay above it."""
+"""What a person sees while a campaign runs: a bar with the time left for every step, or lines of a log; other lines stay above it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,26 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from harness.progress import EVERY_S, Lines
+
 
 @dataclass
 class Display:
-    """Draws steps on a console and keeps how long each took, in seconds."""
+    """Draws steps on a console and keeps how long each took, in seconds. every_s: between two lines where it is no terminal."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=perf_counter)
+    every_s: float = EVERY_S
+    _lines: Lines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self.say, self.every_s)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since it was made, at the very start of a command."""
+        return perf_counter() - self.began
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -44,17 +57,24 @@ class Display:
             TextColumn("{task.fields[note]}"),
         )
         with self.timed(name), Progress(*columns, console=self.console, transient=True) as progress:
-            yield Bar(progress, progress.add_task(name, total=total, note=""))
+            yield Bar(
+                progress, progress.add_task(name, total=total, note=""), None if self.console.is_terminal else self._lines, perf_counter()
+            )
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One step's bar."""
+    """One step's bar; on no terminal, its lines."""
 
     _progress: Progress
     _task: TaskID
+    _lines: Lines | None
+    _began: float
 
     def at(self, done: float, total: float | None = None, note: str | None = None) -> None:
         """Move the bar; ``note`` stands behind it."""
         fields = {} if note is None else {"note": note}
         self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]
+        if self._lines is not None:
+            task = self._progress.tasks[0]
+            self._lines.at(task.description, self._began, done, task.total or 0.0, task.fields["note"])

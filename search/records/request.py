@@ -29,6 +29,7 @@ class Request:
     short: float | None = None
     screen: bool = False
     hours: float | None = None
+    minutes: float | None = None
     patience: int = 0
     finalists: int = 5
     workers: int = 1

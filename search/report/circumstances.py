@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from search.records import training_record
 from search.report.figures.cells import Cell, Column, Table
 from search.report.summary import Summary
 
@@ -13,6 +14,8 @@ def settings(summary: Summary) -> Table:
     training, validation, test = summary.outcome.split_sizes
     images = f"{training} for training, {validation} for validation, {test} for the test"
     pairs = [*summary.outcome.settings, ("images", images), ("recipe of the comparison", summary.outcome.proof_recipe)]
+    if (trained := training_record.read(summary.folder)) is not None:
+        pairs.append(("training", trained.sentence.removeprefix("training: ")))
     return _pairs("settings", pairs)
 
 

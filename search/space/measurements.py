@@ -48,6 +48,11 @@ class Bench:
         """Where the device's measurements are stored."""
         return self.reports / "benchmarks" / self.device
 
+    @property
+    def stem(self) -> str:
+        """Of the file's name."""
+        return f"{Path(self.network.partition(':')[0]).stem}-{self.dataset.partition(':')[0]}-{self.precision}"
+
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
@@ -94,10 +99,9 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
     if stored is not None and stored.error_ratio <= bench.max_predictor_error:
         return stored
     if stored is not None:
-        say(
-            f"latencies: they predict with a mean error of {stored.error_ratio:.1%}, beyond {bench.max_predictor_error:.1%}: measuring again"
-        )
-    path = _free(bench.folder, f"{Path(bench.network.partition(':')[0]).stem}-{bench.dataset.partition(':')[0]}-{bench.precision}")
+        limit = bench.max_predictor_error
+        say(f"latencies: they predict with a mean error of {stored.error_ratio:.1%}, beyond {limit:.1%}: measuring again")
+    path = _free(bench.folder, bench.stem)
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
     new, reason = _usable(path, architecture, bench.precision, present)
     if new is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
+from harness.training import processor
+from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.records import tuned_store
 from search.records.recipe_record import RecipeRecord, Reference
@@ -20,17 +22,20 @@ class PipelineEvaluate:
     """Runs trials through ``harness.pipeline``; picklable, so that trials may run in other processes.
 
     record: what a trial does not choose itself, such as batch size and augmentation, and the unpruned network tuned alike, from which
-    drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none.
+    drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none. way: in
+    which the campaign trains, wherever a trial runs: a precision is part of an accuracy.
     """
 
     network: Network
     dataset: Dataset
     record: RecipeRecord
     folder: Path | None = None
+    way: Way = field(default_factory=processor.way)
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
         report("prune", 0.0)
+        processor.adopt(self.way)
         recipe, criterion = recipe_of(trial, self.record.recipe), trial.recipe.criterion
         if (reference := self._unpruned(trial, recipe)) is not None:
             return self._outcome(trial, reference.validation)

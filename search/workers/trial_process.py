@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from harness.errors import CampaignError
+from harness.training.speed import waiting
 from search.records.trial import Evaluate, TrialOutcome, TrialRequest, attempt
 
 _LENGTH = struct.Struct("<Q")
@@ -118,7 +119,7 @@ class TrialProcess:
         return child
 
     def _spawned(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = {**dict(waiting.usual()), **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         if self._threads:
             environment.update({f"{library}_NUM_THREADS": str(self._threads) for library in ("OMP", "MKL", "OPENBLAS")})
         command = [sys.executable, "-c", "from search.workers.trial_process import serve; serve()"]

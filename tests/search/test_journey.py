@@ -94,6 +94,7 @@ def test_a_second_campaign_takes_the_stored_measurements(home: Path, finished: P
     ended = search("--weights=dense.safetensors", "--name=second", *QUICK, cwd=home)
     assert ended.returncode == 0, ended.stderr
     assert "measured networks)" in ended.stdout
+    assert re.search(r"^plan: about \d+ ", ended.stdout, re.MULTILINE)
     assert len(list((home / "reports" / "benchmarks" / "cpu").glob("*.json"))) == 1
 
 

@@ -16,6 +16,7 @@ from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import finetune, recalibrate
 from harness.training.guidance import answers
+from harness.training.processor import Way
 from harness.training.recipes import Recipe
 
 RECIPE = Recipe(epochs=15, learning_rate=0.1, batch_size=16, precision="f32")
@@ -196,16 +197,16 @@ def test_images_that_may_not_be_mirrored_are_not(small: nn.Module, quadrants: Da
     assert not same(weights(plain.model), weights(allowed.model))
 
 
-def test_threads_and_precision_are_decided_in_one_place() -> None:
-    before = torch.get_num_threads()
-    try:
+def test_threads_precision_and_format_are_decided_in_one_place() -> None:
+    threads, before = torch.get_num_threads(), processor.way()
+    with processor.adopted(Way("bf16", True, 1)):
         assert processor.use_threads(1) == torch.get_num_threads() == 1
         assert processor.use_threads(0) == 1
         assert processor.use_threads() >= 1
-    finally:
-        torch.set_num_threads(before)
-    assert processor.precision("f32") == "f32"
-    assert processor.precision("auto") in ("f32", "bf16")
+        assert [processor.precision(wanted) for wanted in ("auto", "f32", "bf16")] == ["bf16", "f32", "bf16"]
+        assert processor.way().memory_format == torch.channels_last
+    assert torch.get_num_threads() == threads
+    assert processor.way() == before
 
 
 def test_every_training_batch_has_an_even_number_of_images(quadrants: Dataset) -> None:

@@ -16,6 +16,7 @@ from harness.networks.datasets import Dataset
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
+from search.campaign.plan import training_speed
 from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
 from search.records import folder, whole_file
 from search.records.display import Display
@@ -58,6 +59,10 @@ def run(request: Request, display: Display) -> Path:
     """
     asked = _asked(request, display)
     dataset = dataset_of(asked.request)
+    if asked.campaign is None:
+        training_speed.begin(asked.request, dataset, display)
+    else:
+        training_speed.go_on(asked.campaign, asked.request, dataset, display)
     subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions

@@ -16,6 +16,8 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.records.accuracy import Accuracy
+from harness.training import processor
+from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.proof import tuning
 from search.proof.entrants import Entrant
@@ -121,3 +123,13 @@ def test_a_torchvision_network_reaches_another_process(tmp_path: Path) -> None:
     words = [sys.executable, "-c", code, str(tmp_path / "network.pickle")]
     ended = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     assert ended.stdout.strip() == network.architecture.digest, ended.stderr
+
+
+def test_a_trial_trains_in_the_campaigns_way_wherever_it_runs(network: Network, dataset: Dataset) -> None:
+    """Another process has tried nothing: the evaluation that travels to it says how the campaign trains."""
+    theirs = Way("bf16", channels_last=True, threads=1)
+    with processor.adopted(theirs):
+        payload = pickle.dumps(PipelineEvaluate(network, dataset, record(30)))
+    with processor.adopted(processor.UNTRIED):
+        pickle.loads(payload)(request(network, 0.25), ignore)
+        assert processor.way() == theirs

@@ -1,0 +1,1 @@
+"""How fast training runs here, in every way that it can: tried, chosen, remembered."""

@@ -1,0 +1,71 @@
+"""Plans a campaign on this machine: before its first step, and again when it is known how long the first ones took."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.networks import zoo
+from harness.networks.datasets import Dataset
+from harness.progress import clock
+from harness.training import baseline, recipes
+from harness.training.speed import answers
+from search.campaign.plan import steps
+from search.campaign.plan.steps import Pace, Plan, Scope
+from search.campaign.plan.training_speed import Trained
+from search.campaign.subject import bench_of
+from search.records.display import Display
+from search.records.recipe_record import RecipeRecord
+from search.records.request import Request
+
+NETWORK_S, COMPARED_S = 0.35, 5.0  # of measuring, on two cores of an AMD EPYC, where this machine has not measured this network before
+UNTRIED_IMAGES_PER_S = 500.0  # a fork, which keeps its campaign's way of training and tries none
+KIND, DESIGNED, COMPARED = "pace", "designed", "compared"
+
+
+def first(request: Request, dataset: Dataset, trained: Trained, display: Display) -> Plan:
+    """The plan of a whole campaign, said. Its request asks for as much as there is time for."""
+    speed = trained.images_per_s or UNTRIED_IMAGES_PER_S
+    pace = Pace(speed, _remembered(request, DESIGNED, NETWORK_S), _remembered(request, COMPARED, COMPARED_S))
+    found = steps.fit(request, _scope(request, dataset), pace, display.elapsed_s)
+    for line in found.lines:
+        display.say(line)
+    return found
+
+
+def again(before: Plan, dataset: Dataset, record: RecipeRecord, display: Display) -> Plan:
+    """The plan of what is left once the recipe is settled, by what that took; said where it does less than before."""
+    request, pace = before.request, before.pace
+    scope = replace(_scope(request, dataset), is_settled=True)
+    if record.trials_worth > 0:
+        pace = replace(pace, images_per_s=request.search_epochs * scope.train_images * record.trials_worth / record.seconds)
+    found = steps.fit(request, scope, pace, display.elapsed_s)
+    if found.cut:
+        display.say(f"plan: {'; '.join(found.cut)}, for the first steps took longer than planned; about {clock(found.seconds)} in all")
+    return found
+
+
+def remember(request: Request, what: str, seconds: float, networks: int) -> None:
+    """Keep for the next campaign how long measuring one network took, ``what`` being ``DESIGNED`` or ``COMPARED``."""
+    if networks:
+        answers.keep(KIND, _key(request, what), repr(seconds / networks))
+
+
+def _remembered(request: Request, what: str, otherwise: float) -> float:
+    text, _ = answers.find(KIND, _key(request, what))
+    return otherwise if text is None else float(text)
+
+
+def _key(request: Request, what: str) -> tuple[str, ...]:
+    return (what, request.network, zoo.source_digest(request.network), request.device, request.precision)
+
+
+def _scope(request: Request, dataset: Dataset) -> Scope:
+    dense = recipes.dense_recipe(dataset.name)
+    trained = request.weights is not None or baseline.cached_path(request.network, dataset, dense).is_file()
+    folder, stem = bench_of(request).folder, bench_of(request).stem
+    return Scope(
+        train_images=len(dataset.train),
+        seen_images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
+        dense_epochs=0.0 if trained else dense.epochs,
+        is_measured=any(folder.glob(f"{stem}*.json")),
+    )

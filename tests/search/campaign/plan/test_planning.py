@@ -1,0 +1,84 @@
+"""A campaign's plan is made of what is known here: speeds, sizes, what lies on disk, what the last campaign's steps took."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.networks import datasets
+from harness.networks.datasets import Dataset
+from harness.records.accuracy import Accuracy
+from harness.training.processor import Way
+from harness.training.recipes import Recipe
+from search.campaign.plan import planning, steps
+from search.campaign.plan.training_speed import Trained
+from search.records.display import Display
+from search.records.recipe_record import RecipeRecord
+from search.records.request import Request
+from search.records.training_record import TrainingRecord
+
+QUICK = Trained(TrainingRecord(Way(), "quick"), 1000.0)
+RECORD = RecipeRecord(Recipe(epochs=4), Accuracy(270, 280))
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return datasets.load("digits", None)
+
+
+@pytest.fixture
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return Request(reports=tmp_path)
+
+
+@pytest.fixture
+def display() -> Display:
+    return Display(Console(file=io.StringIO(), width=200))
+
+
+def said(display: Display) -> str:
+    file = display.console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def names(plan: steps.Plan) -> list[str]:
+    return [step.name for step in plan.steps]
+
+
+def test_the_plan_is_said_step_by_step_with_its_sum(request_: Request, digits: Dataset, display: Display) -> None:
+    plan = planning.first(request_, digits, QUICK, display)
+    assert names(plan) == [steps.DENSE, steps.CHECK, steps.DESIGNED, steps.RECIPE, steps.SEARCH, steps.PROOF]
+    assert all(name in said(display) for name in names(plan))
+    assert plan.seconds == pytest.approx(plan.spent_s + sum(step.seconds for step in plan.steps))
+    assert f"plan: about {steps.clock(plan.seconds)}" in said(display)
+
+
+def test_what_lies_on_disk_is_not_planned(request_: Request, digits: Dataset, display: Display) -> None:
+    folder = request_.reports / "benchmarks" / "cpu"
+    folder.mkdir(parents=True)
+    (folder / "resnet20-digits-f32.json").write_text("{}")
+    plan = planning.first(replace(request_, weights=Path("dense.safetensors")), digits, QUICK, display)
+    assert not {steps.DENSE, steps.DESIGNED} & set(names(plan))
+
+
+def test_the_next_campaign_knows_how_long_measuring_took(request_: Request, digits: Dataset, display: Display) -> None:
+    planning.remember(request_, planning.DESIGNED, seconds=200.0, networks=100)
+    plan = planning.first(request_, digits, QUICK, display)
+    (designed,) = (step for step in plan.steps if step.name == steps.DESIGNED)
+    assert designed.seconds == pytest.approx(2.0 * (request_.designs + steps.HELD_OUT))
+
+
+def test_the_search_shrinks_where_the_first_steps_took_longer(request_: Request, digits: Dataset, display: Display) -> None:
+    first = planning.first(replace(request_, minutes=60), digits, QUICK, display)
+    assert not first.cut
+    same = planning.again(first, digits, replace(RECORD, seconds=10.0, trials_worth=2.0), display)
+    slower = planning.again(first, digits, replace(RECORD, seconds=300.0, trials_worth=2.0), display)
+    assert same.request == first.request
+    assert slower.request.trials < first.request.trials
+    assert slower.request.budget == first.request.budget
+    assert f"{slower.request.trials} trials instead of {first.request.trials}" in said(display)
