@@ -167,7 +167,7 @@ class Campaign:
         goal, done = self.settings.goal, self.state.tried
         if goal.max_drop_points is None or goal.max_latency_s is None or self.warned or trial.request.purpose != MODEL:
             return
-        if (done - self.settings.seeds) % REACH_EVERY == 0:
+        if (done - self.settings.first_count) % REACH_EVERY == 0:
             limit = goal.max_drop_points + self.full_length.limit_shift
             warning = self.optimizer.reach(limit, goal.max_latency_s).warning(goal)
             if warning:
