@@ -27,7 +27,7 @@ from search.space.space import SearchSpace
 SHARE = 3  # of the trials, one in so many is of the initial design, at most
 # What halving every width costs after tuning, in points: 1.0 on ResNet-20 (Fashion-MNIST, 4 epochs), 2.5 after a quarter of an epoch,
 # 2.4 to 4.3 on the synthetic networks; half and twice as much cost comes with this power of it. The levels allow for errors.
-HALVED_POINTS, POWER = 3.0, 1.5
+HALVED_POINTS, POWER = 5.0, 1.5
 LEVELS = (1.0, 0.5, 2.0)  # expected drops to try, as multiples of the limit: where it may lie, what is likely to keep it, what is not
 BEYOND = 2.0  # multiples of the limit, expected, above which nothing is tried first
 LEAST_KEPT = 0.25  # of a group, unless its branch goes whole: narrower ones are for the search to find, once it knows something
