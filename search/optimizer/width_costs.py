@@ -18,7 +18,7 @@ Costs = Callable[[Floats], Floats]
 """What n x G pruned fractions may cost, as an n-vector; 1 is what halving every group may."""
 
 LINEAR = 0.05  # of the pruned fraction, beside its square: the first channels are not quite free
-LOOK_WEIGHT = 0.5  # of what was seen against what is guessed, both 1 where everything is halved
+LOOK_WEIGHT = 0.25  # of what was seen against what is guessed, both 1 where everything is halved
 LEAST_POINTS = 1.0  # lost in all by halving every group in turn: less tells no group from another
 
 

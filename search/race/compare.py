@@ -160,7 +160,8 @@ def _espalier(pareto: bool = False, ladder: bool = False, looks: bool = True) ->
         first = initial_rows(arena.space, arena.latency, (), min(SEEDS, settings.trials), seed) if ladder else ()
         seen = arena.sensitivity if looks else None
         with tempfile.TemporaryDirectory(prefix="espalier-race-") as scratch:
-            parts = (settings, arena.space, arena.latency, arena.evaluate, Path(scratch) / "race")
+            evaluate = arena.evaluate if ladder or arena.watched is None else arena.watched
+            parts = (settings, arena.space, arena.latency, evaluate, Path(scratch) / "race")
             played = campaign.run(*parts, first=first, sensitivity=seen).trials
         counts = [count for count in COUNTS if count < len(played)] + [len(played)]
         return Played(played, tuple(_choice(arena, goal, played[:count]) for count in counts))

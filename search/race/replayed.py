@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,22 +36,35 @@ LIMIT_POINTS = 2.5  # of a short trial's drop: a quarter of an epoch brings back
 INSTANCES = 5  # each leaves out another fifth of the trials
 DENSE_TOP1, IMAGES = 0.92, 5000
 MOST_POINTS = 80.0
+# How far a trial is behind its end on the way, where nothing was recorded: made up. Points, and share of the drop; what looks scatter by.
+SHARES, BEHIND_POINTS, BEHIND_SHARE, ON_THE_WAY_POINTS = (0.25, 0.5), 5.0, 0.5, 1.5
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Noisy drops of one surface; implements ``Evaluate``."""
+    """Noisy drops of one surface; implements ``Evaluate``. watched: also shows where a trial stands on its way, and is stopped there."""
 
     space: SearchSpace
     model: DropModel
     noise_seed: int
+    watched: bool = False
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """The drop with the noise of so many validation pictures."""
         true = self.truth(trial.config, trial.recipe)
         rng = np.random.default_rng([79, self.noise_seed, trial.number, trial.seed])
         top1 = float(np.clip(DENSE_TOP1 - true / 100, 0.05, 0.99))
-        return observed(true, 100 * math.sqrt(top1 * (1 - top1) / IMAGES), rng)
+        found = observed(true, 100 * math.sqrt(top1 * (1 - top1) / IMAGES), rng)
+        if not self.watched:
+            return found
+        curve: list[tuple[float, float]] = []
+        for share in SHARES:
+            behind = (BEHIND_POINTS + BEHIND_SHARE * max(true, 0.0)) * (1 - share) + rng.normal(0.0, ON_THE_WAY_POINTS)
+            curve.append((share, float(np.clip(top1 - behind / 100, 0.05, 0.99))))
+            for floor in trial.floors:
+                if floor.share == share and curve[-1][1] < floor.top1_ratio:
+                    return TrialOutcome.stopped(floor, tuple(curve), trial.budget_epochs)
+        return replace(found, curve=tuple(curve))
 
     def truth(self, config: PruningConfig, recipe: TuningChoice) -> float:
         """The drop without noise, in points."""
@@ -91,7 +104,8 @@ def arena(name: str, noise_seed: int) -> Arena:
     if seen is None:
         raise CampaignError(f"{LOOKS / name}.json is missing: nothing was seen of the groups of {name}; choose one of {', '.join(names())}")
     epochs = trials[0].request.budget_epochs
-    return Arena(name, instance, space, latency, replay, Goal(LIMIT_POINTS), epochs, replay.truth, sensitivity=seen)
+    parts = (name, instance, space, latency, replay, Goal(LIMIT_POINTS), epochs, replay.truth)
+    return Arena(*parts, sensitivity=seen, watched=replace(replay, watched=True))
 
 
 def _trials(folder: Path) -> list[Trial]:
