@@ -27,9 +27,10 @@ def test_a_look_costs_at_most_its_share_of_a_trial(epochs: float, train: int, va
 
 def test_longer_trials_pay_for_more_widths() -> None:
     network = architecture("resnet20", 3)
-    counts = [len(group_look.plan(network, Recipe(epochs=epochs), 1000, 300)[0]) for epochs in (0.01, 1.5, 8.0)]
-    assert counts == sorted(set(counts))
+    counts = [len(group_look.plan(network, Recipe(epochs=epochs), 1000, 300)[0]) for epochs in (0.01, 0.1, 0.5, 1.0, 1.5, 8.0)]
+    assert counts == sorted(counts)
     assert counts[0] == 0
+    assert counts[-1] > counts[0]
 
 
 def test_what_was_seen_is_read_back_and_said(tmp_path: Path) -> None:
