@@ -102,7 +102,7 @@ def _mean_probability(model: nn.Module, pictures: Split) -> float:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    chances = model(pictures.images.to(place)).float().softmax(dim=1).cpu()
+    chances = model(pictures.images.contiguous(memory_format=torch.channels_last).to(place)).float().softmax(dim=1).cpu()
     return float(chances[torch.arange(len(pictures)), pictures.labels].mean())
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from harness.networks.drawing import draw
-from harness.records.architecture import Architecture
+from harness.records.architecture import Architecture, ChannelGroup
 from harness.training.finetune import step_count
 from harness.training.recipes import Recipe
 from harness.training.sensitivity import quick_losses, widths
@@ -19,7 +19,7 @@ from search.records import sensitivity_record
 from search.records.display import Display
 from search.records.sensitivity_record import GroupLoss, Sensitivity
 
-SHARE = 0.5  # of one trial's passes that the look may cost
+SHARE = 0.25  # of one trial's passes that the look may cost; with the pruning between them they take about half a trial's time
 RATIOS = ((0.5, 0.25, 0.0), (0.5, 0.0), (0.5,))  # of the widths looked at: as many as there are pictures for
 MOST_IMAGES, LEAST_IMAGES = 256, 64  # per network
 BACKWARD_COST = 3.0  # passes that a training step costs, in forward ones
@@ -58,11 +58,16 @@ def plan(architecture: Architecture, recipe: Recipe, train_images: int, validati
     """Which groups at which widths, and by how many pictures each, for ``SHARE`` of a trial; no cases where that is too little."""
     passes = trial_passes(recipe, train_images, validation_images)
     for ratios in RATIOS:
-        cases = tuple((group.name, width) for group in architecture.groups for width in widths(group, ratios) if width or group.removable)
+        cases = tuple((group.name, width) for group in architecture.groups for width in widths(group, _of(group, ratios)))
         images = min(math.floor(SHARE * passes / (len(cases) + 1)), MOST_IMAGES, validation_images)
         if images >= LEAST_IMAGES:
             return cases, images
     return (), 0
+
+
+def _of(group: ChannelGroup, ratios: tuple[float, ...]) -> tuple[float, ...]:
+    """Only a branch can go whole; of any other group the narrowest width is for no first trial."""
+    return ratios if group.removable else tuple(ratio for ratio in ratios if ratio > 0)
 
 
 def trial_passes(recipe: Recipe, train_images: int, validation_images: int) -> float:

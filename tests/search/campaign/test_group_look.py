@@ -1,4 +1,4 @@
-"""A look at the groups costs at most half a trial's pictures, and is kept."""
+"""A look at the groups costs at most a quarter of a trial's pictures, and is kept."""
 
 from pathlib import Path
 
