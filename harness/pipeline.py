@@ -26,6 +26,7 @@ from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, baseline, finetune, guidance
 from harness.training.checkpoint import Checkpoint
+from harness.training.finetune import Looks
 from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
 
@@ -140,17 +141,18 @@ def compress(
     recipe: Recipe,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    looks: Looks | None = None,
 ) -> Compressed:
     """Prune the dense network to ``config``, fine-tune it by ``recipe``, judge it on the validation split.
 
     The teacher for distillation, where the recipe asks for it, is the dense network. checkpoint: where a long fine-tuning
-    leaves its steps, and goes on from. Raises PruningError for a
+    leaves its steps, and goes on from. looks: who looks at the network on its way. Raises PruningError for a
     configuration that does not fit, TrainingError when training diverges.
     """
     started = time.perf_counter()
     pruned = prune(network, dataset, config, criterion, recipe)
     pruned_at = time.perf_counter()
-    tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint)
+    tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint, looks)
     tuned_at = time.perf_counter()
     right = accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
     validation, done = accuracy.count(right), time.perf_counter()

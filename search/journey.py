@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.devices import spec
 from harness.errors import CampaignError
 from harness.training import recipes, stored_baseline
-from search.campaign import campaign, common_recipe, dense_check, ends, sharing
+from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
 from search.campaign.plan import planning, training_speed
@@ -22,7 +22,7 @@ from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
 from search.records import folder as folders
-from search.records import journal, outcome, recipe_record, resolution, training_record
+from search.records import journal, outcome, recipe_record, resolution, sensitivity_record, training_record
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -237,6 +237,11 @@ def _search(
     imported = imported if resume else record.restated(imported)
     if imported:
         display.say(f"search: {len(imported)} trials of other campaigns on this network are taken over")
+    seen = None
+    if request.optimizer != "random" and not (
+        resume and journal.read(folder).finished and not (folder / sensitivity_record.FILE).is_file()
+    ):
+        seen = group_look.settle(folder, subject, record.recipe.with_epochs(request.search_epochs), display)
     with display.step("search", settings.trials) as bar:
         watch = Watch(display, bar)
         return campaign.run(
@@ -252,6 +257,7 @@ def _search(
             guard=folders.unchanged(folder),
             pool=_cluster(request, evaluate),
             prepare=lambda: subject.network.prepare(subject.dataset, record.recipe),  # once, here, and not by every worker
+            sensitivity=seen,
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 

@@ -27,6 +27,21 @@ SMALL_SCALE = 0.625  # 32 x 32 becomes 20 x 20: 2.6 times fewer multiply-accumul
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 
 
+@dataclass(frozen=True)
+class Looks:
+    """Points on the way at which somebody looks at the network: after these shares of the steps.
+
+    look: gets the network, which it leaves as it is, and the share. What it raises ends the training and passes through.
+    """
+
+    shares: tuple[float, ...]
+    look: Callable[[nn.Module, float], None]
+
+    def at(self, steps: int) -> dict[int, float]:
+        """The share by the number of steps done; the end of the training is no point on its way."""
+        return {done: share for share in self.shares if 0 < (done := round(share * steps)) < steps}
+
+
 @dataclass(frozen=True, eq=False)
 class Tuned:
     """A trained network in evaluation mode on the CPU.
@@ -49,12 +64,14 @@ def finetune(
     guidance: Guidance | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    looks: Looks | None = None,
 ) -> Tuned:
     """Train a copy of ``model`` on the dataset's training split; ``model`` itself stays as it is.
 
     guidance: a teacher's answers to the training images, learnt too when ``recipe.distillation`` > 0. checkpoint: where the
-    training stands is written there from time to time, and taken up from there. Equal arguments give equal weights on the
-    same machine and number of threads, interrupted or not. Raises TrainingError when the loss is no number.
+    training stands is written there from time to time, and taken up from there. looks: who looks at it on its way.
+    Equal arguments give equal weights on the same machine and number of threads, interrupted or not, looked at or not. Raises
+    TrainingError when the loss is no number.
     """
     started = time.perf_counter()
     place = processor.device()
@@ -65,7 +82,7 @@ def finetune(
         torch.manual_seed(recipe.seed)  # dropout draws from it
         if recipe.epochs > 0:
             student.to(memory_format=processor.way().memory_format)  # type: ignore[call-overload]  # missing from torch's stubs
-            losses = _train(student, dataset, subset, recipe, guidance if recipe.distillation > 0 else None, progress, checkpoint)
+            losses = _train(student, dataset, subset, recipe, guidance if recipe.distillation > 0 else None, progress, checkpoint, looks)
     recalibrate(student, calibration(dataset, recipe).split.images, recipe.batch_size)
     tail = losses[-max(1, len(losses) // 10) :]
     student.to(torch.device("cpu")).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -120,6 +137,7 @@ def _train(
     guidance: Guidance | None,
     progress: Progress | None,
     checkpoint: Checkpoint | None,
+    looks: Looks | None,
 ) -> list[float]:
     """Optimiser steps on the training images numbered ``subset``; returns the loss of every step."""
     train = dataset.train
@@ -153,6 +171,8 @@ def _train(
             checkpoint.offer(Point(step + 1, order, losses, generator.get_state(), torch.get_rng_state()), student, take_step.optimiser)
         if progress is not None:
             progress(step + 1, steps)
+        if looks is not None and (share := looks.at(steps).get(step + 1)) is not None:
+            looks.look(student, share)
     return losses
 
 

@@ -15,11 +15,12 @@ from search.campaign.result import CampaignResult as CampaignResult
 from search.campaign.result import result_of as result_of
 from search.campaign.settings import CampaignSettings as CampaignSettings
 from search.campaign.sharing import with_latencies
-from search.optimizer.seeds import initial_rows
+from search.optimizer import first_design
 from search.optimizer.selector import Optimizer
 from search.records.events import Observer, silent
 from search.records.journal import Contents, Header, Journal
-from search.records.trial import Evaluate, KnownLatency, Trial
+from search.records.sensitivity_record import Sensitivity
+from search.records.trial import MODEL, Evaluate, Floats, KnownLatency, Trial
 from search.space.goals import check_reachable
 from search.space.space import SearchSpace
 from search.workers.pool import Here, Pool, Progress, WhenNeeded
@@ -40,6 +41,8 @@ def run(
     guard: Callable[[], None] | None = None,
     pool: Callable[[Progress], Pool] | None = None,
     prepare: Callable[[], None] = lambda: None,
+    first: Sequence[Floats] = (),
+    sensitivity: Sensitivity | None = None,
     optimizer_class: type[Optimizer] = Optimizer,
 ) -> CampaignResult:
     """Run a campaign to its end, or go on with an interrupted one.
@@ -48,7 +51,8 @@ def run(
     ``exact``). imported: trials of other campaigns with the same accuracy digest. guard: called before every proposal, to
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
     or ``workers`` child processes when there are several or a time limit is set. prepare: makes what all trials share; called
-    before ``pool`` is, and without that once there is a trial to run. optimizer_class: who proposes. Raises CampaignError, and
+    before ``pool`` is, and without that once there is a trial to run. sensitivity: what a look at every group showed, for the initial
+    design; first: rows in place of that design. optimizer_class: who proposes. Raises CampaignError, and
     whatever ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, latency)
@@ -56,7 +60,8 @@ def run(
     try:
         if not before.imported and imported:
             before = _with_imports(journal, before, _applicable(imported, space, latency))
-        seeds = initial_rows(space, latency, published, min(settings.seeds, settings.trials), settings.seed)
+        rows = first or first_design.rows(space, latency, published, settings.first_count, settings.seed, settings.goal, sensitivity)
+        seeds = _still_first(rows, space, before)
         running = Campaign(settings, space, latency, journal, before, observer, guard)
         if pool is None:
             place = _local_pool(settings, evaluate, running.progress, prepare)
@@ -91,6 +96,16 @@ def _opened(directory: Path, header: Header, resume: bool) -> tuple[Journal, Con
             f"or start a new one from its trials with: python -m search fork {directory.name}"
         )
     return journal, before
+
+
+def _still_first(rows: Sequence[Floats], space: SearchSpace, before: Contents) -> Sequence[Floats]:
+    """The initial design, or what of it was tried where the optimiser has proposed already: a campaign has one beginning only."""
+    begun = [*(trial.request for trial in before.finished), *before.running]
+    if not any(MODEL in (one.purpose, one.origin.partition(":")[0]) for one in begun):
+        return rows
+    tried = [space.encode(one.config, one.recipe) for one in begun if space.covers(one.config, one.recipe)]
+    known = set(space.keys(np.asarray(tried)))
+    return [row for row in rows if space.keys(row[None])[0] in known] or tried[:1]
 
 
 def _with_imports(journal: Journal, before: Contents, imported: Sequence[Trial]) -> Contents:

@@ -148,7 +148,7 @@ def of(result: CampaignResult, dense_lost: Drop | None = None) -> End | None:
         tuned = sum(one.candidate for one in result.standings)
         return AllOverLimit(name, settings.goal.drop_limit, chosen, tuned, settings.budget_epochs, result.dense_s, dense_lost)
     pruned = [one for one in result.standings if one.config != result.dense]
-    if not pruned and any(not trial.outcome.ok for trial in result.trials):
+    if not pruned and any(trial.outcome.failed for trial in result.trials):
         return _crashed(result)
     if not pruned and len(result.searched) < settings.trials and result.elapsed_s >= settings.hours * 3600:
         return _none_in_time(result)
@@ -205,9 +205,9 @@ def _crashed(result: CampaignResult) -> AllCrashed:
     in_full = [one for one in ours if one.request.budget_epochs == least]
     cases = ((result.trials, ""), (ours, " of pruned networks"), (in_full, " of pruned networks at full length"))
     for trials, which in cases:
-        if trials and not any(one.outcome.ok for one in trials):
+        if trials and all(one.outcome.failed for one in trials):
             return all_crashed(name, trials, f"all {len(trials)} trials{which}")
-    crashed = [one for one in result.trials if not one.outcome.ok]
+    crashed = [one for one in result.trials if one.outcome.failed]
     return all_crashed(name, crashed, f"no pruned network was tuned in full, and {len(crashed)} of {len(result.trials)} trials")
 
 

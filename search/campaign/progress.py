@@ -12,13 +12,27 @@ from search.campaign.full_length import FullLength
 from search.campaign.result import CampaignResult
 from search.campaign.settings import CampaignSettings
 from search.campaign.state import State
-from search.optimizer import fidelity
+from search.optimizer import fidelity, hopeless
 from search.optimizer.array_search import SpaceExhausted
 from search.optimizer.fidelity import Calibration
 from search.optimizer.selector import Optimizer
 from search.records.events import Begun, Ended, Improved, Note, Observer, TrialFinished, TrialProgress, TrialStarted
 from search.records.journal import Contents, Journal
-from search.records.trial import MODEL, NEW, PROMOTE, SCREEN, SEED, UNNUMBERED, KnownLatency, Trial, TrialRequest, crashes_in_a_row
+from search.records.trial import (
+    CRASHED,
+    MODEL,
+    NEW,
+    PROMOTE,
+    SCREEN,
+    SEED,
+    STOPPED,
+    UNNUMBERED,
+    Floor,
+    KnownLatency,
+    Trial,
+    TrialRequest,
+    crashes_in_a_row,
+)
 from search.space.space import SearchSpace
 from search.workers.pool import Pool
 
@@ -45,7 +59,7 @@ class Campaign:
         self.full_length = FullLength(self.state, self.planned)
         self.next_number = before.next_number
         self.ask_s: dict[int, float] = {}
-        self.hopeless = 0
+        self.hopeless_in_a_row = 0
         self.warned = False
         self.worst_drop = 0.0
 
@@ -103,8 +117,8 @@ class Campaign:
         asked = sum(one.purpose in (*NEW, SCREEN) for one in self.state.running)
         if self.state.tried + asked >= settings.trials:
             return f"all {settings.trials} trials are done"
-        if settings.patience and self.hopeless >= settings.patience:
-            return f"{self.hopeless} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense latency"
+        if settings.patience and self.hopeless_in_a_row >= settings.patience:
+            return f"{self.hopeless_in_a_row} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense latency"
         return ""
 
     def _ask(self) -> str:
@@ -117,7 +131,7 @@ class Campaign:
         except SpaceExhausted:
             return "every legal configuration within reach was tried"
         if not is_seed:
-            self.hopeless = self.hopeless + 1 if self.optimizer.expected_improvement < SMALL_IMPROVEMENT else 0
+            self.hopeless_in_a_row = self.hopeless_in_a_row + 1 if self.optimizer.expected_improvement < SMALL_IMPROVEMENT else 0
         purpose, origin = (SEED, "initial design") if is_seed else (MODEL, "known latency, modelled drop")
         config, recipe = self.space.decode(row)
         self.ask_s[self.next_number] = time.perf_counter() - began
@@ -130,12 +144,19 @@ class Campaign:
     def _submit(self, request: TrialRequest) -> None:
         """Start a trial; one without a number gets the next one and its line in the journal."""
         if request.number == UNNUMBERED:
-            request = replace(request, number=self.next_number)
+            request = replace(request, number=self.next_number, floors=self._floors(request))
             self.next_number += 1
             self.journal.started(request, self.state.elapsed_s)
         self.state.running.append(request)
         self.observer(TrialStarted(request, self.state.seconds(request.config)))
         self.pool.submit(request)
+
+    def _floors(self, request: TrialRequest) -> tuple[Floor, ...]:
+        """Where a new trial of the search's own length is stopped: only towards a largest drop, and tuned as all others are."""
+        if request.purpose not in NEW or self.settings.goal.kind != "max-drop" or self.space.numbers or self.space.categories:
+            return ()
+        limit = self.settings.goal.drop_limit + self.full_length.limit_shift
+        return hopeless.floors(self.state.finished, limit, request.budget_epochs)
 
     def _collect(self) -> None:
         """Wait for trials to be over, and take them in."""
@@ -149,6 +170,8 @@ class Campaign:
             self._plan_after(trial)
             self.observer(TrialFinished(trial, self.state.tried))
             self._warn_of_reach(trial)
+            if outcome.status == STOPPED:
+                self._say(f"trial {trial.number} ({trial.latency_s / self.state.dense_s:.2f} of dense, predicted) {outcome.reason}")
             if improved:
                 self.observer(Improved(trial))
 
@@ -168,7 +191,7 @@ class Campaign:
         goal, done = self.settings.goal, self.state.tried
         if goal.max_drop_points is None or goal.max_latency_s is None or self.warned or trial.request.purpose != MODEL:
             return
-        if (done - self.settings.seeds) % REACH_EVERY == 0:
+        if (done - self.settings.first_count) % REACH_EVERY == 0:
             limit = goal.max_drop_points + self.full_length.limit_shift
             warning = self.optimizer.reach(limit, goal.max_latency_s).warning(goal)
             if warning:
@@ -213,7 +236,8 @@ class Campaign:
         elif request.purpose in NEW and request.budget_epochs == self.settings.search_epochs:
             if outcome.ok:
                 self.worst_drop = max(self.worst_drop, outcome.drop_points)
-            self.optimizer.tell(self.state.row(request), outcome.drop_points if outcome.ok else self.worst_drop, crashed=not outcome.ok)
+            drop = {STOPPED: outcome.least_points, CRASHED: self.worst_drop}.get(outcome.status, outcome.drop_points)
+            self.optimizer.tell(self.state.row(request), drop, crashed=outcome.failed)
 
     def _judge_screen(self, trial: Trial) -> None:
         """Go on with a screened configuration that has a chance; else tell what the screen lets expect of it."""

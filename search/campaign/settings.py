@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from harness.errors import UsageError
+from search.optimizer import first_design
 from search.records.journal import Header
 from search.space.goals import Goal
 from search.space.space import SearchSpace
@@ -18,7 +19,7 @@ LEAST_EPOCHS = 1 / 16  # a trial shorter than that counts as that long
 class CampaignSettings:
     """How a campaign is run; the network, the space and the latencies are given beside it.
 
-    trials: configurations to try, promotions and repetitions aside. seeds: how many of them form the initial design.
+    trials: configurations to try, promotions and repetitions aside. seeds: how many of them form the initial design, a third at most.
     budget_epochs: full-length fine-tuning. short_epochs: length of the search's trials, of which the best are promoted to full
     length; None for full length throughout. screen: judge every proposal with recalibrated batch norm first, and go on with
     those that have a chance. hours: stop asking after that long, earlier sessions included. patience: stop after so many
@@ -66,6 +67,11 @@ class CampaignSettings:
     def asking_ends_s(self) -> float:
         """Seconds of the search after which no new configuration is asked for."""
         return min(self.hours * 3600, ASKING_SHARE * self.ends_s)
+
+    @property
+    def first_count(self) -> int:
+        """How many trials form the initial design."""
+        return first_design.count(self.trials, self.seeds)
 
     @property
     def search_epochs(self) -> float:

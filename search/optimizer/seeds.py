@@ -1,12 +1,13 @@
-"""The first trials: the dense network, published configurations, uniform ratios, and what known latency alone suggests."""
+"""Parts of an initial design, and the ladder of them that campaigns began with before they looked at their groups first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from harness.records.pruning_config import PruningConfig
+from search.optimizer.width_costs import Costs, guessed
 from search.records.trial import Floats, KnownLatency, TuningChoice
 from search.space.space import SearchSpace
 
@@ -17,7 +18,7 @@ DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary o
 
 
 def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[PruningConfig], count: int, seed: int) -> list[Floats]:
-    """``count`` different rows to begin with.
+    """``count`` different rows to begin with, the ladder that ``first_design`` is raced against.
 
     First come the dense network and the published configurations as they are, then solutions of "prune this next" at
     several latencies, uniform keep ratios and whole branches removed, all with the recipe to begin with; then disturbed
@@ -25,46 +26,71 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
     """
     rng = np.random.default_rng([seed, 3])
     anchors = prune_next(space, latency, TARGETS)
-    uniform = [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
     rows = [space.encode(config, space.start) for config in (space.architecture.dense(), *published)]
-    rows += [_with_recipe(space, widths, space.start) for widths in (*anchors, *uniform, *without_branches(space))]
-    varied = [anchors[place] for place in VARIED if place < len(anchors)] or uniform
-    for place in range(4 * count):
-        pruned = space.features(_with_recipe(space, varied[place % len(varied)], space.start)[None]).pruned
-        disturbed = space.snap(np.clip(1.0 - pruned + rng.normal(0.0, DISTURBANCE, pruned.shape), 0.0, 1.0))[0]
-        rows.append(_with_recipe(space, disturbed.astype(np.float64), varied_recipe(space, space.start, rng)))
-    distinct: dict[bytes, Floats] = {}
+    rows += [with_recipe(space, widths, space.start) for widths in (*anchors, *uniform(space), *without_branches(space))]
+    varied = [anchors[place] for place in VARIED if place < len(anchors)] or uniform(space)
+    return distinct(space, [*rows, *disturbed(space, varied, 4 * count, rng)])[: max(count, 1)]
+
+
+def distinct(space: SearchSpace, rows: Sequence[Floats]) -> list[Floats]:
+    """The rows without those that stand for the same trial as an earlier one."""
+    found: dict[bytes, Floats] = {}
     for row in rows:
-        distinct.setdefault(space.keys(row[None])[0], row)
-    return list(distinct.values())[: max(count, 1)]
+        found.setdefault(space.keys(row[None])[0], row)
+    return list(found.values())
+
+
+def uniform(space: SearchSpace) -> list[Floats]:
+    """Width rows of one keep ratio for all groups."""
+    return [space.snap(np.full((1, space.groups), ratio))[0].astype(np.float64) for ratio in UNIFORM_RATIOS]
+
+
+def disturbed(space: SearchSpace, varied: Sequence[Floats], count: int, rng: np.random.Generator) -> list[Floats]:
+    """``count`` rows around these widths in turn, with recipes around the one to begin with."""
+    rows = []
+    for place in range(count):
+        pruned = space.features(with_recipe(space, varied[place % len(varied)], space.start)[None]).pruned
+        widths = space.snap(np.clip(1.0 - pruned + rng.normal(0.0, DISTURBANCE, pruned.shape), 0.0, 1.0))[0]
+        rows.append(with_recipe(space, widths.astype(np.float64), varied_recipe(space, space.start, rng)))
+    return rows
 
 
 def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[float]) -> list[Floats]:
-    """Width rows found by removing, again and again, what saves most latency per accuracy that it may cost.
-
-    What it may cost, before any trial, is guessed: the squared pruned fraction of every group, times the layers that lose
-    channels with it. Returns one row (widths only) per reached target, a ratio to the dense latency.
-    """
-    layers = np.asarray([len(space.architecture.group(name).members) for name in space.names], dtype=np.float64)
-    row = space.encode(space.architecture.dense(), space.start)
-    dense_s = current_s = float(latency.seconds(space.widths(row[None]))[0])
+    """Width rows of the walk by guessed costs, one per reached target, a ratio to the dense latency; the mildest first."""
+    dense = space.encode(space.architecture.dense(), space.start)
+    dense_s = float(latency.seconds(space.widths(dense[None]))[0])
     found: list[Floats] = []
     waiting = sorted(targets, reverse=True)
-    while waiting:
-        narrower = _narrower(space, row)
-        if not len(narrower):
-            break
-        saved = current_s - latency.seconds(space.widths(narrower))
-        before, after = space.features(row[None]).pruned, space.features(narrower).pruned
-        cost = (after**2 + 0.05 * after - before**2 - 0.05 * before) @ layers
-        best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
-        if saved[best] <= 0:
-            break
-        row, current_s = narrower[best], current_s - float(saved[best])
-        while waiting and current_s <= waiting[0] * dense_s:
+    for row, seconds in walk(space, latency, guessed(space)):
+        while waiting and seconds <= waiting[0] * dense_s:
             found.append(row[: space.groups].copy())
             waiting.pop(0)
+        if not waiting:
+            break
     return found
+
+
+def walk(space: SearchSpace, latency: KnownLatency, costs: Costs, least_kept: float = 0.0) -> Iterator[tuple[Floats, float]]:
+    """Rows found by removing, again and again, what saves most latency per accuracy that it may cost, with their seconds.
+
+    Ends where nothing saves anything. least_kept: no group keeps a smaller share of its channels, but a branch may go whole.
+    """
+    row = space.encode(space.architecture.dense(), space.start)
+    current_s = float(latency.seconds(space.widths(row[None]))[0])
+    while True:
+        narrower = _narrower(space, row)
+        if len(narrower) and least_kept:
+            pruned = space.features(narrower).pruned
+            narrower = narrower[((pruned <= 1 - least_kept) | (pruned == 1)).all(axis=1)]
+        if not len(narrower):
+            return
+        saved = current_s - latency.seconds(space.widths(narrower))
+        cost = costs(space.features(narrower).pruned) - costs(space.features(row[None]).pruned)
+        best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
+        if saved[best] <= 0:
+            return
+        row, current_s = narrower[best], current_s - float(saved[best])
+        yield row, current_s
 
 
 def without_branches(space: SearchSpace) -> list[Floats]:
@@ -92,7 +118,8 @@ def _narrower(space: SearchSpace, row: Floats) -> Floats:
     return rows[space.legal(rows)]
 
 
-def _with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Floats:
+def with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Floats:
+    """A row of these widths (a row, or its first columns), tuned by ``recipe``."""
     dense = space.encode(space.architecture.dense(), recipe)
     dense[: space.groups] = widths[: space.groups]
     return dense

@@ -72,6 +72,8 @@ def prepare(
     controls = [entrants.uniform(network.architecture, latency, chosen)]
     if request.from_scratch:
         controls.append(entrants.from_scratch(chosen))
+    if controls[0].source:
+        display.say(f"uniform is {controls[0].source} ({chosen.name}): a uniform cut, tuned and measured once")
     held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", display)
     right |= proof.right_answers(held_against, dataset.validation)
     tuned += held_against

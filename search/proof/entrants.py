@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,14 +74,18 @@ def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | 
     found: best first; all start as candidates, a published configuration too, which the search tries first and may hold in reserve.
     rival: what random search recommends, on as many trials.
     """
-    published = published_entrants(architecture)
-    known = {entrant.config: f"the same network as {entrant.name}" for entrant in reversed(published)}
-    drawn = [] if rival is None else [Entrant("random", "random", *rival, source="random search, equal trials")]
-    best = [
-        Entrant(f"optimised-{place}", "candidate", config, criterion, known.get(config, ""))
-        for place, (config, criterion) in enumerate(found, start=1)
-    ]
-    return [Entrant("dense", "dense", architecture.dense()), *published, *drawn, *best]
+    entered = [Entrant("dense", "dense", architecture.dense()), *published_entrants(architecture)]
+    if rival is not None:
+        entered.append(Entrant("random", "random", *rival, source="random search, equal trials"))
+    best = [Entrant(f"optimised-{place}", "candidate", *one) for place, one in enumerate(found, start=1)]
+    return [*entered, *(replace(one, source=same_as(one, entered)) for one in best)]
+
+
+def same_as(entrant: Entrant, others: Sequence[Entrant]) -> str:
+    """Whose network it is too, in words, by widths and the criterion that chooses the channels; empty for one of its own."""
+    return next(
+        (f"the same network as {one.name}" for one in others if (one.config, one.criterion) == (entrant.config, entrant.criterion)), ""
+    )
 
 
 def published_entrants(architecture: Architecture) -> list[Entrant]:
@@ -90,8 +94,14 @@ def published_entrants(architecture: Architecture) -> list[Entrant]:
 
 
 def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant) -> Entrant:
-    """What anybody could have done without a search: every width cut alike, to the chosen network's predicted latency."""
-    return Entrant("uniform", "uniform", uniform_at(architecture, latency, seconds_of(architecture, latency, chosen.config)))
+    """What anybody could have done without a search: every width cut alike, to the chosen network's predicted latency.
+
+    It is called the same network where it has the chosen one's widths: then it keeps the same channels too, and is tuned and measured once.
+    """
+    config = uniform_at(architecture, latency, seconds_of(architecture, latency, chosen.config))
+    if config == chosen.config:
+        return Entrant("uniform", "uniform", config, chosen.criterion, "the same network as optimised")
+    return Entrant("uniform", "uniform", config)
 
 
 def from_scratch(chosen: Entrant) -> Entrant:

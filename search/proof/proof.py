@@ -150,8 +150,12 @@ def _write_contender(
 
 
 def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds: int, say: Callable[[str], None]) -> Path:
-    """Measure all contenders on the device in interleaved rounds, and let the device itself answer the test split."""
-    given = [f"--contender={contender.name}={folder / contender.onnx}" for contender in contenders]
+    """Measure all contenders on the device in interleaved rounds, and let the device itself answer the test split.
+
+    A network that stands under two names is measured once.
+    """
+    different = {contender.artefact_digest: contender for contender in reversed(contenders)}
+    given = [f"--contender={one.name}={folder / one.onnx}" for one in contenders if different[one.artefact_digest] is one]
     path = folder / outcome.PROOF
     run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), f"--rounds={rounds}", *given], say)
     return path

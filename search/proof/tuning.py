@@ -66,7 +66,8 @@ def tune(
         for seed in range(seeds)
         for one in entered
     ]
-    open_jobs = [job for job in jobs if tuned_store.find(job.place(dataset), job.recipe.seed) is None]
+    different = {(job.place(dataset), job.recipe.seed): job for job in reversed(jobs)}  # one network may stand under two names
+    open_jobs = [job for (place, seed), job in reversed(different.items()) if tuned_store.find(place, seed) is None]
     if side_by_side > 1 and len(open_jobs) > 1:
         _in_processes(_Tuning(network, dataset, tuple(open_jobs)), side_by_side, progress)
     judged: dict[str, list[Judged]] = {entrant.name: [] for entrant in entered}

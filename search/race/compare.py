@@ -1,7 +1,8 @@
 """The comparison: our campaign against honest and well-known alternatives, on equal trials, seeds and first configurations.
 
-Methods: ``espalier`` (a campaign, repetitions counted), ``espalier-pareto`` (one for the whole front), ``random`` (screened by
-known latency), ``uniform`` (a person's sweep of keep ratios), ``smac`` (stock SMAC on a penalised cost), ``optuna-tpe``,
+Methods: ``espalier`` (a campaign, repetitions counted), ``espalier-guess`` (one that did not look at its groups first),
+``espalier-ladder`` (one that begins with the fixed ladder of before), ``espalier-pareto`` (one for the whole front), ``random``
+(screened by known latency), ``uniform`` (a person's sweep of keep ratios), ``smac`` (stock SMAC on a penalised cost), ``optuna-tpe``,
 ``optuna-gp``, ``optuna-nsga2`` (with the package optuna).
 """
 
@@ -23,10 +24,10 @@ from search.optimizer import choice
 from search.optimizer.seeds import initial_rows, varied_recipe
 from search.optimizer.stock_smac import StockSmac
 from search.race import plot as race_plot
-from search.race import race
+from search.race import race, replayed
 from search.race import table as race_table
 from search.race.race import Arena, Choice, Run
-from search.race.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, problem
+from search.race.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, look, problem
 from search.records.trial import MODEL, Floats, Trial, TrialRequest, attempt
 from search.report import optuna_export
 from search.space.goals import Goal
@@ -111,7 +112,7 @@ def synthetic_race(
     stored = folder / "runs.jsonl"
     runs: tuple[Run, ...] = ()
     for seed in seeds:
-        arenas = [synthetic_arena(name, seed % INSTANCES, Goal(1.0), seed) for name in problems]
+        arenas = [arena_of(name, seed) for name in problems]
         runs = race_methods(arenas, methods, trials, [seed], stored, told)
     counts = sorted({count for count in COUNTS if count < trials} | {trials})
     table = folder / "race.md"
@@ -125,16 +126,24 @@ def synthetic_race(
     return table
 
 
+def arena_of(name: str, seed: int) -> Arena:
+    """The problem ``name`` as ``seed`` plays it: a synthetic one with a limit of 1 point, or a stored campaign."""
+    if name in replayed.names():
+        return replayed.arena(name, seed)
+    return synthetic_arena(name, seed % INSTANCES, Goal(1.0), seed)
+
+
 def synthetic_arena(name: str, instance: int, goal: Goal, noise_seed: int) -> Arena:
     """One instance of the synthetic problem."""
     found = problem(name, instance)
     near, reached = (known.get((name, instance), float("nan")) for known in (NEAR_OPTIMUM, REACHED_BY_STRATEGIES))
     evaluate = SyntheticEvaluate(name, instance, noise_seed)
-    return Arena(name, instance, found.space(), found, evaluate, goal, FULL_EPOCHS, found.true_drop, near, reached)
+    seen = look(name, instance, noise_seed)
+    return Arena(name, instance, found.space(), found, evaluate, goal, FULL_EPOCHS, found.true_drop, near, reached, seen)
 
 
-def _espalier(pareto: bool) -> Method:
-    """A campaign whose repetitions count as trials; ``pareto``: for the whole front."""
+def _espalier(pareto: bool = False, ladder: bool = False, looks: bool = True) -> Method:
+    """A campaign whose repetitions count as trials; pareto: for the whole front; ladder, looks: how it begins."""
 
     def play(arena: Arena, trials: int, seed: int) -> Played:
         finalists, repeats = REPEATED if trials > 4 * REPEATED[0] * REPEATED[1] else (2, 1)
@@ -143,14 +152,17 @@ def _espalier(pareto: bool) -> Method:
             "race",
             seed=seed,
             trials=trials - finalists * repeats,
-            seeds=SEEDS,
             budget_epochs=arena.budget_epochs,
             goal=goal,
             finalists=finalists,
             repeats=repeats,
         )
+        first = initial_rows(arena.space, arena.latency, (), min(SEEDS, settings.trials), seed) if ladder else ()
+        seen = arena.sensitivity if looks else None
         with tempfile.TemporaryDirectory(prefix="espalier-race-") as scratch:
-            played = campaign.run(settings, arena.space, arena.latency, arena.evaluate, Path(scratch) / "race").trials
+            evaluate = arena.evaluate if ladder or arena.watched is None else arena.watched
+            parts = (settings, arena.space, arena.latency, evaluate, Path(scratch) / "race")
+            played = campaign.run(*parts, first=first, sensitivity=seen).trials
         counts = [count for count in COUNTS if count < len(played)] + [len(played)]
         return Played(played, tuple(_choice(arena, goal, played[:count]) for count in counts))
 
@@ -253,7 +265,9 @@ def _suggested(space: SearchSpace, trial: Any, column: int, name: str) -> float:
 
 
 METHODS: dict[str, Method] = {
-    "espalier": _espalier(pareto=False),
+    "espalier": _espalier(),
+    "espalier-guess": _espalier(looks=False),
+    "espalier-ladder": _espalier(ladder=True),
     "espalier-pareto": _espalier(pareto=True),
     "random": random_screened,
     "uniform": uniform_sweep,

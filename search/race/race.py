@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
+from search.records.sensitivity_record import Sensitivity
 from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
 from search.space.goals import Goal
 from search.space.space import SearchSpace
@@ -25,7 +26,8 @@ class Arena:
 
     truth: noise-free drop in points, where the problem knows it. near_optimum: lowest known latency within the goal, as a
     ratio to the dense network; reached: what plain evolution strategies reach with the truth, a milder mark; neither is a
-    number where unknown.
+    number where unknown. sensitivity: what a look at every group shows, for who asks for it. watched: the same
+    evaluation, by which hopeless trials are stopped early; None where nobody looks on the way.
     """
 
     problem: str
@@ -38,6 +40,8 @@ class Arena:
     truth: Callable[[PruningConfig, TuningChoice], float] | None = None
     near_optimum: float = math.nan
     reached: float = math.nan
+    sensitivity: Sensitivity | None = None
+    watched: Evaluate | None = None
 
 
 @dataclass(frozen=True, slots=True)

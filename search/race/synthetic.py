@@ -16,6 +16,7 @@ import numpy as np
 from harness.errors import UnknownName
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
+from search.records.sensitivity_record import GroupLoss, Sensitivity
 from search.records.trial import Floats, Ints, Report, TrialOutcome, TrialRequest, TuningChoice
 from search.space.recipe_ranges import RecipeRanges
 from search.space.space import SearchSpace
@@ -25,6 +26,7 @@ CRITERIA = ("l1", "l2", "fpgm", "taylor", "bn", "random")
 SCHEDULES = ("one-shot", "iterative", "gradual")
 FULL_EPOCHS = 27.0
 DENSE_TOP1 = 0.93
+LOOK_DISTORTION, LOOK_NOISE_POINTS = 0.5, 0.5  # of a look at one group: factor's deviation in logarithms; points
 # Lowest latency ratio found for a true drop of at most 1 point with the recipe TUNED, from noise-free evaluations; no proof of an
 # optimum. NEAR_OPTIMUM: a population of some 250,000 over legal widths; REACHED_BY_STRATEGIES: four (1+1) strategies of 12,000 over
 # free channel counts. ``python -m search.race.near_optimum r56 0`` finds both again.
@@ -166,6 +168,27 @@ def observed(drop_points: float, deviation_points: float, rng: np.random.Generat
     drop = drop_points + rng.normal(0.0, deviation_points)
     top1 = float(np.clip(DENSE_TOP1 - drop / 100, 0.0, 1.0))
     return TrialOutcome(top1, max(0.0, top1 - 0.0196 * deviation_points), min(1.0, top1 + 0.0196 * deviation_points), float(drop))
+
+
+def look(name: str, instance: int, seed: int) -> Sensitivity:
+    """What a look at every group would show before the first trial: untuned drops at half and a quarter of its width.
+
+    Distorted from group to group as real ones are (rank correlation with tuned drops 0.8 to 0.9), with the noise of few pictures.
+    """
+    found, rng = problem(name, instance), np.random.default_rng([76, instance, seed])
+    groups, recipe = found.architecture.groups, TuningChoice()
+    keep = np.ones((1 + 2 * len(groups), len(groups)))
+    for place in range(len(groups)):
+        keep[1 + 2 * place, place], keep[2 + 2 * place, place] = 0.5, 0.25
+    drops = found.drops(keep, recipe, epochs=0.0)
+    lost = (drops[1:] - drops[0]).reshape(-1, 2) * rng.lognormal(0.0, LOOK_DISTORTION, (len(groups), 1))
+    lost += rng.normal(0.0, LOOK_NOISE_POINTS, lost.shape)
+    losses = [
+        GroupLoss(group.name, max(1, round(share * group.channels)), float(points))
+        for group, pair in zip(groups, lost, strict=True)
+        for share, points in zip((0.5, 0.25), pair, strict=True)
+    ]
+    return Sensitivity(tuple(losses))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import CampaignError, HarnessError
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import Floor, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 SCHEMA = 1
 FILE = "journal.jsonl"
@@ -257,9 +257,11 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
 
 def _request(document: dict[str, Any]) -> TrialRequest:
     config = PruningConfig.of(document["config"]["network"], document["config"]["channels"])
-    return TrialRequest(**{**document, "config": config, "recipe": TuningChoice(**document["recipe"])})
+    floors = tuple(Floor(**one) for one in document.get("floors", ()))  # journals of before have none
+    return TrialRequest(**{**document, "config": config, "recipe": TuningChoice(**document["recipe"]), "floors": floors})
 
 
 def _trial(document: dict[str, Any]) -> Trial:
     outcome: dict[str, Any] = {name: (math.nan if value is None else value) for name, value in document["outcome"].items()}
+    outcome["curve"] = tuple((float(share), float(top1)) for share, top1 in outcome.get("curve", ()))
     return Trial(_request(document["request"]), TrialOutcome(**outcome), float(document["latency_s"]), float(document["ask_s"]))

@@ -27,6 +27,8 @@ REPEAT = "repeat"  # a finalist, again with another seed
 NEW = (SEED, MODEL)  # a configuration that was not tried before
 PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT)
 
+OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
+
 UNNUMBERED = -1  # number of a request that has no line in the journal yet
 
 LEAST_DEVIATION_POINTS = 0.05  # no fine-tuning repeats itself more closely than this
@@ -52,12 +54,25 @@ class TuningChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """Below ``top1_ratio`` after ``share`` of its steps a trial is stopped, for ``trial`` stood higher there and ended hopeless.
+
+    least_points: the least drop of all that stood there and ended so.
+    """
+
+    share: float
+    top1_ratio: float
+    least_points: float
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRequest:
     """One configuration to prune, fine-tune for ``budget_epochs`` (0: recalibrate batch norm only) and judge.
 
     number: counts from 0 within a campaign. purpose: one of ``PURPOSES``. origin: where the configuration came from, in
     words. seed: of everything random in the evaluation. of: number of an earlier trial of the same configuration that led
-    to this one (its screen, its short trial, the one repeated), else -1.
+    to this one (its screen, its short trial, the one repeated), else -1. floors: where it is stopped early, if anywhere.
     """
 
     number: int
@@ -68,6 +83,7 @@ class TrialRequest:
     budget_epochs: float
     seed: int
     of: int = -1
+    floors: tuple[Floor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +91,9 @@ class TrialOutcome:
     """What an evaluation found.
 
     top1_ratio: validation accuracy in [0, 1]; top1_low, top1_high: its 95 % interval. drop_points: percentage points
-    lost against the dense network. prune_s, tune_s, evaluate_s: how long each part took. status: "ok" or "crashed",
-    with the reason; the accuracies of a crashed trial are not numbers.
+    lost against the dense network. prune_s, tune_s, evaluate_s: how long each part took. status: "ok", "crashed", or "stopped" before
+    its end as hopeless, with the reason; the accuracies of a trial without an end are not numbers. curve: validation top-1 on the
+    way, by share of the steps. least_points: what a stopped trial would have lost at least, by those that stood higher.
     """
 
     top1_ratio: float
@@ -86,19 +103,37 @@ class TrialOutcome:
     prune_s: float = 0.0
     tune_s: float = 0.0
     evaluate_s: float = 0.0
-    status: str = "ok"
+    status: str = OK
     reason: str = ""
+    curve: tuple[tuple[float, float], ...] = ()
+    least_points: float = math.nan
+
+    @classmethod
+    def stopped(cls, floor: Floor, curve: tuple[tuple[float, float], ...], epochs: float, seconds: float = 0.0) -> TrialOutcome:
+        """A trial of ``epochs`` that stood below ``floor``, as the last point of ``curve`` says."""
+        share, top1 = curve[-1]
+        told = (
+            f"stopped after {share * epochs:g} of {epochs:g} epochs at a top-1 of {top1:.1%}: "
+            f"trial {floor.trial} stood higher there and lost {floor.least_points:.1f} points or more"
+        )
+        unknown = (math.nan,) * 4
+        return cls(*unknown, tune_s=seconds, status=STOPPED, reason=told, curve=curve, least_points=floor.least_points)
 
     @classmethod
     def crashed(cls, reason: str, seconds: float = 0.0) -> TrialOutcome:
         """An evaluation that gave no accuracy; ``reason`` is cut to one line."""
         line = " ".join(reason.split())[:500] or "no reason given"
-        return cls(math.nan, math.nan, math.nan, math.nan, tune_s=seconds, status="crashed", reason=line)
+        return cls(math.nan, math.nan, math.nan, math.nan, tune_s=seconds, status=CRASHED, reason=line)
 
     @property
     def ok(self) -> bool:
         """Whether there is an accuracy."""
-        return self.status == "ok"
+        return self.status == OK
+
+    @property
+    def failed(self) -> bool:
+        """Whether it crashed; a trial that was stopped did not."""
+        return self.status == CRASHED
 
     @property
     def seconds(self) -> float:
@@ -163,7 +198,7 @@ def crashes_in_a_row(trials: Sequence[Trial]) -> int:
     """How many of the last trials crashed, one after the other."""
     count = 0
     for trial in reversed(trials):
-        if trial.outcome.ok:
+        if not trial.outcome.failed:
             break
         count += 1
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.records.drop import Drop
@@ -93,6 +94,24 @@ def rival_sentence(summary: Summary) -> str:
         f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; the optimised "
         f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}."
     )
+
+
+def twins_sentence(summary: Summary) -> str:
+    """Which names of the comparison mean one and the same network, the optimised one's first; nothing where all differ."""
+    named: dict[str, list[str]] = {}
+    for entry in sorted(summary.compared, key=lambda one: one is not summary.optimised):
+        named.setdefault(entry.contender.artefact_digest, []).append(entry.contender.name)
+    twins = [names for names in named.values() if len(names) > 1]
+    said = [f"{first} is the same network as {' and '.join(others)}: {_no_better(summary, others)}" for first, *others in twins]
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)
+
+
+def _no_better(summary: Summary, others: Sequence[str]) -> str:
+    """What it means that the network has these other names too."""
+    uniform = summary.of_role("uniform")
+    if uniform is not None and uniform.contender.name in others:
+        return "the search found nothing better than a uniform cut"
+    return "one network, one figure"
 
 
 def _same_widths(best: Compared, rival: Compared) -> str:

@@ -175,7 +175,7 @@ def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
     if told.ok:
         accuracy = Cell(percent(told.top1_ratio), interval_percent((told.top1_low, told.top1_high))), Cell(points(told.drop_points))
     else:
-        accuracy = Cell("crashed", "", told.reason, "bad"), Cell(MISSING, tone="quiet")
+        accuracy = Cell(told.status, "", told.reason, "bad" if told.failed else "quiet"), Cell(MISSING, tone="quiet")
     on_front = trial.number in summary.front
     return (
         Cell(str(trial.number)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from search.records.drop import mean_accuracy
+from search.records.trial import STOPPED
 from search.report.figures.wording import count_words, percent, points
 from search.report.sentences import noise_sentence
 from search.report.summary import Summary
@@ -82,7 +83,8 @@ def _accuracy(summary: Summary) -> tuple[str, ...]:
 
 def _choice(summary: Summary) -> tuple[str, ...]:
     tried = sum(trial.outcome.ok for trial in (*summary.imported, *summary.trials))
-    crashed = sum(not trial.outcome.ok for trial in summary.trials)
+    crashed = sum(trial.outcome.failed for trial in summary.trials)
+    stopped = sum(trial.outcome.status == STOPPED for trial in summary.trials)
     said = []
     if tried:
         said.append(
@@ -92,6 +94,8 @@ def _choice(summary: Summary) -> tuple[str, ...]:
     said += _better(summary)
     if crashed:
         said.append(f"{count_words(crashed, 'trial')} crashed and told nothing about accuracy.")
+    if stopped:
+        said.append(f"{count_words(stopped, 'trial')} stood so low on the way that it was stopped: of those only a least drop is known.")
     return tuple(said)
 
 

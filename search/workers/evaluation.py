@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.networks.datasets import Dataset
+from torch import nn
+
+from harness.networks.datasets import Dataset, Split
+from harness.networks.drawing import draw
 from harness.pipeline import Network, compress
 from harness.records.accuracy import Accuracy
-from harness.training import processor
+from harness.training import accuracy, finetune, processor
+from harness.training.finetune import Looks
 from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.records import tuned_store
 from search.records.recipe_record import RecipeRecord, Reference
-from search.records.trial import Report, TrialOutcome, TrialRequest
+from search.records.trial import Floor, Report, TrialOutcome, TrialRequest
 from search.records.tuned_store import Judged
+
+LOOK_SHARES = (0.25, 0.5)  # of the steps: where a hopeless trial shows itself
+LOOK_IMAGES, LEAST_LOOK_IMAGES = 1000, 100
+LOOK_COST = 0.05  # of a trial's passes, for all looks together; a step costs three
+
+
+class _Hopeless(Exception):
+    """A trial that stands below its floor."""
+
+    def __init__(self, floor: Floor) -> None:
+        super().__init__(floor)
+        self.floor = floor
+
+
+@dataclass
+class _Watched:
+    """Looks at one fine-tuning: the validation top-1 on its way. pictures: what it is judged by. pays: whether they are enough."""
+
+    pictures: Split
+    floors: tuple[Floor, ...]
+    pays: bool
+    curve: list[tuple[float, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, trial: TrialRequest, recipe: Recipe, dataset: Dataset) -> _Watched:
+        """With as many validation pictures as the trial's own length pays for."""
+        passes = 3 * finetune.step_count(recipe, len(dataset.train)) * recipe.batch_size
+        count = min(LOOK_IMAGES, len(dataset.validation), int(LOOK_COST * passes / len(LOOK_SHARES)))
+        return cls(draw(dataset.validation, max(count, 1)).split, trial.floors, count >= LEAST_LOOK_IMAGES)
+
+    @property
+    def looks(self) -> Looks | None:
+        """What to give to the fine-tuning."""
+        return Looks(LOOK_SHARES, self._look) if self.pays else None
+
+    def _look(self, model: nn.Module, share: float) -> None:
+        top1 = accuracy.evaluate(model, self.pictures).top1_ratio
+        self.curve.append((share, top1))
+        for floor in self.floors:
+            if floor.share == share and top1 < floor.top1_ratio:
+                raise _Hopeless(floor)
 
 
 @dataclass(frozen=True)
@@ -45,13 +91,17 @@ class PipelineEvaluate:
             known = tuned_store.find(place, trial.seed)
             if known is not None:  # tuned by a campaign that was killed before it could say so
                 return self._outcome(trial, known.validation)
-        tuned = compress(
-            self.network, self.dataset, trial.config, criterion, recipe, lambda done, steps: report("tune", done / max(steps, 1))
-        )
+        watched, began = _Watched.of(trial, recipe, self.dataset), time.perf_counter()
+        parts = (self.network, self.dataset, trial.config, criterion, recipe)
+        try:
+            tuned = compress(*parts, lambda done, steps: report("tune", done / max(steps, 1)), looks=watched.looks)
+        except _Hopeless as hopeless:
+            return TrialOutcome.stopped(hopeless.floor, tuple(watched.curve), trial.budget_epochs, time.perf_counter() - began)
         if place is not None:
             judged = Judged(trial.seed, tuned.model, tuned.validation)
             tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, self.network, judged)
-        return self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
+        outcome = self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
+        return replace(outcome, curve=tuple(watched.curve))
 
     def _unpruned(self, trial: TrialRequest, recipe: Recipe) -> Reference | None:
         """The unpruned network tuned by this very recipe, which was done before the search."""

@@ -14,7 +14,7 @@ from harness.training import processor
 from harness.training.accuracy import evaluate
 from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint
-from harness.training.finetune import finetune, recalibrate
+from harness.training.finetune import Looks, finetune, recalibrate
 from harness.training.guidance import answers
 from harness.training.processor import Way
 from harness.training.recipes import Recipe
@@ -262,3 +262,25 @@ def test_a_foreign_or_damaged_checkpoint_is_as_good_as_none(small: nn.Module, qu
         path.write_bytes(path.read_bytes()[:-500] if spoil == "truncated" else b"no checkpoint")
     tuned = finetune(small, quadrants, recipe, checkpoint=Checkpoint(path, "this" if spoil == "other" else "that"))
     assert same(weights(tuned.model), weights(finetune(small, quadrants, recipe).model))
+
+
+def test_looks_come_where_they_are_asked_for_and_change_nothing(small: nn.Module, quadrants: Dataset) -> None:
+    seen: list[float] = []
+
+    def look(model: nn.Module, share: float) -> None:
+        evaluate(model, quadrants.validation)
+        seen.append(share)
+
+    recipe = replace(RECIPE, epochs=2)
+    alone = finetune(small, quadrants, recipe)
+    watched = finetune(small, quadrants, recipe, looks=Looks((0.25, 0.5, 1.0), look))
+    assert seen == [0.25, 0.5], "the end is no point on the way"
+    assert same(weights(alone.model), weights(watched.model))
+
+
+def test_what_a_look_raises_ends_the_training(small: nn.Module, quadrants: Dataset) -> None:
+    def refuse(model: nn.Module, share: float) -> None:
+        raise LookupError(share)
+
+    with pytest.raises(LookupError, match=r"0\.5"):
+        finetune(small, quadrants, replace(RECIPE, epochs=2), looks=Looks((0.5,), refuse))

@@ -8,7 +8,7 @@ from harness.errors import HarnessError, UsageError
 from harness.networks import groups, zoo
 from harness.networks.datasets import Dataset
 from harness.records.architecture import ChannelGroup
-from harness.training.sensitivity import sensitivity, widths
+from harness.training.sensitivity import quick_losses, sensitivity, widths
 
 
 def test_each_group_is_judged_alone_at_each_width(small: nn.Module, quadrants: Dataset) -> None:
@@ -55,3 +55,14 @@ def test_one_more_width_is_analysed_where_it_was_asked_for_and_must_fit(small: n
     assert [(loss.group, loss.channels) for loss in found] == [("0", 7), ("0", 4), ("3", 6)]
     with pytest.raises(HarnessError, match="at most"):
         sensitivity(small, architecture, quadrants, scores, (0.5,), also={"0": 99})
+
+
+def test_a_quick_look_leaves_the_network_and_finds_nothing_where_the_output_ignores_the_group(small: nn.Module, quadrants: Dataset) -> None:
+    with torch.no_grad():
+        small[-1].weight.zero_()
+    before = [tensor.clone() for tensor in small.state_dict().values()]
+    architecture = groups.architecture_of(small, "small", quadrants.input_shape, quadrants.classes)
+    scores = {group.name: torch.rand(group.channels) for group in architecture.groups}
+    lost = quick_losses(small, architecture, quadrants.validation, scores, [("0", 4), ("3", 6), ("3", 1)])
+    assert lost == pytest.approx([0.0] * 3, abs=1e-4)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(before, small.state_dict().values(), strict=True))

@@ -205,7 +205,7 @@ def test_time_ends_the_search(vgg: SyntheticProblem, tmp_path: Path) -> None:
 def test_patience_ends_a_search_that_promises_nothing(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SMALL_IMPROVEMENT", 1e9)
     result = run(vgg, tmp_path, replace(SETTINGS, patience=2, repeats=0))
-    assert len(result.searched) == 7
+    assert len(result.searched) == SETTINGS.first_count + 2
     assert result.stop_reason.startswith("2 proposals in a row promised")
 
 

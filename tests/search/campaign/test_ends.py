@@ -15,6 +15,7 @@ from search.campaign.campaign import CampaignResult, CampaignSettings
 from search.campaign.ends import AllCrashed, AllOverLimit, NoneInTime, NothingPruned
 from search.campaign.full_length import FullLength
 from search.optimizer import choice, fidelity
+from search.optimizer.seeds import initial_rows
 from search.proof import entrants
 from search.race.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
 from search.records.drop import Drop
@@ -132,12 +133,13 @@ def test_what_short_trials_hid_is_found(vgg: SyntheticProblem, tmp_path: Path) -
 
 @pytest.mark.parametrize("past", [0, 1, 2, 4])
 def test_a_killed_campaign_brings_no_more_to_full_length(vgg: SyntheticProblem, tmp_path: Path, past: int) -> None:
-    dense = vgg.architecture.dense()
-    whole = run(vgg, tmp_path / "whole", SHORT, Worse(dense, 5.0, short_more=20.0))
+    dense, space = vgg.architecture.dense(), vgg.space()
+    first_rows = initial_rows(space, vgg, (), 5, 0)  # of which the least harmed are not so many that a restart makes room for others
+    whole = run(vgg, tmp_path / "whole", SHORT, Worse(dense, 5.0, short_more=20.0), first=first_rows)
     first = min(one.number for one in whole.trials if one.request.origin.endswith("least harmed"))
     with pytest.raises(KeyboardInterrupt):
-        run(vgg, tmp_path / "killed", SHORT, Worse(dense, 5.0, 20.0, stop_at=first + past))
-    result = run(vgg, tmp_path / "killed", SHORT, Worse(dense, 5.0, 20.0), resume=True)
+        run(vgg, tmp_path / "killed", SHORT, Worse(dense, 5.0, 20.0, stop_at=first + past), first=first_rows)
+    result = run(vgg, tmp_path / "killed", SHORT, Worse(dense, 5.0, 20.0), resume=True, first=first_rows)
     assert promoted(result) == promoted(whole)
     assert sum(one.request.origin.endswith("least harmed") for one in result.trials) <= fidelity.LEAST_HARMED_COUNT
     assert len(set(promoted(result))) == len(promoted(result))

@@ -25,6 +25,7 @@ from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
 from search.records.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
+from search.space.measurements import Bench
 from search.space.screened_latency import seconds_of
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
@@ -85,6 +86,39 @@ def test_a_found_network_that_was_published_is_called_that(network: Network) -> 
     found = entrants(architecture, [(published[-1].config, "l1"), (architecture.uniform(0.4), "l1")])[-2:]
     assert [entrant.role for entrant in found] == ["candidate", "candidate"]
     assert [entrant.source for entrant in found] == [f"the same network as {published[-1].name}", ""]
+
+
+def test_a_uniform_cut_that_was_chosen_is_called_the_same_network(network: Network) -> None:
+    architecture, latency = network.architecture, ChannelsKept()
+    chosen = Entrant("optimised-1", "candidate", uniform_at(architecture, latency, 0.6 * 912e-6), "fpgm")
+    cut = uniform(architecture, latency, chosen)
+    assert (cut.config, cut.criterion, cut.source) == (chosen.config, "fpgm", "the same network as optimised")
+    other = uniform(architecture, latency, Entrant("optimised-1", "candidate", architecture.partial({"layer1.0.conv1": 8})))
+    assert other.source == ""
+
+
+def test_random_search_s_network_found_again_is_called_that(network: Network) -> None:
+    shape = network.architecture.uniform(0.4)
+    assert entrants(network.architecture, [(shape, "l1")], rival=(shape, "l1"))[-1].source == "the same network as random"
+    assert entrants(network.architecture, [(shape, "fpgm")], rival=(shape, "l1"))[-1].source == "", "other channels"
+
+
+def test_one_network_under_two_names_is_tuned_and_measured_once(
+    network: Network, dataset: Dataset, entered: list[Entrant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = [*entered, Entrant("uniform", "uniform", entered[1].config)]
+    trained: list[str] = []
+    tuned = tuning.tune(network, dataset, twins, RECIPES, 1, tmp_path, lambda name, done, _: trained.append(name) if done else None)
+    assert set(trained) == {"dense", "optimised-1"}
+    assert same(tuned[1].judged[0].model, tuned[2].judged[0].model)
+    right = proof.right_answers(tuned, dataset.validation)
+    untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
+    contenders = proof.write_contenders(network, dataset, tuned, twins[1], right, untouched, tmp_path)
+    assert contenders[1].artefact_digest == contenders[2].artefact_digest
+    given: list[str] = []
+    monkeypatch.setattr(proof, "run_bench", lambda suites, path, options, say: given.extend(options))
+    proof.measure(Bench("cpu", "resnet20", "digits", None, "f32", tmp_path), tmp_path, contenders, 3, lambda _: None)
+    assert [one.split("=")[1] for one in given if one.startswith("--contender")] == ["dense", "optimised"]
 
 
 def test_seeds_differ_and_a_second_call_tunes_nothing_again(

@@ -22,6 +22,14 @@ def test_an_answer_that_equals_the_published_network_is_called_that(told: Summar
     assert "for it keeps" not in sentences.rival_sentence(told)
 
 
+def test_an_answer_that_is_the_uniform_cut_is_called_that(told: Summary) -> None:
+    assert sentences.twins_sentence(told) == ""
+    digest = told.optimised.contender.artefact_digest
+    same = change(told, "uniform", lambda entry: replace(entry, contender=replace(entry.contender, artefact_digest=digest)))
+    said = "Optimised is the same network as uniform: the search found nothing better than a uniform cut."
+    assert sentences.twins_sentence(same) == said
+
+
 VERDICTS = (
     ("faster", 2.0, "runs 2.00× faster than dense"),
     ("slower", 0.5, "runs 2.00× slower than dense"),

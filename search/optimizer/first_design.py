@@ -1,0 +1,103 @@
+"""The first trials: few, and on the way that known latency and expected cost suggest together.
+
+The walk removes, again and again, what saves most latency per accuracy that it may cost; a trial on it where the limit may lie, one
+beyond and one before tell the surrogate where it does. Nothing is tried first that cannot keep the limit by what is known. A small
+initial design is what few trials ask for: [Jones1998]_'s ten per dimension would leave none, and [Hutter2011]_ spend one in two at most.
+
+.. [Jones1998] D. R. Jones, M. Schonlau, W. J. Welch: Efficient Global Optimization of Expensive Black-Box Functions, sec. 4.2.
+   Journal of Global Optimization 13, 1998.
+.. [Hutter2011] F. Hutter, H. H. Hoos, K. Leyton-Brown: Sequential Model-Based Optimization for General Algorithm Configuration.
+   LION 5, 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.records.pruning_config import PruningConfig
+from search.optimizer import seeds, width_costs
+from search.optimizer.width_costs import Costs
+from search.records.sensitivity_record import Sensitivity
+from search.records.trial import Floats, KnownLatency
+from search.space.goals import Goal
+from search.space.space import SearchSpace
+
+SHARE = 3  # of the trials, one in so many is of the initial design, at most
+# What halving every width costs after tuning, in points: 1.0 on ResNet-20 (Fashion-MNIST, 4 epochs), 2.5 after a quarter of an epoch,
+# 2.4 to 4.3 on the synthetic networks; half and twice as much cost comes with this power of it. The levels allow for errors.
+HALVED_POINTS, POWER = 5.0, 1.5
+LEVELS = (1.0, 0.5, 2.0)  # expected drops to try, as multiples of the limit: where it may lie, what is likely to keep it, what is not
+BEYOND = 2.0  # multiples of the limit, expected, above which nothing is tried first
+LEAST_KEPT = 0.25  # of a group, unless its branch goes whole: narrower ones are for the search to find, once it knows something
+LATENCY_LEVELS = (1.0, 0.85, 1.15)  # of a latency that must be kept
+
+
+def count(trials: int, most: int) -> int:
+    """How many of ``trials`` the initial design may take: a third, one at least, ``most`` at most."""
+    return max(1, min(most, trials // SHARE))
+
+
+def rows(
+    space: SearchSpace,
+    latency: KnownLatency,
+    published: Sequence[PruningConfig],
+    wanted: int,
+    seed: int,
+    goal: Goal,
+    seen: Sensitivity | None = None,
+) -> list[Floats]:
+    """``wanted`` different rows to begin with, or fewer where no more are hopeful.
+
+    First the dense network, then three on the walk, the published configurations, whole branches removed and a mild uniform cut, as far
+    as they may keep the limit; then disturbed ones of the walk.
+    """
+    costs = width_costs.of(space, seen)
+    most = _cost_of(BEYOND * goal.drop_limit)
+    walked = _at_latency(space, latency, costs, goal) if goal.kind == "max-latency" else _at_cost(space, latency, costs, goal)
+    hopeful = [*seeds.without_branches(space), *seeds.uniform(space)]
+    if goal.kind != "max-latency":
+        hopeful = [widths for widths in hopeful if costs(_pruned(space, widths))[0] <= most]
+    found = [space.encode(space.architecture.dense(), space.start)]
+    found += [seeds.with_recipe(space, widths, space.start) for widths in walked]
+    found += [space.encode(config, space.start) for config in published]
+    found += [seeds.with_recipe(space, widths, space.start) for widths in hopeful]
+    found += seeds.disturbed(space, walked or seeds.uniform(space), 4 * wanted, np.random.default_rng([seed, 3]))
+    return seeds.distinct(space, found)[: max(wanted, 1)]
+
+
+def _at_cost(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal) -> list[Floats]:
+    """The walk's last rows before each level of expected drop is passed, in the order of ``LEVELS``."""
+    limits = {level: _cost_of(level * goal.drop_limit) for level in LEVELS}
+    found: dict[float, Floats] = {}
+    for row, _ in seeds.walk(space, latency, costs, LEAST_KEPT):
+        cost = float(costs(_pruned(space, row))[0])
+        if cost > max(limits.values()):
+            break
+        found.update({level: row[: space.groups].copy() for level, limit in limits.items() if cost <= limit})
+    return [found[level] for level in LEVELS if level in found]
+
+
+def _at_latency(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal) -> list[Floats]:
+    """The walk's first rows that are as fast as the goal's latency, in the order of ``LATENCY_LEVELS``."""
+    dense = space.encode(space.architecture.dense(), space.start)
+    wanted_s = goal.max_latency_s if goal.max_latency_s is not None else float(latency.seconds(space.widths(dense[None]))[0])
+    found: dict[float, Floats] = {}
+    for row, seconds in seeds.walk(space, latency, costs, 0.0):
+        for level in LATENCY_LEVELS:
+            if level not in found and seconds <= level * wanted_s:
+                found[level] = row[: space.groups].copy()
+        if len(found) == len(LATENCY_LEVELS):
+            break
+    return [found[level] for level in LATENCY_LEVELS if level in found]
+
+
+def _cost_of(points: float) -> float:
+    """The cost, 1 where everything is halved, from which so many points of drop are expected."""
+    return float((points / HALVED_POINTS) ** (1 / POWER))
+
+
+def _pruned(space: SearchSpace, widths: Floats) -> Floats:
+    """1 x G pruned fractions of the searched groups."""
+    return space.features(seeds.with_recipe(space, widths, space.start)[None]).pruned
