@@ -28,7 +28,7 @@ from search.records.request import Request
 from search.records.trial import KnownLatency
 from search.space.screened_latency import seconds_of
 
-MORE_SEEDS = 2  # of candidates in question, where there are no folds
+MORE_SEEDS = 2  # of all compared networks, where one is in question and there are no folds
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,11 @@ class Chooser:
         self._say(known, tuned)
         if limit is not None and not self.request.pareto:
             if self.dense is None:
+                before = tuned
                 tuned, right = self._with_more_seeds(tuned, right, known)
-                known = proof.evidence(tuned, right, curses)
+                if tuned is not before:
+                    known = proof.evidence(tuned, right, curses)
+                    self._say(known, tuned)
             elif self.request.folds:
                 known = self._with_folds(tuned, known, self.dense)
         drops = {name: one.seen_points + one.moved_points for name, one in known.items()}
@@ -102,22 +105,16 @@ class Chooser:
         return found
 
     def _with_more_seeds(self, tuned: Sequence[Tuned], right: Right, known: Mapping[str, Evidence]) -> tuple[Sequence[Tuned], Right]:
-        """The dense network and those in question with more seeds, where the trials took longer than that."""
-        request, dataset, asked = self.request, self.subject.dataset, self._in_question(tuned, known)
-        cost = (len(asked) + 1) * MORE_SEEDS * self.by.tuning.epochs
-        if not asked or not 0 < cost <= request.trials * request.search_epochs:  # what is not tuned at all has no luck in tuning
+        """All compared networks with more seeds, alike, where one is in question and the trials took longer than that."""
+        request, dataset = self.request, self.subject.dataset
+        cost = len(tuned) * MORE_SEEDS * self.by.tuning.epochs
+        within = 0 < cost <= request.trials * request.search_epochs  # what is not tuned at all has no luck in tuning
+        if not within or not self._in_question(tuned, known):
             return tuned, right
-        entered = [next(entry.entrant for entry in tuned if entry.entrant.role == "dense"), *asked]
-        seeds = request.proof_seeds + MORE_SEEDS
-        with self.display.timed(f"tuning {len(asked)} in question with {MORE_SEEDS} more seeds"):
-            again = tuning.tune(
-                self.subject.network, dataset, entered, self.by, seeds, self.folder, lambda name, done, steps: None, request.workers
-            )
-        by_name = {entry.entrant.name: entry for entry in again}
-        renewed = [by_name.get(entry.entrant.name, entry) for entry in tuned]
-        right = {**right, **proof.right_answers(again, dataset.validation)}
-        self._say(proof.evidence(again, right), renewed)
-        return renewed, right
+        entered, seeds = [entry.entrant for entry in tuned], request.proof_seeds + MORE_SEEDS
+        with self.display.timed(f"tuning the compared networks with {MORE_SEEDS} more seeds"):
+            again = tuning.tune(self.subject.network, dataset, entered, self.by, seeds, self.folder, _unseen, request.workers)
+        return again, proof.right_answers(again, dataset.validation)
 
     def _in_question(self, tuned: Sequence[Tuned], known: Mapping[str, Evidence]) -> list[Entrant]:
         limit, seconds = self.request.drop_limit_points, self._seconds(tuned)
@@ -132,7 +129,7 @@ class Chooser:
         return {entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config) for entry in tuned}
 
     def _say(self, known: Mapping[str, Evidence], tuned: Sequence[Tuned]) -> None:
-        seconds, limit, seeds = self._seconds(tuned), self.request.drop_limit_points, self.request.proof_seeds
+        seconds, limit, seeds = self._seconds(tuned), self.request.drop_limit_points, len(tuned[0].judged)
         for name, one in known.items():
             lost = one.drop
             chance = "" if limit is None else f", probability to keep the limit {one.chance_within(limit):.2f}"
@@ -141,3 +138,7 @@ class Chooser:
                 f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, drop seen {one.seen_points:+.2f} points on {one.pictures} pictures, "
                 f"true drop {lost.points:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}; seeds: {seeds}{luck}){chance}"
             )
+
+
+def _unseen(name: str, done: int, steps: int) -> None:
+    """Progress that nobody watches."""

@@ -61,7 +61,7 @@ def prepare(
         if entrant.role == "random" and request.rival is not None:
             theirs = folders.existing(request.rival, request.reports)
             tuning.take_over(network, dataset, entrant, by, request.proof_seeds, theirs, folder)
-    tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", display)
+    tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", request.proof_seeds, display)
     with display.timed("judging the tuned networks on the validation split"):
         right = proof.right_answers(tuned, dataset.validation)
     dense = folders.dense_recipe(folder, request)
@@ -74,7 +74,8 @@ def prepare(
         controls.append(entrants.from_scratch(chosen))
     if controls[0].source:
         display.say(f"uniform is {controls[0].source} ({chosen.name}): a uniform cut, tuned and measured once")
-    held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", display)
+    seeds = len(tuned[0].judged)  # more than was asked for, where that was to help the choice
+    held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", seeds, display)
     right |= proof.right_answers(held_against, dataset.validation)
     tuned += held_against
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
@@ -116,17 +117,17 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
 
 
 def _tuned(
-    folder: Path, request: Request, subject: Subject, entered: Sequence[Entrant], by: Recipes, step: str, display: Display
+    folder: Path, request: Request, subject: Subject, entered: Sequence[Entrant], by: Recipes, step: str, seeds: int, display: Display
 ) -> list[Tuned]:
     """The entrants, tuned, under one bar that counts entrants and seeds."""
-    trainings = len(entered) * request.proof_seeds
+    trainings = len(entered) * seeds
     with display.step(step, trainings) as bar:
         seen: dict[str, int] = {}
 
         def show(name: str, done: int, steps: int) -> None:
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
-        return tuning.tune(subject.network, subject.dataset, entered, by, request.proof_seeds, folder, show, request.workers)
+        return tuning.tune(subject.network, subject.dataset, entered, by, seeds, folder, show, request.workers)
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:

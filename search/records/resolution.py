@@ -124,7 +124,7 @@ class Plan:
         if not self.possible:
             return (
                 "training pictures cannot judge: weights from elsewhere remember them, and cannot be trained anew without them; so "
-                f"finalists in question are tuned with two more seeds, then {slower}; {last}"
+                f"all compared networks are tuned with two more seeds, where one is in question; then {slower}; {last}"
             )
         if not self.folds:
             return f"so {slower} (--folds=4 would judge finalists on training pictures too, where there are enough); {last}"
