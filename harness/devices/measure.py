@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
@@ -13,11 +14,13 @@ from harness.devices.samples import Subject as Subject
 from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
 from harness.devices.session import Loaded, Session
 from harness.errors import UsageError
-from harness.records.measurement import Latency, LayerLatency, Measurement
+from harness.records.measurement import CANARY_QUIET_WITHIN, Latency, LayerLatency, Measurement
 
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
-ADVISED_LOADS = 8  # of a comparison: two loads of one network were seen to differ by a percent in some 5 of 100 cases
+ADVISED_LOADS = 20  # of a comparison: where a load lies can make it a percent quicker, so a verdict counts loads, not blocks
+ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then half as many as are advised in all
+AGAIN_AT_MOST = 3  # times as many blocks as asked for, while the machine is seldom in its fast state
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 
@@ -34,7 +37,9 @@ class Protocol:
     sustained_s: keep the device busy for that long instead. profile_compiles: fresh compilations whose nodes are timed.
     turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
     loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
-    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. seed: of the order of turns.
+    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: interleaved
+    networks go on, up to ``AGAIN_AT_MOST`` times as long, until the canary saw the fast state beside so many blocks of each and of the
+    first. seed: of the order of turns and of loading.
     """
 
     warmup_s: float = 0.2
@@ -48,6 +53,7 @@ class Protocol:
     profile_compiles: int = 3
     turn_warmup_rounds: int = 10
     loads: int = 1
+    quiet_pairs: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -126,21 +132,21 @@ def measure_interleaved(
         return ()
     tell = progress or _silent
     most = len(subjects) * protocol.blocks
+    shuffler = random.Random(protocol.seed)
     before = session.snapshot()
     turns: list[list[Turn]] = [[] for _ in subjects]
     canaries_s: list[float] = []
     loaded = first = [_load(session, subject, precision, batch_size) for subject in subjects]
-    shares = load_shares(turn_orders(len(subjects), protocol), _affordable(protocol.loads, sum(one.load_s for one in first)))
-    for load, share in enumerate(shares):
-        if enough(turns, len(turns[0]), protocol):
+    for load, share in enumerate(_shares(len(subjects), protocol, sum(one.load_s for one in first))):
+        if enough(turns, len(turns[0]), protocol) or (len(turns[0]) >= protocol.blocks and _quiet_pairs(turns) >= protocol.quiet_pairs):
             break
-        loaded = loaded or [_load(session, subject, precision, batch_size) for subject in subjects]
+        loaded = loaded or _load_all(session, subjects, precision, batch_size, shuffler)
         canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
             if enough(turns, len(turns[0]), protocol):
                 break
             for place, index in enumerate(order):
-                tell(len(subjects) * len(turns[order[0]]) + place, most)
+                tell(min(len(subjects) * len(turns[order[0]]) + place, most - 1), most)
                 block = _block(loaded[index], protocol, canary, first=number == 0)
                 turns[index].append(Turn(block, load, canaries_s[-1] if canaries_s else None))
                 canaries_s += [] if block.canary_s is None else [block.canary_s]
@@ -181,6 +187,33 @@ def load_shares(orders: Sequence[tuple[int, ...]], loads: int) -> tuple[tuple[tu
     count = min(loads, len(pairs))
     edges = [round(len(pairs) * part / count) for part in range(count + 1)] if count else []
     return tuple(tuple(order for pair in pairs[low:high] for order in pair) for low, high in itertools.pairwise(edges))
+
+
+def _shares(count: int, protocol: Protocol, loading_s: float) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """The turns of each load, and those of the loads that follow while the fast state was met too seldom."""
+    again = AGAIN_AT_MOST if protocol.quiet_pairs else 1
+    orders = turn_orders(count, replace(protocol, blocks=again * protocol.blocks))
+    loads = _affordable(again * protocol.loads, loading_s)
+    regular = load_shares(orders[: protocol.blocks], min(loads, protocol.loads))
+    return regular + load_shares(orders[protocol.blocks :], max(1, loads - len(regular)))
+
+
+def _quiet_pairs(turns: Sequence[Sequence[Turn]]) -> float:
+    """Beside how many blocks of the network that has fewest, and of the first, the canary saw the fast state; infinite without one."""
+    quiet_s = canary_quiet_s(turn.canary_s for found in turns for turn in found if turn.canary_s is not None)
+    if quiet_s is None:
+        return math.inf
+    most_s = (1.0 + CANARY_QUIET_WITHIN) * quiet_s
+    first, *others = [[turn.canary_s is None or turn.canary_s <= most_s for turn in found] for found in turns]
+    return min((sum(map(all, zip(first, other, strict=True))) for other in others), default=sum(first))
+
+
+def _load_all(session: Session, subjects: Sequence[Subject], precision: str, batch_size: int, shuffler: random.Random) -> list[Loaded]:
+    """All networks, in a new order: who is loaded first must not always lie in the same place."""
+    order = list(range(len(subjects)))
+    shuffler.shuffle(order)
+    loaded = {index: _load(session, subjects[index], precision, batch_size) for index in order}
+    return [loaded[index] for index in range(len(subjects))]
 
 
 def _affordable(loads: int, seconds: float) -> int:
