@@ -3,6 +3,7 @@
 Time is virtual, so a measurement takes no longer than its arithmetic. Every answer is marked as simulated.
 """
 
+import functools
 import math
 import os
 import random
@@ -84,10 +85,9 @@ class Runtime:
         if wanted["precision"] not in ("f16", "f32", "default"):
             raise faults.Refused("the simulated device has no precision %r; choose f16" % wanted["precision"])
         try:
-            graph = onnx_reader.read(onnx)
+            graph, shapes = _read(onnx, wanted["batch_size"])
         except onnx_reader.NotOnnx as error:
             raise faults.Refused("the simulated device cannot read the model: %s" % error)
-        shapes = onnx_shapes.infer(graph, wanted["batch_size"])
         self.busy_s += self.numbers["load_s"]
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
@@ -199,6 +199,12 @@ class Model:
         took = self.runtime.sample_s(self.level * self.seconds, self.salt)
         self.runs, self.total_s = self.runs + 1, self.total_s + took
         return took
+
+
+@functools.lru_cache(maxsize=8)  # a comparison loads the same few networks again and again
+def _read(onnx, batch_size):
+    graph = onnx_reader.read(onnx)
+    return graph, onnx_shapes.infer(graph, batch_size)
 
 
 def _number(options, name, default):

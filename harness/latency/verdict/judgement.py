@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from harness.errors import ConditionsDiffer, UsageError
 from harness.latency.verdict.independence import Judged, judge
-from harness.latency.verdict.pairs import pairs_of
+from harness.latency.verdict.pairs import Pairs, pairs_of
 from harness.records.measurement import Latency, Measurement
 
 SAME_WITHIN = 0.01  # smaller differences are of no use to anybody
@@ -46,6 +46,7 @@ class Verdict:
     of this spread find 95 times in 100 (infinite: none). pairs: block pairs behind it. same_within: what counts as none.
     p_value: chance of such ratios between equal networks, corrected when many were compared. effective_pairs: how many
     independent ones tell as much: those in a slow state, and those that agree because they share a load or a moment, count less.
+    slow: whether too few pairs met the machine's fast state, so that only slow states were compared.
     """
 
     outcome: Outcome
@@ -57,6 +58,7 @@ class Verdict:
     p_value: float
     same_within: float = SAME_WITHIN
     effective_pairs: float = math.nan
+    slow: bool = False
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -82,7 +84,9 @@ class Verdict:
             f" (95 % interval {self.low:.4f} to {self.high:.4f}, {self.pairs} block pairs worth {self.effective_pairs:.0f} independent ones"
         )
         told += f", differences from {self.smallest_detectable:.1%} are found)"
-        return told + ("; measure more blocks to decide" if self.outcome is Outcome.CANNOT_TELL else "")
+        if self.outcome is not Outcome.CANNOT_TELL:
+            return told
+        return told + ("; the machine was hardly ever in its fast state, measure later" if self.slow else "; measure more blocks to decide")
 
 
 def verdict(ours: Latency, baseline: Latency, same_within: float = SAME_WITHIN) -> Verdict:
@@ -108,7 +112,7 @@ def verdicts(pairs: Sequence[tuple[Latency, Latency]], same_within: float = SAME
     judged = [judge(one, _Z_INTERVAL) for one in compared]
     corrected = holm([one.p_value for one in judged])
     read = zip(judged, compared, corrected, strict=True)
-    return tuple(_read(one, of.measured, p_value, same_within) for one, of, p_value in read)
+    return tuple(_read(one, of, p_value, same_within) for one, of, p_value in read)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -121,7 +125,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(corrected)
 
 
-def _read(judged: Judged, pairs: int, p_value: float, same_within: float) -> Verdict:
+def _read(judged: Judged, pairs: Pairs, p_value: float, same_within: float) -> Verdict:
     centre = judged.centre
     floor, ceiling = math.log1p(-same_within), math.log1p(same_within)
     significant = p_value <= FALSE_VERDICTS
@@ -129,13 +133,13 @@ def _read(judged: Judged, pairs: int, p_value: float, same_within: float) -> Ver
         outcome = Outcome.FASTER
     elif significant and centre.estimate > ceiling:
         outcome = Outcome.SLOWER
-    elif floor <= centre.low and centre.high <= ceiling:
+    elif floor <= centre.low and centre.high <= ceiling and not pairs.slow:
         outcome = Outcome.SAME
     else:
         outcome = Outcome.CANNOT_TELL
     sd = (centre.high - centre.low) / (2 * _Z_INTERVAL)
     found = max(_Z_995 * sd, ceiling) + _Z_95 * sd
-    detectable = math.expm1(found) if pairs >= FEWEST_PAIRS else math.inf
+    detectable = math.expm1(found) if pairs.measured >= FEWEST_PAIRS else math.inf
     high = math.exp(centre.high) if math.isfinite(centre.high) else math.inf
-    low = math.exp(centre.low)
-    return Verdict(outcome, math.exp(centre.estimate), low, high, detectable, pairs, p_value, same_within, judged.effective)
+    ratio, low = math.exp(centre.estimate), math.exp(centre.low)
+    return Verdict(outcome, ratio, low, high, detectable, pairs.measured, p_value, same_within, judged.effective, pairs.slow)

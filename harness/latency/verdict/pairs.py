@@ -18,7 +18,8 @@ from harness.records.measurement import Latency
 
 BoolArray = npt.NDArray[np.bool_]
 
-ENOUGH_PAIRS = 12  # in the fast state: they alone then decide
+ENOUGH_PAIRS = 8  # in the fast state: they alone then decide; fewer equal signs are not rarer than 1 in 100
+SLOW_BEYOND = 0.15  # canaries of the pairs that count, over the least seen: then they did not meet the fast state that there is
 STEADY_WITHIN = 0.10  # canaries beside both halves of a pair that differ less met one state; slow states cost a fifth and more
 
 
@@ -27,13 +28,14 @@ class Pairs:
     """The pairs that count, in the order in which they were measured.
 
     log_ratios: ours over the baseline's. loads: of every pair the number of its load, from 0 without gaps; None where not known or
-    where there was but one. measured: how many pairs there were in all. quiet: whether those that count met the fast state alone.
+    where there was but one. measured: how many pairs there were in all. slow: whether most of those that count met a slow state,
+    although the machine has a fast one.
     """
 
     log_ratios: FloatArray
     loads: IntArray | None
     measured: int
-    quiet: bool
+    slow: bool
 
 
 def pairs_of(ours: Latency, baseline: Latency) -> Pairs:
@@ -43,20 +45,26 @@ def pairs_of(ours: Latency, baseline: Latency) -> Pairs:
             f"{len(ours.block_sizes)} blocks against {len(baseline.block_sizes)} do not pair; measure both interleaved in one run"
         )
     logs = np.log(block_medians_s(ours)) - np.log(block_medians_s(baseline))
-    counted, quiet = _counted(ours, baseline)
-    return Pairs(logs[counted], _loads(ours, baseline, counted), len(logs), quiet)
+    counted = _counted(ours, baseline)
+    return Pairs(logs[counted], _loads(ours, baseline, counted), len(logs), _slow(ours, baseline, counted))
 
 
-def _counted(ours: Latency, baseline: Latency) -> tuple[BoolArray, bool]:
-    """Pairs in the fast state where they are enough, else those that met one state, else all; and whether it was the fast one."""
+def _counted(ours: Latency, baseline: Latency) -> BoolArray:
+    """Pairs in the fast state where they are enough, else those that met one state, else all."""
     everything = np.ones(len(ours.block_sizes), dtype=np.bool_)
     if not (ours.quiet and baseline.quiet):
-        return everything, False
+        return everything
     fast = np.array(ours.quiet) & np.array(baseline.quiet)
-    if np.count_nonzero(fast) >= min(ENOUGH_PAIRS, len(fast)):
-        return fast, True
     steady = np.abs(np.log(ours.canary_ratios) - np.log(baseline.canary_ratios)) <= np.log1p(STEADY_WITHIN)
-    return (steady, False) if np.count_nonzero(steady) >= min(ENOUGH_PAIRS, len(fast)) else (everything, False)
+    enough = min(ENOUGH_PAIRS, len(everything))
+    return next((found for found in (fast, steady) if np.count_nonzero(found) >= enough), everything)
+
+
+def _slow(ours: Latency, baseline: Latency, counted: BoolArray) -> bool:
+    if not (ours.canary_ratios and baseline.canary_ratios):
+        return False
+    beside = np.maximum(ours.canary_ratios, baseline.canary_ratios)
+    return bool(np.median(beside[counted]) > (1.0 + SLOW_BEYOND) * min(*ours.canary_ratios, *baseline.canary_ratios))
 
 
 def _loads(ours: Latency, baseline: Latency, counted: BoolArray) -> IntArray | None:
