@@ -5,22 +5,24 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.samples import Subject as Subject
-from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
+from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, quiet_pairs, record
 from harness.devices.session import Loaded, Session
 from harness.errors import UsageError
-from harness.records.measurement import CANARY_QUIET_WITHIN, Latency, LayerLatency, Measurement
+from harness.records.measurement import Latency, LayerLatency, Measurement
 
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
 ADVISED_LOADS = 20  # of a comparison: where a load lies can make it a percent quicker, so a verdict counts loads, not blocks
 ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then half as many as are advised in all
-AGAIN_AT_MOST = 3  # times as many blocks as asked for, while the machine is seldom in its fast state
+AGAIN_AT_MOST = 3  # times as many blocks as asked for, while the machine is seldom in its fast state,
+AGAIN_S = 60.0  # and for no longer
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 
@@ -37,9 +39,9 @@ class Protocol:
     sustained_s: keep the device busy for that long instead. profile_compiles: fresh compilations whose nodes are timed.
     turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
     loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
-    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: interleaved
-    networks go on, up to ``AGAIN_AT_MOST`` times as long, until the canary saw the fast state beside so many blocks of each and of the
-    first. seed: of the order of turns and of loading.
+    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns,
+    go on up to ``AGAIN_AT_MOST`` times as long, and for ``AGAIN_S``, until the canary saw the fast state beside so many blocks of each
+    network and of the first. seed: of the order of turns and of loading.
     """
 
     warmup_s: float = 0.2
@@ -77,6 +79,11 @@ class Protocol:
     def block_s(self) -> float:
         """Seconds of one block, at least."""
         return self.min_time_s / self.blocks
+
+
+def comparison(rounds: int, pairs: int) -> Protocol:
+    """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
+    return Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, quiet_pairs=ADVISED_QUIET_PAIRS, precision_target=None)
 
 
 def measure(
@@ -126,19 +133,19 @@ def measure_interleaved(
 
     All are loaded at once, ``protocol.loads`` times in all. In every second block the order is that of the block before,
     backwards (A-B-B-A); each pair of blocks starts from a new shuffle. Stops early only when every network is precise
-    enough and the order is balanced. Returns measurements in the order of ``subjects``.
+    enough and the order is balanced; goes on for ``protocol.quiet_pairs``. Returns measurements in the order of ``subjects``.
     """
     if not subjects:
         return ()
     tell = progress or _silent
     most = len(subjects) * protocol.blocks
-    shuffler = random.Random(protocol.seed)
+    patience, shuffler = _Patience(protocol), random.Random(protocol.seed)
     before = session.snapshot()
     turns: list[list[Turn]] = [[] for _ in subjects]
     canaries_s: list[float] = []
     loaded = first = [_load(session, subject, precision, batch_size) for subject in subjects]
     for load, share in enumerate(_shares(len(subjects), protocol, sum(one.load_s for one in first))):
-        if enough(turns, len(turns[0]), protocol) or (len(turns[0]) >= protocol.blocks and _quiet_pairs(turns) >= protocol.quiet_pairs):
+        if patience.ends(turns) or enough(turns, len(turns[0]), protocol):
             break
         loaded = loaded or _load_all(session, subjects, precision, batch_size, shuffler)
         canary = canary_of(loaded[0], protocol)
@@ -198,14 +205,18 @@ def _shares(count: int, protocol: Protocol, loading_s: float) -> tuple[tuple[tup
     return regular + load_shares(orders[protocol.blocks :], max(1, loads - len(regular)))
 
 
-def _quiet_pairs(turns: Sequence[Sequence[Turn]]) -> float:
-    """Beside how many blocks of the network that has fewest, and of the first, the canary saw the fast state; infinite without one."""
-    quiet_s = canary_quiet_s(turn.canary_s for found in turns for turn in found if turn.canary_s is not None)
-    if quiet_s is None:
-        return math.inf
-    most_s = (1.0 + CANARY_QUIET_WITHIN) * quiet_s
-    first, *others = [[turn.canary_s is None or turn.canary_s <= most_s for turn in found] for found in turns]
-    return min((sum(map(all, zip(first, other, strict=True))) for other in others), default=sum(first))
+class _Patience:
+    """Ends measuring in turns after the blocks asked for, or later: when the fast state was met often enough, or ``AGAIN_S`` is over."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol, self.until_s = protocol, math.inf
+
+    def ends(self, turns: Sequence[Sequence[Turn]]) -> bool:
+        """Whether no further load is measured."""
+        if len(turns[0]) < self.protocol.blocks:
+            return False
+        self.until_s = min(self.until_s, time.monotonic() + AGAIN_S)
+        return quiet_pairs(turns) >= self.protocol.quiet_pairs or time.monotonic() >= self.until_s
 
 
 def _load_all(session: Session, subjects: Sequence[Subject], precision: str, batch_size: int, shuffler: random.Random) -> list[Loaded]:

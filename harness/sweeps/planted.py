@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
 from torch import nn
 
-from harness.devices.measure import ADVISED_LOADS, ADVISED_QUIET_PAIRS, Protocol, Subject, measure_interleaved
+from harness.devices.measure import Protocol, Subject, comparison, measure_interleaved
 from harness.devices.provenance import host_facts
 from harness.devices.session import Session
 from harness.latency.verdict.calibration import Measure
@@ -44,17 +45,7 @@ def chain(layers: int) -> Subject:
 
 def protocol(pairs: int) -> Protocol:
     """That of comparisons, without what only long or profiled measurements need."""
-    return Protocol(
-        warmup_s=0.02,
-        rounds=SAMPLES * pairs,
-        min_time_s=0.0,
-        blocks=pairs,
-        precision_target=None,
-        turn_warmup_rounds=5,
-        profile_compiles=0,
-        loads=ADVISED_LOADS,
-        quiet_pairs=ADVISED_QUIET_PAIRS,
-    )
+    return replace(comparison(SAMPLES * pairs, pairs), warmup_s=0.02, min_time_s=0.0, turn_warmup_rounds=5, profile_compiles=0)
 
 
 def measuring(session: Session, pairs: int, precision: str, contenders: int = 2) -> Measure:
