@@ -27,7 +27,7 @@ FEWEST_LOADS = 5  # with fewer, their means have no interval
 FEWEST_PIECES = 8  # that joining leaves: fewer could decide nothing
 CHANCE_RATIO = 0.05  # of shuffles in which pairs of a load would agree as much: below, it is no chance
 SHUFFLES = 400
-_Z_CHANCE = 2.326  # one-sided 1 %: joining by chance would cost power
+_Z_CHANCE = 1.645  # one-sided 5 %
 
 
 @dataclass(frozen=True, slots=True)
