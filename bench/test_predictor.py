@@ -31,7 +31,10 @@ def taken(device, network, measure_visits, request):
     def measure(chosen):
         return visits([latency_subject(network, config, role) for role, config in chosen])
 
-    return instalments.take(network.architecture, asked("--designs"), asked("--held-out"), SEED, asked("--good-enough"), measure)
+    persistence = instalments.Persistence(asked("--max-predictor-error"), asked("--measure-on"))
+    return instalments.take(
+        network.architecture, asked("--designs"), asked("--held-out"), SEED, asked("--good-enough"), measure, persistence
+    )
 
 
 def test_designed_network(taken, place, record):
@@ -43,11 +46,13 @@ def test_designed_network(taken, place, record):
     record(found[index])
 
 
-def test_held_out_error(taken, network, collected):
+def test_held_out_error(taken, network, collected, request):
     """Fit on the design, judge on the networks that it never saw, and say how far off it is."""
     judged = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out)).held_out
     collected.texts.append("predictor: nothing held out" if judged is None else f"predictor: {judged.sentence()}")
     collected.texts.append(f"designed networks: {taken.decision.reason}")
+    if judged is not None and (doubt := judged.doubt(request.config.getoption("--max-predictor-error"))):
+        collected.texts.append(doubt)
 
 
 def test_legal_widths(taken, network, collected):

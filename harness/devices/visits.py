@@ -25,14 +25,14 @@ class Visiting:
     """How often and how long. visit_rounds: timed inferences of a visit, after ``warmup_rounds`` untimed ones.
 
     visits: of every network, at least; whoever lacks ``quiet_visits`` in the machine's fast state is visited again, up to
-    ``AGAIN_AT_MOST`` times as often in all, for ``patience_s`` seconds at most. Where every request is a process of its own, there are
-    ``process_visits`` with as many inferences in all. seed: of the order. Raises UsageError for counts below 1.
+    ``AGAIN_AT_MOST`` times as often in all, while that takes no more than ``patience_ratio`` of the time before. Where every request is a
+    process of its own, there are ``process_visits`` with as many inferences in all. seed: of the order. UsageError for counts below 1.
     """
 
     visits: int = 10
     visit_rounds: int = 30
     quiet_visits: int = ENOUGH_QUIET
-    patience_s: float = 60.0
+    patience_ratio: float = 0.15
     warmup_rounds: int = 3
     process_visits: int = 5
     seed: int = 0
@@ -119,7 +119,8 @@ class _Tour:
 
     def again(self) -> None:
         """Rounds of those that were not seen in the fast state often enough, while there is patience."""
-        end_s = self.now_s + self.visiting.patience_s
+        begun_s = self.turns[0][0].block.begin_s
+        end_s = self.now_s + self.visiting.patience_ratio * (self.now_s - begun_s)
         while self.now_s < end_s and (lacking := self._lacking()):
             self.shuffler.shuffle(lacking)
             for index in lacking:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.errors import RecordError
@@ -88,6 +88,9 @@ class Latency:
             raise RecordError("a preempted sample's index lies outside the samples; measure again")
         if self.occasions and len(self.occasions) != len(self.block_sizes):
             raise RecordError(f"{len(self.occasions)} occasions for {len(self.block_sizes)} blocks; measure again")
+        canaries_s = [one for one in (self.canary_quiet_s, *(one.canary_s for one in self.occasions)) if one is not None]
+        if not all(math.isfinite(one) and one > 0 for one in canaries_s):
+            raise RecordError(f"the canary took {min(canaries_s)} s, not a positive duration; measure again, the clock cannot be trusted")
 
     @cached_property
     def median_s(self) -> float:
@@ -177,6 +180,21 @@ class Latency:
             reasons.append(f"the clock ran {wall:.2f} times as long as the processor worked")
         return tuple(reasons)
 
+    def joined(self, later: Latency) -> Latency:
+        """The blocks of both, ``later`` taken after this one with the network loaded anew, beside the same canary."""
+        count, loads = len(self.samples_s), max((one.load for one in self.occasions), default=-1) + 1
+        kept = len(self.occasions) == len(self.block_sizes) and len(later.occasions) == len(later.block_sizes)
+        told = bool(self.cpu_samples_s) and bool(later.cpu_samples_s)
+        quiet_s = [one for one in (self.canary_quiet_s, later.canary_quiet_s) if one is not None]
+        return Latency(
+            self.samples_s + later.samples_s,
+            self.block_sizes + later.block_sizes,
+            self.preempted + tuple(count + index for index in later.preempted),
+            self.cpu_samples_s + later.cpu_samples_s if told else (),
+            self.occasions + tuple(replace(one, load=one.load + loads) for one in later.occasions) if kept else (),
+            min(quiet_s, default=None) if kept else None,
+        )
+
     @cached_property
     def _ordered(self) -> list[float]:
         return sorted(self.samples_s)
@@ -241,6 +259,11 @@ class Measurement:
     def provenance(self) -> str:
         """``measured`` or ``SIMULATED``."""
         return "SIMULATED" if self.conditions.device.simulated else "measured"
+
+    def joined(self, later: Measurement) -> Measurement:
+        """The same network measured again under the same conditions, as one measurement that ended when ``later`` did."""
+        conditions = replace(self.conditions, after=later.conditions.after)
+        return replace(self, latency=self.latency.joined(later.latency), conditions=conditions, notes=(*self.notes, *later.notes))
 
 
 @dataclass(frozen=True, slots=True)

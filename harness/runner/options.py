@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
-from harness.latency.model.instalments import GOOD_ENOUGH_RATIO
+from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.pictures import division
 
@@ -58,6 +59,20 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
         default=GOOD_ENOUGH_RATIO,
         metavar="R",
         help="stop measuring designed networks at this mean held-out error, 0 never (default: %(default)s)",
+    )
+    option(
+        "--max-predictor-error",
+        type=float,
+        default=Persistence().max_error_ratio,
+        metavar="R",
+        help="above this mean held-out error, designed networks are measured again (default: %(default)s)",
+    )
+    option(
+        "--measure-on",
+        type=float,
+        default=Persistence().most_s,
+        metavar="S",
+        help="for so many seconds more at most (default: %(default)s)",
     )
     option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
     option("--also-width", action="append", default=[], metavar="GROUP=N", help="one more width to analyse; may be repeated")
@@ -182,6 +197,10 @@ def check(config: pytest.Config) -> None:
         raise UsageError("--compile-only with --batch-size: networks are compiled for one image at a time; leave --batch-size out")
     if not 0 <= config.getoption("--good-enough") < 1:
         raise UsageError(f"--good-enough={config.getoption('--good-enough')}: give a ratio of at least 0 and below 1, e.g. 0.01")
+    if not 0 < config.getoption("--max-predictor-error") < 1:
+        raise UsageError(f"--max-predictor-error={config.getoption('--max-predictor-error')}: give a ratio between 0 and 1, e.g. 0.03")
+    if not 0 <= config.getoption("--measure-on") < math.inf:
+        raise UsageError(f"--measure-on={config.getoption('--measure-on')}: give seconds, 0 or more")
     if config.getoption("--widths") < 1:
         raise UsageError(f"--widths={config.getoption('--widths')}: give at least 1")
     for option in ("--baseline", "--against"):

@@ -9,7 +9,7 @@ from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
-from harness.records.measurement import Latency, LayerLatency, Measurement
+from harness.records.measurement import Latency, LayerLatency, Measurement, Occasion
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
 
@@ -40,7 +40,9 @@ def _latencies(draw):
     samples = tuple(draw(st.lists(_positive, min_size=count, max_size=count)))
     told = draw(st.booleans())
     preempted = tuple(sorted(draw(st.sets(st.integers(0, count - 1)))))
-    return Latency(samples, tuple(sizes), preempted, samples if told else ())
+    moments = st.builds(Occasion, st.floats(0, 1e6), st.integers(0, 9), st.none() | _positive)
+    occasions = tuple(draw(st.lists(moments, min_size=len(sizes), max_size=len(sizes)))) if draw(st.booleans()) else ()
+    return Latency(samples, tuple(sizes), preempted, samples if told else (), occasions, draw(st.none() | _positive))
 
 
 _snapshots = st.builds(
@@ -89,6 +91,12 @@ _device_accuracies = st.builds(
     DeviceAccuracy, *[_text] * 7, _accuracies, st.none() | _accuracies, st.none() | st.floats(0, 1), st.none() | _finite
 )
 _width_accuracies = st.builds(WidthAccuracy, *[_text] * 6, st.integers(0, 64), _accuracies, _accuracies)
+
+
+@pytest.fixture(scope="session")
+def latencies():
+    """A hypothesis strategy of latencies."""
+    return _latencies()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.errors import PruningError, RecordError, UnknownName, UsageError
 from harness.records.conditions import COMPARED
 from harness.records.layer import ConvShape, LinearShape
-from harness.records.measurement import Latency, LayerLatency
+from harness.records.measurement import Latency, LayerLatency, Occasion
 from harness.records.pruning_config import PruningConfig
 
 samples = st.lists(st.floats(1e-6, 1e2), min_size=1, max_size=60)
@@ -158,3 +158,29 @@ def test_conditions_differ_by_exactly_the_keys_that_are_not_equal(measurements, 
     expected = {key for (key, one), (_, other) in zip(ours.fingerprint(), theirs.fingerprint(), strict=True) if one != other}
     assert differing == expected <= set(COMPARED)
     assert not ours.differences(ours)
+
+
+@given(st.data())
+def test_two_measurements_of_one_network_join_to_one_of_all_blocks(latencies, data):
+    first, second = data.draw(latencies), data.draw(latencies)
+    both = first.joined(second)
+    assert both.samples_s == first.samples_s + second.samples_s
+    assert both.block_medians_s == first.block_medians_s + second.block_medians_s
+    assert len(both.preempted) == len(first.preempted) + len(second.preempted)
+    assert {both.samples_s[index] for index in both.preempted} <= set(both.samples_s)
+    if first.occasions and second.occasions:
+        assert [one.canary_s for one in both.occasions] == [one.canary_s for one in first.occasions + second.occasions]
+        loads = [one.load for one in both.occasions]
+        assert not {*loads[: len(first.occasions)]} & {*loads[len(first.occasions) :]}
+    else:
+        assert both.occasions == () == both.quiet
+
+
+@pytest.mark.parametrize("wrong", [math.nan, 0.0, -1e-9])
+def test_a_canary_that_took_no_time_is_refused(wrong):
+    with pytest.raises(RecordError, match="canary"):
+        Latency((1.0,), (1,), occasions=(Occasion(0.0, 0, wrong),))
+    with pytest.raises(RecordError, match="canary"):
+        Latency((1.0,), (1,), canary_quiet_s=wrong)
+    with pytest.raises(RecordError, match="2 occasions for 1 blocks"):
+        Latency((1.0,), (1,), occasions=(Occasion(0.0),) * 2)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from harness.records.measurement import Prediction
 from harness.records.pruning_config import PruningConfig
 
+CONFIDENCE = 0.90  # that two networks stand in the order in which they are predicted
 FEWEST = 8  # fewer networks say little about an error
 
 
@@ -72,6 +73,25 @@ class HeldOutError:
     def mape_of_medians_ratio(self) -> float:
         """Mean absolute relative error against the quoted medians, disturbances of the machine included."""
         return float(np.mean([abs(judged.predicted.seconds / judged.median_s - 1.0) for judged in self.judged]))
+
+    @property
+    def indistinct_ratio(self) -> float:
+        """Two networks whose predicted latencies differ by less may well stand in the other order.
+
+        The 90 % quantile of how far the errors of two held-out networks differ; the largest error where only one was judged.
+        """
+        errors = np.array([judged.error_ratio for judged in self.judged])
+        apart = np.abs(errors[:, None] - errors[None, :])[np.triu_indices(len(errors), 1)]
+        return float(np.quantile(apart, CONFIDENCE)) if len(apart) else self.max_ratio
+
+    def doubt(self, limit_ratio: float) -> str:
+        """What a mean error beyond ``limit_ratio`` means for a search, in one sentence; empty where it is within."""
+        if self.mape_ratio <= limit_ratio:
+            return ""
+        return (
+            f"the predictor's mean error, {self.mape_ratio:.1%}, is beyond {limit_ratio:.1%}: of two networks predicted within "
+            f"{self.indistinct_ratio:.0%} of each other nobody can tell which is faster before they are measured"
+        )
 
     def within_ratio(self, limit: float) -> float:
         """Share of the held-out networks whose error is at most ``limit`` (0.05, 0.10)."""

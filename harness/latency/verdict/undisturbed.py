@@ -17,20 +17,22 @@ from harness.records.measurement import ENOUGH_QUIET, Latency
 
 QUICK_SHARE = 0.10  # the samples' quantile; the fastest of all would be the clock's luck
 USUAL_SHARE = 0.25  # measurements that are assumed to have met no burst, when the usual disturbance is estimated
-NEVER_QUIET = 30.0  # a network never seen in the fast state may be anything up to half slower than it was seen
+NEVER_QUIET = 6.0  # the ratio to a canary errs by some 2.5 % on a loud machine, the mean of a few quiet blocks by some 0.4 %
 
 
 def undisturbed_s(latency: Latency) -> float:
     """Mean of the blocks' quick samples over the blocks that ran in the machine's fast state, in seconds.
 
     Where a canary was timed, it tells which they are; where none was, they are the quieter half. When the canary saw the fast state beside
-    no block, the quickest block stands for it, and ``doubt_ratio`` says how little that is worth.
+    no block, their ratio to the canary stands for it: slow states slow all networks nearly alike. ``doubt_ratio`` says what that is worth.
     """
     quick_s = tuple(_nearest_rank(sorted(block), QUICK_SHARE) for block in unpreempted_blocks(latency))
     if not latency.quiet:
         return quieter_half(quick_s)
     quiet_s = list(itertools.compress(quick_s, latency.quiet))
-    return statistics.fmean(quiet_s) if quiet_s else min(quick_s)
+    if not quiet_s:
+        return statistics.median(found / ratio for found, ratio in zip(quick_s, latency.canary_ratios, strict=True))
+    return statistics.fmean(quiet_s)
 
 
 def quiet_blocks(latency: Latency) -> int | None:

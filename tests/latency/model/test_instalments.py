@@ -11,8 +11,8 @@ from harness.latency.model.predictor import LatencyPredictor
 class Bench:
     """Measures on the synthetic machine; every instalment runs at a level of its own, as on a machine that warms up."""
 
-    def __init__(self, network, machine, measured, conditions, levels=(1.0,), noise=0.001):
-        self.asked, self._levels = [], levels
+    def __init__(self, network, machine, measured, conditions, levels=(1.0,), noise=0.001, anew=False):
+        self.asked, self._levels, self._anew = [], levels, anew  # anew: whether noise differs from one time to the next
         self._parts = network, machine, measured, conditions, noise
 
     def __call__(self, chosen):
@@ -20,7 +20,8 @@ class Bench:
         level = self._levels[min(len(self.asked), len(self._levels) - 1)]
         where = conditions(taken_at=f"2026-11-23T18:{len(self.asked):02d}:00+00:00")
         self.asked.append(chosen)
-        return [measured(network, config, level * machine(network, config), role, noise, where) for role, config in chosen]
+        seed = len(self.asked) if self._anew else 0
+        return [measured(network, config, level * machine(network, config), role, noise, where, seed) for role, config in chosen]
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,57 @@ def test_a_machine_that_slows_down_between_instalments_is_no_error_of_the_model(
     )  # what the same networks look like to who ignores the levels
     ignored = [abs(apart.predict(m.config).seconds / m.latency.median_s - 1) for m in found.held_out]
     assert sum(ignored) / len(ignored) > 0.02
+
+
+def persistent(network, ran, most_s=1e6, limit=0.03, good=0.005):
+    return instalments.take(network, 60, 20, 0, good, ran, instalments.Persistence(limit, most_s))
+
+
+@pytest.mark.parametrize("limit", [0.01, 0.06])
+def test_where_the_machine_is_too_noisy_all_are_measured_again_as_long_as_that_helps(network, bench, limit):
+    ran = bench(noise=0.08, anew=True)
+    found = persistent(network, ran, limit=limit)
+    errors = [error.mape_ratio for error in found.errors]
+    assert found.again == len(ran.asked) - 1 > 0
+    assert errors[-1] < errors[0]
+    assert all(error > limit for error in errors[:-1])
+    assert errors[-1] <= limit or errors[-1] > 0.95 * errors[-2]
+    assert {len(m.latency.block_sizes) for m in (*found.designed, *found.held_out)} == {5 * (1 + found.again)}
+    assert f"after all were measured {1 + found.again} times" in found.decision.reason
+
+
+def test_without_time_it_ends_and_says_what_may_help(network, bench):
+    ran = bench(noise=0.08, anew=True)
+    found = persistent(network, ran, most_s=0.0)
+    assert (found.again, len(ran.asked)) == (0, 1)
+    assert "a quieter machine, or more time, may help" in found.decision.reason
+
+
+def test_a_quiet_machine_is_not_measured_again(network, bench):
+    ran = bench(noise=0.001)
+    found = persistent(network, ran)
+    assert (found.again, len(ran.asked)) == (0, 1)
+    assert found.errors[-1].doubt(0.03) == ""
+
+
+def test_an_error_of_the_models_own_is_not_measured_away(network, machine, measured, conditions, bench):
+    """Every network has a quirk of its own that no measurement of others tells."""
+
+    def quirky(chosen):
+        return [
+            measured(network, config, machine(network, config) * (1 + 0.2 * (int(config.digest, 16) % 2)), role, 0.0005)
+            for role, config in chosen
+        ]
+
+    found = persistent(network, quirky, limit=0.001, good=0.0001)
+    assert found.errors[-1].mape_ratio > 0.001
+    assert found.again == 1
+    assert "more designed networks" in found.decision.reason
+
+
+def test_what_a_large_error_means_is_said(network, bench):
+    error = persistent(network, bench(noise=0.08), most_s=0.0).errors[-1]
+    told = error.doubt(0.03)
+    assert f"{error.mape_ratio:.1%}" in told
+    assert error.indistinct_ratio >= error.median_ratio
+    assert error.doubt(error.mape_ratio) == ""
