@@ -1,4 +1,4 @@
-"""Blocks that share a load or a moment do not count as if they were independent, and the machine's slow states do not count as the networks'."""
+"""Blocks that share a load or a moment do not count as if they were independent; slow states do not count as the networks' own."""
 
 import numpy as np
 import pytest
