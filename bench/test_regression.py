@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from harness.devices.measure import ADVISED_LOADS, Protocol
+from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.networks import export
 from harness.pipeline import foreign_subject, latency_subject
@@ -30,9 +30,7 @@ def test_network_is_not_slower_than_the_other_model(device, network, config, mea
         pytest.skip("no --against=MODEL.onnx was given")
     subjects = [latency_subject(network, config), foreign_subject(network.architecture, export.read(path, path.stem))]
     rounds = pytestconfig.getoption("--rounds") or 1500
-    ours, other = measure_together(
-        device, subjects, Protocol(rounds=rounds, blocks=ADVISED_PAIRS, loads=ADVISED_LOADS, precision_target=None)
-    )
+    ours, other = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     record(ours)
     limits = regression.limits(network.name, pytestconfig.rootpath / "pyproject.toml")
     judge([regression.interleaved(ours, other, limits.network, pytestconfig.getoption("--same-within"))], collected, pytestconfig)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.devices.measure import ADVISED_LOADS, Protocol
+from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS, Outcome, compare
 from harness.networks import export
 from harness.pipeline import foreign_subject
@@ -20,7 +20,7 @@ def measured(device, network, contenders, measure_together, request):
     """All contenders, loaded at once and measured in turn, with the times of their layers."""
     subjects = [foreign_subject(network.architecture, export.read(path, name)) for name, path in contenders]
     rounds = request.config.getoption("--rounds") or 1500
-    found = measure_together(device, subjects, Protocol(rounds=rounds, blocks=ADVISED_PAIRS, loads=ADVISED_LOADS, precision_target=None))
+    found = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     return dict(zip([name for name, _ in contenders], found, strict=True))
 
 

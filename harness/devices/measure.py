@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.samples import Subject as Subject
-from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
+from harness.devices.samples import Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, quiet_pairs, record
 from harness.devices.session import Loaded, Session
 from harness.errors import UsageError
 from harness.records.measurement import Latency, LayerLatency, Measurement
 
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
-ADVISED_LOADS = 8  # of a comparison: two loads of one network were seen to differ by a percent in some 5 of 100 cases
+ADVISED_LOADS = 20  # of a comparison: where a load lies can make it a percent quicker, so a verdict counts loads, not blocks
+ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then half as many as are advised in all
+AGAIN_AT_MOST = 3  # times as many blocks as asked for, while the machine is seldom in its fast state,
+AGAIN_S = 60.0  # and for no longer
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 
@@ -34,7 +39,9 @@ class Protocol:
     sustained_s: keep the device busy for that long instead. profile_compiles: fresh compilations whose nodes are timed.
     turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
     loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
-    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. seed: of the order of turns.
+    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns,
+    go on up to ``AGAIN_AT_MOST`` times as long, and for ``AGAIN_S``, until the canary saw the fast state beside so many blocks of each
+    network and of the first. seed: of the order of turns and of loading.
     """
 
     warmup_s: float = 0.2
@@ -48,6 +55,7 @@ class Protocol:
     profile_compiles: int = 3
     turn_warmup_rounds: int = 10
     loads: int = 1
+    quiet_pairs: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +79,11 @@ class Protocol:
     def block_s(self) -> float:
         """Seconds of one block, at least."""
         return self.min_time_s / self.blocks
+
+
+def comparison(rounds: int, pairs: int) -> Protocol:
+    """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
+    return Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, quiet_pairs=ADVISED_QUIET_PAIRS, precision_target=None)
 
 
 def measure(
@@ -120,27 +133,27 @@ def measure_interleaved(
 
     All are loaded at once, ``protocol.loads`` times in all. In every second block the order is that of the block before,
     backwards (A-B-B-A); each pair of blocks starts from a new shuffle. Stops early only when every network is precise
-    enough and the order is balanced. Returns measurements in the order of ``subjects``.
+    enough and the order is balanced; goes on for ``protocol.quiet_pairs``. Returns measurements in the order of ``subjects``.
     """
     if not subjects:
         return ()
     tell = progress or _silent
     most = len(subjects) * protocol.blocks
+    patience, shuffler = _Patience(protocol), random.Random(protocol.seed)
     before = session.snapshot()
     turns: list[list[Turn]] = [[] for _ in subjects]
     canaries_s: list[float] = []
     loaded = first = [_load(session, subject, precision, batch_size) for subject in subjects]
-    shares = load_shares(turn_orders(len(subjects), protocol), _affordable(protocol.loads, sum(one.load_s for one in first)))
-    for load, share in enumerate(shares):
-        if enough(turns, len(turns[0]), protocol):
+    for load, share in enumerate(_shares(len(subjects), protocol, sum(one.load_s for one in first))):
+        if patience.ends(turns) or enough(turns, len(turns[0]), protocol):
             break
-        loaded = loaded or [_load(session, subject, precision, batch_size) for subject in subjects]
+        loaded = loaded or _load_all(session, subjects, precision, batch_size, shuffler)
         canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
             if enough(turns, len(turns[0]), protocol):
                 break
             for place, index in enumerate(order):
-                tell(len(subjects) * len(turns[order[0]]) + place, most)
+                tell(min(len(subjects) * len(turns[order[0]]) + place, most - 1), most)
                 block = _block(loaded[index], protocol, canary, first=number == 0)
                 turns[index].append(Turn(block, load, canaries_s[-1] if canaries_s else None))
                 canaries_s += [] if block.canary_s is None else [block.canary_s]
@@ -181,6 +194,37 @@ def load_shares(orders: Sequence[tuple[int, ...]], loads: int) -> tuple[tuple[tu
     count = min(loads, len(pairs))
     edges = [round(len(pairs) * part / count) for part in range(count + 1)] if count else []
     return tuple(tuple(order for pair in pairs[low:high] for order in pair) for low, high in itertools.pairwise(edges))
+
+
+def _shares(count: int, protocol: Protocol, loading_s: float) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """The turns of each load, and those of the loads that follow while the fast state was met too seldom."""
+    again = AGAIN_AT_MOST if protocol.quiet_pairs else 1
+    orders = turn_orders(count, replace(protocol, blocks=again * protocol.blocks))
+    loads = _affordable(again * protocol.loads, loading_s)
+    regular = load_shares(orders[: protocol.blocks], min(loads, protocol.loads))
+    return regular + load_shares(orders[protocol.blocks :], max(1, loads - len(regular)))
+
+
+class _Patience:
+    """Ends measuring in turns after the blocks asked for, or later: when the fast state was met often enough, or ``AGAIN_S`` is over."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol, self.until_s = protocol, math.inf
+
+    def ends(self, turns: Sequence[Sequence[Turn]]) -> bool:
+        """Whether no further load is measured."""
+        if len(turns[0]) < self.protocol.blocks:
+            return False
+        self.until_s = min(self.until_s, time.monotonic() + AGAIN_S)
+        return quiet_pairs(turns) >= self.protocol.quiet_pairs or time.monotonic() >= self.until_s
+
+
+def _load_all(session: Session, subjects: Sequence[Subject], precision: str, batch_size: int, shuffler: random.Random) -> list[Loaded]:
+    """All networks, in a new order: who is loaded first must not always lie in the same place."""
+    order = list(range(len(subjects)))
+    shuffler.shuffle(order)
+    loaded = {index: _load(session, subjects[index], precision, batch_size) for index in order}
+    return [loaded[index] for index in range(len(subjects))]
 
 
 def _affordable(loads: int, seconds: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from harness.devices.provenance import HostFacts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.session import Loaded, Session
 from harness.records.conditions import Conditions, Snapshot
-from harness.records.measurement import Latency, LayerLatency, Measurement, Occasion
+from harness.records.measurement import CANARY_QUIET_WITHIN, Latency, LayerLatency, Measurement, Occasion
 from harness.records.pruning_config import PruningConfig
 
 QUIET_SHARE = 0.02  # the canary's quantile that stands for the fast state: it need not last, and the least of all is luck
@@ -65,6 +66,19 @@ def canary_quiet_s(canaries_s: Iterable[float]) -> float | None:
     """What the canary takes in the machine's fast state, by all of its times in a run; None where there is none."""
     ordered = sorted(canaries_s)
     return ordered[int(QUIET_SHARE * len(ordered))] if ordered else None
+
+
+def quiet_pairs(turns: Sequence[Sequence[Turn]]) -> float:
+    """Beside how many blocks of a network and of the first the canary saw the fast state, for the network that has fewest.
+
+    turns: of every network, in the same order. Infinite where there was no canary.
+    """
+    quiet_s = canary_quiet_s(turn.canary_s for found in turns for turn in found if turn.canary_s is not None)
+    if quiet_s is None:
+        return math.inf
+    most_s = (1.0 + CANARY_QUIET_WITHIN) * quiet_s
+    first, *others = [[turn.canary_s is None or turn.canary_s <= most_s for turn in found] for found in turns]
+    return min((sum(map(all, zip(first, other, strict=True))) for other in others), default=sum(first))
 
 
 def latency_of(turns: Sequence[Turn], quiet_s: float | None = None) -> Latency:

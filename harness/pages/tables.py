@@ -12,6 +12,7 @@ from rich.table import Table
 from harness.errors import RecordError
 from harness.latency.explanation import ledger
 from harness.latency.explanation.ledger import Ledger
+from harness.latency.verdict import machine_state
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
 from harness.records.layer import ConvShape, LayerShape
@@ -55,9 +56,17 @@ def networks(measurements: Sequence[Measurement]) -> Table:
             "–" if tail_s is None else duration(tail_s),
             f"{latency.block_spread_ratio:.1%}",
             str(len(latency.samples_s)),
-            "; ".join(latency.noise) or "quiet",
+            "; ".join([*_state(latency), *latency.noise]) or "quiet",
         )
     return table
+
+
+def _state(latency: Latency) -> tuple[str, ...]:
+    """Where the machine was loud: how often it was in its fast state, and the median there, which rows of one run can be compared by."""
+    told, fast = machine_state.sentence(latency), machine_state.in_fast_state(latency)
+    if not told:
+        return ()
+    return (f"{told}, median there {'unknown' if fast is None else duration(fast.median_s)}",)
 
 
 def layers(measurement: Measurement, architectures: Sequence[Architecture]) -> RenderableType:

@@ -68,7 +68,8 @@ def baseline(path: Path, ours: Measurement) -> Measurement:
 def interleaved(ours: Measurement, other: Measurement, limit: float, same_within: float) -> Finding:
     """The verdict of two networks measured in turns in one run: drift and bursts cancel."""
     told = compare(ours, other, same_within)
-    return Finding(ours.network, told.outcome, told.ratio, told.low, told.high, limit, f"interleaved, {told.pairs} block pairs")
+    how = f"interleaved, {told.pairs} block pairs worth {told.effective_pairs:.0f}"
+    return Finding(ours.network, told.outcome, told.ratio, told.low, told.high, limit, how)
 
 
 def stored(ours: Measurement, other: Measurement, limit: float, same_within: float) -> Finding:

@@ -130,11 +130,11 @@ def _targets(found: Sequence[Target]) -> Table:
 
 def _speeds(summary: Summary) -> Table:
     """The same networks in another precision: latency and verdict only, accuracy was judged in the first."""
-    columns = (Column("network", numeric=False), Column(f"{summary.provenance} latency, median"), Column("against dense"))
+    columns = (Column("network", numeric=False), Column(f"{summary.provenance} latency, {summary.quoted}"), Column("against dense"))
     unit = sentences.unit_for(summary)
     rows = []
     for entry in summary.compared:
-        latency, speed = entry.measurement.latency, entry.against_dense
+        latency, speed = entry.latency, entry.against_dense
         against = Cell(wording.MISSING) if speed is None else Cell(sentences.verdict_words(speed), sentences.verdict_interval(speed))
         rows.append((Cell(entry.contender.name), Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s)), against))
     effective = summary.conditions.effective_precision

@@ -99,7 +99,7 @@ def _against_rival(summary: Summary, role: str, who: str) -> list[Target]:
 
 
 def _prediction(summary: Summary) -> Target:
-    known = {one.contender.name: one.predicted.seconds / one.measurement.latency.median_s - 1 for one in summary.compared if one.predicted}
+    known = {one.contender.name: one.predicted.seconds / one.latency.median_s - 1 for one in summary.compared if one.predicted}
     return _within(f"predicted within {percent(MAX_MISS_RATIO, 0)} of measured, for every compared network", known)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import CampaignError, HarnessError, LatencyUnknown
 from harness.latency.model.predictor import LatencyPredictor
-from harness.latency.verdict.judgement import verdict
+from harness.latency.verdict import machine_state
+from harness.latency.verdict.judgement import verdicts
 from harness.latency.verdict.undisturbed import undisturbed_s
 from harness.records.accuracy import DeviceAccuracy
-from harness.records.measurement import Measurement, Prediction
+from harness.records.measurement import Latency, Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
 from search.records.certainty import Evidence
 from search.records.drop import Drop, drop_over_seeds
@@ -42,7 +43,8 @@ class Compared:
     speed-up over dense by the predictions of both; None for the dense network. predicted_undisturbed_s: the prediction before the usual
     disturbance, one factor for every network, is put on it. untouched_drop: test top-1 lost against the dense network as it came, not
     tuned; None where the campaign does not say. evidence: what was known of its drop without the test split; None for the dense network,
-    and where the campaign does not say.
+    and where the campaign does not say. fast_state: the blocks in the machine's fast state, of all compared networks or of none: where
+    the machine was loud, medians of all blocks cannot be compared.
     """
 
     contender: Contender
@@ -57,6 +59,12 @@ class Compared:
     predicted_undisturbed_s: float | None = None
     untouched_drop: Drop | None = None
     evidence: Evidence | None = None
+    fast_state: Latency | None = None
+
+    @property
+    def latency(self) -> Latency:
+        """What is quoted, and can be laid beside the other networks'."""
+        return self.fast_state or self.measurement.latency
 
     @property
     def speed_miss_ratio(self) -> float | None:
@@ -82,9 +90,14 @@ def compare(
     """The compared networks, each with its verdicts, drops and prediction, in the order of ``told``."""
     dense = told.contender("dense")
     published = [contender for contender in told.contenders if contender.role == "off-the-shelf"]
-    rival = min(published, key=lambda contender: measured[contender.name].latency.median_s, default=None)
+    quoted = machine_state.comparable([measured[contender.name].latency for contender in told.contenders])
+    fast = dict(zip([contender.name for contender in told.contenders], quoted or (), strict=False))
+    rival = min(published, key=lambda one: fast.get(one.name, measured[one.name].latency).median_s, default=None)
+    others = [contender for contender in told.contenders if contender is not dense]
     on_device = {accuracy.artefact_digest: accuracy for accuracy in answered}
     compared = []
+    against_dense = _speed_ups(measured, others, dense)
+    against_rival = _speed_ups(measured, [one for one in told.contenders if one is not rival], rival)
     dense_predicted, untouched = _predict(predictor, dense.config), told.untouched
     for contender in told.contenders:
         pruned = contender is not dense
@@ -94,8 +107,9 @@ def compare(
                 contender=contender,
                 measurement=measured[contender.name],
                 predicted=predicted,
-                against_dense=_speed_up(measured, contender, dense),
-                against_off_the_shelf=_speed_up(measured, contender, rival),
+                fast_state=fast.get(contender.name),
+                against_dense=against_dense.get(contender.name),
+                against_off_the_shelf=against_rival.get(contender.name),
                 validation_drop=drop_over_seeds(contender.validations, dense.validations, contender.paired_validation) if pruned else None,
                 test_drop=drop_over_seeds(contender.tests, dense.tests, contender.paired) if pruned else None,
                 on_device=on_device.get(contender.artefact_digest),
@@ -117,11 +131,15 @@ def _predict(predictor: LatencyPredictor | None, config: PruningConfig | None) -
         return None
 
 
-def _speed_up(measured: Mapping[str, Measurement], contender: Contender, baseline: Contender | None) -> SpeedUp | None:
-    if baseline is None or contender is baseline:
-        return None
+def _speed_ups(measured: Mapping[str, Measurement], contenders: Sequence[Contender], baseline: Contender | None) -> dict[str, SpeedUp]:
+    """Every contender against one baseline, by name; corrected for how many they are."""
+    if baseline is None:
+        return {}
     try:
-        judged = verdict(measured[contender.name].latency, measured[baseline.name].latency)
+        judged = verdicts([(measured[one.name].latency, measured[baseline.name].latency) for one in contenders])
     except HarnessError as error:
-        raise CampaignError(f"{contender.name} against {baseline.name}: {error}") from error
-    return SpeedUp(baseline.name, judged.times, *judged.times_interval, judged.outcome, judged.smallest_detectable)
+        raise CampaignError(f"networks against {baseline.name}: {error}") from error
+    return {
+        one.name: SpeedUp(baseline.name, found.times, *found.times_interval, found.outcome, found.smallest_detectable)
+        for one, found in zip(contenders, judged, strict=True)
+    }

@@ -116,7 +116,7 @@ def _trial_tip(trial: Trial, unit: Unit) -> str:
 def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     for place, entry in enumerate(summary.compared):
-        latency, test = entry.measurement.latency, mean_accuracy(entry.contender.tests)
+        latency, test = entry.latency, mean_accuracy(entry.contender.tests)
         x, y = unit.per_second * latency.median_s, 100 * test.top1_ratio
         across = [[x - unit.per_second * latency.interval_s[0]], [unit.per_second * latency.interval_s[1] - x]]
         upright = [[y - 100 * test.interval_ratio[0]], [100 * test.interval_ratio[1] - y]]
@@ -150,7 +150,7 @@ def _colour(entry: Compared) -> str:
 def _identity(summary: Summary, axes: Any, sheet: Sheet) -> None:
     unit = unit_for(summary)
     predicted = [entry for entry in summary.compared if entry.predicted is not None]
-    known = [f.measured_s for f in summary.forecasts] + [e.measurement.latency.median_s for e in predicted]
+    known = [f.measured_s for f in summary.forecasts] + [e.latency.median_s for e in predicted]
     low, high = 0.9 * unit.per_second * min(known), 1.06 * unit.per_second * max(known)
     axes.fill_between([low, high], [low * (1 - _BAND), high * (1 - _BAND)], [low * (1 + _BAND), high * (1 + _BAND)], color=LINE, alpha=0.6,
                       linewidth=0, label="±5 %", zorder=1)  # fmt: skip
@@ -162,7 +162,7 @@ def _identity(summary: Summary, axes: Any, sheet: Sheet) -> None:
         sheet.tips[f"held-out-{place}"] = _forecast_tip(forecast, unit)
     for entry in predicted:
         assert entry.predicted is not None
-        x, y = unit.per_second * entry.measurement.latency.median_s, unit.per_second * entry.predicted.seconds
+        x, y = unit.per_second * entry.latency.median_s, unit.per_second * entry.predicted.seconds
         margins = [[y - unit.per_second * entry.predicted.low_s], [unit.per_second * entry.predicted.high_s - y]]
         marker = _marker(summary, entry)
         axes.errorbar([x], [y], yerr=margins, fmt=marker, color=_colour(entry), markersize=11 if marker == "*" else 6.5, elinewidth=1,
@@ -181,7 +181,7 @@ def _errors(summary: Summary, axes: Any, sheet: Sheet) -> None:
     for entry in summary.compared:
         if entry.predicted is not None:
             marker = _marker(summary, entry)
-            pair = entry.measurement.latency.median_s, entry.predicted
+            pair = entry.latency.median_s, entry.predicted
             _error_bar(axes, unit, pair, _colour(entry), (marker, 11 if marker == "*" else 6.5))
     reach = max(6.5, 1.1 * max(abs(value) for value in axes.get_ylim()))
     axes.set(title="Error", xlabel=f"{summary.provenance} latency ({unit.name})", ylim=(-reach, reach))

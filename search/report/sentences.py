@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.latency.verdict import machine_state
 from search.records.drop import Drop
 from search.report.compared import Compared, SpeedUp
 from search.report.figures.wording import Unit, count_words, percent, points, points_interval, times, times_interval, unit_of
@@ -13,7 +14,7 @@ from search.report.summary import Summary
 
 def unit_for(summary: Summary) -> Unit:
     """Microseconds or milliseconds, by the dense network."""
-    return unit_of(summary.dense.measurement.latency.median_s)
+    return unit_of(summary.dense.latency.median_s)
 
 
 def verdict_words(judged: SpeedUp) -> str:
@@ -57,10 +58,10 @@ def headline(summary: Summary) -> str:
 def headline_parts(summary: Summary) -> tuple[Part, ...]:
     """The same sentence, told apart into claim and evidence."""
     best, told, unit = summary.optimised, summary.outcome, unit_for(summary)
-    latency, dense = best.measurement.latency, summary.dense.measurement.latency
+    latency, dense = best.latency, summary.dense.latency
     simulated = "SIMULATED: " if summary.provenance == "SIMULATED" else ""
     evidence = (
-        f" (median {unit.told(latency.median_s)}, 95 % interval {unit.interval(*latency.interval_s)} {unit.name}, "
+        f" ({summary.quoted} {unit.told(latency.median_s)}, 95 % interval {unit.interval(*latency.interval_s)} {unit.name}, "
         f"{count_words(len(latency.samples_s), 'sample')}; dense {unit.told(dense.median_s)}) "
     )
     lost, where = _lost(best.test_drop), f"on {place(summary)}, {summary.conditions.effective_precision}"
@@ -149,7 +150,7 @@ def limit_sentence(summary: Summary) -> str:
         where = where or ("kept on validation, missed on test" if kept["validation"] else "missed on validation, kept on test")
         said.append(f"drop of at most {limit:g} {'point' if limit == 1 else 'points'}: {where}{_certainty(summary, limit)}")
     if told.max_latency_s is not None:
-        kept_latency = best.measurement.latency.median_s <= told.max_latency_s
+        kept_latency = best.latency.median_s <= told.max_latency_s
         said.append(f"latency of at most {unit.told(told.max_latency_s)}: {'kept' if kept_latency else 'missed'}")
     return "; ".join(said) or "none was set"
 
@@ -182,13 +183,22 @@ def error_sentence(summary: Summary) -> str:
 
 
 def noise_sentence(summary: Summary) -> str:
-    """How many of the comparison's measurements are noisy, and why the worst one is; nothing when none is."""
-    noisy = [entry for entry in summary.compared if entry.measurement.latency.noise]
-    if not noisy:
-        return ""
-    worst = max(noisy, key=lambda entry: entry.measurement.latency.block_spread_ratio)
-    reasons = "; ".join(worst.measurement.latency.noise)
-    return (
-        f"{len(noisy)} of {count_words(len(summary.compared), 'measurement')} {'is' if len(noisy) == 1 else 'are'} noisy, "
-        f"{worst.contender.name} most of all ({reasons}): trust the speed-ups, which compare neighbouring blocks, more than the medians."
-    )
+    """In which state the machine was, how many of the comparison's measurements are noisy, and why the worst one is; or nothing."""
+    said = [_state_sentence(summary)] if any(machine_state.loud(entry.measurement.latency) for entry in summary.compared) else []
+    if noisy := [entry for entry in summary.compared if entry.latency.noise]:
+        worst = max(noisy, key=lambda entry: entry.latency.block_spread_ratio)
+        said.append(
+            f"{len(noisy)} of {count_words(len(summary.compared), 'measurement')} {'is' if len(noisy) == 1 else 'are'} noisy, "
+            f"{worst.contender.name} most of all ({'; '.join(worst.latency.noise)}): trust the speed-ups, which compare neighbouring "
+            "blocks, more than the medians."
+        )
+    return " ".join(said)
+
+
+def _state_sentence(summary: Summary) -> str:
+    shares = [ratio for one in summary.compared if (ratio := machine_state.fast_state_ratio(one.measurement.latency)) is not None]
+    least, most = percent(min(shares), 0), percent(max(shares), 0)
+    told = f"The machine was in its fast state beside {least if least == most else f'{least} to {most}'} of the blocks: "
+    if summary.dense.fast_state is not None:
+        return told + "latencies are medians of those, speed-ups were judged by those."
+    return told + "some network hardly ever met it, so the medians cannot be compared; measure again when the machine is quieter."

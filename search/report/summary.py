@@ -75,7 +75,7 @@ class Summary:
     def off_the_shelf(self) -> Compared | None:
         """The fastest of the published configurations, the hardest to beat; None where the network has none."""
         published = [entry for entry in self.compared if entry.contender.role == "off-the-shelf"]
-        return min(published, key=lambda entry: entry.measurement.latency.median_s, default=None)
+        return min(published, key=lambda entry: entry.latency.median_s, default=None)
 
     @property
     def found(self) -> tuple[Compared, ...]:
@@ -94,6 +94,11 @@ class Summary:
     def forecasts(self) -> tuple[Judged, ...]:
         """Random networks that the predictor was not fitted on: what it said of each, and what was then measured."""
         return self.held_out.judged if self.held_out else ()
+
+    @property
+    def quoted(self) -> str:
+        """What a latency of the comparison is: ``median``, or ``median in the fast state`` where the machine was loud."""
+        return "median" if self.dense.fast_state is None else "median in the fast state"
 
     @property
     def provenance(self) -> str:

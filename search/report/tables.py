@@ -29,7 +29,7 @@ def compared(summary: Summary) -> Table:
     rival, limit = summary.off_the_shelf, summary.outcome.max_drop_points
     columns = [
         Column("network", numeric=False),
-        Column(f"{summary.provenance} latency, median"),
+        Column(f"{summary.provenance} latency, {summary.quoted}"),
         Column("against dense"),
         *([Column(f"against {rival.contender.name}", brief=False)] if rival else []),
         Column("test top-1"),
@@ -49,8 +49,8 @@ def compared(summary: Summary) -> Table:
 
 def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     contender, unit, dense = entry.contender, unit_for(summary), summary.dense
-    latency, test = entry.measurement.latency, mean_accuracy(contender.tests)
-    slowest = max(other.measurement.latency.median_s for other in summary.compared)
+    latency, test = entry.latency, mean_accuracy(contender.tests)
+    slowest = max(other.latency.median_s for other in summary.compared)
     noise = bool(latency.noise)
     count = f"n = {len(latency.samples_s)}" + (", noisy" if noise else "")
     bars = ((contender.role, latency.median_s / slowest),)
@@ -100,7 +100,7 @@ def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:
 def _predicted_cell(entry: Compared, unit: Unit) -> Cell:
     if entry.predicted is None:
         return Cell("unknown", "", "outside of what was measured", "quiet")
-    told, measured = entry.predicted, entry.measurement.latency.median_s
+    told, measured = entry.predicted, entry.latency.median_s
     note = f"off by {percent(told.seconds / measured - 1)}"
     if entry.speed_miss_ratio is not None:
         note += f", as a speed-up by {percent(entry.speed_miss_ratio, 1)}"

@@ -43,7 +43,7 @@ def _noise(summary: Summary) -> tuple[str, ...]:
 
 def _drifted(summary: Summary) -> list[str]:
     """Whether the machine was another one, in effect, than when the predictor's measurements were taken."""
-    missed = [e.predicted.seconds / e.measurement.latency.median_s - 1 for e in summary.compared if e.predicted is not None]
+    missed = [e.predicted.seconds / e.latency.median_s - 1 for e in summary.compared if e.predicted is not None]
     typical = statistics.median(missed) if missed else 0.0
     if abs(typical) <= DRIFTED:
         return []
@@ -105,7 +105,7 @@ def _better(summary: Summary) -> list[str]:
     return [
         f"{entry.contender.name} ran faster and answered at least as many test images correctly: validation did not foresee it."
         for entry in summary.compared
-        if entry.measurement.latency.interval_s[1] < best.measurement.latency.interval_s[0]
+        if entry.latency.interval_s[1] < best.latency.interval_s[0]
         and mean_accuracy(entry.contender.tests).top1_ratio >= mean_accuracy(best.contender.tests).top1_ratio
     ]
 

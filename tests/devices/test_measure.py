@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices.measure import Protocol, Subject, enough, load_shares, measure, measure_interleaved, turn_orders
+from harness.devices.measure import (
+    ADVISED_QUIET_PAIRS,
+    AGAIN_AT_MOST,
+    Protocol,
+    Subject,
+    comparison,
+    enough,
+    load_shares,
+    measure,
+    measure_interleaved,
+    turn_orders,
+)
 from harness.devices.probe import Probe
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.replies import Block, NodeTime
 from harness.devices.samples import Turn, merge_runs
-from harness.devices.session import Device, Loaded
+from harness.devices.session import Device, Loaded, Session
 from harness.errors import UsageError
+from harness.records.measurement import Measurement
 
 Simulated = Callable[..., Device]
 HOST = HostFacts((("torch", "2.13.0"),), "0123456789ab+")
@@ -178,3 +191,34 @@ def test_the_host_tells_its_versions_and_commit() -> None:
     facts = host_facts()
     assert "numpy" in dict(facts.versions)
     assert facts.git_commit
+
+
+def compared(session: Session, subject: Subject, **changed: float) -> tuple[Measurement, ...]:
+    chosen = replace(comparison(400, 20), min_time_s=0.0, warmup_s=0.0, profile_compiles=0, **changed)  # type: ignore[arg-type]
+    return measure_interleaved(session, [subject] * 2, chosen, host=HOST)
+
+
+def test_a_comparison_goes_on_while_the_machine_is_seldom_in_its_fast_state(simulated: Simulated, subject: Subject) -> None:
+    with simulated(noise=0.005).open() as session:
+        quiet = compared(session, subject)
+    with simulated(noise=0.005, slow_share=0.7, slow_ratio=1.6, slow_least_s=0.01, slow_most_s=0.1, load_s=0.01, seed=3).open() as session:
+        loud = compared(session, subject)
+        alone = compared(session, subject, quiet_pairs=0)
+    assert [len(one.latency.block_sizes) for one in (*quiet, *alone)] == [20] * 4
+    first, second = (one.latency for one in loud)
+    assert 20 < len(first.block_sizes) == len(second.block_sizes) <= AGAIN_AT_MOST * 20
+    met = sum(ours and theirs for ours, theirs in zip(first.quiet, second.quiet, strict=True))
+    assert met >= ADVISED_QUIET_PAIRS or len(first.block_sizes) == AGAIN_AT_MOST * 20
+
+
+def test_who_is_loaded_first_is_drawn_anew_for_every_load(simulated: Simulated, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes first may lie better in memory; in one order for all loads, that would become a verdict."""
+    names: list[str] = []
+    with simulated(noise=0.0).open() as session:
+        load = type(session).load
+        monkeypatch.setattr(type(session), "load", lambda one, onnx, name, *given: names.append(name) or load(one, onnx, name, *given))
+        chosen = replace(comparison(40, 40), min_time_s=0.0, warmup_s=0.0, profile_compiles=0)
+        measure_interleaved(session, [subject, replace(subject, network="other")], chosen, host=HOST)
+    firsts = names[::2]
+    assert len(firsts) == 20
+    assert 4 <= firsts.count("other") <= 16

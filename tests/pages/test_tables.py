@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.pages import tables
 from harness.records.accuracy import Accuracy
-from harness.records.measurement import Latency, LayerLatency
+from harness.records.measurement import Latency, LayerLatency, Occasion
 from harness.records.width_accuracy import WidthAccuracy
 
 
@@ -56,6 +56,14 @@ def test_a_networks_row_holds_its_figures_and_says_when_it_is_noisy(profiled):
     assert "blocks differ by 18.2%" in noisy
     assert "p99" in quiet
     assert re.search(r"1\.000 ms\s+–\s", quiet)  # p90, and too few samples for a 99th percentile
+
+
+def test_a_row_of_a_loud_run_tells_the_machines_state_and_what_can_be_compared(profiled):
+    samples = (1e-3, 1.5e-3) * 5
+    occasions = tuple(Occasion(float(at), at // 2, 1e-4 * sample / 1e-3) for at, sample in enumerate(samples))
+    latency = Latency(samples, (1,) * 10, occasions=occasions, canary_quiet_s=1e-4)
+    assert "fast state 50 % of the time, median there 1.000 ms" in read(tables.networks([replace(profiled(), latency=latency)]), width=300)
+    assert "fast state" not in read(tables.networks([profiled()]))
 
 
 def test_simulated_figures_say_so_in_the_title(profiled):

@@ -3,6 +3,7 @@
 Time is virtual, so a measurement takes no longer than its arithmetic. Every answer is marked as simulated.
 """
 
+import functools
 import math
 import os
 import random
@@ -25,6 +26,8 @@ NUMBERS = {
     "throttle_after_s": 0.0,  # seconds of work until the clock drops; 0 means never
     "throttle_factor": 0.5,  # the clock's share that is left then
     "overhead_us": -1.0,  # per stage; negative means the kind's own
+    "load_s": 0.0,  # virtual seconds that loading a network takes
+    "load_spread": 0.0,  # relative standard deviation of the level of a load: where it lies in memory makes it quicker or slower
     "seed": 0,
     "fault_after": 0,  # how many such requests pass before the fault
 }
@@ -53,6 +56,7 @@ class Runtime:
         self.fault, self.fault_in = options.get("fault", "none"), options.get("fault_in", "infer")
         self.left = int(self.numbers["fault_after"])
         self.random = random.Random(int(self.numbers["seed"]))
+        self.places = random.Random(int(self.numbers["seed"]) * 7919 + 3)
         self.busy_s = 0.0
         overhead_us = self.numbers["overhead_us"]
         self.overhead_s = self.hardware.overhead_s if overhead_us < 0 else overhead_us * 1e-6
@@ -81,10 +85,10 @@ class Runtime:
         if wanted["precision"] not in ("f16", "f32", "default"):
             raise faults.Refused("the simulated device has no precision %r; choose f16" % wanted["precision"])
         try:
-            graph = onnx_reader.read(onnx)
+            graph, shapes = _read(onnx, wanted["batch_size"])
         except onnx_reader.NotOnnx as error:
             raise faults.Refused("the simulated device cannot read the model: %s" % error)
-        shapes = onnx_shapes.infer(graph, wanted["batch_size"])
+        self.busy_s += self.numbers["load_s"]
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
     def sample_s(self, seconds, salt=0.0):
@@ -129,6 +133,7 @@ class Model:
         self.image = list(graph.inputs[0][1][1:]) if graph.inputs else []
         self.runs, self.total_s, self.compiled = 0, 0.0, None
         self.salt = zlib.crc32(onnx) / float(1 << 31) - 1.0
+        self.level = math.exp(runtime.places.gauss(0.0, runtime.numbers["load_spread"]))
 
     def first_inference(self):
         """Seconds of the first inference, which also sets up the device."""
@@ -191,9 +196,15 @@ class Model:
             raise faults.Refused("only times are simulated, outputs are not: %s" % error)
 
     def _one(self):
-        took = self.runtime.sample_s(self.seconds, self.salt)
+        took = self.runtime.sample_s(self.level * self.seconds, self.salt)
         self.runs, self.total_s = self.runs + 1, self.total_s + took
         return took
+
+
+@functools.lru_cache(maxsize=8)  # a comparison loads the same few networks again and again
+def _read(onnx, batch_size):
+    graph = onnx_reader.read(onnx)
+    return graph, onnx_shapes.infer(graph, batch_size)
 
 
 def _number(options, name, default):

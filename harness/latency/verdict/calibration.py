@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.latency.verdict import simulated_clock
-from harness.latency.verdict.judgement import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdict
+from harness.latency.verdict.judgement import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdicts
 from harness.latency.verdict.simulated_clock import Weather
 from harness.records.measurement import Latency
 
@@ -25,7 +25,18 @@ PLANTED = 1.03
 BLOCKS = ADVISED_PAIRS  # what comparisons on a device use
 SAMPLES = 30
 
-Measure = Callable[[float, int], tuple[Latency, Latency]]
+Measure = Callable[[float, int], Sequence[Latency]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One comparison: its number, the true ratio that was planted (1 for none), what was judged and seen, and the seconds it took."""
+
+    number: int
+    planted: float
+    outcome: Outcome
+    ratio: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +61,14 @@ class Calibration:
     seen_high: float
 
     @property
+    def honest(self) -> bool:
+        """Whether false verdicts are as rare as promised."""
+        return self.false <= FALSE_LIMIT * self.trials and self.reversed_ == 0
+
+    @property
     def passed(self) -> bool:
         """Whether both limits hold and nothing was reversed."""
-        return self.false <= FALSE_LIMIT * self.trials and self.found >= FOUND_LIMIT * self.trials and self.reversed_ == 0
+        return self.honest and self.found >= FOUND_LIMIT * self.trials
 
     def sentence(self) -> str:
         """The figures in one line."""
@@ -64,17 +80,39 @@ class Calibration:
         )
 
 
-def calibrate(measure: Measure, trials: int, planted: float = PLANTED, same_within: float = SAME_WITHIN) -> Calibration:
-    """Judge ``trials`` equal and ``trials`` planted pairs.
+def calibrate(
+    measure: Measure,
+    trials: int,
+    planted: float = PLANTED,
+    same_within: float = SAME_WITHIN,
+    known: Iterable[Trial] = (),
+    keep: Callable[[Trial], None] | None = None,
+) -> Calibration:
+    """Judge ``trials`` equal and ``trials`` planted pairs, by turns.
 
-    measure: given the true ratio to plant (1.0 or ``planted``) and the trial's number, answers (ours, baseline) measured
-    interleaved. On a real device the planted network is one that does that much more work.
+    measure: given the true ratio to plant (1.0 or ``planted``) and the trial's number, answers (ours, baseline, others ...) measured
+    interleaved; others are held against the baseline too, and all corrected for that. On a real device the planted network is one
+    that does that much more work. known: trials that an earlier run has done. keep: is told every new one.
     """
-    started = time.perf_counter()
-    equal = [verdict(*measure(1.0, trial), same_within).outcome for trial in range(trials)]
-    planted_pairs = [verdict(*measure(planted, trials + trial), same_within) for trial in range(trials)]
-    slower = [one.outcome for one in planted_pairs]
-    low, middle, high = np.quantile([one.ratio for one in planted_pairs], (0.05, 0.5, 0.95))
+    done = {trial.number: trial for trial in known}
+    for number in range(2 * trials):
+        if number in done:
+            continue
+        ratio = planted if number % 2 else 1.0
+        started = time.perf_counter()
+        ours, baseline, *others = measure(ratio, number)
+        seconds = time.perf_counter() - started
+        judged = verdicts([(one, baseline) for one in (ours, *others)], same_within)[0]
+        done[number] = Trial(number, ratio, judged.outcome, judged.ratio, seconds)
+        if keep is not None:
+            keep(done[number])
+    return _count([done[number] for number in range(2 * trials)], trials, planted)
+
+
+def _count(done: Sequence[Trial], trials: int, planted: float) -> Calibration:
+    equal = [one.outcome for one in done if one.planted == 1.0]
+    slower = [one.outcome for one in done if one.planted != 1.0]
+    low, middle, high = np.quantile([one.ratio for one in done if one.planted != 1.0], (0.05, 0.5, 0.95))
     return Calibration(
         trials=trials,
         planted=planted,
@@ -83,7 +121,7 @@ def calibrate(measure: Measure, trials: int, planted: float = PLANTED, same_with
         reversed_=slower.count(Outcome.FASTER),
         undecided_equal=equal.count(Outcome.CANNOT_TELL),
         undecided_slower=slower.count(Outcome.CANNOT_TELL),
-        seconds=(time.perf_counter() - started) / (2 * trials),
+        seconds=sum(one.seconds for one in done) / len(done),
         seen=float(middle),
         seen_low=float(low),
         seen_high=float(high),

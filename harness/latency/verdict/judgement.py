@@ -1,9 +1,10 @@
 """Is one network faster than another: faster | slower | same | cannot tell, from interleaved blocks of samples.
 
 The two are measured in one process in A-B-B-A blocks, so block k of one and block k of the other lie next to each other in
-time. Only the ratio inside such a pair counts: drift, and bursts that outlast a block, cancel. "faster" and "slower" need both
-size (an estimate beyond ``same_within``) and significance (sign flips, at most 1 in 100 wrong); "same" needs a 95 %
-interval inside of ``same_within``. Many comparisons at once are corrected [Holm1979]_.
+time. Only the ratio inside such a pair counts: drift, and bursts that outlast a block, cancel. Where a canary was timed, the pairs of the
+machine's fast state count, and none that a change of state parts. "faster" and "slower" need both size (an estimate beyond
+``same_within``) and significance (flipped signs of independent pieces, at most 1 in 100 wrong); "same" needs a 95 % interval inside of
+``same_within``. Many comparisons at once are corrected [Holm1979]_.
 
 .. [Holm1979] S. Holm. A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6(2), 1979.
 """
@@ -15,11 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from harness.errors import ConditionsDiffer, UsageError
-from harness.latency.verdict.sign_flips import FloatArray, location, two_sided_p
-from harness.latency.verdict.undisturbed import block_medians_s
+from harness.latency.verdict.independence import Judged, judge
+from harness.latency.verdict.pairs import Pairs, pairs_of
 from harness.records.measurement import Latency, Measurement
 
 SAME_WITHIN = 0.01  # smaller differences are of no use to anybody
@@ -45,7 +44,9 @@ class Verdict:
 
     ratio: ours / baseline. low, high: its 95 % interval. smallest_detectable: the relative difference that this many pairs
     of this spread find 95 times in 100 (infinite: none). pairs: block pairs behind it. same_within: what counts as none.
-    p_value: chance of such ratios between equal networks, corrected when many were compared.
+    p_value: chance of such ratios between equal networks, corrected when many were compared. effective_pairs: how many
+    independent ones tell as much: those in a slow state, and those that agree because they share a load or a moment, count less.
+    slow: whether too few pairs met the machine's fast state, so that only slow states were compared.
     """
 
     outcome: Outcome
@@ -56,6 +57,8 @@ class Verdict:
     pairs: int
     p_value: float
     same_within: float = SAME_WITHIN
+    effective_pairs: float = math.nan
+    slow: bool = False
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -77,9 +80,13 @@ class Verdict:
         told = f"{self.outcome}: {self.ratio:.4f} of the baseline's latency"
         if self.pairs < FEWEST_PAIRS:
             return f"{told}; {self.pairs} block pairs cannot decide, measure at least {FEWEST_PAIRS} blocks of each"
-        told += f" (95 % interval {self.low:.4f} to {self.high:.4f}, {self.pairs} block pairs"
+        told += (
+            f" (95 % interval {self.low:.4f} to {self.high:.4f}, {self.pairs} block pairs worth {self.effective_pairs:.0f} independent ones"
+        )
         told += f", differences from {self.smallest_detectable:.1%} are found)"
-        return told + ("; measure more blocks to decide" if self.outcome is Outcome.CANNOT_TELL else "")
+        if self.outcome is not Outcome.CANNOT_TELL:
+            return told
+        return told + ("; the machine was hardly ever in its fast state, measure later" if self.slow else "; measure more blocks to decide")
 
 
 def verdict(ours: Latency, baseline: Latency, same_within: float = SAME_WITHIN) -> Verdict:
@@ -101,9 +108,11 @@ def verdicts(pairs: Sequence[tuple[Latency, Latency]], same_within: float = SAME
     """Many comparisons, each ours against its baseline; the chance that *any* of them is false stays at 1 in 100."""
     if not 0.0 <= same_within < 1.0:
         raise UsageError(f"same within {same_within}; give a ratio of at least 0 and below 1, e.g. 0.01")
-    logs = [_log_ratios(ours, baseline) for ours, baseline in pairs]
-    corrected = holm([two_sided_p(one) for one in logs])
-    return tuple(_read(one, p_value, same_within) for one, p_value in zip(logs, corrected, strict=True))
+    compared = [pairs_of(ours, baseline) for ours, baseline in pairs]
+    judged = [judge(one, _Z_INTERVAL) for one in compared]
+    corrected = holm([one.p_value for one in judged])
+    read = zip(judged, compared, corrected, strict=True)
+    return tuple(_read(one, of, p_value, same_within) for one, of, p_value in read)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -116,28 +125,21 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(corrected)
 
 
-def _log_ratios(ours: Latency, baseline: Latency) -> FloatArray:
-    if len(ours.block_sizes) != len(baseline.block_sizes):
-        raise UsageError(
-            f"{len(ours.block_sizes)} blocks against {len(baseline.block_sizes)} do not pair; measure both interleaved in one run"
-        )
-    return np.log(block_medians_s(ours)) - np.log(block_medians_s(baseline))
-
-
-def _read(logs: FloatArray, p_value: float, same_within: float) -> Verdict:
-    centre = location(logs, _Z_INTERVAL)
+def _read(judged: Judged, pairs: Pairs, p_value: float, same_within: float) -> Verdict:
+    centre = judged.centre
     floor, ceiling = math.log1p(-same_within), math.log1p(same_within)
     significant = p_value <= FALSE_VERDICTS
     if significant and centre.estimate < floor:
         outcome = Outcome.FASTER
     elif significant and centre.estimate > ceiling:
         outcome = Outcome.SLOWER
-    elif floor <= centre.low and centre.high <= ceiling:
+    elif floor <= centre.low and centre.high <= ceiling and not pairs.slow:
         outcome = Outcome.SAME
     else:
         outcome = Outcome.CANNOT_TELL
     sd = (centre.high - centre.low) / (2 * _Z_INTERVAL)
     found = max(_Z_995 * sd, ceiling) + _Z_95 * sd
-    detectable = math.expm1(found) if len(logs) >= FEWEST_PAIRS else math.inf
+    detectable = math.expm1(found) if pairs.measured >= FEWEST_PAIRS else math.inf
     high = math.exp(centre.high) if math.isfinite(centre.high) else math.inf
-    return Verdict(outcome, math.exp(centre.estimate), math.exp(centre.low), high, detectable, len(logs), p_value, same_within)
+    ratio, low = math.exp(centre.estimate), math.exp(centre.low)
+    return Verdict(outcome, ratio, low, high, detectable, pairs.measured, p_value, same_within, judged.effective, pairs.slow)
