@@ -21,8 +21,9 @@ MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
 ADVISED_LOADS = 20  # of a comparison: where a load lies can make it a percent quicker, so a verdict counts loads, not blocks
 ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then half as many as are advised in all
-AGAIN_AT_MOST = 3  # times as many blocks as asked for, while the machine is seldom in its fast state,
-AGAIN_S = 60.0  # and for no longer
+AGAIN_AT_MOST = 4  # times as many blocks as asked for, while the machine is seldom in its fast state,
+AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are advised; for fewer in proportion
+ADVISED_ROUNDS = 1500  # samples of each network in a comparison
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 
@@ -40,7 +41,7 @@ class Protocol:
     turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
     loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
     memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns,
-    go on up to ``AGAIN_AT_MOST`` times as long, and for ``AGAIN_S``, until the canary saw the fast state beside so many blocks of each
+    go on up to ``AGAIN_AT_MOST`` times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each
     network and of the first. seed: of the order of turns and of loading.
     """
 
@@ -56,6 +57,7 @@ class Protocol:
     turn_warmup_rounds: int = 10
     loads: int = 1
     quiet_pairs: int = 0
+    again_s: float = AGAIN_S
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,7 +85,10 @@ class Protocol:
 
 def comparison(rounds: int, pairs: int) -> Protocol:
     """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
-    return Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, quiet_pairs=ADVISED_QUIET_PAIRS, precision_target=None)
+    again_s = AGAIN_S * min(1.0, rounds / ADVISED_ROUNDS)
+    return Protocol(
+        rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, quiet_pairs=ADVISED_QUIET_PAIRS, again_s=again_s, precision_target=None
+    )
 
 
 def measure(
@@ -206,7 +211,7 @@ def _shares(count: int, protocol: Protocol, loading_s: float) -> tuple[tuple[tup
 
 
 class _Patience:
-    """Ends measuring in turns after the blocks asked for, or later: when the fast state was met often enough, or ``AGAIN_S`` is over."""
+    """Ends measuring in turns after the blocks asked for, or later: when the fast state was met often enough, or there is no time."""
 
     def __init__(self, protocol: Protocol) -> None:
         self.protocol, self.until_s = protocol, math.inf
@@ -215,7 +220,7 @@ class _Patience:
         """Whether no further load is measured."""
         if len(turns[0]) < self.protocol.blocks:
             return False
-        self.until_s = min(self.until_s, time.monotonic() + AGAIN_S)
+        self.until_s = min(self.until_s, time.monotonic() + self.protocol.again_s)
         return quiet_pairs(turns) >= self.protocol.quiet_pairs or time.monotonic() >= self.until_s
 
 

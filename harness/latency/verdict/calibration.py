@@ -72,11 +72,12 @@ class Calibration:
 
     def sentence(self) -> str:
         """The figures in one line."""
+        same = self.trials - self.found - self.undecided_slower - self.reversed_
         return (
             f"{self.false} of {self.trials} equal pairs judged different ({self.undecided_equal} cannot tell), "
             f"{self.found} of {self.trials} slowdowns of {self.planted - 1:.1%} found ({self.undecided_slower} cannot tell, "
-            f"{self.reversed_} reversed; seen as {self.seen - 1:.2%}, 5th to 95th percentile {self.seen_low - 1:.2%} to "
-            f"{self.seen_high - 1:.2%}), {self.seconds:.3g} s a comparison"
+            f"{same} called the same, {self.reversed_} reversed; seen as {self.seen - 1:.2%}, 5th to 95th percentile "
+            f"{self.seen_low - 1:.2%} to {self.seen_high - 1:.2%}), {self.seconds:.3g} s a comparison"
         )
 
 
