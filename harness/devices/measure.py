@@ -26,7 +26,6 @@ AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are a
 ADVISED_ROUNDS = 1500  # samples of each network in a comparison
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
-
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
 
 
@@ -35,14 +34,13 @@ class Protocol:
     """How long and how often. Times in seconds.
 
     warmup_s: at least, then until steady. rounds, min_time_s: samples and seconds in all, split over ``blocks``.
-    precision_target: half width of the median's 95 % interval over the median at which measuring stops early, never
-    before ``MIN_BLOCKS`` blocks; None never stops early. pace_hz: inferences started a second, None for a tight loop.
-    sustained_s: keep the device busy for that long instead. profile_compiles: fresh compilations whose nodes are timed.
-    turn_warmup_rounds: untimed inferences when a turn of interleaved measuring begins (caches hold the previous network).
-    loads: how often interleaved networks are loaded anew, each time for an equal share of the blocks: where a load lies in
-    memory can alone make it a percent faster or slower; fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns,
-    go on up to ``AGAIN_AT_MOST`` times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each
-    network and of the first. seed: of the order of turns and of loading.
+    precision_target: half width of the median's 95 % interval over the median at which measuring stops early, never before
+    ``MIN_BLOCKS`` blocks; None never stops early. pace_hz: inferences started a second, None for a tight loop. sustained_s: keep the device
+    busy for that long instead. profile_compiles: fresh compilations whose nodes are timed. turn_warmup_rounds: untimed inferences when a
+    turn of interleaved measuring begins (caches hold the previous network). loads: how often interleaved networks are loaded anew, each
+    time for an equal share of the blocks, fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns, go on up to ``AGAIN_AT_MOST``
+    times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each network and of the first. seed:
+    of the order of turns and of loading.
     """
 
     warmup_s: float = 0.2
@@ -85,10 +83,8 @@ class Protocol:
 
 def comparison(rounds: int, pairs: int) -> Protocol:
     """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
-    again_s = AGAIN_S * min(1.0, rounds / ADVISED_ROUNDS)
-    return Protocol(
-        rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, quiet_pairs=ADVISED_QUIET_PAIRS, again_s=again_s, precision_target=None
-    )
+    asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, precision_target=None)
+    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, again_s=AGAIN_S * min(1.0, rounds / ADVISED_ROUNDS))
 
 
 def measure(

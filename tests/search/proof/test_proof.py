@@ -288,9 +288,8 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     for contender, entry in zip(contenders, tuned, strict=True):
         assert [repeat.validation for repeat in contender.repeats] == [one.validation for one in entry.judged]
         assert (contender.validation, contender.test) == (contender.repeats[0].validation, contender.repeats[0].test)
-    told = outcome.Outcome(
-        "n", "c", "resnet20", "noise", "cpu", "f32", 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now"
-    )
+    names = ("n", "c", "resnet20", "noise", "cpu", "f32")
+    told = outcome.Outcome(*names, 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now")
     told = replace(told, untouched=Untouched(Accuracy(20, 32), accuracy.count(untouched)))
     outcome.write(tmp_path, told)
     assert outcome.read(tmp_path) == told
