@@ -20,7 +20,7 @@ from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO, ProbeLengths, 
 from search.campaign.subject import Subject
 from search.records import recipe_record, tuned_store
 from search.records.display import Bar, Display
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
 from search.records.request import Request
 from search.records.tuned_store import Judged

@@ -19,7 +19,7 @@ from harness.training import accuracy, finetune
 from harness.training.recipes import Recipe
 from search.campaign.recipe_choice import HARM_SHARE
 from search.campaign.subject import Subject
-from search.records.drop import Drop, Paired, drop
+from search.records.losses.drop import Drop, Paired, drop
 
 SEEN_IMAGES = 2000  # of a split, drawn: enough to see a point lost, a second or two for a small network
 LAID_OUT, IN_PRECISION, RECALIBRATED = "laid out as trials are", "in the precision of training", "with batch norm recalibrated"

@@ -18,7 +18,7 @@ from harness.errors import CampaignError
 from search.campaign.result import CampaignResult
 from search.optimizer.choice import Standing
 from search.optimizer.fidelity import promotions_by
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 from search.records.trial import Trial
 
 TOLD_REASONS = 3

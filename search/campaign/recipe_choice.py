@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.errors import TrainingError
 from harness.training.accuracy import count
 from harness.training.recipes import Recipe
-from search.records.drop import Drop, Paired
+from search.records.losses.drop import Drop, Paired
 from search.records.recipe_record import Probed
 
 MOST_TRIALS = 2.0  # trials' worth that the choice may cost

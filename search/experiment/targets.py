@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.latency.verdict.judgement import verdict
 from harness.latency.verdict.undisturbed import undisturbed_s
-from search.records.drop import drop_over_seeds
+from search.records.losses.drop import drop_over_seeds
 from search.records.trial import NEW
 from search.report.figures.wording import percent, points, points_interval, times
 from search.report.summary import Summary

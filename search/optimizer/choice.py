@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from harness.records.pruning_config import PruningConfig
 from search.optimizer.fidelity import Calibration
 from search.optimizer.surrogate import DropModel
-from search.records.certainty import normal_chance
+from search.records.losses.certainty import normal_chance
 from search.records.trial import Floats, Trial, TuningChoice
 from search.space.goals import Goal
 from search.space.space import SearchSpace

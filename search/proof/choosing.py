@@ -21,9 +21,9 @@ from search.proof.cross_fit import Bound
 from search.proof.entrants import Entrant
 from search.proof.proof import Right
 from search.proof.tuning import Recipes, Tuned
-from search.records.certainty import Evidence
 from search.records.display import Display
-from search.records.drop import Paired
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Paired
 from search.records.request import Request
 from search.records.trial import KnownLatency
 from search.space.screened_latency import seconds_of

@@ -19,8 +19,8 @@ from search.proof.proof import Right
 from search.proof.tuning import Recipes, Tuned
 from search.records import folder as folders
 from search.records import journal
-from search.records.certainty import Evidence
 from search.records.display import Display
+from search.records.losses.certainty import Evidence
 from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request

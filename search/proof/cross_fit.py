@@ -27,8 +27,8 @@ from search.proof import tuning
 from search.proof.entrants import Entrant
 from search.proof.proof import right_answers
 from search.proof.tuning import Recipes
-from search.records.certainty import Evidence, with_folds
-from search.records.drop import Paired
+from search.records.losses.certainty import Evidence, with_folds
+from search.records.losses.drop import Paired
 from search.records.resolution import fold_count
 
 HOPEFUL_CHANCE = 0.2  # least probability for a faster finalist to be worth further pictures

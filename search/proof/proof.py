@@ -23,8 +23,8 @@ from harness.training import accuracy
 from search.proof.entrants import Entrant
 from search.proof.tuning import Tuned
 from search.records import outcome
-from search.records.certainty import Evidence
-from search.records.drop import Drop, Paired, drop_over_seeds
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
 from search.space.measurements import Bench, run_bench
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, ndtr
 
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.trial import Floats
 
 RESAMPLED = 400  # for the interval of what is explained

@@ -31,7 +31,7 @@ from search.proof.choosing import Chooser, Decision
 from search.proof.tuning import Recipes, Tuned
 from search.records import resolution
 from search.records.display import Display
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.recipe_record import RecipeRecord, Reference
 from search.records.request import Request
 from search.records.trial import Floats, Ints, TuningChoice

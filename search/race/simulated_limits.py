@@ -20,8 +20,8 @@ from search.optimizer import choice
 from search.proof import cross_fit, proof
 from search.proof.entrants import Entrant
 from search.race.synthetic import TUNED, SyntheticProblem, problem
-from search.records.certainty import Evidence, with_folds
-from search.records.drop import Paired
+from search.records.losses.certainty import Evidence, with_folds
+from search.records.losses.drop import Paired
 from search.records.trial import MODEL, Bools, Floats, Trial, TrialOutcome, TrialRequest
 from search.space.goals import Goal
 

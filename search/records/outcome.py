@@ -12,8 +12,8 @@ from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
-from search.records.certainty import Evidence
-from search.records.drop import Paired
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"

@@ -17,7 +17,7 @@ from harness.errors import CampaignError, HarnessError
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
 from search.records import whole_file
-from search.records.drop import Drop, Paired
+from search.records.losses.drop import Drop, Paired
 from search.records.trial import Trial
 
 SCHEMA = 1

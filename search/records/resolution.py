@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
-from search.records.certainty import largest_total
+from search.records.losses.certainty import largest_total
 from search.records.request import Request
 
 SUPPOSED_SHARE = 0.5  # of the limit, that a network worth choosing really loses

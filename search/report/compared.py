@@ -13,8 +13,8 @@ from harness.latency.verdict.undisturbed import undisturbed_s
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.measurement import Latency, Measurement, Prediction
 from harness.records.pruning_config import PruningConfig
-from search.records.certainty import Evidence
-from search.records.drop import Drop, drop_over_seeds
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Drop, drop_over_seeds
 from search.records.outcome import Contender, Outcome
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.latency.model.held_out import Judged
 from harness.records.measurement import Prediction
-from search.records.drop import mean_accuracy
+from search.records.losses.drop import mean_accuracy
 from search.records.trial import Trial
 from search.report.compared import Compared
 from search.report.figures.drawing import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord
 from search.report.figures.cells import Cell, Column, Table
 from search.report.figures.wording import duration, interval_percent, number, percent, points, points_interval

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.latency.verdict import machine_state
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 from search.report.compared import Compared, SpeedUp
 from search.report.figures.wording import Unit, count_words, percent, points, points_interval, times, times_interval, unit_of
 from search.report.summary import Summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from search.records.drop import Drop, mean_accuracy
+from search.records.losses.drop import Drop, mean_accuracy
 from search.records.trial import Trial
 from search.report.compared import Compared, SpeedUp
 from search.report.figures.cells import Cell, Column, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from search.records.drop import mean_accuracy
+from search.records.losses.drop import mean_accuracy
 from search.records.trial import STOPPED
 from search.report.figures.wording import count_words, percent, points
 from search.report.sentences import noise_sentence

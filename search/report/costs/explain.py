@@ -17,7 +17,7 @@ from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Measurement
 from harness.records.width_accuracy import WidthAccuracy
-from search.records.drop import drop
+from search.records.losses.drop import drop
 
 ESTIMATED = "estimated"  # of accuracies: by the surrogate, from a campaign's trials
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harness.records.accuracy import Accuracy
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 
 MINUS, DASH, MISSING, NARROW = "−", "–", "—", "\u202f"
 _MILLISECONDS_FROM_S = 0.01  # slower networks are told in milliseconds

@@ -19,7 +19,7 @@ from search.campaign import common_recipe, dense_check
 from search.campaign.subject import Subject
 from search.records import recipe_record
 from search.records.display import Display
-from search.records.drop import Drop, Paired
+from search.records.losses.drop import Drop, Paired
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
 from search.records.request import Request
 from search.records.trial import SEED, Trial, TrialOutcome, TrialRequest, TuningChoice

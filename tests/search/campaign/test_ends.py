@@ -18,7 +18,7 @@ from search.optimizer import choice, fidelity
 from search.optimizer.seeds import initial_rows
 from search.proof import entrants
 from search.race.synthetic import FULL_EPOCHS, SyntheticEvaluate, SyntheticProblem
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 from search.records.trial import PROMOTE, REPEAT, Evaluate, Report, TrialOutcome, TrialRequest
 from search.space.goals import Goal
 

@@ -21,7 +21,7 @@ from search.experiment.page import Studied
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
 from search.records import outcome
-from search.records.drop import Drop
+from search.records.losses.drop import Drop
 from search.records.request import Request
 from search.report import summary
 from search.report.compared import Compared, SpeedUp

@@ -17,8 +17,8 @@ from search.proof import cross_fit, tuning
 from search.proof.cross_fit import Bound
 from search.proof.entrants import Entrant
 from search.race import limit_campaign
-from search.records.certainty import Evidence
-from search.records.drop import Paired
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Paired
 
 
 def dataset_of(labels: Sequence[int], validation: int) -> Dataset:

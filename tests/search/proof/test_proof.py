@@ -23,7 +23,7 @@ from search.proof import proof, tuning
 from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
-from search.records.drop import Paired, drop_over_seeds
+from search.records.losses.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.measurements import Bench
 from search.space.screened_latency import seconds_of

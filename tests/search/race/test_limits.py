@@ -12,7 +12,7 @@ from harness.errors import CampaignError
 from search.race import exceedance, limit_calibration, limit_campaign, simulated_limits
 from search.race.limit_campaign import Row
 from search.race.simulated_limits import Chosen, World
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.request import Request
 
 CAMPAIGNS = 24

@@ -14,7 +14,7 @@ from harness.training.recipes import Recipe
 from search import command_line, journey
 from search.records import folder, recipe_record
 from search.records.display import Display
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.request import Request, folder_name
 
 

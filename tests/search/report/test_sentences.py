@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from search.records.certainty import Evidence
-from search.records.drop import Drop, Paired
+from search.records.losses.certainty import Evidence
+from search.records.losses.drop import Drop, Paired
 from search.report import report, sentences, tables
 from search.report.compared import SpeedUp
 from search.report.summary import Summary

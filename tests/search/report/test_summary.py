@@ -14,7 +14,7 @@ from harness.records.measurement import LayerLatency, Measurement
 from harness.records.pruning_config import PruningConfig
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
-from search.records.drop import drop
+from search.records.losses.drop import drop
 from search.records.trial import MODEL, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.report import layer_view, sentences, summary
 from search.report.figures import wording

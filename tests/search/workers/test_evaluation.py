@@ -23,7 +23,7 @@ from search.proof import tuning
 from search.proof.entrants import Entrant
 from search.proof.tuning import Recipes
 from search.records import tuned_store
-from search.records.drop import Paired
+from search.records.losses.drop import Paired
 from search.records.recipe_record import RecipeRecord, Reference
 from search.records.trial import PROMOTE, TrialRequest, TuningChoice
 from search.workers import evaluation

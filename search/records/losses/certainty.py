@@ -29,11 +29,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtrit
 
 from harness.records.accuracy import Accuracy
-from search.records.drop import Drop, Paired, seed_spread
-from search.records.trial import Floats
+from search.records.losses.drop import Drop, Paired, seed_spread
+
+Floats = npt.NDArray[np.float64]
 
 PSEUDO = 1.0  # pictures lost, won and of neither kind that the prior adds
 USUAL_GAIN_POINTS = 0.5  # by which a pruned network may beat the unpruned one tuned alike: two thirds of what gains there are are less

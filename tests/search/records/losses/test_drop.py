@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records.accuracy import Accuracy
-from search.records.drop import Paired, drop, drop_over_seeds, mean_accuracy
+from search.records.losses.drop import Paired, drop, drop_over_seeds, mean_accuracy
 
 counts = st.lists(st.integers(800, 1000), min_size=1, max_size=4)
 

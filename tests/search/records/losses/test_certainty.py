@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from harness.records.accuracy import Accuracy
-from search.records.certainty import USUAL_GAIN_POINTS, Evidence, between, largest_total, normal_chance, with_folds
-from search.records.drop import Paired
+from search.records.losses.certainty import USUAL_GAIN_POINTS, Evidence, between, largest_total, normal_chance, with_folds
+from search.records.losses.drop import Paired
 
 few = st.integers(0, 12)
 
