@@ -21,7 +21,7 @@ NEVER_QUIET = 6.0  # the ratio to a canary errs by some 2.5 % on a loud machine,
 
 
 def undisturbed_s(latency: Latency) -> float:
-    """Mean of the blocks' quick samples over the blocks that ran in the machine's fast state, in seconds.
+    """Median, over the blocks that ran in the machine's fast state, of their quick samples, in seconds.
 
     Where a canary was timed, it tells which they are; where none was, they are the quieter half. When the canary saw the fast state beside
     no block, their ratio to the canary stands for it: slow states slow all networks nearly alike. ``doubt_ratio`` says what that is worth.
@@ -32,7 +32,7 @@ def undisturbed_s(latency: Latency) -> float:
     quiet_s = list(itertools.compress(quick_s, latency.quiet))
     if not quiet_s:
         return statistics.median(found / ratio for found, ratio in zip(quick_s, latency.canary_ratios, strict=True))
-    return statistics.fmean(quiet_s)
+    return statistics.median(quiet_s)
 
 
 def quiet_blocks(latency: Latency) -> int | None:
