@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
 _OF_RUN: WeakKeyDictionary[pytest.Config, Lines] = WeakKeyDictionary()
+LEAST_SHARE = 0.05  # of a step: what is done of it before tells nothing of the rest
 EVERY_S = 60.0  # between two lines: a log tells that the work goes on, and stays short
 
 
@@ -38,7 +39,7 @@ class Lines:
 
 def sentence(name: str, elapsed_s: float, share: float, note: str = "") -> str:
     """How far a step is after ``elapsed_s``, and how long the rest will take if it goes on so. share: of it that is done, 0 to 1."""
-    left = f", about {clock(elapsed_s * (1 - share) / share)} left" if 0 < share < 1 else ""
+    left = f", about {clock(elapsed_s * (1 - share) / share)} left" if LEAST_SHARE <= share < 1 else ""
     return f"  {name}: {min(share, 1):.0%} after {clock(elapsed_s)}{left}" + (f" ({note})" if note else "")
 
 

@@ -25,6 +25,7 @@ AGAIN_AT_MOST = 4  # times as many blocks as asked for, while the machine is sel
 AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are advised; for fewer in proportion
 ADVISED_ROUNDS = 1500  # samples of each network in a comparison
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
+RELOAD_WARMUP_S = 0.02  # of every load of a comparison: a steady state is sought up to ten times as long, for each network and load
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
 
@@ -83,7 +84,7 @@ class Protocol:
 
 def comparison(rounds: int, pairs: int) -> Protocol:
     """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
-    asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, precision_target=None)
+    asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, warmup_s=RELOAD_WARMUP_S, precision_target=None)
     return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, again_s=AGAIN_S * min(1.0, rounds / ADVISED_ROUNDS))
 
 
@@ -99,8 +100,7 @@ def measure(
     """Measure one network alone: load, warm up, blocks of samples, then profiled runs in compilations of their own.
 
     batch_size: images per inference; the samples are of whole inferences. host: versions and commit to record, gathered
-    when None. Raises ModelRefused and the errors of a failing device.
-    """
+    when None. Raises ModelRefused and the errors of a failing device."""
     tell = progress or _silent
     most = protocol.blocks + protocol.profile_compiles
     before = session.snapshot()

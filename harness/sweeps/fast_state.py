@@ -19,6 +19,7 @@ import numpy as np
 from harness.errors import HarnessError, RecordError
 from harness.latency.model.held_out import HeldOutError
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
+from harness.latency.verdict.machine_state import fast_share
 from harness.latency.verdict.undisturbed import QUICK_SHARE, quieter_half, undisturbed_s, unpreempted_blocks
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
@@ -88,12 +89,6 @@ def judged(file: BenchmarkFile, way: Callable[[Latency], float]) -> HeldOutError
     return found
 
 
-def fast_share(file: BenchmarkFile) -> float:
-    """Share of the blocks of ``file`` that ran in the machine's fast state."""
-    quiet = [one for m in file.measurements for one in m.latency.quiet]
-    return sum(quiet) / max(1, len(quiet))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print every way's held-out error on every file; 2 for a file that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m harness.sweeps.fast_state", description=main.__doc__)
@@ -103,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file = benchmark_json.read(path)
             first = file.measurements[0].conditions.device if file.measurements else None
             where = "nothing measured" if first is None else f"{first.model}{', SIMULATED' if first.simulated else ''}"
-            print(f"{path} ({where}; {fast_share(file):.0%} of the blocks in the machine's fast state)")
+            print(f"{path} ({where}; {fast_share(m.latency for m in file.measurements):.0%} of the blocks in the machine's fast state)")
             for name, way in WAYS:
                 error = judged(file, way)
                 print(f"  {name:36} mean {error.mape_ratio:6.2%}  largest {error.max_ratio:6.2%}  rank correlation {error.rho:.4f}")

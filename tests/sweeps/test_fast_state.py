@@ -10,6 +10,7 @@ from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
 from harness.devices.visits import Visits
 from harness.latency.model import design
+from harness.latency.verdict.machine_state import fast_share
 from harness.networks import datasets
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
@@ -41,7 +42,7 @@ def test_the_way_that_is_used_is_about_as_good_as_any_and_far_better_than_the_fo
     assert errors[used] <= 1.5 * min(errors.values())
     assert errors[used] <= 0.02
     assert errors["quieter half of the blocks"] > 2 * errors[used]
-    assert 0.2 < fast_state.fast_share(file) < 0.7
+    assert 0.2 < fast_share(m.latency for m in file.measurements) < 0.7
 
 
 def test_the_table_names_the_processor_and_every_way(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

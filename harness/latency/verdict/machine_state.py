@@ -7,7 +7,7 @@ each happened to meet: one network, measured twice, was told with 658 and 706 µ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.records.measurement import ENOUGH_QUIET, Latency
 
@@ -17,6 +17,12 @@ LOUD_BELOW = 0.9  # share of blocks in the fast state: fewer, and the median of 
 def fast_state_ratio(latency: Latency) -> float | None:
     """The share of blocks that ran in the machine's fast state; None where no canary was timed."""
     return sum(latency.quiet) / len(latency.quiet) if latency.quiet else None
+
+
+def fast_share(latencies: Iterable[Latency]) -> float:
+    """The share of all blocks of these measurements that ran in the fast state; 1 where no canary was timed."""
+    quiet = [one for latency in latencies for one in latency.quiet]
+    return sum(quiet) / len(quiet) if quiet else 1.0
 
 
 def loud(latency: Latency) -> bool:
