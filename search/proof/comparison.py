@@ -55,7 +55,8 @@ def prepare(
     network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
     doubtful = stored.error_ratio > request.max_predictor_error
     found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS)
-    entered = entrants.entrants(network.architecture, found, _rival(request, subject, stored))
+    standing = found if request.pareto else entrants.with_published(network.architecture, found)
+    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored))
     by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
@@ -68,7 +69,8 @@ def prepare(
     trained = (dense or recipes.dense_recipe(dataset.name)) if can_train_anew(request, dense) else None
     curses = {one.config: one.curse_points for one in result.standings}
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
-    tuned, right, chosen = list(decided.tuned), decided.right, decided.chosen
+    right, chosen = decided.right, decided.chosen
+    tuned = [entry for entry in decided.tuned if not entrants.is_spare(entry.entrant, found, chosen)]
     controls = [entrants.uniform(network.architecture, latency, chosen)]
     if request.from_scratch:
         controls.append(entrants.from_scratch(chosen))

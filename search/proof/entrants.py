@@ -81,6 +81,20 @@ def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | 
     return [*entered, *(replace(one, source=same_as(one, entered)) for one in best)]
 
 
+def with_published(architecture: Architecture, found: Sequence[Found]) -> list[Found]:
+    """The found configurations, best first, then the published ones that are not among them.
+
+    Where few trials found nothing that is as fast and as surely within the limit as what lies on the shelf, that is the better answer.
+    """
+    published = [(entrant.config, entrant.criterion) for entrant in published_entrants(architecture)]
+    return [*found, *(one for one in published if one not in found)]
+
+
+def is_spare(entrant: Entrant, found: Sequence[Found], chosen: Entrant) -> bool:
+    """Whether a candidate is a published network that was neither found nor chosen: its own row tells all of it."""
+    return entrant.role == "candidate" and entrant is not chosen and (entrant.config, entrant.criterion) not in found
+
+
 def same_as(entrant: Entrant, others: Sequence[Entrant]) -> str:
     """Whose network it is too, in words, by widths and the criterion that chooses the channels; empty for one of its own."""
     return next(
