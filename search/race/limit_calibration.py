@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import CampaignError, HarnessError
+from harness.errors import CampaignError, HarnessError, UsageError
 from search.race import exceedance, limit_campaign, simulated_limits
 from search.race.limit_campaign import Row
 from search.race.simulated_limits import World
+from search.records import folder as folders
 from search.records.checks import checked
 from search.records.request import Request
 
@@ -98,7 +99,7 @@ def main(words: Sequence[str]) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m search.race.limit_calibration", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--campaigns", type=int, default=30, help="real campaigns on digits, those in --folder included (default: 30)")
-    parser.add_argument("--simulated", type=int, default=0, help="campaigns to make up instead, for every certainty")
+    parser.add_argument("--simulated", type=int, help="campaigns to make up instead, for every certainty")
     parser.add_argument("--max-drop", type=float, default=1.0, help="the limit, in points (default: 1)")
     parser.add_argument("--certainty", type=float, default=Request.certainty, help="as of a campaign (default: %(default)s)")
     parser.add_argument("--folds", type=int, default=Request.folds, help="as of a campaign (default: %(default)s)")
@@ -107,11 +108,14 @@ def main(words: Sequence[str]) -> int:
     try:
         wanted = Request(max_drop=given.max_drop, certainty=given.certainty, folds=given.folds, trials=TRIALS)
         asked = checked(Request(**{**vars(wanted), "budget": EPOCHS, "proof_budget": EPOCHS}))
-        if given.simulated > 0:
+        if given.simulated is not None and given.simulated < 1:
+            raise UsageError(f"--simulated={given.simulated}: give at least 1")
+        if given.simulated is not None:
             print(*simulated_limits.table(World(limit_points=given.max_drop), given.simulated), sep="\n")
         elif given.campaigns < 1:
-            parser.error("--campaigns: give at least 1")
+            raise UsageError(f"--campaigns={given.campaigns}: give at least 1")
         else:
+            folders.writable(given.folder, "--folder")
             print(*report(run(given.campaigns, given.folder, asked)), sep="\n")
     except HarnessError as error:
         print(error, file=sys.stderr)

@@ -6,6 +6,7 @@ from harness.errors import UsageError
 from search.records.request import Request, folder_name
 
 MAX_DROP_POINTS = 100.0
+MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_FOLDS = 10  # each trains the dense network anew
 
@@ -49,7 +50,10 @@ def checked(asked: Request) -> Request:
             "--screen: trials without epochs need no screen; leave it out",
         ),
         (asked.hours is not None and not asked.hours > 0, f"--hours={asked.hours}: give more than 0"),
-        (asked.minutes is not None and not asked.minutes > 0, f"--minutes={asked.minutes}: give more than 0"),
+        (
+            asked.minutes is not None and not 0 < asked.minutes <= MOST_MINUTES,
+            f"--minutes={asked.minutes}: give more than 0, at most {MOST_MINUTES}, or leave it out for no limit",
+        ),
         (
             asked.trial_timeout is not None and not asked.trial_timeout > 0,
             f"--trial-timeout={asked.trial_timeout}: give more than 0 seconds",

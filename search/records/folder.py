@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -135,11 +136,14 @@ def _plain(subject: str) -> str:
     return "-".join(word for part in words if (word := re.sub(r"[^A-Za-z0-9._+]+", "-", part).strip("._+-"))) or "unnamed"
 
 
-def writable(folder: Path) -> None:
-    """CampaignError where nothing can be written into ``folder``, which need not be there yet."""
+def writable(folder: Path, option: str = "--reports") -> None:
+    """CampaignError where nothing can be written into ``folder``, which need not be there yet; ``option`` gave it."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise CampaignError(f"nothing can be written into {there}; give another folder by --reports")
+    try:  # whoever is root is told that every folder may be written, also where none can be made
+        with tempfile.TemporaryDirectory(prefix=".espalier-", dir=there):
+            pass
+    except OSError as error:
+        raise CampaignError(f"nothing can be written into {there} ({error.strerror}); give another folder by {option}") from error
 
 
 def unchanged(folder: Path) -> Callable[[], None]:

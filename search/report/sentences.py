@@ -103,14 +103,14 @@ def twins_sentence(summary: Summary) -> str:
     for entry in sorted(summary.compared, key=lambda one: one is not summary.optimised):
         named.setdefault(entry.contender.artefact_digest, []).append(entry.contender.name)
     twins = [names for names in named.values() if len(names) > 1]
-    said = [f"{first} is the same network as {' and '.join(others)}: {_no_better(summary, others)}" for first, *others in twins]
+    said = [f"{first} is the same network as {' and '.join(others)}: {_no_better(summary, first, others)}" for first, *others in twins]
     return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)
 
 
-def _no_better(summary: Summary, others: Sequence[str]) -> str:
-    """What it means that the network has these other names too."""
+def _no_better(summary: Summary, first: str, others: Sequence[str]) -> str:
+    """What it means that the network ``first`` has these other names too."""
     uniform = summary.of_role("uniform")
-    if uniform is not None and uniform.contender.name in others:
+    if uniform is not None and uniform.contender.name in others and first == summary.optimised.contender.name:
         return "the search found nothing better than a uniform cut"
     return "one network, one figure"
 

@@ -11,7 +11,7 @@ from harness.errors import ConditionsDiffer, LatencyUnknown, PruningError
 from harness.latency.model import design
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
-from harness.records.measurement import Latency
+from harness.records.measurement import Latency, Occasion
 
 
 @pytest.fixture(scope="session")
@@ -277,3 +277,19 @@ def test_a_lone_strided_reader_that_was_never_measured_is_refused(skipping, meas
     model = LatencyPredictor.fit(architecture, [measured(architecture, c, seconds(c)) for c in configs])
     with pytest.raises(LatencyUnknown, match=r"layer1\.1\.conv2 before a shortcut that alone reads it; run: "):
         model.predict(architecture.partial({"layer2.0.conv1": 0}))
+
+
+def test_what_was_measured_alone_in_a_loud_moment_does_not_spoil_what_a_canary_stood_beside(network, machine, measured):
+    """The dense network's own measurements have no canary: nobody knows in what state the machine was."""
+
+    def beside(found):
+        occasions = tuple(Occasion(float(at), 0, 1e-3) for at in range(len(found.latency.block_sizes)))
+        return replace(found, latency=replace(found.latency, occasions=occasions, canary_quiet_s=1e-3))
+
+    designs = [beside(measured(network, config, machine(network, config))) for config in design.design(network, 60, 0)]
+    held = [beside(measured(network, config, machine(network, config), "held-out")) for config in design.held_out(network, 20, 0)]
+    loud = measured(network, network.dense(), 1.5 * machine(network, network.dense()), "network")
+    alone = LatencyPredictor.fit(network, (*designs, *held))
+    spoilt = LatencyPredictor.fit(network, (loud, loud, *designs, *held))
+    assert spoilt.predict(network.dense()) == alone.predict(network.dense())
+    assert spoilt.held_out.mape_ratio == alone.held_out.mape_ratio

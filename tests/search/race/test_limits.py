@@ -123,7 +123,10 @@ def test_the_report_tells_the_certain_ones_from_all() -> None:
     assert "SIMULATED" in told[1]
 
 
-@pytest.mark.parametrize("words", [["--certainty=0.2"], ["--max-drop=-1"], ["--folds=99"]])
+WRONG = (["--certainty=0.2"], ["--max-drop=-1"], ["--folds=99"], ["--simulated=0"], ["--campaigns=0"], ["--folder=/proc/none"])
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
 def test_a_wrong_request_is_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert limit_calibration.main(words) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -28,6 +28,9 @@ def test_an_answer_that_is_the_uniform_cut_is_called_that(told: Summary) -> None
     same = change(told, "uniform", lambda entry: replace(entry, contender=replace(entry.contender, artefact_digest=digest)))
     said = "Optimised is the same network as uniform: the search found nothing better than a uniform cut."
     assert sentences.twins_sentence(same) == said
+    digest = told.dense.contender.artefact_digest
+    uncut = change(told, "uniform", lambda entry: replace(entry, contender=replace(entry.contender, artefact_digest=digest)))
+    assert sentences.twins_sentence(uncut) == "Dense is the same network as uniform: one network, one figure."
 
 
 VERDICTS = (
