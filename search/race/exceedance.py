@@ -4,6 +4,7 @@ A test drop is the true drop plus what its pictures add. The true drops of all c
 mean and deviation are those of highest likelihood given every test drop with its own paired error, and each true drop's posterior follows
 (empirical Bayes, [Efron2010]_ ch. 1). The mean of their probabilities to lie over the limit is the share that noise does not explain.
 
+.. [Brown2001] L. Brown, T. Cai, A. DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001.
 .. [Efron2010] B. Efron, Large-Scale Inference, Cambridge University Press, 2010.
 """
 
@@ -26,7 +27,7 @@ _LEAST_POINTS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Exceedance:
-    """Shares of campaigns whose test drop is over the limit. low, high: 95 % interval of ``seen``, by Jeffreys' prior.
+    """Shares of campaigns whose test drop is over the limit. low, high: 95 % interval of ``seen``, by Jeffreys' prior [Brown2001]_.
 
     beyond: share whose true drop is over it, by the model; beyond_low, beyond_high: its 95 % interval over campaigns, resampled.
     mean_points, spread_points: of the true drops.
@@ -59,6 +60,7 @@ def of(lost: Sequence[Paired], limit_points: float, seed: int = 0) -> Exceedance
     errors = np.array([one.margin_points / _Z_975 for one in lost])
     over, count = int((drops > limit_points).sum()), len(lost)
     low, high = (float(betaincinv(over + 0.5, count - over + 0.5, at)) for at in (0.025, 0.975))
+    low, high = low if over else 0.0, high if over < count else 1.0  # where none or all are, the interval reaches the end [Brown2001]_
     mean, spread = _fitted(drops, errors)
     rng, resampled = np.random.default_rng(seed), []
     for _ in range(RESAMPLED):
