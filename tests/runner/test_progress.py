@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.progress import Lines, clock, sentence
+from harness.progress import LEAST_SHARE, Lines, clock, sentence
 
 pytest_plugins = ["pytester"]
 
@@ -23,7 +23,7 @@ def test_it(pytestconfig):
 """
 
 
-@given(st.floats(1, 1e5), st.floats(0.01, 0.99))
+@given(st.floats(1, 1e5), st.floats(LEAST_SHARE, 0.99))
 def test_what_is_left_is_what_the_rest_takes_at_the_same_speed(elapsed_s: float, share: float) -> None:
     told = sentence("search", elapsed_s, share)
     assert told.endswith(f"after {clock(elapsed_s)}, about {clock(elapsed_s * (1 - share) / share)} left")

@@ -23,7 +23,7 @@ from tests.search.fitted import fitted_network
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
-QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60")
+QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9")
 HOPELESS = (*QUICK, "--max-drop=0", "--no-share")  # for a network that loses with every channel
 
 
@@ -271,7 +271,7 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
         (("show", "nothing"), "there is no campaign 'nothing'"),
         (("resume", "nothing"), "there is no campaign 'nothing'"),
         (("report", "../x"), "path separator"),
-        (("compare", "--problem=x"), "unknown synthetic problem 'x'"),
+        (("compare", "--problem=x"), "unknown problem 'x'"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )

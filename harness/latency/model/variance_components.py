@@ -26,6 +26,7 @@ TOLERANCE = 1e-3  # change of any component's share of the target, over one cycl
 LONGEST_STRIDE = 16.0  # how far an extrapolation may reach, in steps
 OUTLIER_SD = 3.0  # beyond this many of its own standard deviations an observation's noise is raised to fit
 REWEIGHTINGS = 2
+ROUNDING = 1e-10  # of the covariance's diagonal: few networks with hardly any noise are else no more positive definite
 _FLOOR = 1e-30
 
 
@@ -117,7 +118,7 @@ class _Problem:
             alpha=alpha,
             precision=precision,
             left_out_mean=self.target - alpha * left_out,
-            left_out_sd=np.sqrt(np.maximum(left_out - variances[-1] * (noise_weights - 1.0), _FLOOR)),
+            left_out_sd=np.sqrt(np.maximum(left_out - variances[-1] * (noise_weights - 1.0), variances[-1])),  # noise alone is in it
         )
 
     def _sizes(self) -> FloatArray:
@@ -138,7 +139,8 @@ class _Problem:
     def _invert(self, variances: FloatArray, noise_weights: FloatArray) -> tuple[FloatArray, float]:
         count = len(self.target)
         covariance = (variances[:-1] @ self.grams).reshape(count, count)
-        covariance[np.diag_indices(count)] += variances[-1] * noise_weights
+        rounding = ROUNDING * float(np.trace(covariance)) / count
+        covariance[np.diag_indices(count)] += variances[-1] * noise_weights + rounding
         factor = np.linalg.cholesky(covariance)
         inverse = np.linalg.inv(factor)
         whitened = inverse @ self.target

@@ -59,9 +59,9 @@ def early_latencies() -> list[float]:
 
 
 def test_while_the_first_full_trials_run_the_search_leaves_the_dense_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert statistics.median(early_latencies()) < 0.55
+    hopeful = statistics.median(early_latencies())
     monkeypatch.setattr(fidelity, "HOPED_POINTS", 0.0)
-    assert statistics.median(early_latencies()) > 0.65, "as it was: short drops taken for full ones"
+    assert hopeful < statistics.median(early_latencies()) - 0.05, "as it was: short drops taken for full ones"
 
 
 def test_a_choice_that_nothing_faster_could_replace_is_not_left_far_behind() -> None:
