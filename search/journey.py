@@ -151,6 +151,7 @@ def _refuse_words(request: Request) -> None:
     """Whatever the words alone tell to be impossible here ends the campaign before the dense network is trained."""
     folders.writable(request.campaigns)
     spec.find(request.device)
+    dask_pool.parse_resources(request.resources or "")
     if request.compiled_for is not None:
         spec.find(request.compiled_for)
     for epochs in (request.budget, request.proof_budget):
@@ -162,7 +163,6 @@ def _refuse_words(request: Request) -> None:
 
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
-    dask_pool.parse_resources(request.resources or "")
     if request.old is not None:
         _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:

@@ -265,7 +265,7 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
         (("--max-drop=200",), "between 0 and 100"),
         (("--name=a/b",), "path separator"),
         (("--max-latency-ms=0.001", "--max-predictor-error=0.9"), "give --max-latency-ms="),
-        (("--resources=GPU", "--max-predictor-error=0.9"), "write for example GPU=1"),
+        (("--resources=GPU",), "write for example GPU=1"),
         (("--network=torchvision:resnet0",), "resnet0"),
         (("--network=nofile.py:make",), "nofile.py"),
         (("show", "nothing"), "there is no campaign 'nothing'"),
