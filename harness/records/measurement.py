@@ -16,7 +16,7 @@ NOISY_BLOCK_SPREAD = 0.05  # above: the blocks of one measurement disagree, it i
 NOISY_PREEMPTED = 0.05  # above: the scheduler took the processor away too often
 NOISY_WALL_OVER_CPU = 1.05  # above: the calling thread waited for something else than its own work
 CANARY_QUIET_WITHIN = 0.10  # of its best: then the machine was in its fast state; slow states cost a fifth and more
-ENOUGH_QUIET = 3  # blocks in the fast state: their mean then errs less than a model of the network does
+ENOUGH_QUIET = 3  # blocks in the fast state: their median then errs less than a model of the network does
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom, for intervals over few blocks.
 _T_975 = (

@@ -17,7 +17,7 @@ from harness.records.measurement import ENOUGH_QUIET, Latency
 
 QUICK_SHARE = 0.10  # the samples' quantile; the fastest of all would be the clock's luck
 USUAL_SHARE = 0.25  # measurements that are assumed to have met no burst, when the usual disturbance is estimated
-NEVER_QUIET = 6.0  # the ratio to a canary errs by some 2.5 % on a loud machine, the mean of a few quiet blocks by some 0.4 %
+NEVER_QUIET = 6.0  # the ratio to a canary errs by some 2.5 % on a loud machine, the median of a few quiet blocks by some 0.4 %
 
 
 def undisturbed_s(latency: Latency) -> float:
