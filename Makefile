@@ -51,7 +51,7 @@ types: $(STAMP)-test
 
 # One thread for every test process: two that compute on both processors wait for each other at every layer.
 suite: $(STAMP)-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --timeout=300 --numprocesses=auto --dist=loadfile --durations=10 \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --timeout=300 --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=25 \
 	  --cov --cov-report=term:skip-covered $(ARGS)
 
 install: $(STAMP)

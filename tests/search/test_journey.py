@@ -16,15 +16,12 @@ from harness.devices.session import Device
 from harness.networks import zoo
 from harness.pruning import saved
 from harness.records import benchmark_json
-from search.command_line import LIMIT_MISSED
 from search.records import outcome
 from tests.search.command import away, search
-from tests.search.fitted import fitted_network
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9")
-HOPELESS = (*QUICK, "--max-drop=0", "--no-share")  # for a network that loses with every channel
 
 
 @pytest.fixture(scope="module")
@@ -168,69 +165,6 @@ def test_a_finished_comparison_is_made_again_for_more_seeds_only(home: Path, fin
         assert ((finished / outcome.CONTENDERS).read_bytes() != before) == more
     assert {len(contender.tests) for contender in outcome.read(finished).contenders} == {seeds + 1}
     assert (finished / outcome.JOURNAL).read_bytes().startswith(journal), "no trial is lost, none is repeated"
-
-
-@pytest.fixture(scope="module")
-def fitted(home: Path) -> str:
-    """Option for a dense network that needs all its channels."""
-    safetensors.torch.save_file(fitted_network().state_dict(), home / "fitted.safetensors")
-    return "--weights=fitted.safetensors"
-
-
-def test_a_limit_that_nothing_keeps_ends_with_the_trade_off_and_a_code_of_its_own(home: Path, finished: Path, fitted: str) -> None:
-    ended = search(fitted, "--name=missed", *HOPELESS, cwd=home)
-    assert ended.returncode == LIMIT_MISSED == 3, ended.stdout + ended.stderr
-    assert "no network found keeps the limit of 0 points: of 2 pruned" in ended.stdout
-    assert "the unpruned network itself lost" in ended.stdout
-    printed = " ".join(ended.stdout.split())
-    assert "No network found keeps the limit of 0 points on validation; the nearest: resnet20 " in printed
-    assert "Limits: drop of at most 0 points: missed on validation" in printed
-    folder = finished.parent / "missed"
-    told = outcome.read(folder)
-    dense = told.contender("dense").config
-    found = [one for one in told.contenders if one.role in ("optimised", "candidate")]
-    assert found
-    assert all(one.config != dense for one in found)
-    assert told.contender("optimised").validation.correct == max(one.validation.correct for one in found)
-    assert "No network found keeps the limit of 0 points" in (folder / "report.md").read_text()
-    codes = {verb: search(verb, "missed", cwd=home).returncode for verb in ("show", "report", "resume")}
-    assert codes == {"show": 0, "report": 0, "resume": 3}
-
-
-def test_the_limit_is_judged_too_where_nothing_is_compared_or_measured(home: Path, finished: Path, fitted: str) -> None:
-    alone = search(fitted, "--name=alone", *HOPELESS, "--proof-seeds=0", cwd=home)
-    assert alone.returncode == 3, alone.stdout + alone.stderr
-    assert alone.stdout.count("no network found keeps the limit") == 1
-    assert "the least harmed: trial " in alone.stdout
-    again = search("resume", "alone", cwd=home)
-    assert again.returncode == 3
-    assert again.stdout.splitlines()[-1] == alone.stdout.splitlines()[-1]
-    apart = search("resume", "alone", "--proof-seeds=1", "--without-device", cwd=home)
-    assert apart.returncode == 3, apart.stdout + apart.stderr
-    assert "measure there: python -m search resume alone" in apart.stdout
-
-
-def test_a_campaign_that_had_no_time_says_how_much_it_needs(home: Path, finished: Path) -> None:
-    words = ("--weights=dense.safetensors", "--name=hasty", *QUICK, "--no-share", "--proof-seeds=0", "--max-drop=100")
-    ended = search(*words, "--hours=1e-9", cwd=home)
-    assert ended.returncode == 2, ended.stdout
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith("error: the time of 1e-09 h was used up before a pruned network was tuned in full; done: ")
-    told = shlex.split(line.rpartition(": ")[2])
-    assert told[:5] == ["python", "-m", "search", "resume", "hasty"]
-    resumed = search("resume", "hasty", "--hours=1", cwd=home)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "recommended: trial " in resumed.stdout
-
-
-def test_a_campaign_whose_trials_all_crash_says_why(home: Path, finished: Path) -> None:
-    words = ("--weights=dense.safetensors", "--name=crashed", *QUICK, "--no-share", "--proof-seeds=0", "--trial-timeout=0.001")
-    ended = search(*words, cwd=home)
-    assert ended.returncode == 2, ended.stdout
-    first, reason, todo = ended.stderr.splitlines()
-    assert re.fullmatch("error: all (3 trials|2 trials of pruned networks) crashed:", first), "the unpruned one takes no time"
-    assert re.fullmatch("  [23] × took longer than the 0.001 s of --trial-timeout", reason)
-    assert "--name" in todo
 
 
 def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Path, finished: Path) -> None:
