@@ -33,7 +33,6 @@ from search.report import report, summary
 from search.space import measurements
 from search.space.goals import check_reachable, goal_of
 from search.space.measurements import Stored
-from search.space.screened_latency import ScreenedLatency
 from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
 from search.workers.pool import Pool
@@ -76,7 +75,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
     training_record.write(folder, trained.record)
-    stored.keep_widths(folder / MEASUREMENTS)
+    stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
     fast_share = machine_state.fast_share(m.latency for m in stored.file.measurements)
     plan = planning.again(plan, dataset, record, fast_share, display)
@@ -113,7 +112,7 @@ def resume(
     dataset = dataset_of(with_dense)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precision)
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precisions)
     begun = (folder / outcome.JOURNAL).is_file()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
@@ -167,7 +166,7 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
         _forked(request.old, request.reports, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
         space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
-        check_reachable(goal_of(request), space, ScreenedLatency(stored.predictor))
+        check_reachable(goal_of(request), space, stored.latency)
 
 
 def _search_and_prove(
@@ -249,7 +248,7 @@ def _search(
         return campaign.run(
             settings,
             space,
-            ScreenedLatency(stored.predictor),
+            stored.latency,
             evaluate,
             folder,
             watch,

@@ -121,7 +121,7 @@ def _applicable(imported: Sequence[Trial], space: SearchSpace, latency: KnownLat
     if not fitting:
         return ()
     rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in fitting])
-    return with_latencies(fitting, latency.seconds(space.widths(rows)).tolist())
+    return with_latencies(fitting, space.seconds(latency, rows).tolist())
 
 
 def _local_pool(settings: CampaignSettings, evaluate: Evaluate, progress: Progress, prepare: Callable[[], None]) -> Pool:

@@ -20,6 +20,7 @@ from search.records.events import Begun, Ended, Improved, Note, Observer, TrialF
 from search.records.journal import Contents, Journal
 from search.records.trial import (
     CRASHED,
+    JUDGED,
     MODEL,
     NEW,
     PROMOTE,
@@ -30,6 +31,7 @@ from search.records.trial import (
     Floor,
     KnownLatency,
     Trial,
+    TrialOutcome,
     TrialRequest,
     crashes_in_a_row,
 )
@@ -68,6 +70,8 @@ class Campaign:
         self.pool, self.optimizer = pool, optimizer
         for trial in self.state.known:
             self._learn(trial)
+        for trial in [one for one in self.state.finished if one.outcome.others]:
+            self._judged(trial)  # killed between the two lines
         self.optimizer.replayed()
         for request in self.planned:
             if request.purpose in (*NEW, SCREEN):
@@ -148,12 +152,12 @@ class Campaign:
             self.next_number += 1
             self.journal.started(request, self.state.elapsed_s)
         self.state.running.append(request)
-        self.observer(TrialStarted(request, self.state.seconds(request.config)))
+        self.observer(TrialStarted(request, self.state.seconds(request)))
         self.pool.submit(request)
 
     def _floors(self, request: TrialRequest) -> tuple[Floor, ...]:
         """Where a new trial of the search's own length is stopped: only towards a largest drop, and tuned as all others are."""
-        if request.purpose not in NEW or self.settings.goal.kind != "max-drop" or self.space.numbers or self.space.categories:
+        if request.purpose not in NEW or self.settings.goal.kind != "max-drop" or self.space.numbers or {*self.space.categories} - {"precision"}:
             return ()
         limit = self.settings.goal.drop_limit + self.full_length.limit_shift
         return hopeless.floors(self.state.finished, limit, request.budget_epochs)
@@ -162,11 +166,12 @@ class Campaign:
         """Wait for trials to be over, and take them in."""
         for request, outcome in self.pool.wait():
             self.state.running = [one for one in self.state.running if one.number != request.number]
-            trial = Trial(request, outcome, self.state.seconds(request.config), self.ask_s.pop(request.number, 0.0))
+            trial = Trial(request, outcome, self.state.seconds(request), self.ask_s.pop(request.number, 0.0))
             self.journal.finished(trial, self.state.elapsed_s)
             improved = outcome.ok and self.state.improves(trial)
             self.state.finished.append(trial)
             self._learn(trial)
+            self._judged(trial)
             self._plan_after(trial)
             self.observer(TrialFinished(trial, self.state.tried))
             self._warn_of_reach(trial)
@@ -174,6 +179,20 @@ class Campaign:
                 self._say(f"trial {trial.number} ({trial.latency_s / self.state.dense_s:.2f} of dense, predicted) {outcome.reason}")
             if improved:
                 self.observer(Improved(trial))
+
+    def _judged(self, trial: Trial) -> None:
+        """Take in what a tuned network answers in the campaign's other precisions: each is a trial that cost no tuning."""
+        request = trial.request
+        known = {(one.request.of, one.request.recipe.precision) for one in self.state.finished if one.request.purpose == JUDGED}
+        for other in [one for one in trial.outcome.others if (request.number, one.precision) not in known]:
+            recipe, origin = replace(request.recipe, precision=other.precision), f"trial {request.number} in {other.precision}"
+            judged = replace(request, number=self.next_number, purpose=JUDGED, origin=origin, recipe=recipe, of=request.number, floors=())
+            seen = (other.top1_ratio, other.top1_low, other.top1_high, other.drop_points)
+            found = Trial(judged, TrialOutcome(*seen, evaluate_s=other.seconds), self.state.seconds(judged))
+            self.next_number += 1
+            self.journal.finished(found, self.state.elapsed_s)
+            self.state.finished.append(found)
+            self._learn(found)
 
     def _plan_after(self, trial: Trial) -> None:
         """What follows from this trial for the others."""
@@ -233,7 +252,7 @@ class Campaign:
             return
         if request.purpose == SCREEN:
             self._judge_screen(trial)
-        elif request.purpose in NEW and request.budget_epochs == self.settings.search_epochs:
+        elif request.purpose in (*NEW, JUDGED) and request.budget_epochs == self.settings.search_epochs:
             if outcome.ok:
                 self.worst_drop = max(self.worst_drop, outcome.drop_points)
             drop = {STOPPED: outcome.least_points, CRASHED: self.worst_drop}.get(outcome.status, outcome.drop_points)

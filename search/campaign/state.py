@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-from harness.records.pruning_config import PruningConfig
 from search.campaign.result import CampaignResult, dense_widths, rank, result_of, searched
 from search.campaign.settings import CampaignSettings
 from search.optimizer import fidelity
@@ -78,9 +77,9 @@ class State:
         """A trial's configuration and recipe as a row of the space."""
         return self.space.encode(request.config, request.recipe)
 
-    def seconds(self, config: PruningConfig) -> float:
-        """Known latency of one configuration."""
-        return seconds_of(self.space.architecture, self.latency, config)
+    def seconds(self, request: TrialRequest) -> float:
+        """Known latency of what a trial is about."""
+        return seconds_of(self.space.architecture, self.latency, request.config, request.recipe.precision)
 
     def improves(self, trial: Trial) -> bool:
         """Whether an observation at full length beats all finished ones, for the goal."""

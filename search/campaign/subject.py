@@ -24,7 +24,7 @@ from search.records import resolution
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
-from search.records.request import Request
+from search.records.request import QUANTISED, Request
 from search.records.trial import TuningChoice
 from search.space import legal_widths, measurements
 from search.space.compiled_widths import find_or_compile, of_campaign, replaced
@@ -90,12 +90,15 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
     """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
     look = measurements.find if without_device else measurements.find_or_measure
     with display.timed(DESIGNED):
-        stored = look(bench_of(request), network.architecture, request.designs, display.say)
-    judged = stored.predictor.held_out
-    display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
-    if judged is not None and (doubt := judged.doubt(request.max_predictor_error)):
-        display.say(f"{doubt}; the final comparison takes more found networks")
-    display.say(legal_widths.of(stored.predictor, stored.file.measurements).sentence())
+        first, *others = (look(bench_of(request, one), network.architecture, request.designs, display.say) for one in request.precisions)
+    stored = replace(first, others=tuple(others))
+    for one in (stored, *others):
+        judged, named = one.predictor.held_out, f"{one.precision}: " if others else ""
+        told = "predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}"
+        display.say(f"{named}{told}")
+        if judged is not None and (doubt := judged.doubt(request.max_predictor_error)):
+            display.say(f"{named}{doubt}; the final comparison takes more found networks")
+        display.say(f"{named}{legal_widths.of(one.predictor, one.file.measurements).sentence()}")
     if request.compiled_for is not None:
         with display.timed("widths by the compiler"):
             found = find_or_compile(bench_of(request), request.compiled_for, network.architecture, display.say)
@@ -103,26 +106,33 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
     return stored
 
 
-def bench_of(request: Request) -> Bench:
-    """What a bench run must be told for this campaign."""
-    asked = (request.device, request.network, request.dataset, request.data, request.precision, request.reports)
+def bench_of(request: Request, precision: str | None = None) -> Bench:
+    """What a bench run must be told for this campaign. precision: one of its several, by default the first."""
+    asked = (request.device, request.network, request.dataset, request.data, precision or request.precisions[0], request.reports)
     return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels, request.max_predictor_error)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
     """The legal configurations, tuned by ``recipe`` or by what lies around it, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
-    legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
+    legal = _legal(stored)
     if request.compiled_for is not None:
         folder, bench = request.campaigns / str(request.name), bench_of(request)
         legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
-    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual)
+    precisions = request.precisions if len(request.precisions) > 1 else ("",)
+    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual, precisions=precisions)
     if request.recipe == "fixed":
         rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
         ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
     return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
+
+
+def _legal(stored: Stored) -> dict[str, tuple[int, ...]]:
+    """Per group the widths that pay in any of the precisions: what one of them does not reward, its latencies will tell."""
+    each = [legal_widths.of(one.predictor, one.file.measurements).by_group() for one in (stored, *stored.others)]
+    return {name: tuple(sorted({width for legal in each for width in legal[name]})) for name in each[0]}
 
 
 def settings_of(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord) -> CampaignSettings:
@@ -131,6 +141,8 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
     Trials of campaigns that count their drops otherwise, or tune otherwise, are no trials of this one.
     """
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
+    if QUANTISED in request.precisions:
+        decisive += QUANTISED.encode()  # a trial of such a campaign may be one of INT8
     if record.counts_alike:
         decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
     resolved = resolution.plan(request, folders.dense_recipe(folder, request), record.reference(request.budget), len(dataset.train))

@@ -88,6 +88,7 @@ def standings(
     found, dense = [], space.architecture.dense()
     for indices, m, s, shared, chance in zip(members.values(), mean, deviation, pictures, chances, strict=True):
         first = usable[indices[0]]
+        untouched = first.request.config == dense and first.request.recipe.precision == space.start.precision
         observed = float(drops[indices].mean())
         found.append(
             Standing(
@@ -99,8 +100,8 @@ def standings(
                 float(m),
                 float(s),
                 len(indices),
-                1.0 if first.request.config == dense else float(chance),
-                math.isinf(dense_s) or (first.request.config != dense and first.latency_s < dense_s),
+                1.0 if untouched else float(chance),
+                math.isinf(dense_s) or (not untouched and first.latency_s < dense_s),
                 float(shared),
             )
         )

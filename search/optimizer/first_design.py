@@ -59,10 +59,11 @@ def rows(
     hopeful = [*seeds.without_branches(space), *seeds.uniform(space)]
     if goal.kind != "max-latency":
         hopeful = [widths for widths in hopeful if costs(_pruned(space, widths))[0] <= most]
+    begun = seeds.begin(space, latency)
     found = [space.encode(space.architecture.dense(), space.start)]
-    found += [seeds.with_recipe(space, widths, space.start) for widths in walked]
-    found += [space.encode(config, space.start) for config in published]
-    found += [seeds.with_recipe(space, widths, space.start) for widths in hopeful]
+    found += [seeds.with_recipe(space, widths, begun) for widths in walked]
+    found += [space.encode(config, begun) for config in published]
+    found += [seeds.with_recipe(space, widths, begun) for widths in hopeful]
     found += seeds.disturbed(space, walked or seeds.uniform(space), 4 * wanted, np.random.default_rng([seed, 3]))
     return seeds.distinct(space, found)[: max(wanted, 1)]
 

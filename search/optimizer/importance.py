@@ -79,7 +79,7 @@ def group_importance(space: SearchSpace, latency: KnownLatency, trials: Sequence
         pairs.append((other, row) if hypothetical else (row, other))
     pruned, restored = (np.asarray(side) for side in zip(*pairs, strict=True))
     mean, deviation = model.difference(space.features(pruned), space.features(restored))
-    saved = latency.seconds(space.widths(restored)) - latency.seconds(space.widths(pruned))
+    saved = space.seconds(latency, restored) - space.seconds(latency, pruned)
     found = [
         GroupImportance(
             name,

@@ -97,4 +97,4 @@ class RandomSearch(Optimizer):
         return row
 
     def _seconds(self, row: Floats) -> float:
-        return float(self._latency.seconds(self.space.widths(row[None]))[0])
+        return float(self.space.seconds(self._latency, row[None])[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.records.pruning_config import PruningConfig
 from search.optimizer.width_costs import Costs, guessed
 from search.records.trial import Floats, KnownLatency, TuningChoice
+from search.space.screened_latency import fastest_precision
 from search.space.space import SearchSpace
 
 UNIFORM_RATIOS = (0.8, 0.65)
@@ -75,8 +77,8 @@ def walk(space: SearchSpace, latency: KnownLatency, costs: Costs, least_kept: fl
 
     Ends where nothing saves anything. least_kept: no group keeps a smaller share of its channels, but a branch may go whole.
     """
-    row = space.encode(space.architecture.dense(), space.start)
-    current_s = float(latency.seconds(space.widths(row[None]))[0])
+    row = space.encode(space.architecture.dense(), begin(space, latency))
+    current_s = float(space.seconds(latency, row[None])[0])
     while True:
         narrower = _narrower(space, row)
         if len(narrower) and least_kept:
@@ -84,7 +86,7 @@ def walk(space: SearchSpace, latency: KnownLatency, costs: Costs, least_kept: fl
             narrower = narrower[((pruned <= 1 - least_kept) | (pruned == 1)).all(axis=1)]
         if not len(narrower):
             return
-        saved = current_s - latency.seconds(space.widths(narrower))
+        saved = current_s - space.seconds(latency, narrower)
         cost = costs(space.features(narrower).pruned) - costs(space.features(row[None]).pruned)
         best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
         if saved[best] <= 0:
@@ -116,6 +118,12 @@ def _narrower(space: SearchSpace, row: Floats) -> Floats:
             found.append(child)
     rows = np.asarray(found).reshape(-1, space.dimensions)
     return rows[space.legal(rows)]
+
+
+def begin(space: SearchSpace, latency: KnownLatency) -> TuningChoice:
+    """The recipe to begin with, in the precision in which the unpruned network is fastest."""
+    precision = fastest_precision(space.architecture, latency)
+    return replace(space.start, precision=precision) if precision in space.ranges.precisions else space.start
 
 
 def with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Floats:

@@ -114,7 +114,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""
-        ratios: Floats = self._latency.seconds(self._space.widths(rows)) / self.dense_s
+        ratios: Floats = self._space.seconds(self._latency, rows) / self.dense_s
         return ratios
 
     def value(self, rows: Floats) -> Floats:

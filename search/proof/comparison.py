@@ -27,7 +27,6 @@ from search.records.request import Request
 from search.records.resolution import can_train_anew
 from search.space.goals import Goal
 from search.space.measurements import Stored
-from search.space.screened_latency import ScreenedLatency
 
 MEASURING = "measuring the compared networks"  # the step, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
@@ -52,7 +51,7 @@ def prepare(
     folder: Path, request: Request, subject: Subject, stored: Stored, record: RecipeRecord, result: CampaignResult, display: Display
 ) -> Prepared:
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
-    network, dataset, latency = subject.network, subject.dataset, ScreenedLatency(stored.predictor)
+    network, dataset, latency = subject.network, subject.dataset, stored.latency
     doubtful = stored.error_ratio > request.max_predictor_error
     found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS)
     standing = found if request.pareto else entrants.with_published(network.architecture, found)
@@ -144,7 +143,7 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     space, _ = space_of(theirs, subject.network, stored, record.recipe)
     settings = settings_of(folder, theirs, subject.dataset, record)
     space, _ = sharing.widened(space, told.imported, settings.lengths)
-    return entrants.finalists(campaign.result_of(settings, space, ScreenedLatency(stored.predictor), told), 1)[0]
+    return entrants.finalists(campaign.result_of(settings, space, stored.latency, told), 1)[0]
 
 
 def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord, result: CampaignResult) -> Recipes:

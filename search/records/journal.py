@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import CampaignError, HarnessError
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Floor, Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import Floor, InPrecision, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 SCHEMA = 1
 FILE = "journal.jsonl"
@@ -264,4 +264,5 @@ def _request(document: dict[str, Any]) -> TrialRequest:
 def _trial(document: dict[str, Any]) -> Trial:
     outcome: dict[str, Any] = {name: (math.nan if value is None else value) for name, value in document["outcome"].items()}
     outcome["curve"] = tuple((float(share), float(top1)) for share, top1 in outcome.get("curve", ()))
+    outcome["others"] = tuple(InPrecision(**one) for one in outcome.get("others", ()))
     return Trial(_request(document["request"]), TrialOutcome(**outcome), float(document["latency_s"]), float(document["ask_s"]))

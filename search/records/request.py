@@ -9,6 +9,8 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
+PRECISIONS = ("f32", "bf16", "f16", "int8")
+QUANTISED = "int8"
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
 
@@ -82,6 +84,15 @@ class Request:
     def drop_limit_points(self) -> float | None:
         """Points of top-1 that may be lost; None where only a latency was asked for."""
         return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """What networks may run in, the one that speed-ups are counted from first.
+
+        INT8 comes with f32, beside which every trial is judged anyway; several with it too, for they are compared with it.
+        """
+        asked = tuple(dict.fromkeys(part.strip() for part in self.precision.split(",")))
+        return asked if len(asked) == 1 and asked != (QUANTISED,) else tuple(dict.fromkeys(("f32", *asked)))
 
     @property
     def max_latency_s(self) -> float | None:

@@ -24,8 +24,9 @@ MODEL = "model"  # the optimiser asked for it
 PROMOTE = "promote"  # a good short trial, again at full length
 SCREEN = "screen"  # a proposal, first judged with recalibrated batch norm only
 REPEAT = "repeat"  # a finalist, again with another seed
+JUDGED = "judged"  # what another trial tuned, judged in another precision
 NEW = (SEED, MODEL)  # a configuration that was not tried before
-PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT)
+PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT, JUDGED)
 
 OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
 
@@ -42,7 +43,8 @@ class TuningChoice:
     """How channels are chosen and how accuracy is brought back.
 
     criterion: which channels go, a name in the pruning room. schedule: when they go ("one-shot", "iterative",
-    "gradual"). distillation: weight of the dense network's soft labels in the loss, 0 to 1.
+    "gradual"). distillation: weight of the dense network's soft labels in the loss, 0 to 1. precision: what the network runs in, where the
+    campaign chooses among several; empty where it has one.
     """
 
     criterion: str = "l1"
@@ -51,6 +53,7 @@ class TuningChoice:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     distillation: float = 0.0
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,26 @@ class TrialRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class InPrecision:
+    """What a tuned network answers in one more precision: top-1 in [0, 1] with its 95 % interval, points lost, and how long that took."""
+
+    precision: str
+    top1_ratio: float
+    top1_low: float
+    top1_high: float
+    drop_points: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrialOutcome:
     """What an evaluation found.
 
     top1_ratio: validation accuracy in [0, 1]; top1_low, top1_high: its 95 % interval. drop_points: percentage points
     lost against the dense network. prune_s, tune_s, evaluate_s: how long each part took. status: "ok", "crashed", or "stopped" before
     its end as hopeless, with the reason; the accuracies of a trial without an end are not numbers. curve: validation top-1 on the
-    way, by share of the steps. least_points: what a stopped trial would have lost at least, by those that stood higher.
+    way, by share of the steps. least_points: what a stopped trial would have lost at least, by those that stood higher. others: the same
+    network in the campaign's other precisions.
     """
 
     top1_ratio: float
@@ -107,6 +123,7 @@ class TrialOutcome:
     reason: str = ""
     curve: tuple[tuple[float, float], ...] = ()
     least_points: float = math.nan
+    others: tuple[InPrecision, ...] = ()
 
     @classmethod
     def stopped(cls, floor: Floor, curve: tuple[tuple[float, float], ...], epochs: float, seconds: float = 0.0) -> TrialOutcome:

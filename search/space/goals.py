@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import CampaignError, UsageError
 from search.records.request import Request
 from search.records.trial import Floats, KnownLatency
+from search.space.screened_latency import fastest_precision
 from search.space.space import SearchSpace
 
 UNLIKELY = 0.1  # chance below which a goal is said to be out of reach
@@ -107,19 +108,21 @@ def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
     Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
     the steps of the staircase.
     """
-    dense = space.encode(space.architecture.dense(), space.start)
+    precision = fastest_precision(space.architecture, latency)
+    recipe = replace(space.start, precision=precision) if precision else space.start
+    dense = space.encode(space.architecture.dense(), recipe)
     narrow = dense.copy()
     narrow[: space.groups] = space.snap(np.zeros((1, space.groups)))[0]
-    best_row, best_s = dense, float(latency.seconds(space.widths(dense[None]))[0])
+    best_row, best_s = dense, float(space.seconds(latency, dense[None])[0])
     for start in (narrow, dense):
-        row, seconds, moved = start.copy(), float(latency.seconds(space.widths(start[None]))[0]), True
+        row, seconds, moved = start.copy(), float(space.seconds(latency, start[None])[0]), True
         while moved:
             moved = False
             for column in range(space.groups):
                 children = np.repeat(row[None], int(space.sizes[column]), axis=0)
                 children[:, column] = np.arange(space.sizes[column])
                 children = children[space.legal(children)]
-                costs = latency.seconds(space.widths(children))
+                costs = space.seconds(latency, children)
                 if len(costs) and costs.min() < seconds - 1e-12:
                     row, seconds, moved = children[int(costs.argmin())], float(costs.min()), True
         if seconds < best_s:

@@ -22,6 +22,8 @@ from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
+from search.records.trial import KnownLatency
+from search.space.screened_latency import LatencyByPrecision, ScreenedLatency
 
 BENCH = Path(__file__).parents[2] / "bench"
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
@@ -67,23 +69,38 @@ class Bench:
 class Stored:
     """A benchmark file with its contents and the predictor fitted on it.
 
-    file: with the swept widths of another file, where there were some; they are judged, never fitted on.
+    file: with the swept widths of another file, where there were some; they are judged, never fitted on. others: the same of further
+    precisions, in the order in which they were asked for.
     """
 
     path: Path
     file: BenchmarkFile
     predictor: LatencyPredictor
     widths_path: Path | None = None
+    others: tuple[Stored, ...] = ()
+
+    @property
+    def precision(self) -> str:
+        """What the networks were asked to run in."""
+        return self.predictor.conditions.precision
+
+    @property
+    def latency(self) -> KnownLatency:
+        """What is known of any network's latency, in each precision that was measured."""
+        if not self.others:
+            return ScreenedLatency(self.predictor)
+        return LatencyByPrecision({one.precision: ScreenedLatency(one.predictor) for one in (self, *self.others)})
 
     @property
     def error_ratio(self) -> float:
         """The predictor's mean held-out error; 0 where nothing was held out."""
         return 0.0 if self.predictor.held_out is None else self.predictor.held_out.mape_ratio
 
-    def keep_widths(self, path: Path) -> None:
-        """Put the swept widths into the copy of the measurements at ``path``, so that it answers as this does."""
-        if self.widths_path is not None:
-            benchmark_json.write(path, self.file)
+    def keep_all(self, path: Path) -> None:
+        """Put swept widths and other precisions into the copy of the measurements at ``path``, so that it answers as this does."""
+        if self.widths_path is not None or self.others:
+            found = [m for one in (self, *self.others) for m in one.file.measurements]
+            benchmark_json.write(path, replace(self.file, measurements=tuple(found)))
 
 
 def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
@@ -123,10 +140,15 @@ def find(bench: Bench, architecture: Architecture, designs: int, say: Say) -> St
     return stored
 
 
-def read(path: Path, architecture: Architecture, precision: str) -> Stored:
+def read(path: Path, architecture: Architecture, precisions: Sequence[str]) -> Stored:
     """The measurements that a campaign took with it; RecordError or LatencyUnknown when they do not fit the network."""
     file = benchmark_json.read(path)
-    return Stored(path, file, _fit(file, architecture, precision))
+    first, *others = (Stored(path, _of_precision(file, one), _fit(file, architecture, one)) for one in precisions)
+    return replace(first, others=tuple(others)) if others else replace(first, file=file)
+
+
+def _of_precision(file: BenchmarkFile, precision: str) -> BenchmarkFile:
+    return replace(file, measurements=tuple(m for m in file.measurements if m.conditions.precision == precision))
 
 
 def shown(suites: Sequence[str], options: Sequence[str], path: Path) -> str:

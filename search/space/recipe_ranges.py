@@ -17,7 +17,8 @@ LOGARITHMIC = ("learning_rate", "weight_decay")
 class RecipeRanges:
     """Which recipes may be tried; a range of one value is not searched.
 
-    off_the_shelf: the recipe to begin with; ``start`` is the same moved into the ranges.
+    off_the_shelf: the recipe to begin with; ``start`` is the same moved into the ranges. precisions: what networks may run in, the one
+    that speed-ups are counted from first; one empty name where the campaign has only one.
     """
 
     criteria: tuple[str, ...] = ("l1", "l2", "fpgm", "taylor", "bn-scale")
@@ -27,6 +28,7 @@ class RecipeRanges:
     label_smoothing: tuple[float, float] = (0.0, 0.2)
     distillation: tuple[float, float] = (0.0, 0.0)
     off_the_shelf: TuningChoice = field(default_factory=TuningChoice)
+    precisions: tuple[str, ...] = ("",)
 
     def __post_init__(self) -> None:
         for name in NUMBERS:
@@ -40,7 +42,7 @@ class RecipeRanges:
     @property
     def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The categories and what they may be."""
-        return ("criterion", self.criteria), ("schedule", self.schedules)
+        return ("criterion", self.criteria), ("schedule", self.schedules), ("precision", self.precisions)
 
     @property
     def start(self) -> TuningChoice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,30 @@ class ScreenedLatency:
         return found
 
 
-def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig) -> float:
-    """Predicted seconds of one configuration."""
+@dataclass(frozen=True)
+class LatencyByPrecision:
+    """``KnownLatency`` of a network that may run in several precisions; by itself, of the first, which speed-ups are counted from."""
+
+    by_precision: Mapping[str, KnownLatency]
+
+    def seconds(self, widths: Ints) -> Floats:
+        """Seconds per inference in the first precision."""
+        return next(iter(self.by_precision.values())).seconds(widths)
+
+
+def in_precision(latency: KnownLatency, precision: str) -> KnownLatency:
+    """What is known of latency in one precision; all that is known where there is one only, or ``precision`` is empty."""
+    return latency.by_precision[precision] if precision and isinstance(latency, LatencyByPrecision) else latency
+
+
+def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig, precision: str = "") -> float:
+    """Predicted seconds of one configuration, in ``precision`` where there are several."""
     row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
-    return float(latency.seconds(row)[0])
+    return float(in_precision(latency, precision).seconds(row)[0])
+
+
+def fastest_precision(architecture: Architecture, latency: KnownLatency) -> str:
+    """In which the unpruned network is predicted to be fastest; empty where there is one only."""
+    if not isinstance(latency, LatencyByPrecision):
+        return ""
+    return min(latency.by_precision, key=lambda one: seconds_of(architecture, latency, architecture.dense(), one))

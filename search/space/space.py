@@ -21,9 +21,10 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHy
 from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Bools, Floats, Ints, TuningChoice
+from search.records.trial import Bools, Floats, Ints, KnownLatency, TuningChoice
 from search.space.recipe_ranges import LOGARITHMIC
 from search.space.recipe_ranges import RecipeRanges as RecipeRanges
+from search.space.screened_latency import in_precision
 
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
@@ -159,7 +160,10 @@ class SearchSpace:
     @property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of everything that defines the rows."""
-        document = [self.architecture.digest, list(zip(self.names, map(list, self.tables), strict=True)), asdict(self.ranges), self.moves]
+        ranges = asdict(self.ranges)
+        if len(self.ranges.precisions) == 1:
+            del ranges["precisions"]  # which spaces of before had not, and rows do not show
+        document = [self.architecture.digest, list(zip(self.names, map(list, self.tables), strict=True)), ranges, self.moves]
         return hashlib.sha256(json.dumps(document, default=int).encode()).hexdigest()[:16]
 
     @property
@@ -173,6 +177,17 @@ class SearchSpace:
         widths = np.tile(self._dense, (len(rows), 1))
         widths[:, self._columns] = self._widths[np.arange(self.groups), indices]
         return widths
+
+    def seconds(self, latency: KnownLatency, rows: Floats) -> Floats:
+        """Known latency of n rows, each in the precision that it runs in."""
+        widths = self.widths(rows)
+        if "precision" not in self.categories:
+            return latency.seconds(widths)
+        runs_in = rows[:, self.groups + len(self.numbers) + self.categories.index("precision")]
+        found = np.empty(len(rows))
+        for index, precision in enumerate(self.ranges.precisions):
+            found[runs_in == index] = in_precision(latency, precision).seconds(widths[runs_in == index])
+        return found
 
     def legal(self, rows: Floats) -> Bools:
         """Which rows keep a legal width in every group."""

@@ -128,7 +128,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
         return stored_latencies(asked.request, subject.network, display)
-    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, asked.request.precision)
+    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
@@ -164,9 +164,9 @@ def _probes(asked: _Asked, conditions: Conditions, display: Display) -> tuple[La
     found = known_costs.roof_layers(asked.benchmarks, conditions)
     if found:
         return found
-    path = asked.benchmarks / known_costs.ROOF / f"{asked.request.precision}.json"
+    path = asked.benchmarks / known_costs.ROOF / f"{asked.request.precisions[0]}.json"
     try:
-        words = [f"--device={asked.request.device}", f"--precision={asked.request.precision}"]
+        words = [f"--device={asked.request.device}", f"--precision={asked.request.precisions[0]}"]
         measurements.run_bench([ROOF_SUITE], path, words, display.say)
     except HarnessError as error:
         display.say(f"error: {error}")
@@ -229,4 +229,4 @@ def _text(cell: Cell) -> Text:
 
 
 def _stem(request: Request) -> str:
-    return stem(request.network, request.dataset, request.precision)
+    return stem(request.network, request.dataset, request.precisions[0])

@@ -130,7 +130,7 @@ def test_stored_widths_travel_into_the_campaigns_folder_and_are_not_fitted_on(st
     assert any("3 measured networks" in one for one in said)
     kept = tmp_path / "measurements.json"
     shutil.copyfile(stored.path, kept)
-    joined.keep_widths(kept)
+    joined.keep_all(kept)
     again = measurements.read(kept, stored.predictor.architecture, stored.predictor.conditions.precision)
     assert again.predictor.fitted_on == stored.predictor.fitted_on
     first = legal_widths.of(joined.predictor, joined.file.measurements)
