@@ -94,9 +94,11 @@ def check(artefact: Artefact, options: Options = Options()) -> tuple[tuple[str, 
     for layer in options.in_float:
         if layer not in known:
             raise UnknownName("layer", layer, known)
-    for name, values in onnx_graph.floats(artefact).items():
-        if not np.isfinite(values).all():
-            raise UsageError(f"{artefact.name} holds weights that are no numbers (NaN or infinite, in {name}); train or load it again")
+    for constant in onnx_graph.constants(artefact):
+        if not np.isfinite(constant.values).all():
+            raise UsageError(
+                f"{artefact.name} holds weights that are no numbers (NaN or infinite, in {constant.name}); train or load it again"
+            )
     return pairs
 
 
@@ -120,9 +122,9 @@ def _by_nncf(artefact: Artefact, calibration: Calibration, options: Options, lef
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"NNCF cannot quantise {artefact.name} ({first}); leave it in f32") from error
     made = export.rebatched(onnx_graph.artefact_of(model, batched), artefact.input_shape[0])
-    for name, values in onnx_graph.floats(made).items():
-        if not np.isfinite(values).all():
-            told = f"{artefact.name} computes values that are no numbers (NaN or infinite, at {name}) for the calibration images"
+    for constant in onnx_graph.constants(made):
+        if not np.isfinite(constant.values).all():
+            told = f"{artefact.name} computes values that are no numbers (NaN or infinite, at {constant.name}) for the calibration images"
             raise UsageError(f"{told}; train it again, or mend the images")
     return made
 
