@@ -7,7 +7,7 @@ TensorRT all read this form.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,6 +141,39 @@ def laid_over(placed: Template, artefact: Artefact) -> Artefact | None:
                 node.input[place] = laying.int8(node, place, wanted[node.name, place])
         laying.nodes.append(node)
     return artefact_of(laying.finished(model), artefact)
+
+
+def with_float(quantised: Artefact, original: Artefact, nodes: Collection[str]) -> Artefact:
+    """``quantised`` with the layers of these nodes computed in float again, as ``original`` computes them."""
+    model, before = model_of(quantised), model_of(original).graph
+    constants_before = {tensor.name: tensor for tensor in before.initializer}
+    inputs = {node.name: node.input for node in before.node}
+    for node in model.graph.node:
+        if node.name not in nodes:
+            continue
+        for place, tensor in enumerate(inputs[node.name]):
+            node.input[place] = tensor
+            if tensor in constants_before:  # under a name of its own: the quantised network has corrected biases
+                node.input[place] = f"{tensor}_in_float_{node.name}"
+                copied = model.graph.initializer.add()
+                copied.CopyFrom(constants_before[tensor])
+                copied.name = node.input[place]
+    _without_unread(model.graph)
+    return artefact_of(model, quantised)
+
+
+def _without_unread(graph: onnx.GraphProto) -> None:
+    """Drop nodes and constants that nothing reads."""
+    outputs = {one.name for one in graph.output}
+    while True:
+        read = outputs.union(*(node.input for node in graph.node))
+        unread = [node for node in graph.node if read.isdisjoint(node.output)]
+        if not unread:
+            break
+        for node in unread:
+            graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
+        graph.initializer.remove(tensor)
 
 
 class _Laying:

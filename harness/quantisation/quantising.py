@@ -4,6 +4,7 @@ The only module that imports nncf, and only when it is used: that takes seconds.
 
 .. [NNCF2020] A. Kozlov, I. Lazarevich, V. Shamporov, N. Lyalyushkin, Y. Gorbachev: Neural Network Compression Framework for fast model
    inference. arXiv 2002.08679.
+.. [TensorRT2081] NVIDIA/TensorRT, issue 2081: Support for shifted zero point or uint8 after Relu activations. GitHub 2022.
 """
 
 from __future__ import annotations
@@ -40,13 +41,18 @@ class Options:
 
     per_channel: a scale for each filter of the weights, else one for all. symmetric: activations around zero, as TensorRT's explicit
     quantisation needs them. fast_bias_correction: biases make up for the mean error of each layer alone, else layer after layer, which
-    takes minutes. in_float: module paths of layers that stay as they are.
+    takes minutes. in_float: module paths of layers that stay as they are. signed: activations as signed INT8 with one scale for all
+    channels, all that TensorRT's explicit quantisation takes [TensorRT2081]_; what follows a ReLU then loses a bit.
     """
 
     per_channel: bool = True
     symmetric: bool = True
     fast_bias_correction: bool = True
     in_float: tuple[str, ...] = ()
+    signed: bool = False
+
+
+USUAL = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Quantised:
     seconds: float
 
 
-def quantise(artefact: Artefact, calibration: Calibration, options: Options = Options()) -> Quantised:
+def quantise(artefact: Artefact, calibration: Calibration, options: Options = USUAL) -> Quantised:
     """``artefact`` with INT8 weights and activations; the same for the same arguments, to the last bit.
 
     Raises UsageError for a network that is quantised already, has nothing to quantise, or computes what is no number; UnknownName for a
@@ -83,7 +89,7 @@ def quantise(artefact: Artefact, calibration: Calibration, options: Options = Op
     return Quantised(made, layers, calibration.record, time.perf_counter() - begin)
 
 
-def check(artefact: Artefact, options: Options = Options()) -> tuple[tuple[str, str], ...]:
+def check(artefact: Artefact, options: Options = USUAL) -> tuple[tuple[str, str], ...]:
     """``(node, layer)`` of what can be quantised; raises what ``quantise`` does, at once."""
     if is_quantised(artefact):
         raise UsageError(f"{artefact.name} is quantised already; give the network in f32, or measure this one with --precision=int8")
@@ -143,11 +149,14 @@ def _arguments(nncf: Any, options: Options, left: list[str]) -> dict[str, Any]:
     from nncf.quantization import advanced_parameters as advanced
 
     weights = advanced.QuantizationParameters(per_channel=options.per_channel)
+    activations = advanced.QuantizationParameters(per_channel=False, signedness_to_force=True) if options.signed else None
     return {
         "preset": nncf.QuantizationPreset.PERFORMANCE if options.symmetric else nncf.QuantizationPreset.MIXED,
         "fast_bias_correction": options.fast_bias_correction,
         "ignored_scope": nncf.IgnoredScope(names=left) if left else None,
-        "advanced_parameters": advanced.AdvancedQuantizationParameters(weights_quantization_params=weights, batchwise_statistics=True),
+        "advanced_parameters": advanced.AdvancedQuantizationParameters(
+            weights_quantization_params=weights, activations_quantization_params=activations, batchwise_statistics=True
+        ),
     }
 
 

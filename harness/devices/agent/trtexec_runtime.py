@@ -20,6 +20,7 @@ import trtexec_process
 
 OLD_WORKSPACE_MIB = 512  # before 8.4 the default of 16 MiB excludes the fast tactics
 LOTTERY_ITERATIONS = 100
+STRONGLY_TYPED = (11, 0, 0)  # from this release on types come from the network alone
 
 
 class Runtime:
@@ -109,6 +110,8 @@ class Runtime:
         if precision not in ("f32", "f16", "int8"):
             raise faults.Refused("TensorRT has no precision %r here; choose one of f32, f16, int8" % precision)
         name = {"f32": None, "f16": "fp16", "int8": "int8"}[precision]
+        if precision == "int8" and name not in self.flags and self.release and self.release >= STRONGLY_TYPED:
+            name = None  # a quantised network says by itself what runs in INT8
         if name and name not in self.flags:
             told = (self.release_text(), name)
             raise faults.Refused("trtexec of TensorRT %s has no --%s; export the network itself in that precision" % told)
