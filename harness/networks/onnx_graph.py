@@ -20,7 +20,7 @@ QUANTISING, DEQUANTISING = "QuantizeLinear", "DequantizeLinear"
 LAYER_OPERATORS = ("Conv", "Gemm", "MatMul")
 _RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Identity", "Relu")  # what may lie before an INT8 layer
 _NAMED_ANEW = ("Relu", "Clip", "Identity", "Constant")  # nothing INT8 depends on where they are, and a removed branch changes their names
-_MOST_INT8 = 127
+_MOST_INT8, _MOST_UINT8 = 127, 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +159,21 @@ def with_float(quantised: Artefact, original: Artefact, nodes: Collection[str]) 
                 copied.CopyFrom(constants_before[tensor])
                 copied.name = node.input[place]
     _without_unread(model.graph)
+    return artefact_of(model, quantised)
+
+
+def signed(quantised: Artefact) -> Artefact:
+    """``quantised`` with its unsigned activations as signed ones of the same range, in half as many steps; their zero points are 0."""
+    model = model_of(quantised)
+    known = {tensor.name: tensor for tensor in model.graph.initializer}
+    pairs = {(str(node.input[1]), str(node.input[2])) for node in model.graph.node if node.op_type in (QUANTISING, DEQUANTISING)}
+    for scale, zero_point in sorted(pairs):
+        if known[zero_point].data_type == onnx.TensorProto.UINT8:
+            wider = onnx.numpy_helper.to_array(known[scale]) * np.float32(_MOST_UINT8 / _MOST_INT8)
+            known[scale].CopyFrom(onnx.numpy_helper.from_array(wider.astype(np.float32), scale))
+            zeros = np.zeros(tuple(known[zero_point].dims), np.int8)
+            known[zero_point].CopyFrom(onnx.numpy_helper.from_array(zeros, zero_point))
+    del model.graph.value_info[:]
     return artefact_of(model, quantised)
 
 

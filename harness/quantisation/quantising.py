@@ -128,6 +128,7 @@ def _by_nncf(artefact: Artefact, calibration: Calibration, options: Options, lef
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"NNCF cannot quantise {artefact.name} ({first}); leave it in f32") from error
     made = export.rebatched(onnx_graph.artefact_of(model, batched), artefact.input_shape[0])
+    made = onnx_graph.signed(made) if options.signed else made
     for constant in onnx_graph.constants(made):
         if not np.isfinite(constant.values).all():
             told = f"{artefact.name} computes values that are no numbers (NaN or infinite, at {constant.name}) for the calibration images"
@@ -149,7 +150,7 @@ def _arguments(nncf: Any, options: Options, left: list[str]) -> dict[str, Any]:
     from nncf.quantization import advanced_parameters as advanced
 
     weights = advanced.QuantizationParameters(per_channel=options.per_channel)
-    activations = advanced.QuantizationParameters(per_channel=False, signedness_to_force=True) if options.signed else None
+    activations = advanced.QuantizationParameters(per_channel=False) if options.signed else None
     return {
         "preset": nncf.QuantizationPreset.PERFORMANCE if options.symmetric else nncf.QuantizationPreset.MIXED,
         "fast_bias_correction": options.fast_bias_correction,
