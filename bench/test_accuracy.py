@@ -4,6 +4,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.networks import export
+from harness.quantisation.quantising import is_quantised
 from harness.training import device_accuracy
 
 GIVEN = "given weights"
@@ -27,12 +28,13 @@ def artefact(judged, network, contenders, pytestconfig):
     return export.export(network.model, network.architecture.input_shape, network.name), None
 
 
-def test_accuracy_on_the_device(device, network, dataset, artefact, collected, pytestconfig):
+def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, pytestconfig):
     """Let the device answer every image of the test split."""
     exported, path = artefact
     host = device_accuracy.host_answers(path) if path else None
-    if host is None:
+    if host is None and not is_quantised(exported):
         host = device_accuracy.answers_in_f32(exported, dataset)
+    exported = quantising.for_accuracy(device, exported, collected)
     size = pytestconfig.getoption("--batch-size")
     precision = pytestconfig.getoption("--precision")
     found = device_accuracy.judge(device, exported, network.name, dataset, precision, host, size if size > 1 else None)

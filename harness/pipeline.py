@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,14 @@ from harness.networks.drawing import draw
 from harness.pruning import criteria, reconstruction, residuals, surgery
 from harness.pruning.reconstruction import Moments
 from harness.pruning.residuals import Reference
+from harness.quantisation import quantising
+from harness.quantisation.calibration import Calibration
+from harness.quantisation.for_latency import for_latency
+from harness.quantisation.quantising import USUAL, Options, Quantised
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
+from harness.records.quantisation import quantised_sentence
 from harness.training import accuracy, baseline, finetune, guidance
 from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import Looks
@@ -203,6 +208,34 @@ def foreign_subject(architecture: Architecture, artefact: export.Artefact) -> Su
         node_layers=artefact.node_layers,
         label=artefact.name,
     )
+
+
+def artefact_of(subject: Subject) -> export.Artefact:
+    """What a subject would send to a device, to be changed before."""
+    return replace(export.parse(subject.onnx, subject.label or subject.network), node_layers=subject.node_layers)
+
+
+def in_int8(subject: Subject, calibration: Calibration | None, options: Options = USUAL) -> Subject:
+    """``subject`` quantised, with notes on how; one that is quantised already stays what it is, and is called so.
+
+    calibration: None for a network whose latency alone matters, which takes milliseconds. Raises what ``quantising.quantise`` does.
+    """
+    artefact = artefact_of(subject)
+    if quantising.is_quantised(artefact):
+        return replace(subject, notes=(*subject.notes, ("calibration", "quantised elsewhere")))
+    if calibration is not None:
+        return with_int8(subject, quantising.quantise(artefact, calibration, options))
+    with _one_thread():
+        made = for_latency(artefact, options)
+    notes = (*subject.notes, ("calibration", "none, for latency alone"))
+    return replace(subject, onnx=made.onnx, artefact_digest=made.digest, notes=notes)
+
+
+def with_int8(subject: Subject, quantised: Quantised) -> Subject:
+    """``subject`` as it was quantised, with notes on how."""
+    notes = (("calibration", quantised.calibration.sentence()), ("quantisation", quantised_sentence(quantised.layers)))
+    made = quantised.artefact
+    return replace(subject, onnx=made.onnx, artefact_digest=made.digest, notes=(*subject.notes, *notes))
 
 
 @contextmanager

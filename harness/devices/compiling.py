@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 
 from harness.devices import replies
 from harness.devices.attribution import source_layers
+from harness.devices.frames import Frame
 from harness.devices.measure import Subject
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.session import Session
 from harness.records.compilation import Compilation, CompiledStage
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a schedule that was compiled and not run. sources: the ONNX nodes it belongs to."""
+
+    name: str
+    kind: str
+    hardware: bool
+    executed: bool
+    cost: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiler's answer: its schedule, and the executable's size and SHA-256."""
+
+    stages: tuple[Stage, ...]
+    blob_bytes: int
+    blob_digest: str
+    compile_s: float
 
 
 def compile_network(
@@ -20,7 +44,7 @@ def compile_network(
     ModelRefused lists unsupported operations; UsageError when the device's runtime compiles nothing by itself.
     """
     wanted = {"name": subject.network, "precision": precision, "profile": False, "batch_size": batch_size}
-    found = session.call("compile", replies.compiled, {"wanted": wanted}, (subject.onnx,), session.spec.load_deadline_s)
+    found = session.call("compile", compiled, {"wanted": wanted}, (subject.onnx,), session.spec.load_deadline_s)
     facts = host or host_facts()
     stages = (
         CompiledStage(one.name, one.kind, one.hardware, one.executed, one.cost, source_layers(one.sources, subject.node_layers))
@@ -41,3 +65,16 @@ def compile_network(
         git_commit=facts.git_commit,
         taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     )
+
+
+def compiled(frame: Frame) -> Compiled:
+    """A schedule, not yet attributed."""
+    try:
+        stages = tuple(
+            Stage(str(one["name"]), str(one["kind"]), bool(one["hardware"]), bool(one["executed"]), int(one["cost"]), tuple(one["sources"]))
+            for one in frame.header["stages"]
+        )
+        header = frame.header
+        return Compiled(stages, int(header["blob_bytes"]), str(header["blob_digest"]), replies.duration(header["compile_s"]))
+    except replies.UNREADABLE as problem:
+        raise replies.garbled("compile", problem) from problem

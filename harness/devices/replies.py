@@ -78,39 +78,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class NodeTime:
-    """Mean seconds of one executed node. sources: the ONNX nodes it stands for. layers: the network's layers among them."""
+    """Mean seconds of one executed node.
+
+    sources: the ONNX nodes it stands for. layers: the network's layers among them. precision: what it computes in, "" where the runtime
+    does not tell.
+    """
 
     node: str
     kind: str
     seconds: float
     sources: tuple[str, ...]
     layers: tuple[str, ...] = ()
+    precision: str = ""
 
     def with_layers(self, layers: tuple[str, ...]) -> NodeTime:
         """The same node, attributed."""
         return replace(self, layers=layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of a schedule that was compiled and not run. sources: the ONNX nodes it belongs to."""
-
-    name: str
-    kind: str
-    hardware: bool
-    executed: bool
-    cost: int
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiler's answer: its schedule, and the executable's size and SHA-256."""
-
-    stages: tuple[Stage, ...]
-    blob_bytes: int
-    blob_digest: str
-    compile_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +115,7 @@ def error(header: Mapping[str, Any], device: str) -> HarnessError | None:
         kind, name, text = str(found["kind"]), str(found["type"]), " ".join(str(found["text"]).split())
         trace = str(found["traceback"])
     except UNREADABLE as problem:
-        raise _garbled("a request", problem) from problem
+        raise garbled("a request", problem) from problem
     if kind in KINDS:
         failure = KINDS[kind](f"device {device}: {text}")
     else:
@@ -157,7 +140,7 @@ def device_info(frame: Frame, spec: DeviceSpec, hello: Hello, agent: str) -> Dev
             details=(*details, ("agent", agent), ("machine", hello.machine)),
         )
     except UNREADABLE as problem:
-        raise _garbled("describe", problem) from problem
+        raise garbled("describe", problem) from problem
 
 
 def snapshot(frame: Frame) -> Snapshot:
@@ -175,7 +158,7 @@ def snapshot(frame: Frame) -> Snapshot:
             throttle_events=_maybe(int, found.get("throttle_events")),
         )
     except UNREADABLE as problem:
-        raise _garbled("snapshot", problem) from problem
+        raise garbled("snapshot", problem) from problem
 
 
 def facts(frame: Frame) -> Facts:
@@ -184,18 +167,18 @@ def facts(frame: Frame) -> Facts:
     try:
         return Facts(
             model=int(header["model"]),
-            load_s=_duration(header["load_s"]),
-            first_inference_s=_duration(header["first_inference_s"]),
+            load_s=duration(header["load_s"]),
+            first_inference_s=duration(header["first_inference_s"]),
             effective_precision=str(header["effective_precision"]),
             threads=int(header["threads"]),
             streams=int(header["streams"]),
             batch_size=int(header["batch_size"]),
             peak_memory_bytes=_maybe(int, header.get("peak_memory_bytes")),
-            run_s=_duration(header.get("run_s", 0.0)),
+            run_s=duration(header.get("run_s", 0.0)),
             notes=tuple((str(key), str(text)) for key, text in header.get("notes", [])),
         )
     except UNREADABLE as problem:
-        raise _garbled("load", problem) from problem
+        raise garbled("load", problem) from problem
 
 
 def block(frame: Frame) -> Block:
@@ -212,15 +195,15 @@ def block(frame: Frame) -> Block:
             wall_ns,
             cpu_ns,
             tuple(index for index, flag in enumerate(flags) if flag),
-            _duration(frame.header["warmup_s"]),
+            duration(frame.header["warmup_s"]),
             int(frame.header["warmup_inferences"]),
             bool(frame.header["steady"]),
             tuple((str(key), str(text)) for key, text in frame.header.get("notes", [])),
-            _duration(frame.header.get("begin_s", 0.0)),
+            duration(frame.header.get("begin_s", 0.0)),
             canary_ns,
         )
     except UNREADABLE as problem:
-        raise _garbled("infer", problem) from problem
+        raise garbled("infer", problem) from problem
 
 
 def outputs(frame: Frame) -> NDArray[np.float32]:
@@ -228,31 +211,24 @@ def outputs(frame: Frame) -> NDArray[np.float32]:
     try:
         return np.frombuffer(frame.blobs[0], dtype="<f4").reshape(frame.header["shape"]).astype(np.float32)
     except UNREADABLE as problem:
-        raise _garbled("outputs", problem) from problem
+        raise garbled("outputs", problem) from problem
 
 
 def nodes(frame: Frame) -> tuple[NodeTime, ...]:
     """Times of nodes, not yet attributed."""
     try:
         return tuple(
-            NodeTime(str(node["node"]), str(node["kind"]), _duration(node["seconds"]), tuple(str(name) for name in node["sources"]))
+            NodeTime(
+                str(node["node"]),
+                str(node["kind"]),
+                duration(node["seconds"]),
+                tuple(str(name) for name in node["sources"]),
+                precision=str(node.get("precision", "")),
+            )
             for node in frame.header["nodes"]
         )
     except UNREADABLE as problem:
-        raise _garbled("profile", problem) from problem
-
-
-def compiled(frame: Frame) -> Compiled:
-    """A schedule, not yet attributed."""
-    try:
-        stages = tuple(
-            Stage(str(one["name"]), str(one["kind"]), bool(one["hardware"]), bool(one["executed"]), int(one["cost"]), tuple(one["sources"]))
-            for one in frame.header["stages"]
-        )
-        header = frame.header
-        return Compiled(stages, int(header["blob_bytes"]), str(header["blob_digest"]), _duration(header["compile_s"]))
-    except UNREADABLE as problem:
-        raise _garbled("compile", problem) from problem
+        raise garbled("profile", problem) from problem
 
 
 def nothing(frame: Frame) -> None:
@@ -285,7 +261,8 @@ def _figures(found: Mapping[str, Any], key: str) -> tuple[tuple[str, float], ...
     return tuple((str(name), float(figure)) for name, figure in found.get(key, []))
 
 
-def _duration(found: Any) -> float:
+def duration(found: Any) -> float:
+    """Seconds, finite and 0 or more; ValueError for anything else."""
     seconds = float(found)
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"{seconds} s is no duration")
@@ -296,5 +273,6 @@ def _maybe(kind: Callable[[Any], T], found: Any) -> T | None:
     return None if found is None else kind(found)
 
 
-def _garbled(request: str, problem: Exception) -> DeviceCrashed:
+def garbled(request: str, problem: Exception) -> DeviceCrashed:
+    """The error for an answer that cannot be parsed."""
     return DeviceCrashed(f"the agent's answer to {request} cannot be read ({type(problem).__name__}: {problem}); check its runtime file")

@@ -27,14 +27,15 @@ def merge_runs(runs: Sequence[Sequence[NodeTime]]) -> tuple[LayerLatency, ...]:
             seen[node.node] = key[1] + 1
             rows.setdefault(key, node)
             times.setdefault(key, [0.0] * len(runs))[number] = node.seconds
-    return tuple(LayerLatency(node.node, node.layers, node.kind, tuple(times[key])) for key, node in rows.items())
+    return tuple(LayerLatency(node.node, node.layers, node.kind, tuple(times[key]), precision=node.precision) for key, node in rows.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A network to measure: its ONNX bytes and what they are.
 
-    config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note.
+    config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note. notes: what else is to be
+    remembered of it, as ``(key, text)``.
     """
 
     network: str
@@ -45,6 +46,7 @@ class Subject:
     node_layers: tuple[tuple[str, str], ...] = ()
     role: str = "network"
     label: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +138,5 @@ def record(
         layers=layers,
         profiled=profiled,
         role=subject.role,
-        notes=(*((("contender", subject.label),) if subject.label else ()), *loaded.facts.notes, *notes),
+        notes=(*((("contender", subject.label),) if subject.label else ()), *subject.notes, *loaded.facts.notes, *notes),
     )

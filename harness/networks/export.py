@@ -77,16 +77,22 @@ def read(path: Path, name: str) -> Artefact:
     """An artefact from a file; of a foreign one the layers are unknown. UsageError when it is no ONNX file of one fixed input."""
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
+    return parse(data, name, str(path))
+
+
+def parse(data: bytes, name: str, origin: str = "the file") -> Artefact:
+    """The same from a file's bytes; ``origin`` names it in errors."""
+    try:
         graph = onnx.load_model_from_string(data)
         onnx.checker.check_model(graph)
         batch, channels, height, width = (side.dim_value for side in graph.graph.input[0].type.tensor_type.shape.dim)
         told = next((prop.value for prop in graph.metadata_props if prop.key == NODE_LAYERS), "[]")
         pairs = tuple((str(node), str(layer)) for node, layer in json.loads(told))
-    except OSError as error:
-        raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
     except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{path} is no ONNX network with one image input ({first}); export it again") from error
+        raise UsageError(f"{origin} is no ONNX network with one image input ({first}); export it again") from error
     return Artefact(name, data, hashlib.sha256(data).hexdigest(), (batch, channels, height, width), pairs)
 
 

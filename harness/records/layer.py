@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BYTES_PER_VALUE = {"f32": 4, "bf16": 2, "f16": 2, "i8": 1}
+BYTES_PER_VALUE = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1}
 
 
 @dataclass(frozen=True, slots=True, order=True)

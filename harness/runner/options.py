@@ -15,13 +15,17 @@ from harness.errors import UsageError
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.pictures import division
+from harness.quantisation import calibration
+from harness.quantisation.quantising import Options
 
+INT8 = "int8"
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
 
 def add(parser: pytest.Parser) -> None:
-    """Register the options with pytest, in two groups."""
+    """Register the options with pytest, in groups."""
     _add_subjects(parser.getgroup("espalier", "what is measured, and where"))
+    _add_quantisation(parser.getgroup("espalier-int8", "how networks are quantised, with --precision=int8"))
     _add_sampling(parser.getgroup("espalier-sampling", "how it is sampled and judged"))
     _add_libraries(parser.getgroup("espalier-literature", "pruning libraries against the literature"))
 
@@ -43,7 +47,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
-    option("--precision", default="f32", help="what the runtime computes in (default: %(default)s); the effective one is recorded")
+    option("--precision", default="f32", help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
@@ -83,6 +87,21 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
         default=Path("reports/benchmarks"),
         metavar="DIR",
         help="where measured widths are kept (default: %(default)s)",
+    )
+
+
+def _add_quantisation(group: pytest.OptionGroup) -> None:
+    option = group.addoption
+    option("--calibration", type=int, metavar="N", help=f"training images that scales are read off (default: {calibration.IMAGES})")
+    option("--asymmetric", action="store_true", help="activations with a zero point of their own (not on TensorRT)")
+    option("--per-tensor", action="store_true", help="one scale for all filters of a layer's weights")
+    option("--full-bias-correction", action="store_true", help="correct biases layer after layer, which takes minutes")
+    option("--in-float", action="append", default=[], metavar="LAYER", help="layer that stays in float, as layer1.0.conv1; may be repeated")
+    option(
+        "--int8-max-drop",
+        type=float,
+        metavar="P",
+        help="in test_accuracy.py: leave the fewest layers in float by which INT8 loses at most P points of validation accuracy",
     )
 
 
@@ -183,12 +202,48 @@ def also_widths(config: pytest.Config) -> dict[str, int]:
     return found
 
 
+def quantisation(config: pytest.Config, runtime: str) -> Options:
+    """How networks are quantised for devices of this runtime."""
+    asked = config.getoption
+    return Options(
+        per_channel=not asked("--per-tensor"),
+        symmetric=not asked("--asymmetric"),
+        fast_bias_correction=not asked("--full-bias-correction"),
+        in_float=tuple(asked("--in-float")),
+        signed=runtime == "trtexec",
+    )
+
+
+def _check_int8(config: pytest.Config) -> None:
+    """Refuse what INT8 cannot be had by, or by these devices."""
+    asked = config.getoption
+    words = ("--calibration", "--asymmetric", "--per-tensor", "--full-bias-correction", "--in-float", "--int8-max-drop")
+    given = [word for word in words if asked(word) not in (None, False, [])]
+    if asked("--precision") != INT8:
+        if given:
+            raise UsageError(f"{given[0]} is about INT8, but --precision is {asked('--precision')}; give --precision=int8 with it")
+        return
+    if asked("--compile-only"):
+        raise UsageError("--compile-only with --precision=int8: the stick's compiler has no INT8; leave --precision out")
+    if asked("--calibration") is not None and asked("--calibration") < 1:
+        raise UsageError(f"--calibration={asked('--calibration')}: give at least 1 image, {calibration.IMAGES} as a rule")
+    if asked("--int8-max-drop") is not None and not 0 <= asked("--int8-max-drop") < 100:
+        raise UsageError(f"--int8-max-drop={asked('--int8-max-drop')}: give points of accuracy, e.g. 0.2")
+    for name in device_names(config):
+        runtime = device_spec(config, name).runtime
+        if runtime == "myriad":
+            raise UsageError(f"--precision=int8: device {name} has no INT8; give --precision=f16 for it")
+        if runtime == "trtexec" and asked("--asymmetric"):
+            raise UsageError(f"--asymmetric: TensorRT on {name} takes symmetric activations only; leave it out")
+
+
 def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use; make the folder that --benchmark-json names."""
     protocol(config)
     contenders(config)
     input_shape(config)
     also_widths(config)
+    _check_int8(config)
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     if config.getoption("--batch-size") < 1:

@@ -27,6 +27,7 @@ from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.runner import device_clock, options
 from harness.runner.collected import Collected
+from harness.runner.quantised import Quantising
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
@@ -137,43 +138,54 @@ def contenders(request: pytest.FixtureRequest) -> list[tuple[str, Path]]:
 
 
 @pytest.fixture(scope="session")
-def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
+def quantising(request: pytest.FixtureRequest) -> Quantising:
+    """What ``--precision=int8`` makes of networks before they are loaded."""
+    return Quantising(request.config, lambda: request.getfixturevalue("dataset"))
+
+
+@pytest.fixture(scope="session")
+def measure(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[..., Measurement]:
     """Function: measure one subject on a session as the options say, with changes to the protocol by name."""
 
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
         chosen = replace(options.protocol(request.config), **changes)
         asked = request.config.getoption
-        return measure_subject(session, subject, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
+        wanted = quantising.one(session, subject)
+        return measure_subject(session, wanted, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
 
     return measure_as_asked
 
 
 @pytest.fixture(scope="session")
-def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Measurement, ...]]:
+def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[..., tuple[Measurement, ...]]:
     """Function: measure several subjects on a session, interleaved."""
 
     def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
         asked = request.config.getoption
+        wanted = quantising.each(session, subjects)
         with progress.shown(request.config, "measuring") as advance:
             return measure_interleaved(
-                session, subjects, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"), progress=advance
+                session, wanted, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"), progress=advance
             )
 
     return measure_as_asked
 
 
 @pytest.fixture(scope="session")
-def measure_visits(request: pytest.FixtureRequest) -> Callable[[device_session.Session, Subject], Callable[..., tuple[Measurement, ...]]]:
+def measure_visits(
+    request: pytest.FixtureRequest, quantising: Quantising
+) -> Callable[[device_session.Session, Subject], Callable[..., tuple[Measurement, ...]]]:
     """Function: given a session and the canary, a function that measures designed sets of networks, one after the other."""
 
     def begin(session: device_session.Session, canary: Subject) -> Callable[..., tuple[Measurement, ...]]:
         asked = request.config.getoption
         visiting = Visiting.of_rounds(asked("--rounds")) if asked("--rounds") else Visiting()
-        visits = Visits(session, canary, visiting, asked("--precision"), asked("--batch-size"))
+        visits = Visits(session, quantising.one(session, canary, latency_alone=True), visiting, asked("--precision"), asked("--batch-size"))
 
         def measure_as_asked(subjects: Sequence[Subject]) -> tuple[Measurement, ...]:
+            wanted = quantising.each(session, subjects, latency_alone=True)
             with progress.shown(request.config, "measuring") as advance:
-                return visits.measure(subjects, advance)
+                return visits.measure(wanted, advance)
 
         return measure_as_asked
 

@@ -7,13 +7,16 @@ trtexec's ``--loadInputs`` and ``--exportOutput``, one process per batch, and th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from harness.devices.session import Device, Session
+from harness.devices.session import Device, Loaded, Session
 from harness.devices.spec import find
 from harness.errors import UsageError
 from harness.networks import export
@@ -43,15 +46,12 @@ def judge(
     by default the artefact's own where the runtime answers one after the other. Raises ModelRefused and the errors of a
     failing device.
     """
-    images = dataset.test.images.numpy()
     labels = dataset.test.labels.numpy()
-    sent = export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0]))
-    loaded = session.load(sent.onnx, network, precision, node_layers=artefact.node_layers, batch_size=sent.input_shape[0])
-    answers = np.concatenate([loaded.outputs(images[at : at + IMAGES_PER_CALL]) for at in range(0, len(images), IMAGES_PER_CALL)])
-    effective = loaded.effective_precision
-    loaded.unload()
-    if host is not None and host.shape != answers.shape:
-        raise UsageError(f"the host's answers have shape {host.shape}, the device's {answers.shape}; export the network again")
+    sent = _in_batches(session, artefact, batch_size)
+    with _loaded(session, sent, network, precision) as loaded:
+        found, effective = _answered(loaded, dataset.test.images), loaded.effective_precision
+    if host is not None and host.shape != found.shape:
+        raise UsageError(f"the host's answers have shape {host.shape}, the device's {found.shape}; export the network again")
     return DeviceAccuracy(
         artefact_digest=artefact.digest,
         network=network,
@@ -60,21 +60,25 @@ def judge(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
         split="test",
-        on_device=_top1(answers, labels),
+        on_device=_top1(found, labels),
         on_host=None if host is None else _top1(host, labels),
-        agreement_ratio=None if host is None else float(np.mean(answers.argmax(1) == host.argmax(1))),
-        largest_difference=None if host is None else float(np.abs(answers - host).max()),
+        agreement_ratio=None if host is None else float(np.mean(found.argmax(1) == host.argmax(1))),
+        largest_difference=None if host is None else float(np.abs(found - host).max()),
         batch_size=sent.input_shape[0],
     )
+
+
+def answers(session: Session, artefact: Artefact, images: Tensor, precision: str) -> Logits:
+    """The device's logits (images x classes) for any images (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
+    with _loaded(session, _in_batches(session, artefact), artefact.name, precision) as loaded:
+        return _answered(loaded, images)
 
 
 def answers_in_f32(artefact: Artefact, dataset: Dataset) -> Logits:
     """The host's logits for the test split (images x classes), by the embedded runtime in f32; only answers, nothing is timed."""
     spec = replace(find(HOST), resource=f"answers-{os.getpid()}")  # needs no lock: other programs may measure meanwhile
-    images = dataset.test.images.numpy()
-    with Device(spec).open() as session:
-        loaded = session.load(artefact.onnx, artefact.name, "f32", batch_size=artefact.input_shape[0])
-        return np.concatenate([loaded.outputs(images[at : at + IMAGES_PER_CALL]) for at in range(0, len(images), IMAGES_PER_CALL)])
+    with Device(spec).open() as session, _loaded(session, artefact, artefact.name, "f32") as loaded:
+        return _answered(loaded, dataset.test.images)
 
 
 def host_answers(path: Path) -> Logits | None:
@@ -87,6 +91,22 @@ def host_answers(path: Path) -> Logits | None:
     except (OSError, ValueError) as error:
         raise UsageError(f"{beside} holds no logits ({error}); delete it or export the network again") from error
     return logits
+
+
+def _in_batches(session: Session, artefact: Artefact, batch_size: int | None = None) -> Artefact:
+    return export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0]))
+
+
+@contextmanager
+def _loaded(session: Session, artefact: Artefact, network: str, precision: str) -> Iterator[Loaded]:
+    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0])
+    yield loaded
+    loaded.unload()
+
+
+def _answered(loaded: Loaded, images: Tensor) -> Logits:
+    parts = images.numpy()
+    return np.concatenate([loaded.outputs(parts[at : at + IMAGES_PER_CALL]) for at in range(0, len(parts), IMAGES_PER_CALL)])
 
 
 def _top1(answers: Logits, labels: NDArray[np.int64]) -> Accuracy:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.devices import replies
+from harness.devices import compiling, replies
 from harness.devices.frames import Frame
 from harness.devices.link import Hello
 from harness.devices.spec import DeviceSpec
@@ -25,7 +25,7 @@ PARSERS: dict[str, Callable[[Frame], object]] = {
     "infer": replies.block,
     "outputs": replies.outputs,
     "profile": replies.nodes,
-    "compile": replies.compiled,
+    "compile": compiling.compiled,
     "describe": lambda frame: replies.device_info(frame, DeviceSpec("x", "simulated"), HELLO, "agent"),
 }
 junk = st.recursive(

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "harness" / "devices" / "agent"))
+import int8_nodes
 import onnx_reader
 import onnx_shapes
 import roofline
@@ -84,6 +85,8 @@ def run(release: tuple[int, ...], chosen: dict[str, str]) -> None:
         onnx = Path(chosen["onnx"]).read_bytes()
         onnx_reader.read(onnx)
         luck = 1.0 + random.random() / 10
+        if int8_nodes.is_quantised(onnx_reader.read(onnx)) and "int8" not in chosen:
+            raise ValueError("Networks with Q/DQ layers need --int8")
         engine = {"onnx": base64.b64encode(onnx).decode(), "factor": luck * (0.5 if "fp16" in chosen else 1.0)}
         Path(chosen["saveEngine"]).write_text(json.dumps(engine))
     if "timingCacheFile" in chosen:

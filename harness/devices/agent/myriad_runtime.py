@@ -13,6 +13,7 @@ import tempfile
 
 import faults
 import host_state
+import int8_nodes
 import myriad_graph
 import onnx_reader
 import timed_loop
@@ -112,10 +113,13 @@ class Runtime:
 
     def _read(self, onnx, wanted):
         precisions = ("f16", "f32", "default") if self.stick else ("f32", "bf16")
+        if wanted["precision"] == "int8":
+            raise faults.Refused("%s computes nothing in INT8 by this runtime; choose %s" % (self.device, precisions[0]))
         if wanted["precision"] not in precisions:
             raise faults.Refused("%s has no precision %r; choose one of %s" % (self.device, wanted["precision"], ", ".join(precisions)))
         try:
             graph = onnx_reader.read(onnx)  # 2022.3 accepts any bytes
+            int8_nodes.check(graph, wanted["precision"])
             network = self.core.read_network(model=onnx, weights=b"", init_from_buffer=True)
             (name,) = network.input_info
             shape = network.input_info[name].input_data.shape

@@ -1,7 +1,8 @@
 """Shapes of a network's tensors, for the operations that image classifiers are exported to."""
 
 SAME_AS_FIRST = (
-    "Relu Clip LeakyRelu BatchNormalization Identity Dropout Sigmoid HardSigmoid HardSwish Softmax Tanh Exp Log Sqrt Cast Neg Abs Erf"
+    "Relu Clip LeakyRelu BatchNormalization Identity Dropout Sigmoid HardSigmoid HardSwish Softmax Tanh Exp Log Sqrt Cast Neg Abs Erf "
+    "QuantizeLinear DequantizeLinear"
 ).split()
 BROADCAST = "Add Sub Mul Div Pow Max Min Sum".split()
 

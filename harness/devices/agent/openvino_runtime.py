@@ -2,6 +2,7 @@
 
 import faults
 import host_state
+import int8_nodes
 import onnx_reader
 import timed_loop
 
@@ -11,8 +12,9 @@ try:
 except ImportError as error:
     raise faults.Unavailable("this interpreter cannot import openvino (%s); install it: pip install openvino" % error)
 
-PRECISIONS = {"f32": "f32", "bf16": "bf16", "f16": "f16"}
-SUFFIX = "/WithoutBiases"  # the compiler's mark on a convolution whose bias it took apart
+PRECISIONS = {"f32": "f32", "bf16": "bf16", "f16": "f16", "int8": "f32"}  # to the hint; what is not quantised in INT8 runs in f32
+SUFFIXES = ("/DequantizationMultiply", "/WithoutBiases")  # the compiler's marks on a layer that it took apart
+INT8_TYPES = ("i8", "u8")
 
 
 class Runtime:
@@ -39,7 +41,11 @@ class Runtime:
     def load(self, onnx, wanted):
         """Read and compile; Refused when OpenVINO cannot."""
         if wanted["precision"] not in PRECISIONS:
-            raise faults.Refused("OpenVINO on %s has no precision %r; choose one of f32, bf16, f16" % (self.device, wanted["precision"]))
+            raise faults.Refused(
+                "OpenVINO on %s has no precision %r; choose one of f32, bf16, f16, int8" % (self.device, wanted["precision"])
+            )
+        graph = _read(onnx)
+        int8_nodes.check(graph, wanted["precision"])
         config = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -57,7 +63,7 @@ class Runtime:
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])
-        return Model(compiled, self.threads, onnx_reader.read(onnx))
+        return Model(compiled, self.threads, graph)
 
 
 class Model:
@@ -77,12 +83,16 @@ class Model:
 
     def facts(self):
         """What the compiler made of the wishes."""
-        hint = self.compiled.get_property("INFERENCE_PRECISION_HINT")
+        effective, notes = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name(), []
+        if int8_nodes.is_quantised(self.graph):
+            ran = {name: precision for sources, precision in self._ran().values() for name in sources}
+            effective, notes = int8_nodes.told(self.graph, self.shape[0], ran)
         return {
-            "effective_precision": {"f32": "f32", "bf16": "bf16", "f16": "f16"}.get(hint.get_type_name(), hint.get_type_name()),
+            "effective_precision": effective,
             "threads": int(self.compiled.get_property("INFERENCE_NUM_THREADS")),
             "streams": int(self.compiled.get_property("NUM_STREAMS")),
             "batch_size": self.shape[0],
+            "notes": notes,
         }
 
     def infer(self, timing):
@@ -111,16 +121,28 @@ class Model:
         """
         for _ in range(inferences):
             self.request.infer()
-        origins = {}
-        for op in self.compiled.get_runtime_model().get_ordered_ops():
-            names = _text(op.get_rt_info(), "originalLayersNames")
-            sources = [_strip(name) for name in names.split(",") if name]
-            origins[op.get_friendly_name()] = onnx_reader.node_names(sources, self.graph)
+        ran = self._ran()
         return [
-            {"node": one.node_name, "kind": one.node_type, "seconds": one.real_time.total_seconds(), "sources": origins[one.node_name]}
+            {
+                "node": one.node_name,
+                "kind": one.node_type,
+                "seconds": one.real_time.total_seconds(),
+                "sources": ran[one.node_name][0],
+                "precision": ran[one.node_name][1],
+            }
             for one in self.request.get_profiling_info()
-            if one.node_name in origins and one.node_type not in ("Parameter", "Result", "Constant")
+            if one.node_name in ran and one.node_type not in ("Parameter", "Result", "Constant")
         ]
+
+    def _ran(self):
+        """Node of the compiled network to the ONNX nodes it stands for, and what it computes in."""
+        found = {}
+        for op in self.compiled.get_runtime_model().get_ordered_ops():
+            told = op.get_rt_info()
+            sources = [_strip(name) for name in _text(told, "originalLayersNames").split(",") if name]
+            precision = _text(told, "runtimePrecision")
+            found[op.get_friendly_name()] = onnx_reader.node_names(sources, self.graph), "int8" if precision in INT8_TYPES else precision
+        return found
 
     def unload(self):
         """Free the compiled network."""
@@ -135,4 +157,13 @@ def _text(entries, key):
 
 
 def _strip(name):
-    return name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
+    for suffix in SUFFIXES:
+        name = name[: -len(suffix)] if name.endswith(suffix) else name
+    return name
+
+
+def _read(onnx):
+    try:
+        return onnx_reader.read(onnx)
+    except onnx_reader.NotOnnx as error:
+        raise faults.Refused("OpenVINO cannot load the model: %s" % error)

@@ -8,10 +8,10 @@ import math
 
 
 class Stage:
-    """One executed piece: node (its name), kind, seconds, sources (ONNX nodes)."""
+    """One executed piece: node (its name), kind, seconds, sources (ONNX nodes), precision (what it computes in, where that is known)."""
 
     def __init__(self, node, kind, seconds, sources):
-        self.node, self.kind, self.seconds, self.sources = node, kind, seconds, sources
+        self.node, self.kind, self.seconds, self.sources, self.precision = node, kind, seconds, sources, ""
 
 
 class Ncs2:
@@ -58,7 +58,19 @@ class Jetson(Ncs2):
 
 KINDS = {"ncs2": Ncs2, "jetson": Jetson}
 FUSED = ("Relu", "Clip", "LeakyRelu", "BatchNormalization")  # run inside the stage before them
-FREE = ("Flatten", "Reshape", "Identity", "Constant", "Dropout", "Squeeze", "Unsqueeze", "Shape", "Gather")
+FREE = (
+    "Flatten",
+    "Reshape",
+    "Identity",
+    "Constant",
+    "Dropout",
+    "Squeeze",
+    "Unsqueeze",
+    "Shape",
+    "Gather",
+    "QuantizeLinear",
+    "DequantizeLinear",
+)
 
 
 def stages(graph, shapes, device, overhead_s):

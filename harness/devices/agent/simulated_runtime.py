@@ -13,6 +13,7 @@ import zlib
 
 import disturbance
 import faults
+import int8_nodes
 import onnx_reader
 import onnx_shapes
 import roofline
@@ -20,6 +21,7 @@ import timed_loop
 
 HEATING_S = 60.0  # time constant of warming up under load
 STREAMS = 1
+INT8_SPEEDUP = 2.5  # of a convolution or linear layer against 16 bit: what small processors were seen to gain
 NUMBERS = {
     "noise": 0.01,  # relative standard deviation of a sample
     "drift_per_s": 0.0,  # relative slowdown per second of work
@@ -82,12 +84,13 @@ class Runtime:
     def load(self, onnx, wanted):
         """Read the network's shapes."""
         self.happen("load")
-        if wanted["precision"] not in ("f16", "f32", "default"):
-            raise faults.Refused("the simulated device has no precision %r; choose f16" % wanted["precision"])
+        if wanted["precision"] not in ("f16", "f32", "int8", "default"):
+            raise faults.Refused("the simulated device has no precision %r; choose f16 or int8" % wanted["precision"])
         try:
             graph, shapes = _read(onnx, wanted["batch_size"])
         except onnx_reader.NotOnnx as error:
             raise faults.Refused("the simulated device cannot read the model: %s" % error)
+        int8_nodes.check(graph, wanted["precision"])
         self.busy_s += self.numbers["load_s"]
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
@@ -129,6 +132,10 @@ class Model:
     def __init__(self, runtime, onnx, graph, shapes, batch_size):
         self.runtime, self.onnx, self.batch_size = runtime, onnx, batch_size
         self.stages = roofline.stages(graph, shapes, runtime.hardware, runtime.overhead_s)
+        self.graph, self.ran = graph, _precisions(graph)
+        for stage in self.stages:
+            stage.precision = self.ran.get(stage.sources[0], "f16")
+            stage.seconds /= INT8_SPEEDUP if stage.precision == int8_nodes.INT8 else 1.0
         self.seconds = sum(stage.seconds for stage in self.stages)
         self.image = list(graph.inputs[0][1][1:]) if graph.inputs else []
         self.runs, self.total_s, self.compiled = 0, 0.0, None
@@ -140,9 +147,13 @@ class Model:
         return 3 * self._one()
 
     def facts(self):
-        """What a device of this kind makes of any wish: 16 bit, one stream."""
+        """What a device of this kind makes of any wish but INT8: 16 bit, one stream."""
+        effective, notes = "f16", []
+        if int8_nodes.is_quantised(self.graph):
+            effective, notes = int8_nodes.told(self.graph, self.batch_size, self.ran)
         return {
-            "effective_precision": "f16",
+            "effective_precision": effective,
+            "notes": notes,
             "threads": 1,
             "streams": STREAMS,
             "batch_size": self.batch_size,
@@ -178,7 +189,14 @@ class Model:
             self._one()
         scale = self.total_s / (self.runs * self.seconds) if self.runs and self.seconds else 1.0
         return [
-            {"node": stage.node, "kind": stage.kind, "seconds": stage.seconds * scale, "sources": stage.sources} for stage in self.stages
+            {
+                "node": stage.node,
+                "kind": stage.kind,
+                "seconds": stage.seconds * scale,
+                "sources": stage.sources,
+                "precision": stage.precision,
+            }
+            for stage in self.stages
         ]
 
     def unload(self):
@@ -190,7 +208,8 @@ class Model:
         try:
             import openvino_runtime
 
-            wanted = {"precision": "f32", "profile": False, "batch_size": self.batch_size}
+            precision = int8_nodes.INT8 if int8_nodes.is_quantised(self.graph) else "f32"
+            wanted = {"precision": precision, "profile": False, "batch_size": self.batch_size}
             return openvino_runtime.Runtime({}).load(self.onnx, wanted)
         except faults.Unavailable as error:
             raise faults.Refused("only times are simulated, outputs are not: %s" % error)
@@ -205,6 +224,13 @@ class Model:
 def _read(onnx, batch_size):
     graph = onnx_reader.read(onnx)
     return graph, onnx_shapes.infer(graph, batch_size)
+
+
+def _precisions(graph):
+    """ONNX node to what it runs in: layers whose weights come dequantised in INT8, all else in 16 bit."""
+    made = {tensor for node in graph.nodes if node.op == "DequantizeLinear" for tensor in node.outputs}
+    layers = [node for node in graph.nodes if node.op in int8_nodes.LAYERS and len(node.inputs) > 1]
+    return {node.name: int8_nodes.INT8 if node.inputs[1] in made else "f16" for node in layers}
 
 
 def _number(options, name, default):

@@ -9,6 +9,8 @@ import re
 MEDIAN_ROWS, ROWS_WITH_WARM_UP = (8, 4), (8, 5)  # releases: profiles have medians from, times include the warm-up before
 MIN_PROFILED = 10  # a profile over fewer inferences is a snapshot of cold caches
 
+FORMS = (("Int8", "int8"), ("INT8", "int8"), ("FP16", "f16"), ("Half", "f16"), ("BF16", "bf16"), ("FP32", "f32"), ("Float", "f32"))
+
 _FLAG = re.compile(r"--([A-Za-z][A-Za-z0-9_]*)")
 _VERSION = re.compile(r"\[TensorRT v(\d+)\]")
 _ROW = re.compile(r'\{ "name" : "(.*)", "timeMs" : ([^,]+), "averageMs" : ([^,]+),(?: "medianMs" : ([^,]+),)? "percentage" : ')
@@ -111,6 +113,32 @@ def layer_facts(text):
         if isinstance(layer, dict) and "Name" in layer:
             found[layer["Name"]] = (str(layer.get("LayerType", "")), _ONNX_LAYER.findall(str(layer.get("Metadata", ""))))
     return found
+
+
+def layer_precisions(text):
+    """Layer name to what it computes in, read off the form of its first input in ``--exportLayerInfo``; without layers of unknown form.
+
+    Weights alone do not tell: they lie in INT8 also where they are made float before use.
+    """
+    try:
+        layers = json.loads(text)["Layers"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    found = {}
+    for layer in layers:
+        form = _form(layer)
+        for mark, precision in FORMS:
+            if mark in form:
+                found[layer["Name"]] = precision
+                break
+    return found
+
+
+def _form(layer):
+    try:
+        return str(layer["Inputs"][0]["Format/Datatype"])
+    except (KeyError, IndexError, TypeError):
+        return ""
 
 
 def sources(name, told):

@@ -9,6 +9,7 @@ import sys
 import time
 
 import faults
+import int8_nodes
 import onnx_reader
 import onnx_shapes
 import power_mode
@@ -19,6 +20,7 @@ import trtexec_process
 
 OLD_WORKSPACE_MIB = 512  # before 8.4 the default of 16 MiB excludes the fast tactics
 LOTTERY_ITERATIONS = 100
+STRONGLY_TYPED = (11, 0, 0)  # from this release on types come from the network alone
 
 
 class Runtime:
@@ -61,6 +63,7 @@ class Runtime:
             graph = onnx_reader.read(onnx)
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
+        int8_nodes.check(graph, wanted["precision"])
         name, dims = graph.inputs[0]
         if dims[0] != wanted["batch_size"]:
             told = (dims[0], wanted["batch_size"])
@@ -104,13 +107,16 @@ class Runtime:
 
     def _build_flags(self, precision):
         flags = []
-        if precision not in ("f32", "f16", "i8"):
-            raise faults.Refused("TensorRT has no precision %r here; choose one of f32, f16, i8" % precision)
-        name = {"f32": None, "f16": "fp16", "i8": "int8"}[precision]
+        if precision not in ("f32", "f16", "int8"):
+            raise faults.Refused("TensorRT has no precision %r here; choose one of f32, f16, int8" % precision)
+        name = {"f32": None, "f16": "fp16", "int8": "int8"}[precision]
+        if precision == "int8" and name not in self.flags and self.release and self.release >= STRONGLY_TYPED:
+            name = None  # a quantised network says by itself what runs in INT8
         if name and name not in self.flags:
             told = (self.release_text(), name)
             raise faults.Refused("trtexec of TensorRT %s has no --%s; export the network itself in that precision" % told)
         flags += ["--" + name] if name else []
+        flags += ["--fp16"] if precision == "int8" and "fp16" in self.flags else []  # for what is not between INT8 operations
         if precision == "f32" and "noTF32" in self.flags:
             flags.append("--noTF32")  # 19-bit multiplications are no f32
         flags += ["--skipInference"] if "skipInference" in self.flags else ["--buildOnly"] if "buildOnly" in self.flags else []
@@ -138,20 +144,24 @@ class Model:
     def first_inference(self):
         """Seconds of the first inference of a run without warm-up."""
         begin = time.perf_counter()
-        self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0)[0] * 1e-3
+        quantised = self.wanted["precision"] == int8_nodes.INT8
+        self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0, self._layer_flags() if quantised else ())[0] * 1e-3
         self.run_s = time.perf_counter() - begin
         return self.first_s
 
     def facts(self):
-        """Precision as built: TensorRT may keep single layers wider."""
+        """Precision as built: TensorRT may keep single layers wider; of a quantised network it is read back from the engine."""
+        effective, notes = self.wanted["precision"], []
+        if effective == int8_nodes.INT8:
+            effective, notes = self._effective()
         return {
-            "effective_precision": self.wanted["precision"],
+            "effective_precision": effective,
             "threads": 0,
             "streams": 1,
             "batch_size": self.shape[0],
             "peak_memory_bytes": None,
             "run_s": self.run_s,
-            "notes": self.notes,
+            "notes": self.notes + notes,
         }
 
     def infer(self, timing):
@@ -201,14 +211,28 @@ class Model:
             self.runtime.times_ms(self.engine, max(inferences, trtexec_files.MIN_PROFILED), 0, 200, self._profile_flags())
         count, rows = trtexec_files.profile_rows(_text(self.profile_path))
         trtexec_files.enough_profiled(count)
-        layers = trtexec_files.layer_facts(_text(self.layers_path)) if os.path.exists(self.layers_path) else {}
+        told = _text(self.layers_path) if os.path.exists(self.layers_path) else ""
+        layers, precisions = trtexec_files.layer_facts(told), trtexec_files.layer_precisions(told)
         nodes = []
         for name, milliseconds in rows:
-            kind, told = layers.get(name, ("", []))
-            origins = onnx_reader.node_names(trtexec_files.sources(name, told), self.graph)
+            kind, origins = layers.get(name, ("", []))
+            origins = onnx_reader.node_names(trtexec_files.sources(name, origins), self.graph)
             kind = kind or ("Reformat" if trtexec_files.is_copy(name) else "")
-            nodes.append({"node": name, "kind": kind, "seconds": milliseconds * 1e-3, "sources": origins})
+            ran = precisions.get(name, "")
+            nodes.append({"node": name, "kind": kind, "seconds": milliseconds * 1e-3, "sources": origins, "precision": ran})
         return nodes
+
+    def _effective(self):
+        """What the engine's layers compute in, and how many in INT8; as asked, and said so, where the release does not tell."""
+        told = _text(self.layers_path) if os.path.exists(self.layers_path) else ""
+        facts, precisions = trtexec_files.layer_facts(told), trtexec_files.layer_precisions(told)
+        if not precisions:
+            return self.wanted["precision"], [[int8_nodes.NOTE, "not told by TensorRT %s" % self.runtime.release_text()]]
+        ran = {}
+        for name, precision in precisions.items():
+            for node in onnx_reader.node_names(trtexec_files.sources(name, facts.get(name, ("", []))[1]), self.graph):
+                ran[node] = precision
+        return int8_nodes.told(self.graph, self.shape[0], ran)
 
     def unload(self):
         """The engine stays for this session: a profiled load of the same network uses it again."""
@@ -217,10 +241,12 @@ class Model:
                 os.remove(path)
 
     def _profile_flags(self):
-        flags = ["--dumpProfile", "--exportProfile=" + self.profile_path]
-        if "exportLayerInfo" in self.runtime.flags:
-            flags += ["--exportLayerInfo=" + self.layers_path, "--profilingVerbosity=detailed"]
-        return flags
+        return ["--dumpProfile", "--exportProfile=" + self.profile_path] + self._layer_flags()
+
+    def _layer_flags(self):
+        if "exportLayerInfo" not in self.runtime.flags:
+            return []
+        return ["--exportLayerInfo=" + self.layers_path, "--profilingVerbosity=detailed"]
 
     def _answer(self, batch):
         images, answer = os.path.join(self.runtime.directory, "images.bin"), os.path.join(self.runtime.directory, "answer.json")

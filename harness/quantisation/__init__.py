@@ -1,0 +1,1 @@
+"""How a network gets smaller by bits: calibration, quantised artefacts, layers that stay in float (NNCF behind one module)."""
