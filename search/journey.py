@@ -226,7 +226,8 @@ def _search(
     if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
-    evaluate = PipelineEvaluate(subject.network, subject.dataset, record, kept)
+    precisions = request.precisions if len(request.precisions) > 1 else ()
+    evaluate = PipelineEvaluate(subject.network, subject.dataset, record, kept, precisions=precisions, device=request.device)
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported

@@ -157,7 +157,8 @@ class Campaign:
 
     def _floors(self, request: TrialRequest) -> tuple[Floor, ...]:
         """Where a new trial of the search's own length is stopped: only towards a largest drop, and tuned as all others are."""
-        if request.purpose not in NEW or self.settings.goal.kind != "max-drop" or self.space.numbers or {*self.space.categories} - {"precision"}:
+        tuned_alike = not self.space.numbers and not {*self.space.categories} - {"precision"}
+        if request.purpose not in NEW or self.settings.goal.kind != "max-drop" or not tuned_alike:
             return ()
         limit = self.settings.goal.drop_limit + self.full_length.limit_shift
         return hopeless.floors(self.state.finished, limit, request.budget_epochs)

@@ -126,7 +126,9 @@ class Chooser:
     def _seconds(self, tuned: Sequence[Tuned]) -> dict[str, float]:
         """Predicted latencies, by name."""
         architecture = self.subject.network.architecture
-        return {entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config) for entry in tuned}
+        return {
+            entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config, entry.entrant.precision) for entry in tuned
+        }
 
     def _say(self, known: Mapping[str, Evidence], tuned: Sequence[Tuned]) -> None:
         seconds, limit, seeds = self._seconds(tuned), self.request.drop_limit_points, len(tuned[0].judged)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import CampaignError
 from harness.networks.datasets import Dataset
+from harness.quantisation.answering import runs_int8
 from harness.training import accuracy, recipes
 from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
@@ -23,7 +24,7 @@ from search.records.display import Display
 from search.records.losses.certainty import Evidence
 from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
-from search.records.request import Request
+from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
 from search.space.goals import Goal
 from search.space.measurements import Stored
@@ -53,9 +54,10 @@ def prepare(
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
     network, dataset, latency = subject.network, subject.dataset, stored.latency
     doubtful = stored.error_ratio > request.max_predictor_error
-    found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS)
-    standing = found if request.pareto else entrants.with_published(network.architecture, found)
-    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored))
+    found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS, request.precisions[0])
+    chooses_int8 = QUANTISED in request.precisions
+    standing = found if request.pareto else entrants.with_published(network.architecture, found, chooses_int8)
+    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), runs_int8(request.device))
     by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
@@ -155,7 +157,7 @@ def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: Rec
     dense = folders.dense_recipe(folder, request) or recipes.dense_recipe(dataset.name)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
-        return Recipes(tuned, scratch)
+        return Recipes(tuned, scratch, request.device)
     found = result.chosen.recipe
     searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
-    return Recipes(searched, scratch)
+    return Recipes(searched, scratch, request.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from search.campaign.ends import AllOverLimit
 from search.campaign.result import CampaignResult
 from search.optimizer import choice
 from search.optimizer.choice import Standing
+from search.records.request import QUANTISED
 from search.records.trial import KnownLatency
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import in_precision, seconds_of
 
 ALIKE_RATIO = 0.03  # of latency
 
@@ -26,7 +28,8 @@ ALIKE_RATIO = 0.03  # of latency
 class Entrant:
     """A configuration that enters the final comparison, not yet tuned.
 
-    criterion: which of its channels stay; "" for a network that is trained from nothing.
+    criterion: which of its channels stay; "" for a network that is trained from nothing. precision: what it runs in; empty for what the
+    dense network is compared in.
     """
 
     name: str
@@ -34,19 +37,25 @@ class Entrant:
     config: PruningConfig
     criterion: str = "l1"
     source: str = ""
+    precision: str = ""
 
 
-Found = tuple[PruningConfig, str]
-"""A configuration and the criterion that chooses its channels."""
+class Found(NamedTuple):
+    """A configuration, the criterion that chooses its channels, and what it runs in, empty for what the dense network is compared in."""
+
+    config: PruningConfig
+    criterion: str = "l1"
+    precision: str = ""
 
 
-def finalists(result: CampaignResult, count: int) -> list[Found]:
+def finalists(result: CampaignResult, count: int, reference: str = "") -> list[Found]:
     """The recommended configuration, one in reserve, then those that might be chosen; first those that differ in latency.
 
     The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
     as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
     come last. Nobody enters that has no chance to keep the limit, even where fewer than ``count`` have one; of a campaign for the whole
-    front, the front does, and so it does where all are over the limit, the least harmed first. CampaignError when there is nothing.
+    front, the front does, and so it does where all are over the limit, the least harmed first. reference: the precision that the dense
+    network is compared in. CampaignError when there is nothing.
     """
     if result.chosen is None:
         ends.refuse(ends.of(result))
@@ -62,44 +71,69 @@ def finalists(result: CampaignResult, count: int) -> list[Found]:
     for standing in ranked:
         if all(abs(standing.latency_s / other.latency_s - 1) > ALIKE_RATIO for other in different):
             different.append(standing)
-    distinct: dict[PruningConfig, str] = {}
+    distinct: dict[tuple[PruningConfig, str], Found] = {}
     for standing in (*different, *ranked):
-        distinct.setdefault(standing.config, standing.recipe.criterion)
-    return list(distinct.items())[:count]
+        runs_in = _named(standing.recipe.precision, reference)
+        distinct.setdefault((standing.config, runs_in), Found(standing.config, standing.recipe.criterion, runs_in))
+    return list(distinct.values())[:count]
 
 
-def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None) -> list[Entrant]:
+def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None, quantises: bool = False) -> list[Entrant]:
     """Who is compared before there is a choice: dense, the published configurations, a rival's, the found ones.
 
     found: best first; all start as candidates, a published configuration too, which the search tries first and may hold in reserve.
-    rival: what random search recommends, on as many trials.
+    rival: what random search recommends, on as many trials. quantises: whether the device runs INT8: then what anybody gets by quantising
+    the trained network in seconds is held against what was found.
     """
     entered = [Entrant("dense", "dense", architecture.dense()), *published_entrants(architecture)]
+    if quantises:
+        entered += [in_int8(one) for one in entered]
     if rival is not None:
-        entered.append(Entrant("random", "random", *rival, source="random search, equal trials"))
-    best = [Entrant(f"optimised-{place}", "candidate", *one) for place, one in enumerate(found, start=1)]
+        entered.append(Entrant("random", "random", rival.config, rival.criterion, "random search, equal trials", rival.precision))
+    best = [
+        Entrant(f"optimised-{place}", "candidate", one.config, one.criterion, precision=one.precision)
+        for place, one in enumerate(found, start=1)
+    ]
     return [*entered, *(replace(one, source=same_as(one, entered)) for one in best)]
 
 
-def with_published(architecture: Architecture, found: Sequence[Found]) -> list[Found]:
+def in_int8(entrant: Entrant) -> Entrant:
+    """The same network quantised after training: what a person gets without pruning anything further."""
+    source = f"{entrant.name} quantised after training (NNCF)"
+    return replace(entrant, name=f"{entrant.name}-int8", role="off-the-shelf", source=source, precision=QUANTISED)
+
+
+def _named(precision: str, reference: str) -> str:
+    return "" if precision == reference else precision
+
+
+def with_published(architecture: Architecture, found: Sequence[Found], quantises: bool = False) -> list[Found]:
     """The found configurations, best first, then the published ones that are not among them.
 
     Where few trials found nothing that is as fast and as surely within the limit as what lies on the shelf, that is the better answer.
+    quantises: the campaign chooses among precisions, INT8 one of them: then what is quantised after training stands there too.
     """
-    published = [(entrant.config, entrant.criterion) for entrant in published_entrants(architecture)]
+    published = [Found(entrant.config, entrant.criterion) for entrant in published_entrants(architecture)]
+    if quantises:
+        shelf = [Found(architecture.dense()), *published]
+        published += [one._replace(precision=QUANTISED) for one in shelf]
     return [*found, *(one for one in published if one not in found)]
 
 
 def is_spare(entrant: Entrant, found: Sequence[Found], chosen: Entrant) -> bool:
     """Whether a candidate is a published network that was neither found nor chosen: its own row tells all of it."""
-    return entrant.role == "candidate" and entrant is not chosen and (entrant.config, entrant.criterion) not in found
+    return (
+        entrant.role == "candidate" and entrant is not chosen and Found(entrant.config, entrant.criterion, entrant.precision) not in found
+    )
 
 
 def same_as(entrant: Entrant, others: Sequence[Entrant]) -> str:
     """Whose network it is too, in words, by widths and the criterion that chooses the channels; empty for one of its own."""
-    return next(
-        (f"the same network as {one.name}" for one in others if (one.config, one.criterion) == (entrant.config, entrant.criterion)), ""
-    )
+    return next((f"the same network as {one.name}" for one in others if _network(one) == _network(entrant)), "")
+
+
+def _network(entrant: Entrant) -> Found:
+    return Found(entrant.config, entrant.criterion, entrant.precision)
 
 
 def published_entrants(architecture: Architecture) -> list[Entrant]:
@@ -112,10 +146,11 @@ def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant) 
 
     It is called the same network where it has the chosen one's widths: then it keeps the same channels too, and is tuned and measured once.
     """
-    config = uniform_at(architecture, latency, seconds_of(architecture, latency, chosen.config))
+    known = in_precision(latency, chosen.precision)
+    config = uniform_at(architecture, known, seconds_of(architecture, known, chosen.config))
     if config == chosen.config:
-        return Entrant("uniform", "uniform", config, chosen.criterion, "the same network as optimised")
-    return Entrant("uniform", "uniform", config)
+        return Entrant("uniform", "uniform", config, chosen.criterion, "the same network as optimised", chosen.precision)
+    return Entrant("uniform", "uniform", config, precision=chosen.precision)
 
 
 def from_scratch(chosen: Entrant) -> Entrant:
@@ -123,7 +158,8 @@ def from_scratch(chosen: Entrant) -> Entrant:
 
     .. [Liu2019] Z. Liu, M. Sun, T. Zhou, G. Huang, T. Darrell: Rethinking the Value of Network Pruning. ICLR 2019.
     """
-    return Entrant("from-scratch", "from-scratch", chosen.config, criterion="", source="the optimised shape, trained from nothing")
+    source = "the optimised shape, trained from nothing"
+    return Entrant("from-scratch", "from-scratch", chosen.config, criterion="", source=source, precision=chosen.precision)
 
 
 def uniform_at(architecture: Architecture, latency: KnownLatency, seconds: float) -> PruningConfig:

@@ -17,6 +17,7 @@ from harness.networks import export
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.pruning import saved
+from harness.quantisation.answering import QuantisedNetwork
 from harness.records import stored_files
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
@@ -123,12 +124,14 @@ def _write_contender(
 ) -> Contender:
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
-    artefact = export.export(deployed.model, architecture.input_shape, name)
+    quantised = deployed.model.quantised if isinstance(deployed.model, QuantisedNetwork) else None
+    in_float = deployed.model.in_float if isinstance(deployed.model, QuantisedNetwork) else deployed.model
+    artefact = export.export(in_float, architecture.input_shape, name) if quantised is None else quantised.artefact
     path = folder / "contenders" / f"{name}.onnx"
     stored_files.replace(path, artefact.onnx)
     stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
     if is_chosen:
-        saved.save(folder, entrant.config, deployed.model, network.name, architecture.input_shape, architecture.classes)
+        saved.save(folder, entrant.config, in_float, network.name, architecture.input_shape, architecture.classes)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
     repeats = tuple(
         Repeat(one.seed, one.validation, accuracy.count(accuracy.right(answers, dataset.test)))
@@ -146,6 +149,7 @@ def _write_contender(
         onnx=str(path.relative_to(folder)),
         source=entrant.source,
         repeats=repeats,
+        precision=entrant.precision,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import CampaignError
@@ -12,12 +12,15 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, compress
 from harness.pruning import surgery
+from harness.quantisation import calibration
+from harness.quantisation.answering import quantised_network
 from harness.training import accuracy, finetune, processor
 from harness.training.checkpoint import Checkpoint
 from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.proof.entrants import Entrant
 from search.records import tuned_store
+from search.records.request import QUANTISED
 from search.records.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
 from search.records.tuned_store import Judged
 from search.workers.processes import Processes
@@ -27,10 +30,11 @@ Progress = Callable[[str, int, int], None]  # contender, steps done, steps in al
 
 @dataclass(frozen=True)
 class Recipes:
-    """How the compared networks are tuned, and how the one without inherited weights is trained."""
+    """How the compared networks are tuned, how the one without inherited weights is trained, and by which device INT8 is judged."""
 
     tuning: Recipe
     from_scratch: Recipe
+    device: str = "cpu"
 
     def of(self, entrant: Entrant, seed: int) -> Recipe:
         """The entrant's recipe with its ``seed``-th seed, counted from the recipe's own."""
@@ -74,7 +78,22 @@ def tune(
     for job in jobs:
         progress(job.name, 0, 1)
         judged[job.entrant.name].append(_judged(network, dataset, job, _steps(job.name, progress)))
-    return [Tuned(entrant, tuple(judged[entrant.name])) for entrant in entered]
+    return [
+        Tuned(
+            one,
+            tuple(quantised(network, dataset, one, seen, recipes.device) for seen in judged[one.name])
+            if one.precision == QUANTISED
+            else tuple(judged[one.name]),
+        )
+        for one in entered
+    ]
+
+
+def quantised(network: Network, dataset: Dataset, entrant: Entrant, tuned: Judged, device: str) -> Judged:
+    """A tuned network in INT8, its scales read off training images, judged by ``device``'s own arithmetic where it is at hand."""
+    images = calibration.of(dataset, seed=tuned.seed)
+    model = quantised_network(tuned.model, network.architecture.input_shape, entrant.name, images, device)
+    return replace(tuned, model=model, validation=accuracy.evaluate(model, dataset.validation))
 
 
 def take_over(network: Network, dataset: Dataset, entrant: Entrant, recipes: Recipes, seeds: int, theirs: Path, ours: Path) -> None:

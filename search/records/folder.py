@@ -123,7 +123,12 @@ def free_name(request: Request) -> str:
         if (request.campaigns / request.name).exists():
             raise UsageError(f"campaign {request.name} exists already in {request.campaigns}; resume it, or choose another --name")
         return request.name
-    told = [_plain(request.network), _plain(request.dataset), request.device, *([] if request.precision == "f32" else [request.precision.replace(",", "+")])]
+    told = [
+        _plain(request.network),
+        _plain(request.dataset),
+        request.device,
+        *([] if request.precision == "f32" else [request.precision.replace(",", "+")]),
+    ]
     stem = folder_name("-".join(told)[-NAME_LENGTH:].lstrip("._+-"))
     names: Sequence[str] = (stem, *(f"{stem}-{number}" for number in range(2, 10000)))
     return next(name for name in names if not (request.campaigns / name).exists())

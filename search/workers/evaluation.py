@@ -8,9 +8,12 @@ from pathlib import Path
 
 from torch import nn
 
+from harness.errors import HarnessError
 from harness.networks.datasets import Dataset, Split
 from harness.networks.drawing import draw
 from harness.pipeline import Network, compress
+from harness.quantisation import calibration
+from harness.quantisation.answering import quantised_network
 from harness.records.accuracy import Accuracy
 from harness.training import accuracy, finetune, processor
 from harness.training.finetune import Looks
@@ -18,7 +21,8 @@ from harness.training.processor import Way
 from harness.training.recipes import Recipe
 from search.records import tuned_store
 from search.records.recipe_record import RecipeRecord, Reference
-from search.records.trial import Floor, Report, TrialOutcome, TrialRequest
+from search.records.request import QUANTISED
+from search.records.trial import Floor, InPrecision, Report, TrialOutcome, TrialRequest
 from search.records.tuned_store import Judged
 
 LOOK_SHARES = (0.25, 0.5)  # of the steps: where a hopeless trial shows itself
@@ -69,7 +73,8 @@ class PipelineEvaluate:
 
     record: what a trial does not choose itself, such as batch size and augmentation, and the unpruned network tuned alike, from which
     drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none. way: in
-    which the campaign trains, wherever a trial runs: a precision is part of an accuracy.
+    which the campaign trains, wherever a trial runs: a precision is part of an accuracy. precisions: what networks may run in, where the
+    campaign chooses among several: what was tuned once is judged in each. device: by whose arithmetic, where it is at hand.
     """
 
     network: Network
@@ -77,20 +82,22 @@ class PipelineEvaluate:
     record: RecipeRecord
     folder: Path | None = None
     way: Way = field(default_factory=processor.way)
+    precisions: tuple[str, ...] = ()
+    device: str = "cpu"
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
         report("prune", 0.0)
         processor.adopt(self.way)
         recipe, criterion = recipe_of(trial, self.record.recipe), trial.recipe.criterion
-        if (reference := self._unpruned(trial, recipe)) is not None:
-            return self._outcome(trial, reference.validation)
+        if QUANTISED not in self.precisions and (reference := self._unpruned(trial, recipe)) is not None:
+            return self._in_precisions(trial, None, self._outcome(trial, reference.validation))
         place = None
         if self.folder is not None and 0 < trial.budget_epochs == self.record.recipe.epochs:
             place = tuned_store.place(self.folder, trial.config, criterion, recipe, self.dataset)
             known = tuned_store.find(place, trial.seed)
             if known is not None:  # tuned by a campaign that was killed before it could say so
-                return self._outcome(trial, known.validation)
+                return self._in_precisions(trial, known.model, self._outcome(trial, known.validation))
         watched, began = _Watched.of(trial, recipe, self.dataset), time.perf_counter()
         parts = (self.network, self.dataset, trial.config, criterion, recipe)
         try:
@@ -101,7 +108,37 @@ class PipelineEvaluate:
             judged = Judged(trial.seed, tuned.model, tuned.validation)
             tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, self.network, judged)
         outcome = self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
-        return replace(outcome, curve=tuple(watched.curve))
+        return self._in_precisions(trial, tuned.model, replace(outcome, curve=tuple(watched.curve)))
+
+    def _in_precisions(self, trial: TrialRequest, model: nn.Module | None, found: TrialOutcome) -> TrialOutcome:
+        """What the tuned ``model`` answers in the trial's own precision, with what it answers in all others.
+
+        The others float as f32 does: what they answer otherwise is below what the pictures tell, and the final comparison judges it.
+        """
+        if not self.precisions:
+            return found
+        seen = {precision: replace(found, evaluate_s=0.0) for precision in self.precisions}
+        if QUANTISED in seen and model is not None:
+            seen[QUANTISED] = self._in_int8(trial, model)
+        ours = seen.pop(trial.recipe.precision)
+        others = tuple(
+            InPrecision(name, one.top1_ratio, one.top1_low, one.top1_high, one.drop_points, one.evaluate_s)
+            for name, one in seen.items()
+            if one.ok
+        )
+        spent_s = found.evaluate_s + ours.evaluate_s
+        return replace(ours, prune_s=found.prune_s, tune_s=found.tune_s, evaluate_s=spent_s, curve=found.curve, others=others)
+
+    def _in_int8(self, trial: TrialRequest, model: nn.Module) -> TrialOutcome:
+        """Quantised and judged; a network that cannot be is a crashed trial of this precision alone."""
+        began = time.perf_counter()
+        try:
+            images = calibration.of(self.dataset, seed=trial.seed)
+            quantised = quantised_network(model, self.dataset.input_shape, f"trial {trial.number}", images, self.device)
+            validation = accuracy.evaluate(quantised, self.dataset.validation)
+        except HarnessError as error:
+            return TrialOutcome.crashed(str(error), time.perf_counter() - began)
+        return self._outcome(trial, validation, evaluate_s=time.perf_counter() - began)
 
     def _unpruned(self, trial: TrialRequest, recipe: Recipe) -> Reference | None:
         """The unpruned network tuned by this very recipe, which was done before the search."""

@@ -1,0 +1,102 @@
+"""Quantised networks that answer images like any module: by a runtime, for torch has no arithmetic that would be the device's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.devices.session import Device, Loaded, Session
+from harness.devices.spec import find
+from harness.networks import export
+from harness.networks.export import Artefact
+from harness.quantisation.calibration import Calibration
+from harness.quantisation.quantising import USUAL, Options, Quantised, quantise
+
+HOST = "cpu"  # answers for devices that are elsewhere, or answer slowly
+ANSWERING = ("openvino",)  # runtimes that answer image after image as quickly as they are timed
+TAKING_QDQ = ("openvino", "trtexec", "simulated")
+IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
+
+
+def arithmetic_of(device: str) -> str:
+    """By which device's arithmetic the INT8 networks of ``device`` are judged while it is not at hand: its own, or the host's."""
+    spec = find(device)
+    return device if spec.runtime in ANSWERING and spec.host is None else HOST
+
+
+def runs_int8(device: str) -> bool:
+    """Whether the device's runtime takes networks in the QDQ form; what they then run in is read back where they are loaded."""
+    return find(device).runtime in TAKING_QDQ
+
+
+class Answers:
+    """A device that answers images for any artefact, without its lock, for nothing is timed; opened when it is first asked."""
+
+    def __init__(self, device: str) -> None:
+        self._spec = replace(find(device), resource=f"answers-{os.getpid()}")
+        self._session: Session | None = None
+        self._loaded: tuple[str, Loaded] | None = None
+
+    def __call__(self, artefact: Artefact, images: Tensor) -> NDArray[np.float32]:
+        """Logits (images x classes) of ``images`` (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
+        loaded = self._load(artefact)
+        values = images.detach().cpu().contiguous().numpy()
+        return np.concatenate([loaded.outputs(values[at : at + IMAGES_PER_CALL]) for at in range(0, len(values), IMAGES_PER_CALL)])
+
+    def close(self) -> None:
+        """End the agent; the next question opens another."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._loaded = None
+
+    def _load(self, artefact: Artefact) -> Loaded:
+        if self._loaded is not None and self._loaded[0] == artefact.digest:
+            return self._loaded[1]
+        if self._session is None:
+            self._session = Device(self._spec).open()
+        elif self._loaded is not None:
+            self._loaded[1].unload()
+
+        loaded = self._session.load(artefact.onnx, artefact.name, "int8", False, artefact.node_layers, artefact.input_shape[0])
+        self._loaded = artefact.digest, loaded
+        return loaded
+
+
+class QuantisedNetwork(nn.Module):
+    """A module whose answers are those of ``quantised`` on a device. in_float: what it was quantised from."""
+
+    def __init__(self, in_float: nn.Module, quantised: Quantised, device: str) -> None:
+        super().__init__()
+        self.in_float, self.quantised, self._device = in_float, quantised, device
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (images x classes)."""
+        return torch.from_numpy(_answers(self._device)(self.quantised.artefact, images))
+
+
+def quantised_network(
+    model: nn.Module, input_shape: tuple[int, int, int], name: str, calibration: Calibration, device: str, options: Options = USUAL
+) -> QuantisedNetwork:
+    """``model``, its batch normalisation folded, quantised with ``calibration``; answers by the arithmetic of ``device``.
+
+    Raises what exporting and quantising do.
+    """
+    quantised = quantise(export.export(model, input_shape, name), calibration, options)
+    return QuantisedNetwork(model, quantised, arithmetic_of(device))
+
+
+_OPEN: dict[tuple[int, str], Answers] = {}  # of this process: a child must not talk to its parent's agent
+
+
+def _answers(device: str) -> Answers:
+    key = os.getpid(), device
+    if key not in _OPEN:
+        _OPEN[key] = Answers(device)
+        atexit.register(_OPEN[key].close)
+    return _OPEN[key]
