@@ -39,6 +39,7 @@ CHANGEABLE = (  # of a campaign that is resumed
     "proof_seeds",
     "rival",
     "from_scratch",
+    "global_pruning",
 )
 LIMIT_MISSED = 3  # exit code: the campaign went to its end, and nothing found keeps the largest drop that was allowed
 
@@ -73,6 +74,8 @@ HELP = {
     "proof_seeds": "seeds that every network of the final comparison is tuned with; 0 ends the campaign after the search",
     "rival": "a campaign on this network whose recommendation enters the final comparison, e.g. one with --optimizer=random",
     "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
+    "global_pruning": "also compare with Torch-Pruning's global pruning, by magnitude and by Taylor, cut to the chosen network's latency "
+    "(default: where --minutes leaves the time)",
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
     "certainty": "probability with which the chosen network's true drop must be at most --max-drop",
     "folds": "folds of training pictures that the finalists may be judged on anew, by networks that never saw them; 0 for none",
@@ -165,7 +168,7 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
         kinds = {"int": int, "int | None": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}
         kind = kinds.get(str(field.type), str)
         word = f"--{field.name.replace('_', '-')}"
-        if field.type == "bool":
+        if field.type in ("bool", "bool | None"):
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
         else:
             run.add_argument(word, type=kind, default=field.default, help=HELP[field.name])

@@ -39,7 +39,8 @@ from search.workers.evaluation import PipelineEvaluate
 from search.workers.pool import Pool
 from search.workers.pool import Progress as PoolProgress
 
-DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
+# what a comparison follows from
+DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch", "--global-pruning")
 
 
 @dataclass(frozen=True, slots=True)

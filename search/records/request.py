@@ -41,6 +41,7 @@ class Request:
     proof_seeds: int = 1
     rival: str | None = None
     from_scratch: bool = False
+    global_pruning: bool | None = None
     max_drop: float | None = None
     max_latency_ms: float | None = None
     certainty: float = 0.9
