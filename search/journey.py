@@ -15,7 +15,7 @@ from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
-from search.campaign.plan import planning, training_speed
+from search.campaign.plan import planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
@@ -68,6 +68,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
+    if not without_device:
+        precision_speed.look(request, dataset, display)
     trained = training_speed.begin(request, dataset, display)
     plan = planning.first(request, dataset, trained, display)
     request = plan.request

@@ -25,7 +25,7 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, options
+from harness.runner import device_clock, options, precision_line
 from harness.runner.collected import Collected
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
@@ -143,6 +143,7 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
         chosen = replace(options.protocol(request.config), **changes)
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, subject)
         return measure_subject(session, subject, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
 
     return measure_as_asked
@@ -154,6 +155,7 @@ def measure_together(request: pytest.FixtureRequest) -> Callable[..., tuple[Meas
 
     def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, subjects[0])
         with progress.shown(request.config, "measuring") as advance:
             return measure_interleaved(
                 session, subjects, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"), progress=advance
@@ -168,6 +170,7 @@ def measure_visits(request: pytest.FixtureRequest) -> Callable[[device_session.S
 
     def begin(session: device_session.Session, canary: Subject) -> Callable[..., tuple[Measurement, ...]]:
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, canary)
         visiting = Visiting.of_rounds(asked("--rounds")) if asked("--rounds") else Visiting()
         visits = Visits(session, canary, visiting, asked("--precision"), asked("--batch-size"))
 
