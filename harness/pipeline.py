@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
-from harness.networks import datasets, export, groups, torchvision_door, zoo
+from harness.networks import datasets, export, groups, onnx_graph, torchvision_door, zoo
 from harness.networks.drawing import draw
-from harness.pruning import criteria, reconstruction, residuals, surgery
+from harness.pruning import criteria, global_pruning, reconstruction, residuals, surgery
+from harness.pruning.global_pruning import GlobalPruning
 from harness.pruning.reconstruction import Moments
 from harness.pruning.residuals import Reference
 from harness.quantisation import quantising
@@ -88,11 +89,20 @@ class Network:
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
         """Scores per channel of every group, on a few training images of every class."""
-        key = (criterion, seed)
-        if key not in self._scores:
+        key = (criterion, 0 if criterion in global_pruning.IMPORTANCES else seed)
+        if key not in self._scores and criterion in global_pruning.IMPORTANCES:
+            self.global_pruning(criterion, dataset)
+        elif key not in self._scores:
             seen = draw(dataset.train, CALIBRATION_IMAGES).split
             self._scores[key] = criteria.scores(criterion, self.model, self.architecture, seen.images, seen.labels, seed)
         return self._scores[key]
+
+    def global_pruning(self, importance: str, dataset: datasets.Dataset) -> GlobalPruning:
+        """Torch-Pruning's ranking of all channels, on the training images that every criterion sees."""
+        seen = draw(dataset.train, CALIBRATION_IMAGES).split
+        found = GlobalPruning(importance, self.model, self.architecture, seen.images, seen.labels)
+        self._scores[importance, 0] = found.scores
+        return found
 
     def moments(self, dataset: datasets.Dataset) -> Moments:
         """Second moments of what every layer sees of a few training images of every class."""
@@ -207,6 +217,7 @@ def foreign_subject(architecture: Architecture, artefact: export.Artefact) -> Su
         artefact_digest=artefact.digest,
         node_layers=artefact.node_layers,
         label=artefact.name,
+        precision=onnx_graph.runs_in(artefact),
     )
 
 

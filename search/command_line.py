@@ -39,6 +39,7 @@ CHANGEABLE = (  # of a campaign that is resumed
     "proof_seeds",
     "rival",
     "from_scratch",
+    "global_pruning",
 )
 LIMIT_MISSED = 3  # exit code: the campaign went to its end, and nothing found keeps the largest drop that was allowed
 
@@ -51,7 +52,7 @@ HELP = {
     "weights": "trained dense network (safetensors, or a state dict); without it, the network is trained once and cached",
     "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
     "channels": "of the pictures: 1 grey, 3 RGB (default: what the network or its weights can take, else the pictures' own)",
-    "precision": "what the device computes in: f32, bf16, f16; the effective one is recorded",
+    "precision": "what the device computes in: f32, bf16, f16, int8, or several among which the search chooses, as f32,int8",
     "trials": "configurations to try",
     "budget": "epochs of fine-tuning in a trial, best as many as --proof-budget; 0 only recalibrates batch norm",
     "short": "epochs of the search's own trials, of which the best are promoted to --budget (default: all at --budget)",
@@ -73,7 +74,10 @@ HELP = {
     "proof_seeds": "seeds that every network of the final comparison is tuned with; 0 ends the campaign after the search",
     "rival": "a campaign on this network whose recommendation enters the final comparison, e.g. one with --optimizer=random",
     "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
+    "global_pruning": "also compare with Torch-Pruning's global pruning, by magnitude and by Taylor, cut to the chosen network's latency "
+    "(default: where --minutes leaves the time)",
     "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
+    "keep_slow": "search also in precisions that a look finds slower than f32 on the device",
     "certainty": "probability with which the chosen network's true drop must be at most --max-drop",
     "folds": "folds of training pictures that the finalists may be judged on anew, by networks that never saw them; 0 for none",
     "max_latency_ms": "latency that must be reached, in milliseconds",
@@ -165,7 +169,7 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
         kinds = {"int": int, "int | None": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}
         kind = kinds.get(str(field.type), str)
         word = f"--{field.name.replace('_', '-')}"
-        if field.type == "bool":
+        if field.type in ("bool", "bool | None"):
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
         else:
             run.add_argument(word, type=kind, default=field.default, help=HELP[field.name])

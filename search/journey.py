@@ -15,7 +15,7 @@ from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
-from search.campaign.plan import planning, training_speed
+from search.campaign.plan import planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
@@ -38,7 +38,8 @@ from search.workers.evaluation import PipelineEvaluate
 from search.workers.pool import Pool
 from search.workers.pool import Progress as PoolProgress
 
-DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch")  # what a comparison follows from
+# what a comparison follows from
+DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch", "--global-pruning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
+    if not without_device:
+        request = precision_speed.look(request, dataset, display)
     trained = training_speed.begin(request, dataset, display)
     plan = planning.first(request, dataset, trained, display)
     request = plan.request
@@ -150,6 +153,7 @@ def _refuse_words(request: Request) -> None:
     """Whatever the words alone tell to be impossible here ends the campaign before the dense network is trained."""
     folders.writable(request.campaigns)
     spec.find(request.device)
+    precision_speed.check(request)
     dask_pool.parse_resources(request.resources or "")
     if request.compiled_for is not None:
         spec.find(request.compiled_for)

@@ -62,7 +62,7 @@ HEAVY = {
     "openvino": (),
     "onnxruntime": (),
     "tensorrt": (),
-    "torch_pruning": ("harness/networks/groups.py", "harness/pruning/surgery.py"),
+    "torch_pruning": ("harness/networks/groups.py", "harness/pruning/surgery.py", "harness/pruning/global_pruning.py"),
     "torchvision": ("harness/networks/torchvision_door.py",),
     "optuna": ("search/report/optuna_export.py",),
 }

@@ -117,7 +117,7 @@ def measure(
     loaded.unload()
     layers, profiled = _profile(session, subject, protocol, precision, batch_size)
     tell(most, most)
-    conditions = conditions_of(session, loaded, precision, before, session.snapshot(), host or host_facts())
+    conditions = conditions_of(session, loaded, subject.precision or precision, before, session.snapshot(), host or host_facts())
     return record(subject, loaded, latency_of(turns), conditions, layers, profiled, (*notes, *_protocol_notes(protocol, turns)))
 
 
@@ -167,7 +167,7 @@ def measure_interleaved(
     after = session.snapshot()
     measurements = []
     for subject, one, found, (layers, profiled) in zip(subjects, first, turns, profiles, strict=True):
-        conditions = conditions_of(session, one, precision, before, after, host or host_facts())
+        conditions = conditions_of(session, one, subject.precision or precision, before, after, host or host_facts())
         notes = (("interleaved", str(len(subjects))), *_protocol_notes(protocol, found))
         measurements.append(record(subject, one, latency_of(found, quiet_s), conditions, layers, profiled, notes))
     return tuple(measurements)
@@ -245,7 +245,7 @@ def _block(loaded: Loaded, protocol: Protocol, canary: Loaded | None, first: boo
 
 
 def _load(session: Session, subject: Subject, precision: str, batch_size: int, profile: bool = False) -> Loaded:
-    return session.load(subject.onnx, subject.network, precision, profile, subject.node_layers, batch_size)
+    return session.load(subject.onnx, subject.network, subject.precision or precision, profile, subject.node_layers, batch_size)
 
 
 def _precise(turns: Sequence[Turn], protocol: Protocol) -> bool:

@@ -35,7 +35,7 @@ class Subject:
     """A network to measure: its ONNX bytes and what they are.
 
     config: None for a network that was not pruned by one. label: a name beside the network's, kept as a note. notes: what else is to be
-    remembered of it, as ``(key, text)``.
+    remembered of it, as ``(key, text)``. precision: what it runs in whatever is measured beside it; empty for what is asked for.
     """
 
     network: str
@@ -47,6 +47,7 @@ class Subject:
     role: str = "network"
     label: str = ""
     notes: tuple[tuple[str, str], ...] = ()
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

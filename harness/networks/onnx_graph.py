@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.networks.export import Artefact
 
 QUANTISING, DEQUANTISING = "QuantizeLinear", "DequantizeLinear"
+RUNS_IN = "espalier.runs_in"  # key of the file's metadata that holds the precision it is for, where it is for one
 LAYER_OPERATORS = ("Conv", "Gemm", "MatMul")
 _RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Identity", "Relu")  # what may lie before an INT8 layer
 _NAMED_ANEW = ("Relu", "Clip", "Identity", "Constant")  # nothing INT8 depends on where they are, and a removed branch changes their names
@@ -65,6 +66,20 @@ def artefact_of(model: onnx.ModelProto, original: Artefact) -> Artefact:
 def is_quantised(artefact: Artefact) -> bool:
     """Whether the network holds operations that make INT8 of float, or float of INT8."""
     return any(node.op_type in (QUANTISING, DEQUANTISING) for node in model_of(artefact).graph.node)
+
+
+def runs_in(artefact: Artefact) -> str:
+    """The precision that the file itself asks for: INT8 where it is quantised, or what ``stamped`` left in it; empty for any."""
+    if is_quantised(artefact):
+        return "int8"
+    return next((prop.value for prop in model_of(artefact).metadata_props if prop.key == RUNS_IN), "")
+
+
+def stamped(artefact: Artefact, precision: str) -> Artefact:
+    """The same network, which says of itself that it is to run in ``precision``; another file, so that both can be compared."""
+    model = model_of(artefact)
+    model.metadata_props.add(key=RUNS_IN, value=precision)
+    return artefact_of(model, artefact)
 
 
 def layers_of(artefact: Artefact) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,7 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, options
+from harness.runner import device_clock, options, precision_line
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
 
@@ -150,6 +150,7 @@ def measure(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
         chosen = replace(options.protocol(request.config), **changes)
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, subject)
         wanted = quantising.one(session, subject)
         return measure_subject(session, wanted, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
 
@@ -162,6 +163,7 @@ def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> 
 
     def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, subjects[0])
         wanted = quantising.each(session, subjects)
         with progress.shown(request.config, "measuring") as advance:
             return measure_interleaved(
@@ -179,6 +181,7 @@ def measure_visits(
 
     def begin(session: device_session.Session, canary: Subject) -> Callable[..., tuple[Measurement, ...]]:
         asked = request.config.getoption
+        precision_line.say_once(request.config, session, canary)
         visiting = Visiting.of_rounds(asked("--rounds")) if asked("--rounds") else Visiting()
         visits = Visits(session, quantising.one(session, canary, latency_alone=True), visiting, asked("--precision"), asked("--batch-size"))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.records.measurement import Measurement
 from harness.verification.findings import FINDINGS, Finding
 from harness.verification.latency_effect import Effect
+from harness.verification.precision_effect import PrecisionEffect
 
 SUBJECTS = ("ours", "torch", "torch-pruning", "distiller-recorded", "distiller")
 AGREES, DEVIATES, BREAKS, NOT_RUN = "agrees", "deviates", "breaks", "not run"
@@ -37,9 +38,15 @@ class Table:
 
 
 def page(
-    judgements: Sequence[Judgement], facts: Sequence[tuple[str, str]], effects: tuple[Measurement, tuple[Effect, ...]] | None
+    judgements: Sequence[Judgement],
+    facts: Sequence[tuple[str, str]],
+    effects: tuple[Measurement, tuple[Effect, ...]] | None,
+    stored: Sequence[PrecisionEffect] = (),
 ) -> list[Table]:
-    """The page's parts. facts: name and value of what the run had. effects: of ``latency_effect.measure``, or None."""
+    """The page's parts.
+
+    facts: name and value of what the run had. effects: of ``latency_effect.measure``, or None. stored: of ``precision_effect.read``.
+    """
     subjects = [subject for subject in SUBJECTS if any(found.subject == subject for found in judgements)]
     broken = sum(found.outcome == BREAKS for found in judgements)
     claims = {(found.method, found.says) for found in judgements}
@@ -56,6 +63,7 @@ def page(
             _matrix(judgements, subjects),
         ),
         _latency(effects),
+        precisions(stored),
         Table("Findings", _FINDINGS_TEXT, _findings(judgements)),
         Table("Deviations as seen", "What came out where a claim does not hold, shortened.", _seen(judgements)),
         Table(
@@ -206,4 +214,28 @@ def _latency(effects: tuple[Measurement, tuple[Effect, ...]] | None) -> Table:
         verdict = "yes" if effect.reduces_latency else f"not shown: {against.outcome}"
         median = f"{effect.measurement.latency.median_s * 1e6:.1f}"
         rows.append((effect.way.name, ", ".join(effect.way.methods), effect.way.leaves, median, f"{against.ratio:.3f}", interval, verdict))
+    return Table(heading, text, tuple(rows))
+
+
+def precisions(stored: Sequence[PrecisionEffect]) -> Table:
+    """Fewer bits beside fewer weights: what the records tell of every precision on every device."""
+    heading = "Which precisions can reduce latency, and where"
+    if not stored:
+        return Table(heading, "No records were found; give the folder that holds benchmarks and campaigns by --reports.")
+    gained = sorted({f"{one.precision} on {one.device} ({one.processor})" for one in stored if one.verdict == "yes"})
+    slower = sorted({f"{one.precision} on {one.device} ({one.processor})" for one in stored if one.verdict == "no: slower"})
+    text = (
+        "Unpruned networks, read off stored measurements and compilations: medians (of the machine's fast state where it was loud), ratios "
+        "to f32 on the same device under the same conditions with an interval of both medians at once. "
+        f"Less time: {', '.join(gained) or 'none shown'}. More time: {', '.join(slower) or 'none shown'}."
+    )
+    rows: list[tuple[str, ...]] = [
+        ("device", "processor", "network", "precision", "known", "median (us)", "ratio to f32", "interval", "reduces latency")
+    ]
+    for one in stored:
+        against = one.against_f32
+        figures = ("", "") if against is None else (f"{against.ratio:.3f}", f"{against.low:.3f} to {against.high:.3f}")
+        median = "" if one.median_s is None else f"{one.median_s * 1e6:.1f}"
+        precision = one.precision or "the compiler's own"
+        rows.append((one.device, one.processor, one.network, precision, one.known, median, *figures, one.verdict))
     return Table(heading, text, tuple(rows))

@@ -23,12 +23,12 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, UsageError
-from harness.verification import distiller, latency_effect
+from harness.verification import distiller, latency_effect, precision_effect
 from harness.verification import page as verification_page
 from harness.verification.page import AGREES, BREAKS, DEVIATES, NOT_RUN, SUBJECTS, Judgement
 
 ROOT = Path(__file__).parents[2]
-PAGE = Path("reports/distiller/verification.md")
+PAGE, REPORTS = Path("reports/distiller/verification.md"), Path("reports")
 _SEEN_CHARACTERS = 200
 # The tests that put a claim to a library; the others are controls.
 _PUTTING = {
@@ -92,11 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = distiller.find(options.distiller)
         judgements = judge(options.subject, options.distiller)
+        stored = precision_effect.read(options.reports)
         effects = None if options.no_latency else latency_effect.measure(options.network, options.device)
     except HarnessError as error:
         print(f"verify: {error}", file=sys.stderr)
         return error.exit_code
-    parts = verification_page.page(judgements, _facts(found, judgements, options), effects)
+    parts = verification_page.page(judgements, _facts(found, judgements, options), effects, stored)
     path = options.output or (PAGE.with_suffix(".html") if options.html else PAGE)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(verification_page.hypertext(parts) if options.html else verification_page.markdown(parts))
@@ -140,6 +141,7 @@ def _command(options: argparse.Namespace) -> str:
     words = ["python", "-m", "harness.verification.verify"]
     words += [f"--subject={subject}" for subject in options.subject]
     words += ["--distiller=PATH"] * bool(options.distiller or os.environ.get("DISTILLER_HOME"))
+    words += [f"--reports={options.reports}"] * (options.reports != REPORTS)
     words += ["--html"] * options.html + ["--no-latency"] * options.no_latency
     return shlex.join(words)
 
@@ -152,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--html", action="store_true", help="write HTML instead of Markdown")
     parser.add_argument("--output", type=Path, metavar="FILE", help=f"where to write (default: {PAGE})")
+    parser.add_argument(
+        "--reports", type=Path, default=REPORTS, metavar="DIR", help="records that tell of precisions (default: %(default)s)"
+    )
     parser.add_argument("--no-latency", action="store_true", help="do not measure which ways of pruning reduce latency")
     parser.add_argument("--device", default="cpu", help="where to measure that (default: %(default)s)")
     parser.add_argument("--network", default="resnet20", help="on which network (default: %(default)s)")

@@ -100,7 +100,7 @@ def _shown(study: Studied, found: tuple[Target, ...]) -> _Shown:
     title = f"{summary.outcome.network} on {summary.outcome.dataset}, {summary.outcome.device}"
     return _Shown(
         title,
-        f"{sentences.headline(summary)} {sentences.rival_sentence(summary)}",
+        " ".join(filter(None, (say(summary) for say in (sentences.headline, sentences.rival_sentence, sentences.global_pruning_sentence)))),
         summary.outcome.command,
         link,
         tuple(shown),

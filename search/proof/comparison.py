@@ -13,7 +13,7 @@ from harness.training import accuracy, recipes
 from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
 from search.campaign.subject import Subject, bench_of, settings_of, space_of
-from search.proof import entrants, proof, tuning
+from search.proof import entrants, global_cut, proof, tuning
 from search.proof.choosing import Chooser
 from search.proof.entrants import Entrant, Found
 from search.proof.proof import Right
@@ -26,8 +26,10 @@ from search.records.outcome import ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
+from search.records.trial import KnownLatency
 from search.space.goals import Goal
 from search.space.measurements import Stored
+from search.space.screened_latency import in_precision
 
 MEASURING = "measuring the compared networks"  # the step, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
@@ -72,17 +74,28 @@ def prepare(
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
     tuned = [entry for entry in decided.tuned if not entrants.is_spare(entry.entrant, found, chosen)]
-    controls = [entrants.uniform(network.architecture, latency, chosen)]
-    if request.from_scratch:
-        controls.append(entrants.from_scratch(chosen))
-    if controls[0].source:
-        display.say(f"uniform is {controls[0].source} ({chosen.name}): a uniform cut, tuned and measured once")
+    controls = _controls(request, subject, latency, chosen, display)
     seeds = len(tuned[0].judged)  # more than was asked for, where that was to help the choice
     held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", seeds, display)
     right |= proof.right_answers(held_against, dataset.validation)
     tuned += held_against
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
     return Prepared(tuple(tuned), chosen, by, right, decided.known)
+
+
+def _controls(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant, display: Display) -> list[Entrant]:
+    """What the chosen network is held against, and is made in its likeness; what cannot be made is said."""
+    uniform = entrants.uniform(subject.network.architecture, latency, chosen)
+    if uniform.source:
+        display.say(f"uniform is {uniform.source} ({chosen.name}): a uniform cut, tuned and measured once")
+    controls = [uniform]
+    if request.global_pruning:
+        with display.timed("cutting by global pruning"):
+            cut = global_cut.entrants(subject.network, subject.dataset, in_precision(latency, chosen.precision), chosen)
+        controls += [replace(one, precision=chosen.precision) for one in cut.entered]
+        for told in cut.left_out:
+            display.say(told)
+    return [*controls, entrants.from_scratch(chosen)] if request.from_scratch else controls
 
 
 def misses_limit(prepared: Prepared, goal: Goal) -> bool:

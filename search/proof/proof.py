@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.networks import export
+from harness.networks import export, onnx_graph
 from harness.networks.datasets import Dataset, Split
 from harness.pipeline import Network
 from harness.pruning import saved
@@ -127,6 +127,8 @@ def _write_contender(
     quantised = deployed.model.quantised if isinstance(deployed.model, QuantisedNetwork) else None
     in_float = deployed.model.in_float if isinstance(deployed.model, QuantisedNetwork) else deployed.model
     artefact = export.export(in_float, architecture.input_shape, name) if quantised is None else quantised.artefact
+    if quantised is None and entrant.precision:
+        artefact = onnx_graph.stamped(artefact, entrant.precision)
     path = folder / "contenders" / f"{name}.onnx"
     stored_files.replace(path, artefact.onnx)
     stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))

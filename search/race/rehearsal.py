@@ -202,6 +202,7 @@ class _World:
         entered += [(f"optimised-{place}", "candidate", config, "") for place, config in enumerate(best[1:], start=2)]
         if self.told.rivals:
             entered.append(("random", "random", self.architecture.uniform(0.8), "random search, equal trials"))
+            entered.append(("global-magnitude", "global-pruning", self.architecture.uniform(0.6), ""))
             entered.append(("from-scratch", "from-scratch", best[0], "the optimised shape, trained from nothing"))
         return tuple(
             Contender(

@@ -26,6 +26,7 @@ class Request:
     validation_from: str | None = None
     channels: int | None = None
     precision: str = "f32"
+    keep_slow: bool = False
     trials: int = 20
     budget: float = 4.0
     short: float | None = None
@@ -43,6 +44,7 @@ class Request:
     proof_seeds: int = 1
     rival: str | None = None
     from_scratch: bool = False
+    global_pruning: bool | None = None
     max_drop: float | None = None
     max_latency_ms: float | None = None
     certainty: float = 0.9

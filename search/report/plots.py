@@ -23,6 +23,7 @@ ROLE_MARKERS = {  # one each, in turn
     "dense": "s",
     "off-the-shelf": "^v<>",
     "uniform": "D",
+    "global-pruning": "oh",
     "random": "P",
     "optimised": "*",
     "candidate": "pHX8",

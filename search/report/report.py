@@ -71,6 +71,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     """The answer, the compared networks and the paths, on the terminal."""
     console.print(Text(sentences.headline(summary), style="bold"))
     console.print(Text(sentences.rival_sentence(summary)))
+    if cut := sentences.global_pruning_sentence(summary):
+        console.print(Text(cut))
     if twins := sentences.twins_sentence(summary):
         console.print(Text(twins))
     if noisy := sentences.noise_sentence(summary):

@@ -97,6 +97,16 @@ def rival_sentence(summary: Summary) -> str:
     )
 
 
+def global_pruning_sentence(summary: Summary) -> str:
+    """What a user of Torch-Pruning would have got at the same predicted latency, by each of its importances; nothing where not compared."""
+    return " ".join(
+        f"Global pruning by Torch-Pruning ({entry.contender.name.partition('-')[2]}), cut to the same latency: "
+        f"{_speed(entry.against_dense, 'runs', 'dense')} {_lost(entry.test_drop)}."
+        for entry in summary.compared
+        if entry.contender.role == "global-pruning"
+    )
+
+
 def twins_sentence(summary: Summary) -> str:
     """Which names of the comparison mean one and the same network, the optimised one's first; nothing where all differ."""
     named: dict[str, list[str]] = {}

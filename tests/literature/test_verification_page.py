@@ -103,6 +103,7 @@ def test_the_committed_page_holds_every_finding_and_every_claim():
     assert all(f"| {known.id} |" in text for known in FINDINGS)
     assert all(f"| {entry.says} |" in text for entry in (*CLAIMS, *LAWS))
     assert "0 unexpected" in text
+    assert "## Which precisions can reduce latency, and where" in text
     for way in WAYS:
         (row,) = (line for line in text.splitlines() if line.startswith(f"| {way.name} |"))
         assert row.endswith("| yes |") == (way.leaves in (SMALLER, SHALLOWER)), row

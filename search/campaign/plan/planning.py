@@ -40,6 +40,8 @@ def again(before: Plan, dataset: Dataset, record: RecipeRecord, fast_share: floa
     fast_share: of the designed networks' blocks that met the machine's fast state; where few did, the comparison will wait for it.
     """
     request, pace = before.request, before.pace
+    if before.open_contender and request.global_pruning:
+        request = replace(request, global_pruning=None)  # it may yet prove too much
     scope = replace(_scope(request, dataset), is_settled=True)
     if record.trials_worth > 0:
         pace = replace(pace, images_per_s=request.search_epochs * scope.train_images * record.trials_worth / record.seconds)

@@ -21,6 +21,7 @@ TRIAL_SHARE = 0.7  # of the dense network's training time: what a pruned one's t
 PRUNE_S = 0.8  # of a trial: choosing channels and solving what is behind them anew
 CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe_choice.MOST_TRIALS``, and asking the pictures in between)
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
+GLOBAL = 2  # more: Torch-Pruning's global pruning by two importances; tuned anew each, as they are made for the chosen network
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
 LEAST_TRIALS = 6  # less finds no better than the published networks that every search begins with
@@ -75,7 +76,8 @@ class Step:
 class Plan:
     """What will be done. request: with what there is time for; cut: what was asked for and is not done, one phrase each.
 
-    spent_s: before this plan, since the campaign was started; pace: what the steps are costed by.
+    spent_s: before this plan, since the campaign was started; pace: what the steps are costed by. open_contender: nobody said whether
+    global pruning enters the comparison, so that it does where there is time.
     """
 
     request: Request
@@ -83,6 +85,7 @@ class Plan:
     cut: tuple[str, ...]
     spent_s: float
     pace: Pace
+    open_contender: bool = False
 
     @property
     def seconds(self) -> float:
@@ -127,7 +130,7 @@ def fit(asked: Request, scope: Scope, pace: Pace, spent_s: float) -> Plan:
         found = steps(request, scope, pace)
         if sum(step.seconds for step in found) <= left_s:
             break
-    return Plan(request, found, _cut(asked, request), spent_s, pace)
+    return Plan(request, found, _cut(asked, request), spent_s, pace, asked.global_pruning is None)
 
 
 def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
@@ -137,13 +140,17 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     promoted = 0 if request.short is None else request.finalists + request.trials / 4
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
-    proof_s = (
-        _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * NEWLY_TUNED * max(1, request.proof_seeds) / request.workers
-    )
+    more = GLOBAL if request.global_pruning else 0
+    tuned, compared = (NEWLY_TUNED + more) * max(1, request.proof_seeds), COMPARED + more
+    proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers
     designed = request.designs + HELD_OUT
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
-        Step(PROOF, f"{COMPARED} networks tuned, measured in turns, and told", proof_s + COMPARED * pace.compared_s + REPORT_S),
+        Step(
+            PROOF,
+            f"{compared} networks{', 2 of them by Torch-Pruning,' if more else ''} tuned, measured in turns, and told",
+            proof_s + compared * pace.compared_s + REPORT_S,
+        ),
     ]
     if request.proof_seeds == 0:
         found.pop()
@@ -168,7 +175,10 @@ def _trial_s(request: Request, epochs: float, scope: Scope, pace: Pace) -> float
 
 
 def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
-    """What was asked for, then ever less of it: trials and repetitions, then epochs, then designed networks."""
+    """What was asked for, then ever less of it: global pruning unless asked for, trials and repetitions, epochs, designed networks."""
+    if asked.global_pruning is None:
+        yield replace(asked, global_pruning=True)
+        asked = replace(asked, global_pruning=False)
     yield asked
     if asked.minutes is None:
         return
@@ -184,7 +194,8 @@ def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
 
 def _cut(asked: Request, request: Request) -> tuple[str, ...]:
     words = {"trials": "trials", "budget": "epochs of each", "finalists": "finalists that are repeated", "designs": "designed networks"}
-    return tuple(
+    is_less = asked.global_pruning is None and not request.global_pruning and asked.proof_seeds > 0
+    return (("no global pruning to compare with",) if is_less else ()) + tuple(
         f"{getattr(request, name):g} {word} instead of {getattr(asked, name):g}"
         for name, word in words.items()
         if getattr(request, name) != getattr(asked, name)

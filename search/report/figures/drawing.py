@@ -18,6 +18,7 @@ ROLE_COLOURS = {
     "dense": "#4b5661",
     "off-the-shelf": "#b35900",
     "uniform": "#7a4fa3",
+    "global-pruning": "#8a6d00",
     "random": "#a8324f",
     "optimised": "#00795c",
     "candidate": "#5aa893",

@@ -15,6 +15,7 @@ ROLE_WORDS = {
     "dense": "unpruned",
     "off-the-shelf": "published schedule",
     "uniform": "every width cut alike",
+    "global-pruning": "global pruning by Torch-Pruning",
     "random": "found by random search on as many trials",
     "optimised": "found by this campaign",
     "candidate": "found, not chosen",

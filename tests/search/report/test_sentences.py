@@ -33,6 +33,28 @@ def test_an_answer_that_is_the_uniform_cut_is_called_that(told: Summary) -> None
     assert sentences.twins_sentence(uncut) == "Dense is the same network as uniform: one network, one figure."
 
 
+def test_torch_pruning_s_networks_are_told_one_by_one_with_speed_and_loss(told: Summary) -> None:
+    assert sentences.global_pruning_sentence(told) == ""
+    judged = SpeedUp("dense", 1.6, 1.5, 1.7, "faster", 0.1)
+
+    def renamed(name: str) -> Summary:
+        return change(
+            told,
+            "uniform",
+            lambda entry: replace(
+                entry,
+                contender=replace(entry.contender, name=name, role="global-pruning"),
+                against_dense=judged,
+                test_drop=Drop(0.82, 0.1, 1.5),
+            ),
+        )
+
+    cut = "Global pruning by Torch-Pruning ({}), cut to the same latency:"
+    said = f"{cut} runs 1.60× faster than dense at a test top-1 drop of 0.82 points."
+    for word in ("magnitude", "taylor"):
+        assert sentences.global_pruning_sentence(renamed(f"global-{word}")) == said.format(word)
+
+
 VERDICTS = (
     ("faster", 2.0, "runs 2.00× faster than dense"),
     ("slower", 0.5, "runs 2.00× slower than dense"),

@@ -84,6 +84,18 @@ def test_the_search_shrinks_where_the_first_steps_took_longer(request_: Request,
     assert f"{slower.request.trials} trials instead of {first.request.trials}" in said(display)
 
 
+def test_global_pruning_that_was_planned_goes_first_unless_it_was_asked_for(request_: Request, digits: Dataset, display: Display) -> None:
+    slow = replace(RECORD, seconds=300.0, trials_worth=2.0)
+    given = planning.first(replace(request_, minutes=60, global_pruning=True), digits, QUICK, display)
+    free = planning.first(replace(request_, minutes=60), digits, QUICK, display)
+    assert given.request == free.request
+    assert "2 of them by Torch-Pruning" in said(display)
+    assert planning.again(given, digits, slow, 1.0, display).request.global_pruning is True
+    assert "no global pruning" not in said(display)
+    assert planning.again(free, digits, slow, 1.0, display).request.global_pruning is False
+    assert "plan: no global pruning to compare with" in said(display)
+
+
 def test_where_the_machine_is_loud_the_comparison_may_wait_and_the_search_gives_it_time(
     request_: Request, digits: Dataset, display: Display
 ) -> None:

@@ -26,6 +26,8 @@ REQUESTS = st.builds(
     finalists=st.integers(0, 8),
     minutes=st.floats(0.1, 1000),
     workers=st.integers(1, 4),
+    global_pruning=st.sampled_from([None, True, False]),
+    proof_seeds=st.integers(0, 2),
 )
 QUICK, SLOW = Pace(800, 0.3, 5), Pace(80, 0.3, 5)
 
@@ -65,7 +67,9 @@ def test_never_more_is_done_than_was_asked_for_and_measuring_stays_as_it_is(aske
 @given(REQUESTS, SCOPES, PACES)
 def test_every_cut_is_said(asked: Request, scope: Scope, pace: Pace) -> None:
     plan = steps.fit(asked, scope, pace, 0.0)
-    assert bool(plan.cut) == (plan.request != asked and plan.request != replace(asked, proof_budget=plan.request.proof_budget))
+    settled = replace(asked, global_pruning=plan.request.global_pruning if asked.proof_seeds == 0 else asked.global_pruning or True)
+    settled = asked if asked.global_pruning is False else settled
+    assert bool(plan.cut) == (plan.request != settled and plan.request != replace(settled, proof_budget=plan.request.proof_budget))
     assert all(any(cut in line for line in plan.lines) for cut in plan.cut)
 
 
@@ -80,7 +84,23 @@ def test_once_the_recipe_is_settled_lengths_stay(asked: Request, scope: Scope, p
 def test_without_a_limit_everything_is_done(asked: Request, scope: Scope, pace: Pace) -> None:
     whole = replace(asked, minutes=None)
     plan = steps.fit(whole, scope, pace, 0.0)
-    assert (plan.request, plan.cut) == (whole, ())
+    assert (plan.request, plan.cut) == (replace(whole, global_pruning=asked.global_pruning is not False), ())
+
+
+@given(REQUESTS, SCOPES, PACES, st.floats(0, 600))
+def test_global_pruning_is_what_goes_first_and_never_where_somebody_asked_for_it(
+    asked: Request, scope: Scope, pace: Pace, spent_s: float
+) -> None:
+    given, left = asked.global_pruning, steps.fit(asked, scope, pace, spent_s)
+    if given is not None:
+        assert left.request.global_pruning is given
+        return
+    without = steps.fit(replace(asked, global_pruning=False), scope, pace, spent_s)
+    if left.request.global_pruning:
+        assert replace(left.request, global_pruning=None) == asked, "nothing else was cut for it"
+    else:
+        assert left.request == without.request, "and without it all is as if nobody knew of it"
+        assert not asked.proof_seeds or left.cut[0] == "no global pruning to compare with"
 
 
 @given(REQUESTS, SCOPES, PACES, st.floats(0, 600))

@@ -1,0 +1,78 @@
+"""What a user of Torch-Pruning would get at the chosen network's speed: its global pruning, cut until the predicted latency is as low.
+
+Latency does not fall evenly with the channels: it falls in steps, and rises where a group that was to go as a whole is kept as a whole. So
+the first cut on a coarse walk that is quick enough is found, and then the mildest between it and the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.errors import PruningError
+from harness.networks.datasets import Dataset
+from harness.pipeline import Network
+from harness.pruning.global_pruning import MAGNITUDE, TAYLOR, GlobalPruning
+from harness.records.pruning_config import PruningConfig
+from search.proof.entrants import Entrant
+from search.records.trial import KnownLatency
+from search.space.screened_latency import seconds_of
+
+ROLE = "global-pruning"
+WORDS = {MAGNITUDE: "magnitude", TAYLOR: "Taylor"}
+STRIDES = 20  # of the coarse walk from the dense network to nothing
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Torch-Pruning's entrants, and a line on each that cannot enter."""
+
+    entered: tuple[Entrant, ...]
+    left_out: tuple[str, ...]
+
+
+def entrants(network: Network, dataset: Dataset, latency: KnownLatency, chosen: Entrant) -> Cut:
+    """One entrant per importance, at most as slow as ``chosen`` by prediction, its channels chosen by the same importance.
+
+    It is called the dense network where nothing needs to go: then it is tuned and measured once.
+    """
+    target_s = seconds_of(network.architecture, latency, chosen.config)
+    entered, left_out = [], []
+    for importance, word in WORDS.items():
+        name = f"global-{word.lower()}"
+        try:
+            config = cut_to(network.global_pruning(importance, dataset), latency, target_s)
+        except PruningError as error:
+            left_out.append(f"{name} (global pruning by Torch-Pruning) is left out of the comparison: {error}")
+            continue
+        if config == network.architecture.dense():
+            entered.append(Entrant(name, ROLE, config, source="the same network as dense"))
+        else:
+            entered.append(Entrant(name, ROLE, config, importance, f"Torch-Pruning, global pruning by {word}, cut to the same latency"))
+    return Cut(tuple(entered), tuple(left_out))
+
+
+def cut_to(pruning: GlobalPruning, latency: KnownLatency, target_s: float) -> PruningConfig:
+    """The mildest cut that is predicted to take ``target_s`` at most; with one channel less removed it would take longer.
+
+    PruningError where no cut is that quick.
+    """
+
+    def seconds(removed: int) -> float:
+        return seconds_of(pruning.architecture, latency, pruning.config(removed))
+
+    walk = [round(stride * (pruning.channels - 1) / STRIDES) for stride in range(STRIDES + 1)]
+    taken_s: list[float] = []
+    for removed in walk:
+        taken_s.append(seconds(removed))
+        if taken_s[-1] <= target_s:
+            break
+    else:
+        raise PruningError(
+            f"cut as far as it goes it would take {min(taken_s) * 1e6:.1f} µs, the optimised network {target_s * 1e6:.1f} µs"
+        )
+    place = len(taken_s) - 1
+    slow, quick = walk[max(place - 1, 0)], walk[place]
+    while quick - slow > 1:
+        middle = (slow + quick) // 2
+        slow, quick = (slow, middle) if seconds(middle) <= target_s else (middle, quick)
+    return pruning.config(quick)
