@@ -28,6 +28,6 @@ def test_contender(measured, contender, record, collected):
     """Record one contender beside the others, and say how it compares with the first."""
     record(measured[contender])
     first = next(iter(measured.values()))
-    told = compare(measured[contender], first)
+    told = compare(measured[contender], first, across_precisions=True)
     collected.texts.append(f"{contender} against {next(iter(measured))}: {told.sentence()}")
     assert told.outcome in Outcome

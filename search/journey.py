@@ -115,7 +115,7 @@ def resume(
     dataset = dataset_of(with_dense)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, request.precisions)
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
     begun = (folder / outcome.JOURNAL).is_file()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)

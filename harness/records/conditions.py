@@ -95,7 +95,8 @@ class Conditions:
         }
         return tuple((key, known[key]) for key in COMPARED)
 
-    def differences(self, other: Conditions) -> tuple[tuple[str, str, str], ...]:
-        """``(key, ours, theirs)`` for every compared condition that is not equal."""
+    def differences(self, other: Conditions, across_precisions: bool = False) -> tuple[tuple[str, str, str], ...]:
+        """``(key, ours, theirs)`` for every compared condition that is not equal; the precision is none where that is what is compared."""
         pairs = zip(self.fingerprint(), other.fingerprint(), strict=True)
-        return tuple((key, ours, theirs) for (key, ours), (_, theirs) in pairs if ours != theirs)
+        differing = [(key, ours, theirs) for (key, ours), (_, theirs) in pairs if ours != theirs]
+        return tuple(one for one in differing if not (across_precisions and one[0] == "effective_precision"))

@@ -85,22 +85,30 @@ class Compared:
 
 
 def compare(
-    told: Outcome, measured: Mapping[str, Measurement], predictor: LatencyPredictor | None, answered: Iterable[DeviceAccuracy]
+    told: Outcome,
+    measured: Mapping[str, Measurement],
+    predictors: Mapping[str, LatencyPredictor],
+    reference: str,
+    answered: Iterable[DeviceAccuracy],
 ) -> tuple[Compared, ...]:
-    """The compared networks, each with its verdicts, drops and prediction, in the order of ``told``."""
+    """The compared networks, each with its verdicts, drops and prediction, in the order of ``told``.
+
+    predictors: by precision, of those that were measured. reference: the one that the dense network is compared in.
+    """
     dense = told.contender("dense")
     published = [contender for contender in told.contenders if contender.role == "off-the-shelf"]
     quoted = machine_state.comparable([measured[contender.name].latency for contender in told.contenders])
     fast = dict(zip([contender.name for contender in told.contenders], quoted or (), strict=False))
-    rival = min(published, key=lambda one: fast.get(one.name, measured[one.name].latency).median_s, default=None)
+    rival = min(at_limit(told, published), key=lambda one: fast.get(one.name, measured[one.name].latency).median_s, default=None)
     others = [contender for contender in told.contenders if contender is not dense]
     on_device = {accuracy.artefact_digest: accuracy for accuracy in answered}
     compared = []
     against_dense = _speed_ups(measured, others, dense)
     against_rival = _speed_ups(measured, [one for one in told.contenders if one is not rival], rival)
-    dense_predicted, untouched = _predict(predictor, dense.config), told.untouched
+    dense_predicted, untouched = _predict(predictors.get(reference), dense.config), told.untouched
     for contender in told.contenders:
         pruned = contender is not dense
+        predictor = predictors.get(contender.precision or reference)
         predicted = _predict(predictor, contender.config)
         compared.append(
             Compared(
@@ -120,6 +128,15 @@ def compare(
             )
         )
     return tuple(compared)
+
+
+def at_limit(told: Outcome, published: Sequence[Contender]) -> Sequence[Contender]:
+    """Those that lose no more of the validation pictures than was allowed; all, where none does or no limit was given."""
+    dense, limit = told.contender("dense"), told.max_drop_points
+    if limit is None:
+        return published
+    lost = {one.name: drop_over_seeds(one.validations, dense.validations, one.paired_validation).points for one in published}
+    return [one for one in published if lost[one.name] <= limit] or published
 
 
 def _predict(predictor: LatencyPredictor | None, config: PruningConfig | None) -> Prediction | None:

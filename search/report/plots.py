@@ -21,7 +21,7 @@ from search.report.summary import Summary
 
 ROLE_MARKERS = {  # one each, in turn
     "dense": "s",
-    "off-the-shelf": "^v<>",
+    "off-the-shelf": "^v<>1234",
     "uniform": "D",
     "global-pruning": "oh",
     "random": "P",

@@ -22,7 +22,7 @@ from search.records import journal, outcome, recipe_record
 from search.records.outcome import Contender, Outcome
 from search.records.recipe_record import RecipeRecord
 from search.records.trial import Trial
-from search.report.compared import Compared, compare
+from search.report.compared import Compared, at_limit, compare
 from search.report.costs import explained
 from search.report.costs.explain import Explanation
 from search.report.layer_table import LayerTable, layer_table
@@ -73,15 +73,16 @@ class Summary:
 
     @cached_property
     def off_the_shelf(self) -> Compared | None:
-        """The fastest of the published configurations, the hardest to beat; None where the network has none."""
+        """The fastest that anybody gets without a search and that keeps the limit, in whatever precision; of all, where none keeps it."""
         published = [entry for entry in self.compared if entry.contender.role == "off-the-shelf"]
-        return min(published, key=lambda entry: entry.latency.median_s, default=None)
+        able = {one.name for one in at_limit(self.outcome, [entry.contender for entry in published])}
+        return min((one for one in published if one.contender.name in able), key=lambda entry: entry.latency.median_s, default=None)
 
     @property
     def found(self) -> tuple[Compared, ...]:
         """What this campaign itself brought into the comparison, the unpruned network aside."""
         ours = [entry for entry in self.compared if entry.contender.role in ("optimised", "candidate")]
-        return tuple(entry for entry in ours if entry.contender.config != self.dense.contender.config)
+        return tuple(one for one in ours if one.contender.precision or one.contender.config != self.dense.contender.config)
 
     @property
     def limit_missed(self) -> bool:
@@ -128,8 +129,11 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
         raise CampaignError(f"{path}: {error}") from error
     ours = [m for m in stored.measurements if m.architecture_digest == architecture.digest and m.config is not None]
     ours = [m for m in ours if m.role != width_series.ROLE]  # swept widths are judged, never fitted on
-    ours = [m for m in ours if m.conditions.precision == dense.conditions.precision]
-    predictor, notes = _predictor(architecture, ours, dense)
+    others = {m.conditions.precision for m in ours} - {dense.conditions.precision}
+    apart = {one: [m for m in ours if m.conditions.precision == one] for one in (dense.conditions.precision, *sorted(others))}
+    fitted = {one: _predictor(architecture, taken, dense) for one, taken in apart.items()}
+    ours, (predictor, notes) = apart[dense.conditions.precision], fitted[dense.conditions.precision]
+    predictors = {one: found for one, (found, _) in fitted.items() if found is not None}
     profiled = [dense, *(m for m in ours if m.layers and m.config == architecture.dense())]
     layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised)
     explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, (*tried.imported, *tried.finished))
@@ -137,7 +141,7 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
         folder=folder,
         outcome=told,
         architecture=architecture,
-        compared=compare(told, measured, predictor, proof.accuracies),
+        compared=compare(told, measured, predictors, dense.conditions.precision, proof.accuracies),
         trials=tried.finished,
         front=front(tried.finished),
         designs=sum(m.role != "held-out" for m in ours),
@@ -187,7 +191,7 @@ def _measurement(proof: BenchmarkFile, contender: Contender, path: Path) -> Meas
 
 def _check_conditions(path: Path, measured: Mapping[str, Measurement], dense: Measurement) -> None:
     for name, measurement in measured.items():
-        differences = dense.conditions.differences(measurement.conditions)
+        differences = dense.conditions.differences(measurement.conditions, across_precisions=True)
         if differences:
             raise CampaignError(f"{path}: dense and {name} were {ConditionsDiffer(differences)}")
 
@@ -210,7 +214,8 @@ def _predictor(
         predictor = LatencyPredictor.fit(architecture, ours)
     except HarnessError as error:
         return None, (f"Nothing is predicted here: {error}.",)
-    differences = ours[0].conditions.differences(dense.conditions)
+    apart = ours[0].conditions.precision != dense.conditions.precision
+    differences = ours[0].conditions.differences(dense.conditions, across_precisions=apart)
     if not differences:
         return predictor, ()
     told = ", ".join(f"{key} ({then} then, {now} now)" for key, then, now in differences)

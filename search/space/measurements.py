@@ -140,7 +140,7 @@ def find(bench: Bench, architecture: Architecture, designs: int, say: Say) -> St
     return stored
 
 
-def read(path: Path, architecture: Architecture, precisions: Sequence[str]) -> Stored:
+def read(path: Path, architecture: Architecture, *precisions: str) -> Stored:
     """The measurements that a campaign took with it; RecordError or LatencyUnknown when they do not fit the network."""
     file = benchmark_json.read(path)
     first, *others = (Stored(path, _of_precision(file, one), _fit(file, architecture, one)) for one in precisions)

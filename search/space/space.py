@@ -19,9 +19,10 @@ import numpy as np
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHyperparameter, UniformFloatHyperparameter
 
 from harness.errors import HarnessError, UnknownName, UsageError
-from harness.records.architecture import Architecture, ChannelGroup
+from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from search.records.trial import Bools, Floats, Ints, KnownLatency, TuningChoice
+from search.space.checked_widths import checked_widths
 from search.space.recipe_ranges import LOGARITHMIC
 from search.space.recipe_ranges import RecipeRanges as RecipeRanges
 from search.space.screened_latency import in_precision
@@ -106,7 +107,7 @@ class SearchSpace:
         self._exact = exact = tuple(exact)
         for name in legal:
             architecture.group(name)
-        self.legal_widths: dict[str, tuple[int, ...]] = {g.name: _legal_widths(g, legal) for g in architecture.groups}
+        self.legal_widths: dict[str, tuple[int, ...]] = {g.name: checked_widths(g, legal) for g in architecture.groups}
         tables = {g.name: tuple(sorted({*self.legal_widths[g.name], *(c.kept(g.name) for c in exact)})) for g in architecture.groups}
         for config in exact:
             architecture.check(config)
@@ -288,17 +289,3 @@ class SearchSpace:
         if name in LOGARITHMIC:
             return float(np.clip(low * (high / low) ** unit, low, high))
         return float(np.clip(low + (high - low) * unit, low, high))
-
-
-def _legal_widths(group: ChannelGroup, legal: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    """The group's legal widths, checked; a group that nobody mentions stays dense."""
-    widths = tuple(int(width) for width in legal.get(group.name, (group.channels,)))
-    if not widths or widths != tuple(sorted(set(widths))) or widths[0] < 0 or widths[-1] > group.channels:
-        raise UsageError(f"legal widths of {group.name} are {list(widths)}; give them ascending, each once, from 0 to {group.channels}")
-    if widths[0] == 0 and not group.removable:
-        raise UsageError(f"group {group.name} is no residual branch and cannot keep 0 channels; leave 0 out of its legal widths")
-    if any(width % group.step for width in widths):
-        raise UsageError(f"group {group.name} feeds a grouped convolution; its legal widths must be multiples of {group.step}")
-    if group.channels not in widths:
-        raise UsageError(f"legal widths of {group.name} lack the dense width {group.channels}; add it")
-    return widths

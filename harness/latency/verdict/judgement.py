@@ -97,9 +97,12 @@ def verdict(ours: Latency, baseline: Latency, same_within: float = SAME_WITHIN) 
     return verdicts([(ours, baseline)], same_within)[0]
 
 
-def compare(ours: Measurement, baseline: Measurement, same_within: float = SAME_WITHIN) -> Verdict:
-    """The same for two measurements; ConditionsDiffer when they were taken under different conditions."""
-    if differences := ours.conditions.differences(baseline.conditions):
+def compare(ours: Measurement, baseline: Measurement, same_within: float = SAME_WITHIN, across_precisions: bool = False) -> Verdict:
+    """The same for two measurements; ConditionsDiffer when they were taken under different conditions.
+
+    across_precisions: what they ran in may differ, for it is part of what is compared.
+    """
+    if differences := ours.conditions.differences(baseline.conditions, across_precisions):
         raise ConditionsDiffer(differences)
     return verdict(ours.latency, baseline.latency, same_within)
 

@@ -128,7 +128,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
         return stored_latencies(asked.request, subject.network, display)
-    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, asked.request.precisions)
+    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, *asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")

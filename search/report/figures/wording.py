@@ -13,7 +13,7 @@ _MILLISECONDS_FROM_S = 0.01  # slower networks are told in milliseconds
 
 ROLE_WORDS = {
     "dense": "unpruned",
-    "off-the-shelf": "published schedule",
+    "off-the-shelf": "to be had without a search",
     "uniform": "every width cut alike",
     "global-pruning": "global pruning by Torch-Pruning",
     "random": "found by random search on as many trials",
