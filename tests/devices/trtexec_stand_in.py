@@ -88,6 +88,7 @@ def run(release: tuple[int, ...], chosen: dict[str, str]) -> None:
         if int8_nodes.is_quantised(onnx_reader.read(onnx)) and "int8" not in chosen:
             raise ValueError("Networks with Q/DQ layers need --int8")
         engine = {"onnx": base64.b64encode(onnx).decode(), "factor": luck * (0.5 if "fp16" in chosen else 1.0)}
+        engine["forms"] = "FP16" if "fp16" in chosen else "FP32"
         Path(chosen["saveEngine"]).write_text(json.dumps(engine))
     if "timingCacheFile" in chosen:
         Path(chosen["timingCacheFile"]).write_text("tactics")
@@ -111,7 +112,8 @@ def infer(release: tuple[int, ...], chosen: dict[str, str]) -> None:
     if "exportProfile" in chosen:
         Path(chosen["exportProfile"]).write_text(profile(release, count, stages, engine["factor"] * 1.2))
     if "exportLayerInfo" in chosen:
-        Path(chosen["exportLayerInfo"]).write_text(layers(release, stages, "detailed" in chosen.get("profilingVerbosity", "")))
+        read = {stage.sources[0]: form(graph, stage.sources[0], engine["forms"]) for stage in stages}
+        Path(chosen["exportLayerInfo"]).write_text(layers(release, stages, "detailed" in chosen.get("profilingVerbosity", ""), read))
     if "exportOutput" in chosen:
         Path(chosen["exportOutput"]).write_text(output(onnx, graph, chosen["loadInputs"].split(":", 1)[1]))
 
@@ -150,10 +152,20 @@ def profile(release: tuple[int, ...], count: int, stages: list[roofline.Stage], 
     return "[\n  " + "\n, ".join(lines) + "\n]\n"
 
 
-def layers(release: tuple[int, ...], stages: list[roofline.Stage], detailed: bool) -> str:
+def form(graph: onnx_reader.Graph, name: str, others: str) -> str:
+    """What a layer reads: INT8 where its input and its weights come dequantised, else the engine's other form."""
+    made = {tensor for node in graph.nodes if node.op in ("DequantizeLinear", "Flatten") for tensor in node.outputs}
+    node = next(node for node in graph.nodes if node.name == name)
+    quantised = len(node.inputs) > 1 and made.issuperset(node.inputs[:2])
+    return f"Row major linear {'Int8' if quantised else others} format"
+
+
+def layers(release: tuple[int, ...], stages: list[roofline.Stage], detailed: bool, forms: dict[str, str]) -> str:
     if not detailed:
         return json.dumps({"Layers": [stage.node for stage in stages], "Bindings": ["input", "logits"]})
     told = [{"Name": stage.node, "LayerType": f"Cask{stage.kind}", "TacticName": "stand_in"} for stage in stages]
+    for layer, stage in zip(told, stages, strict=True):
+        layer["Inputs"] = [{"Name": "x", "Format/Datatype": forms[stage.sources[0]]}]
     if release >= (8, 6):
         for layer, stage in zip(told, stages, strict=True):
             layer["Metadata"] = "\x1e".join(f"[ONNX Layer: {name}]" for name in stage.sources)
