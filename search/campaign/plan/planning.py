@@ -8,6 +8,7 @@ from harness.devices.measure import AGAIN_S
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.progress import clock
+from harness.quantisation.answering import runs_int8
 from harness.training import baseline, recipes
 from harness.training.speed import answers
 from search.campaign.plan import steps
@@ -78,4 +79,5 @@ def _scope(request: Request, dataset: Dataset) -> Scope:
         seen_images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
         dense_epochs=0.0 if trained else dense.epochs,
         is_measured=any(folder.glob(f"{stem}*.json")),
+        runs_int8=runs_int8(request.device),
     )

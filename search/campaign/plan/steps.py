@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.progress import clock
-from search.records.request import Request
+from search.records.request import QUANTISED, Request
 
 MARGIN = 0.88  # of the time that is left: what may be planned; neighbours take the rest
 REPEATS = 2  # evaluations of every finalist with other seeds, as the search's settings have it
@@ -22,6 +22,8 @@ PRUNE_S = 0.8  # of a trial: choosing channels and solving what is behind them a
 CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe_choice.MOST_TRIALS``, and asking the pictures in between)
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
 GLOBAL = 2  # more: Torch-Pruning's global pruning by two importances; tuned anew each, as they are made for the chosen network
+QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a device that runs it; not tuned anew
+QUANTISE_S = 4.0  # of a network: calibrating it, and judging it by the device's arithmetic
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
 LEAST_TRIALS = 6  # less finds no better than the published networks that every search begins with
@@ -53,7 +55,8 @@ class Pace:
 class Scope:
     """What there is to do. train_images, seen_images: of the training split, and of all three; dense_epochs: 0 where it is trained already.
 
-    is_measured: designed networks are stored. is_settled: the recipe is known, so that lengths stay as they are.
+    is_measured: designed networks are stored. is_settled: the recipe is known, so that lengths stay as they are. runs_int8: the device
+    does.
     """
 
     train_images: int
@@ -61,6 +64,7 @@ class Scope:
     dense_epochs: float = 0.0
     is_measured: bool = False
     is_settled: bool = False
+    runs_int8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +145,10 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
     more = GLOBAL if request.global_pruning else 0
-    tuned, compared = (NEWLY_TUNED + more) * max(1, request.proof_seeds), COMPARED + more
-    proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers
-    designed = request.designs + HELD_OUT
+    tuned, quantised = (NEWLY_TUNED + more) * max(1, request.proof_seeds), QUANTISED_TOO if scope.runs_int8 else 0
+    compared = COMPARED + more + quantised
+    proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers + quantised * QUANTISE_S
+    designed = (request.designs + HELD_OUT) * len(request.precisions)
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
         Step(
@@ -171,7 +176,8 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
 def _trial_s(request: Request, epochs: float, scope: Scope, pace: Pace) -> float:
     """Seconds of tuning and judging the unpruned network."""
     judged = (scope.seen_images - scope.train_images) / 2
-    return (epochs * scope.train_images + FORWARD_SHARE * judged) / pace.images_per_s + PRUNE_S
+    in_int8_s = QUANTISE_S if QUANTISED in request.precisions else 0.0
+    return (epochs * scope.train_images + FORWARD_SHARE * judged) / pace.images_per_s + PRUNE_S + in_int8_s
 
 
 def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:

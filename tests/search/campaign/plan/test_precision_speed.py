@@ -59,9 +59,8 @@ def test_one_line_tells_what_the_precision_is_worth_here(digits: Dataset) -> Non
     assert "SIMULATED" in line
 
 
-@pytest.mark.parametrize("precision", ["f32", "int8"])
-def test_f32_needs_no_line_and_what_is_quantised_first_is_not_looked_at_here(digits: Dataset, precision: str) -> None:
-    assert said_of(Request(device="nowhere", precision=precision), digits) == ""
+def test_f32_needs_no_line_and_no_device(digits: Dataset) -> None:
+    assert said_of(Request(device="nowhere", precision="f32"), digits) == ""
 
 
 def test_a_precision_that_the_device_lacks_ends_the_campaign_in_one_line(digits: Dataset) -> None:
