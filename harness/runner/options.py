@@ -17,8 +17,8 @@ from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.pictures import division
 from harness.quantisation import calibration
 from harness.quantisation.quantising import Options
+from harness.records.conditions import INT8
 
-INT8 = "int8"
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
 
