@@ -11,7 +11,6 @@ from torch import Tensor
 from harness import pipeline
 from harness.devices.measure import Subject
 from harness.devices.session import Session
-from harness.errors import UsageError
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, layerwise, quantising
@@ -88,10 +87,6 @@ class Quantising:
         return self._made[key]
 
     def _controlled(self, session: Session, artefact: Artefact, limit_ratio: float) -> Quantised:
-        asked = self.config.getoption
-        if asked("--weights") is None and not asked("--contender"):
-            raise UsageError("--int8-max-drop is about accuracy, and random weights have none; give --weights=FILE, or a --contender")
-
         def answers(of: Artefact, images: Tensor) -> layerwise.Logits:
             return device_accuracy.answers(session, of, images, INT8 if quantising.is_quantised(of) else "f32")
 
