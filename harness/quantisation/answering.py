@@ -16,10 +16,11 @@ from harness.devices.spec import find
 from harness.networks import export
 from harness.networks.export import Artefact
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import USUAL, Options, Quantised, quantise
+from harness.quantisation.quantising import Options, Quantised, quantise
 
 HOST = "cpu"  # answers for devices that are elsewhere, or answer slowly
 ANSWERING = ("openvino",)  # runtimes that answer image after image as quickly as they are timed
+SIGNED_ONLY = ("trtexec",)  # runtimes that take no unsigned activations
 TAKING_QDQ = ("openvino", "trtexec", "simulated")
 IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
 
@@ -81,12 +82,13 @@ class QuantisedNetwork(nn.Module):
 
 
 def quantised_network(
-    model: nn.Module, input_shape: tuple[int, int, int], name: str, calibration: Calibration, device: str, options: Options = USUAL
+    model: nn.Module, input_shape: tuple[int, int, int], name: str, calibration: Calibration, device: str
 ) -> QuantisedNetwork:
-    """``model``, its batch normalisation folded, quantised with ``calibration``; answers by the arithmetic of ``device``.
+    """``model``, its batch normalisation folded, quantised with ``calibration`` as ``device`` takes it; answers by its arithmetic.
 
     Raises what exporting and quantising do.
     """
+    options = Options(signed=find(device).runtime in SIGNED_ONLY)
     quantised = quantise(export.export(model, input_shape, name), calibration, options)
     return QuantisedNetwork(model, quantised, arithmetic_of(device))
 

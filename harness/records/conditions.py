@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INT8 = "int8"  # the precision of quantised networks
+
 # Conditions that must agree before two measurements are compared; the rest is told, not enforced.
 COMPARED = (
     "device",
@@ -58,7 +60,8 @@ class Snapshot:
 class Conditions:
     """The circumstances of one measurement.
 
-    precision is what was asked for, effective_precision what the runtime says it used. versions are ``(package,
+    precision is what was asked for, effective_precision what the runtime says it used: of a quantised network, what most of the work of
+    its convolutions and linear layers ran in. versions are ``(package,
     version)`` pairs of the host. git_commit is the product's, with ``+`` when the tree was changed.
     """
 
@@ -80,13 +83,16 @@ class Conditions:
         return before is not None and after is not None and after > before
 
     def fingerprint(self) -> tuple[tuple[str, str], ...]:
-        """The ``(key, value)`` pairs, named in ``COMPARED``, that must agree between compared measurements."""
+        """The ``(key, value)`` pairs, named in ``COMPARED``, that must agree between compared measurements.
+
+        Of quantised networks it is the precision asked for: how much of one runs in INT8 is its own matter, like its widths.
+        """
         known = {
             "device": self.device.name,
             "model": self.device.model,
             "runtime": self.device.runtime,
             "runtime_version": self.device.runtime_version,
-            "effective_precision": self.effective_precision,
+            "effective_precision": INT8 if self.precision == INT8 else self.effective_precision,
             "threads": str(self.threads),
             "streams": str(self.streams),
             "batch_size": str(self.batch_size),

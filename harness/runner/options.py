@@ -11,14 +11,15 @@ import pytest
 from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
-from harness.errors import UsageError
+from harness.errors import UnknownName, UsageError
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.pictures import division
 from harness.quantisation import calibration
 from harness.quantisation.quantising import Options
+from harness.records.architecture import Architecture
+from harness.records.conditions import INT8
 
-INT8 = "int8"
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
 
@@ -214,6 +215,14 @@ def quantisation(config: pytest.Config, runtime: str) -> Options:
     )
 
 
+def check_in_float(config: pytest.Config, architecture: Architecture) -> None:
+    """Refuse, with UnknownName, layers to leave in float that the network does not have; of contenders only their files tell."""
+    known = {site.name for site in architecture.layers}
+    for layer in config.getoption("--in-float"):
+        if layer not in known and not config.getoption("--contender"):
+            raise UnknownName("layer", layer, known, "for --in-float")
+
+
 def _check_int8(config: pytest.Config) -> None:
     """Refuse what INT8 cannot be had by, or by these devices."""
     asked = config.getoption
@@ -229,6 +238,8 @@ def _check_int8(config: pytest.Config) -> None:
         raise UsageError(f"--calibration={asked('--calibration')}: give at least 1 image, {calibration.IMAGES} as a rule")
     if asked("--int8-max-drop") is not None and not 0 <= asked("--int8-max-drop") < 100:
         raise UsageError(f"--int8-max-drop={asked('--int8-max-drop')}: give points of accuracy, e.g. 0.2")
+    if asked("--int8-max-drop") is not None and asked("--weights") is None and not asked("--contender"):
+        raise UsageError("--int8-max-drop is about accuracy, and random weights have none; give --weights=FILE, or a --contender")
     for name in device_names(config):
         runtime = device_spec(config, name).runtime
         if runtime == "myriad":

@@ -109,6 +109,7 @@ def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Networ
     """The dense network that ``--network`` names, with its channel groups."""
     with _mistakes_end_the_run():
         built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), options.input_shape(request.config))
+        options.check_in_float(request.config, built.architecture)
     request.config.stash[COLLECTED].architectures.append(built.architecture)
     return built
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from harness import pipeline
 from harness.devices.measure import Subject
 from harness.devices.session import Session
-from harness.errors import UsageError
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, layerwise, quantising
 from harness.quantisation.calibration import Calibration
 from harness.quantisation.quantising import Quantised
+from harness.records.conditions import INT8
 from harness.records.quantisation import quantised_sentence
 from harness.runner import options
 from harness.runner.collected import Collected
@@ -40,7 +40,7 @@ class Quantising:
     @property
     def asked(self) -> bool:
         """Whether the run is in INT8."""
-        return bool(self.config.getoption("--precision") == options.INT8)
+        return bool(self.config.getoption("--precision") == INT8)
 
     @property
     def calibration(self) -> Calibration:
@@ -87,12 +87,8 @@ class Quantising:
         return self._made[key]
 
     def _controlled(self, session: Session, artefact: Artefact, limit_ratio: float) -> Quantised:
-        asked = self.config.getoption
-        if asked("--weights") is None and not asked("--contender"):
-            raise UsageError("--int8-max-drop is about accuracy, and random weights have none; give --weights=FILE, or a --contender")
-
         def answers(of: Artefact, images: Tensor) -> layerwise.Logits:
-            return device_accuracy.answers(session, of, images, options.INT8 if quantising.is_quantised(of) else "f32")
+            return device_accuracy.answers(session, of, images, INT8 if quantising.is_quantised(of) else "f32")
 
         wanted = options.quantisation(self.config, session.spec.runtime)
         found = layerwise.within(artefact, self.calibration, self.dataset().validation, answers, limit_ratio, wanted)
