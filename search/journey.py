@@ -167,7 +167,7 @@ def _refuse_words(request: Request) -> None:
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
-        _forked(request.old, request.reports, subject)
+        _forked(request.old, request, subject)
     if request.max_latency_s is not None and request.compiled_for is None:
         space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
         check_reachable(goal_of(request), space, stored.latency)
@@ -236,7 +236,7 @@ def _search(
     if resume:
         imported = journal.read(folder).imported
     elif request.old is not None:
-        imported = _forked(request.old, request.reports, subject)
+        imported = _forked(request.old, request, subject)
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)
@@ -268,9 +268,11 @@ def _search(
         )
 
 
-def _forked(old: str, reports: Path, subject: Subject) -> tuple[Trial, ...]:
+def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
     """What a fork takes over; CampaignError where there is no such campaign, or it is about another network."""
-    return sharing.fork(journal.read(folders.existing(old, reports)), subject.network.architecture.digest)
+    folder = folders.existing(old, request.reports)
+    found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
+    return sharing.restated(found, folders.read_request(folder).precisions, request.precisions)
 
 
 def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProgress], Pool] | None:

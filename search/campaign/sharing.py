@@ -59,6 +59,19 @@ def fork(contents: Contents, architecture: str) -> tuple[Trial, ...]:
     return shareable(contents, architecture, contents.header.accuracy or "-") or renumbered([t for t in contents.finished if t.outcome.ok])
 
 
+def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str]) -> tuple[Trial, ...]:
+    """Another campaign's trials as one says them that chooses among other precisions; those in a precision that it lacks are left out.
+
+    theirs, ours: the precisions that each campaign's networks may run in. A campaign with one does not name it.
+    """
+    found = [(trial, trial.request.recipe.precision or theirs[0]) for trial in trials]
+    return tuple(
+        replace(one, request=replace(one.request, recipe=replace(one.request.recipe, precision=ran_in if len(ours) > 1 else "")))
+        for one, ran_in in found
+        if ran_in in ours
+    )
+
+
 def with_latencies(trials: Iterable[Trial], seconds: Iterable[float]) -> tuple[Trial, ...]:
     """The trials with this device's predicted latencies."""
     return tuple(replace(trial, latency_s=latency_s) for trial, latency_s in zip(trials, seconds, strict=True))

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError
+from harness.records.pruning_config import PruningConfig
 from search.campaign import campaign, sharing
 from search.campaign.campaign import CampaignSettings
 from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.records import journal
-from search.records.trial import MODEL, PROMOTE, SEED, Ints, TrialRequest
+from search.records.trial import MODEL, PROMOTE, SEED, Ints, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
 from search.space.screened_latency import OUT_OF_REACH_S
@@ -155,3 +156,18 @@ def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tm
     result = campaign.run(SETTINGS, vgg.space(), Unknown(), EVALUATE, tmp_path)  # type: ignore[arg-type]
     assert any(trial.request.config == vgg.architecture.dense() for trial in result.trials)
     assert all(one.latency_s < OUT_OF_REACH_S for one in (*result.standings, *result.front))
+
+
+def in_(precision: str, number: int = 0) -> Trial:
+    config = PruningConfig.of("any", {"conv1": 3})
+    request = TrialRequest(number, SEED, "initial design", config, TuningChoice(precision=precision), 1.0, 0)
+    return Trial(request, TrialOutcome(0.9, 0.88, 0.92, 0.5), 1e-3)
+
+
+def test_a_fork_names_the_precision_where_there_are_several_and_only_there() -> None:
+    plain, joint = [in_("")], [in_("f32"), in_("int8", 1)]
+    assert sharing.restated(plain, ["f32"], ["f32"]) == tuple(plain)
+    assert sharing.restated(joint, ["f32", "int8"], ["f32", "int8"]) == tuple(joint)
+    assert sharing.restated(plain, ["f32"], ["f32", "int8"]) == (in_("f32"),)
+    assert sharing.restated(plain, ["bf16"], ["f32", "int8"]) == ()
+    assert sharing.restated(joint, ["f32", "int8"], ["f32"]) == (in_(""),), "what INT8 lost says nothing of f32"
