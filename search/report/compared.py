@@ -62,6 +62,12 @@ class Compared:
     fast_state: Latency | None = None
 
     @property
+    def name(self) -> str:
+        """Of the network, with what it runs in where that is not what the dense network runs in and the name does not say so."""
+        runs_in = self.contender.precision
+        return self.contender.name if not runs_in or self.contender.name.endswith(runs_in) else f"{self.contender.name} ({runs_in})"
+
+    @property
     def latency(self) -> Latency:
         """What is quoted, and can be laid beside the other networks'."""
         return self.fast_state or self.measurement.latency

@@ -126,7 +126,7 @@ def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
         marker = _marker(summary, entry)
         size = 13 if marker == "*" else 8
         axes.plot([x], [y], marker=marker, markersize=size, color=colour, linestyle="none", markeredgecolor=PAPER, zorder=3,
-                  gid=f"network-{place}", label=entry.contender.name)  # fmt: skip
+                  gid=f"network-{place}", label=entry.name)  # fmt: skip
         sheet.tips[f"network-{place}"] = f"{entry.contender.name}: {unit.told(latency.median_s)}, test top-1 {percent(test.top1_ratio)}"
     word = summary.provenance
     axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})", ylabel="test top-1 (%), 95 % interval")
@@ -167,7 +167,7 @@ def _identity(summary: Summary, axes: Any, sheet: Sheet) -> None:
         margins = [[y - unit.per_second * entry.predicted.low_s], [unit.per_second * entry.predicted.high_s - y]]
         marker = _marker(summary, entry)
         axes.errorbar([x], [y], yerr=margins, fmt=marker, color=_colour(entry), markersize=11 if marker == "*" else 6.5, elinewidth=1,
-                      markeredgecolor=PAPER, markeredgewidth=0.5, label=entry.contender.name, zorder=4)  # fmt: skip
+                      markeredgecolor=PAPER, markeredgewidth=0.5, label=entry.name, zorder=4)  # fmt: skip
     axes.set(title="Latency", xlabel=f"{summary.provenance} latency ({unit.name})", xlim=(low, high), ylim=(low, high))
     axes.set_ylabel(f"{_predicted(summary)} ({unit.name}), 90 % interval")
     axes.legend(loc="upper left", handletextpad=0.4)

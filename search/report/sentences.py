@@ -64,7 +64,8 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
         f" ({summary.quoted} {unit.told(latency.median_s)}, 95 % interval {unit.interval(*latency.interval_s)} {unit.name}, "
         f"{count_words(len(latency.samples_s), 'sample')}; dense {unit.told(dense.median_s)}) "
     )
-    lost, where = _lost(best.test_drop), f"on {place(summary)}, {summary.conditions.effective_precision}"
+    ours, theirs = (one.measurement.conditions.effective_precision for one in (best, summary.dense))
+    lost, where = _lost(best.test_drop), f"on {place(summary)}, {ours if ours == theirs else f'{ours}, dense in {theirs}'}"
     return (
         *_missed(summary),
         Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),

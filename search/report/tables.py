@@ -56,7 +56,7 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     bars = ((contender.role, latency.median_s / slowest),)
     against = [_speed_cell(entry.against_dense)] + ([_speed_cell(entry.against_off_the_shelf)] if summary.off_the_shelf else [])
     return (
-        Cell(contender.name, "", contender.source or ROLE_WORDS.get(contender.role, contender.role), contender.role),
+        Cell(entry.name, "", contender.source or ROLE_WORDS.get(contender.role, contender.role), contender.role),
         Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s), count, "noisy" if noise else "", bars),
         *against,
         Cell(percent(test.top1_ratio), interval_percent(test.interval_ratio), share_correct(test)),
@@ -121,7 +121,7 @@ def accuracies(summary: Summary) -> Table:
             for found in map(mean_accuracy, (entry.contender.validations, entry.contender.tests))
         ]
         drops = _drop_cell(entry.validation_drop, limit), _drop_cell(entry.test_drop, limit)
-        name = Cell(entry.contender.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
+        name = Cell(entry.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
         beside = [_drop_cell(entry.untouched_drop)] if untouched else []
         rows.append((name, splits[0], drops[0], splits[1], drops[1], *beside, *_device_cells(entry)))
     return Table("accuracies", columns, tuple(rows), _accuracy_caption(summary))
@@ -151,7 +151,7 @@ def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
 def widths(summary: Summary) -> Table:
     """Channels kept in every group, for every compared network."""
     groups = summary.architecture.groups
-    columns = (Column("group", numeric=False), *(Column(entry.contender.name) for entry in summary.compared))
+    columns = (Column("group", numeric=False), *(Column(entry.name) for entry in summary.compared))
     rows = []
     for group in groups:
         cells = [Cell(group.name, "", f"{group.stage}, {group.channels} channels")]
@@ -209,7 +209,7 @@ def costs(summary: Summary) -> Table:
         p99, memory = taken.latency.p99_s, taken.peak_memory_bytes
         rows.append(
             (
-                Cell(entry.contender.name, tone=entry.contender.role),
+                Cell(entry.name, tone=entry.contender.role),
                 Cell(size(entry.contender.parameters), "", f"{percent(entry.contender.parameters / parameters, 0)} of dense"),
                 Cell(f"{taken.artefact_bytes / 1024:.0f} KiB"),
                 Cell(duration(taken.load_s) if taken.load_s >= 1 else f"{1e3 * taken.load_s:.0f} ms"),
