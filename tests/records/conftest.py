@@ -68,6 +68,7 @@ _layers = st.builds(
     _text,
     st.lists(st.floats(0, 1), min_size=1, max_size=3).map(tuple),
     st.integers(0, 64),
+    _text,
 )
 _measurements = st.builds(
     Measurement,
