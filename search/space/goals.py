@@ -10,8 +10,7 @@ import numpy as np
 
 from harness.errors import CampaignError, UsageError
 from search.records.request import Request
-from search.records.trial import Floats, KnownLatency
-from search.space.screened_latency import fastest_precision
+from search.records.trial import Floats, KnownLatency, TuningChoice
 from search.space.space import SearchSpace
 
 UNLIKELY = 0.1  # chance below which a goal is said to be out of reach
@@ -103,13 +102,16 @@ class Reach:
 
 
 def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
-    """The fastest legal row found from both ends, and its seconds.
+    """The fastest legal row found from both ends, in any precision, and its seconds.
 
     Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
-    the steps of the staircase.
+    the steps of the staircase. Which precision is fastest may change on the way: every one is descended in.
     """
-    precision = fastest_precision(space.architecture, latency)
-    recipe = replace(space.start, precision=precision) if precision else space.start
+    begun = [replace(space.start, precision=one) for one in space.ranges.precisions]
+    return min((_fastest(space, latency, recipe) for recipe in begun), key=lambda found: found[1])
+
+
+def _fastest(space: SearchSpace, latency: KnownLatency, recipe: TuningChoice) -> tuple[Floats, float]:
     dense = space.encode(space.architecture.dense(), recipe)
     narrow = dense.copy()
     narrow[: space.groups] = space.snap(np.zeros((1, space.groups)))[0]

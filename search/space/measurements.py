@@ -99,7 +99,8 @@ class Stored:
     def keep_all(self, path: Path) -> None:
         """Put swept widths and other precisions into the copy of the measurements at ``path``, so that it answers as this does."""
         if self.widths_path is not None or self.others:
-            found = [m for one in (self, *self.others) for m in one.file.measurements]
+            parts = (_of_precision(one.file, one.precision) for one in (self, *self.others))  # one file may hold several
+            found = [m for part in parts for m in part.measurements]
             benchmark_json.write(path, replace(self.file, measurements=tuple(found)))
 
 

@@ -163,7 +163,7 @@ class SearchSpace:
         """First 16 hexadecimal digits of the SHA-256 of everything that defines the rows."""
         ranges = asdict(self.ranges)
         if len(self.ranges.precisions) == 1:
-            del ranges["precisions"]  # which spaces of before had not, and rows do not show
+            del ranges["precisions"], ranges["off_the_shelf"]["precision"]  # which spaces of before had not, and rows do not show
         document = [self.architecture.digest, list(zip(self.names, map(list, self.tables), strict=True)), ranges, self.moves]
         return hashlib.sha256(json.dumps(document, default=int).encode()).hexdigest()[:16]
 

@@ -1,11 +1,14 @@
 """A small network as data, and a synthetic problem: what the tests of the search share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.records.architecture import Architecture, ChannelGroup
 from search.race.synthetic import SyntheticProblem, problem
 from search.space.recipe_ranges import RecipeRanges
+from search.space.screened_latency import LatencyByPrecision
 from search.space.space import SearchSpace
 
 
@@ -41,6 +44,25 @@ class LinearLatency:
 @pytest.fixture
 def linear_latency() -> LinearLatency:
     return LinearLatency()
+
+
+class InSteps:
+    """Half a microsecond per channel, paid for in eights, and three of overhead: INT8's own staircase."""
+
+    def seconds(self, widths: np.ndarray) -> np.ndarray:
+        return (3.0 + 0.5 * (-(-widths // 8) * 8).sum(axis=1)) * 1e-6
+
+
+@pytest.fixture
+def joint_latency() -> LatencyByPrecision:
+    """f32 and INT8, of which INT8 is faster unless nearly nothing is left."""
+    return LatencyByPrecision({"f32": LinearLatency(), "int8": InSteps()})
+
+
+@pytest.fixture
+def joint_space(space: SearchSpace) -> SearchSpace:
+    """The same space in two precisions."""
+    return SearchSpace(space.architecture, space.legal_widths, replace(space.ranges, precisions=("f32", "int8")))
 
 
 @pytest.fixture(scope="session")

@@ -161,11 +161,11 @@ def test_a_lucky_observation_is_told_as_such(vgg: SyntheticProblem) -> None:
 def test_who_enters_the_comparison_differs_in_latency() -> None:
     chosen, twin, near, sure = named(1, 0.500, 0.5, 0.95), named(2, 0.495, 0.5, 0.9), named(3, 0.53, 0.5, 0.96), named(4, 0.8, 0.5, 0.99)
     result = CampaignResult(CampaignSettings("c", goal=Goal(1.0)), (), (), (twin, chosen, near, sure), (), chosen, "", 0.0, 1.0)
-    order = [config.kept("conv") for config, _ in entrants.finalists(result, 4)]
+    order = [config.kept("conv") for config, *_ in entrants.finalists(result, 4)]
     assert order == [1, 4, 3, 2], "recommended, in reserve, another, and the recommended one's twin last"
-    assert [config.kept("conv") for config, _ in entrants.finalists(result, 3)] == [1, 4, 3]
+    assert [config.kept("conv") for config, *_ in entrants.finalists(result, 3)] == [1, 4, 3]
     only = replace(result, standings=(twin, chosen))
-    assert [config.kept("conv") for config, _ in entrants.finalists(only, 3)] == [1, 2], "alike is better than nobody"
+    assert [config.kept("conv") for config, *_ in entrants.finalists(only, 3)] == [1, 2], "alike is better than nobody"
 
 
 def test_nobody_without_a_chance_enters_the_comparison_but_by_the_front_that_was_asked_for() -> None:
@@ -173,9 +173,9 @@ def test_nobody_without_a_chance_enters_the_comparison_but_by_the_front_that_was
     twin, slower = named(3, 0.51, 0.5, 0.98), named(4, 0.6, 0.6, 0.95)
     settings = CampaignSettings("c", goal=Goal(1.0))
     result = CampaignResult(settings, (), (), (ruined, chosen, twin, slower), (ruined, chosen), chosen, "", 0.0, 1.0)
-    assert [config.kept("conv") for config, _ in entrants.finalists(result, 4)] == [2, 4, 3]
+    assert [config.kept("conv") for config, *_ in entrants.finalists(result, 4)] == [2, 4, 3]
     front = replace(result, settings=replace(settings, goal=Goal(1.0, pareto=True)))
-    assert [config.kept("conv") for config, _ in entrants.finalists(front, 4)] == [2, 1]
+    assert [config.kept("conv") for config, *_ in entrants.finalists(front, 4)] == [2, 1]
 
 
 def test_what_repetitions_cannot_tell_stays_in_the_interval_and_in_the_chance(vgg: SyntheticProblem) -> None:

@@ -27,25 +27,25 @@ def published(network: Network) -> list[PruningConfig]:
 
 
 def test_a_published_network_that_is_faster_and_as_sure_as_all_that_was_found_is_chosen(network: Network) -> None:
-    timid = (network.architecture.uniform(0.97), "l1")
+    timid = Found(network.architecture.uniform(0.97))
     candidates = standing(network, [timid])
-    assert [one.config for one in candidates] == [timid[0], *published(network)]
+    assert [one.config for one in candidates] == [timid.config, *published(network)]
     seconds = dict(zip((one.name for one in candidates), (9e-4, 7e-4, 5e-4, 4e-4), strict=False))
     sure = dict.fromkeys(seconds, 0.95)
     chosen = choose(candidates, dict.fromkeys(seconds, 0.0), sure, seconds, 1e-3, 0.9, None)
     assert chosen.config in published(network)
     assert chosen.source.startswith("the same network as")
     doubted = {name: 0.95 if name == "optimised-1" else 0.5 for name in seconds}
-    assert choose(candidates, dict.fromkeys(seconds, 0.0), doubted, seconds, 1e-3, 0.9, None).config == timid[0]
+    assert choose(candidates, dict.fromkeys(seconds, 0.0), doubted, seconds, 1e-3, 0.9, None).config == timid.config
 
 
 def test_only_the_chosen_and_the_found_keep_a_row_of_their_own(network: Network) -> None:
-    found: list[Found] = [(network.architecture.uniform(0.97), "l1"), (published(network)[0], "l1")]
+    found = [Found(network.architecture.uniform(0.97)), Found(published(network)[0])]
     candidates = standing(network, found)
     assert len({one.config for one in candidates}) == len(candidates)
     for chosen in candidates:
         kept = [one for one in candidates if not entrants.is_spare(one, found, chosen)]
         assert chosen in kept
-        assert {one.config for one in kept} == {config for config, _ in found} | {chosen.config}
+        assert {one.config for one in kept} == {one.config for one in found} | {chosen.config}
     others = [one for one in entrants.entrants(network.architecture, found) if one.role != "candidate"]
     assert not any(entrants.is_spare(one, found, candidates[0]) for one in others)

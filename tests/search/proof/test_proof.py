@@ -20,7 +20,7 @@ from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
 from harness.training.recipes import Recipe
 from search.proof import proof, tuning
-from search.proof.entrants import Entrant, entrants, from_scratch, uniform, uniform_at
+from search.proof.entrants import Entrant, Found, entrants, from_scratch, uniform, uniform_at
 from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
 from search.records.losses.drop import Paired, drop_over_seeds
@@ -68,12 +68,12 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 def test_everyone_is_entered_once_and_the_uniform_one_is_as_fast_as_the_chosen_one(network: Network) -> None:
     architecture, latency = network.architecture, ChannelsKept()
     best, second = architecture.uniform(0.4), architecture.uniform(0.6)
-    found = entrants(architecture, [(best, "l1"), (second, "fpgm")], rival=(architecture.uniform(0.7), "l1"))
+    found = entrants(architecture, [Found(best), Found(second, "fpgm")], rival=Found(architecture.uniform(0.7)))
     names = [entrant.name for entrant in found]
     assert len(set(names)) == len(names)
     assert [entrant.role for entrant in found if entrant.role in ("dense", "random")] == ["dense", "random"]
     assert [(e.config, e.criterion) for e in found if e.role == "candidate"] == [(best, "l1"), (second, "fpgm")]
-    assert not [e for e in entrants(architecture, [(best, "l1")]) if e.role == "random"]
+    assert not [e for e in entrants(architecture, [Found(best)]) if e.role == "random"]
     for chosen in (found[-2], found[-1]):
         cut, seconds = uniform(architecture, latency, chosen), seconds_of(architecture, latency, chosen.config)
         assert cut.config == uniform_at(architecture, latency, seconds)
@@ -83,7 +83,7 @@ def test_everyone_is_entered_once_and_the_uniform_one_is_as_fast_as_the_chosen_o
 def test_a_found_network_that_was_published_is_called_that(network: Network) -> None:
     architecture = network.architecture
     published = [entrant for entrant in entrants(architecture, []) if entrant.role == "off-the-shelf"]
-    found = entrants(architecture, [(published[-1].config, "l1"), (architecture.uniform(0.4), "l1")])[-2:]
+    found = entrants(architecture, [Found(published[-1].config), Found(architecture.uniform(0.4))])[-2:]
     assert [entrant.role for entrant in found] == ["candidate", "candidate"]
     assert [entrant.source for entrant in found] == [f"the same network as {published[-1].name}", ""]
 
@@ -99,8 +99,8 @@ def test_a_uniform_cut_that_was_chosen_is_called_the_same_network(network: Netwo
 
 def test_random_search_s_network_found_again_is_called_that(network: Network) -> None:
     shape = network.architecture.uniform(0.4)
-    assert entrants(network.architecture, [(shape, "l1")], rival=(shape, "l1"))[-1].source == "the same network as random"
-    assert entrants(network.architecture, [(shape, "fpgm")], rival=(shape, "l1"))[-1].source == "", "other channels"
+    assert entrants(network.architecture, [Found(shape)], rival=Found(shape))[-1].source == "the same network as random"
+    assert entrants(network.architecture, [Found(shape, "fpgm")], rival=Found(shape))[-1].source == "", "other channels"
 
 
 def test_one_network_under_two_names_is_tuned_and_measured_once(
