@@ -39,7 +39,7 @@ def test_answers_stay_close_whatever_the_widths(
     found = quantise(plain, images)
     assert is_quantised(found.artefact)
     assert all(one.quantised for one in found.layers)
-    assert 0 < relative_error(answers(found.artefact, dataset.test.images), answers(plain, dataset.test.images)) < 0.15
+    assert 0 < relative_error(answers(found.artefact, dataset.test.images), answers(plain, dataset.test.images)) < 0.3
 
 
 def test_the_same_images_give_the_same_bytes_and_others_give_others(artefact: Artefact, images: Calibration, dataset: Dataset) -> None:
