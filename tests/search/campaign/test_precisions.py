@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_one_tuning_gives_a_trial_for_each_precision(vgg: SyntheticProblem, tmp_
 class Told(Optimizer):
     """Remembers what it was told."""
 
-    rows: list[tuple[bytes, float]] = []
+    rows: ClassVar[list[tuple[bytes, float]]] = []
 
     def tell(self, row: Floats, drop_points: float, crashed: bool = False) -> None:
         Told.rows.append((self.space.keys(np.asarray(row)[None])[0], drop_points))
