@@ -22,7 +22,7 @@ help:
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
-	$(BIN)/python -m search $(or $(ARGS),--minutes=5)
+	$(BIN)/python -m search $(or $(ARGS),--precision=f32,int8 --minutes=5)
 
 experiment: $(STAMP)
 	$(BIN)/python -m search experiment $(ARGS)

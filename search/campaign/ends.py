@@ -19,6 +19,7 @@ from search.campaign.result import CampaignResult
 from search.optimizer.choice import Standing
 from search.optimizer.fidelity import promotions_by
 from search.records.losses.drop import Drop
+from search.records.request import QUANTISED
 from search.records.trial import Trial
 
 TOLD_REASONS = 3
@@ -173,6 +174,7 @@ def refuse(end: End | None) -> None:
 def lost_by_tuning(result: CampaignResult) -> Drop | None:
     """What the unpruned network lost in its longest trials, by the journal; None where it was not tried."""
     tried = [one for one in (*result.imported, *result.trials) if one.outcome.ok and one.request.config == result.dense]
+    tried = [one for one in tried if one.request.recipe.precision != QUANTISED]  # that loses by more than the tuning
     if not tried:
         return None
     longest = max(one.request.budget_epochs for one in tried)
@@ -213,7 +215,7 @@ def _crashed(result: CampaignResult) -> AllCrashed:
 
 def _none_in_time(result: CampaignResult) -> NoneInTime:
     settings = result.settings
-    done_ones = [one for one in result.trials if one.outcome.ok]
+    done_ones = [one for one in result.trials if one.outcome.ok and one.tuned]
     timed = [one for one in done_ones if one.outcome.seconds > 0] or done_ones  # the unpruned network was tuned before the search
     done = []
     for epochs in sorted({one.request.budget_epochs for one in timed}):

@@ -29,7 +29,7 @@ def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
 
 def time_split(trials: Sequence[Trial]) -> str:
     """Where the time of the finished trials went, in means and shares; empty when none was finished."""
-    finished = [trial for trial in trials if trial.outcome.ok]
+    finished = [trial for trial in trials if trial.outcome.ok and trial.tuned]
     finished = [trial for trial in finished if trial.outcome.seconds > 0] or finished  # the unpruned network was tuned before
     if not finished:
         return ""
@@ -76,5 +76,6 @@ def recommendation(result: CampaignResult, end: End | None = None) -> str:
 
 
 def _name(standing: Standing) -> str:
-    """The trial by its number; those taken over carry negative ones, which mean nothing to a reader."""
-    return f"trial {standing.trial}" if standing.trial >= 0 else "a trial of another campaign"
+    """The trial by its number, those taken over carry negative ones, which mean nothing to a reader; and its precision among several."""
+    runs_in = f" in {standing.recipe.precision}" if standing.recipe.precision else ""
+    return (f"trial {standing.trial}" if standing.trial >= 0 else "a trial of another campaign") + runs_in

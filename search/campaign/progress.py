@@ -24,6 +24,7 @@ from search.records.trial import (
     MODEL,
     NEW,
     PROMOTE,
+    REPEAT,
     SCREEN,
     SEED,
     STOPPED,
@@ -253,11 +254,18 @@ class Campaign:
             return
         if request.purpose == SCREEN:
             self._judge_screen(trial)
-        elif request.purpose in (*NEW, JUDGED) and request.budget_epochs == self.settings.search_epochs:
+        elif self._is_new(request) and request.budget_epochs == self.settings.search_epochs:
             if outcome.ok:
                 self.worst_drop = max(self.worst_drop, outcome.drop_points)
             drop = {STOPPED: outcome.least_points, CRASHED: self.worst_drop}.get(outcome.status, outcome.drop_points)
-            self.optimizer.tell(self.state.row(request), drop, crashed=outcome.failed)
+            stopped = [replace(request.recipe, precision=one) for one in self.space.ranges.precisions]  # hopeless in all of them
+            for recipe in stopped if outcome.status == STOPPED else [request.recipe]:
+                self.optimizer.tell(self.state.row(replace(request, recipe=recipe)), drop, crashed=outcome.failed)
+
+    def _is_new(self, request: TrialRequest) -> bool:
+        """Whether a trial told something of its row for the first time; what was judged with a repetition did not."""
+        tuned = {one.number: one.request.purpose for one in self.state.known} if request.purpose == JUDGED else {}
+        return request.purpose in (*NEW, JUDGED) and tuned.get(request.of) != REPEAT
 
     def _judge_screen(self, trial: Trial) -> None:
         """Go on with a screened configuration that has a chance; else tell what the screen lets expect of it."""

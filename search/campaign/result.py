@@ -50,7 +50,7 @@ class CampaignResult:
     @property
     def epochs(self) -> float:
         """Fine-tuning epochs spent in all."""
-        return sum(trial.request.budget_epochs for trial in self.trials)
+        return sum(trial.request.budget_epochs for trial in self.trials if trial.tuned)
 
     @property
     def chosen_meets_goal(self) -> bool:
@@ -82,7 +82,9 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
         low, high = pairs(short, promoted_of(full, settings.budget_epochs))
         relation = Calibration.fit(low, high) if len(low) >= LEAST_PAIRS_TO_FIT else None
     dense_s = float(latency.seconds(dense_widths(space))[0])
-    found = choice.standings(space, full, settings.goal, short if settings.short_epochs is not None else (), relation, dense_s)
+    judged = [one for one in everything if not one.tuned and one.request.budget_epochs == settings.search_epochs]
+    learnt_from = [*short, *judged] if settings.short_epochs is not None else ()
+    found = choice.standings(space, full, settings.goal, learnt_from, relation, dense_s)
     return CampaignResult(
         settings,
         contents.finished,

@@ -10,6 +10,7 @@ learns that it loses at least as much as the least of those trials did, for with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from search.records.trial import NEW, Floor, Trial
@@ -32,9 +33,14 @@ def floors(trials: Sequence[Trial], limit_points: float, epochs: float) -> tuple
 
 
 def is_hopeless(trial: Trial, limit_points: float) -> bool:
-    """Whether a finished trial lost, beyond the noise, so much that no repetition or longer tuning will keep the limit."""
+    """Whether a finished trial lost, beyond the noise and in every precision, so much that nothing longer will keep the limit."""
     beyond = max(LIMITS_OVER * limit_points, limit_points + POINTS_OVER)
-    return trial.outcome.drop_points - SURE_DEVIATIONS * trial.outcome.deviation_points > beyond
+    return least_points(trial) - SURE_DEVIATIONS * trial.outcome.deviation_points > beyond
+
+
+def least_points(trial: Trial) -> float:
+    """What a finished trial lost in the precision in which it lost least."""
+    return min(trial.outcome.drop_points, *(one.drop_points for one in trial.outcome.others), math.inf)
 
 
 def _floor(trials: Sequence[Trial], limit_points: float, share: float) -> Floor | None:
@@ -45,4 +51,4 @@ def _floor(trials: Sequence[Trial], limit_points: float, share: float) -> Floor 
     lowest_kept = min(dict(one.outcome.curve)[share] for one in trials if one not in lost)
     margin = max(MARGIN_RATIO, MARGIN_DEVIATIONS * highest.outcome.deviation_points / 100)
     stood = min(dict(highest.outcome.curve)[share], lowest_kept)
-    return Floor(share, stood - margin, min(one.outcome.drop_points for one in lost), highest.number)
+    return Floor(share, stood - margin, min(map(least_points, lost)), highest.number)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.networks.datasets import Dataset
-from harness.records.pruning_config import PruningConfig
 from harness.training import baseline
 from harness.training.recipes import Recipe
 from search.campaign.subject import Subject
 from search.proof import cross_fit, proof, tuning
 from search.proof.cross_fit import Bound
 from search.proof.entrants import Entrant
-from search.proof.proof import Right
+from search.proof.proof import Curses, Right
 from search.proof.tuning import Recipes, Tuned
 from search.records.display import Display
 from search.records.losses.certainty import Evidence
@@ -57,7 +56,7 @@ class Chooser:
     display: Display
     cache: Path = baseline.CACHE_DIR
 
-    def decide(self, tuned: Sequence[Tuned], right: Right, curses: Mapping[PruningConfig, float]) -> Decision:
+    def decide(self, tuned: Sequence[Tuned], right: Right, curses: Curses) -> Decision:
         """Of the candidates among ``tuned``; what every one lost, and its chance, is said. curses: winner's curse of each, in points."""
         known, limit = proof.evidence(tuned, right, curses), self.request.drop_limit_points
         self._say(known, tuned)

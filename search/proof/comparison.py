@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, HarnessError
 from harness.networks.datasets import Dataset
-from harness.quantisation.answering import runs_int8
+from harness.networks.drawing import draw
+from harness.quantisation import calibration
+from harness.quantisation.answering import quantised_network, runs_int8
 from harness.training import accuracy, recipes
 from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
@@ -57,9 +59,10 @@ def prepare(
     network, dataset, latency = subject.network, subject.dataset, stored.latency
     doubtful = stored.error_ratio > request.max_predictor_error
     found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS, request.precisions[0])
-    chooses_int8 = QUANTISED in request.precisions
-    standing = found if request.pareto else entrants.with_published(network.architecture, found, chooses_int8)
-    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), runs_int8(request.device))
+    quantises = runs_int8(request.device) and _runs_in_int8(request, subject, display)
+    shelf_stands = quantises and QUANTISED in request.precisions
+    standing = found if request.pareto else entrants.with_published(network.architecture, found, shelf_stands)
+    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), quantises)
     by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
@@ -70,7 +73,7 @@ def prepare(
         right = proof.right_answers(tuned, dataset.validation)
     dense = folders.dense_recipe(folder, request)
     trained = (dense or recipes.dense_recipe(dataset.name)) if can_train_anew(request, dense) else None
-    curses = {one.config: one.curse_points for one in result.standings}
+    curses = entrants.curses(result, request.precisions[0])
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
     tuned = [entry for entry in decided.tuned if not entrants.is_spare(entry.entrant, found, chosen)]
@@ -83,6 +86,20 @@ def prepare(
     return Prepared(tuple(tuned), chosen, by, right, decided.known)
 
 
+def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
+    """Whether the dense network can be quantised, and then answers; said where it cannot: the comparison is held without it."""
+    network, dataset = subject.network, subject.dataset
+    try:
+        with display.timed("quantising the dense network"):
+            images = calibration.of(dataset, seed=request.seed)
+            quantised = quantised_network(network.model, dataset.input_shape, network.name, images, request.device)
+            accuracy.answers(quantised, draw(dataset.validation, 1).split)
+    except HarnessError as error:
+        display.say(f"nothing quantised after training enters the comparison: {error}")
+        return False
+    return True
+
+
 def _controls(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant, display: Display) -> list[Entrant]:
     """What the chosen network is held against, and is made in its likeness; what cannot be made is said."""
     uniform = entrants.uniform(subject.network.architecture, latency, chosen)
@@ -92,7 +109,7 @@ def _controls(request: Request, subject: Subject, latency: KnownLatency, chosen:
     if request.global_pruning:
         with display.timed("cutting by global pruning"):
             cut = global_cut.entrants(subject.network, subject.dataset, in_precision(latency, chosen.precision), chosen)
-        controls += [replace(one, precision=chosen.precision) for one in cut.entered]
+        controls += cut.entered
         for told in cut.left_out:
             display.say(told)
     return [*controls, entrants.from_scratch(chosen)] if request.from_scratch else controls
@@ -158,7 +175,8 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     space, _ = space_of(theirs, subject.network, stored, record.recipe)
     settings = settings_of(folder, theirs, subject.dataset, record)
     space, _ = sharing.widened(space, told.imported, settings.lengths)
-    return entrants.finalists(campaign.result_of(settings, space, stored.latency, told), 1)[0]
+    result = campaign.result_of(settings, space, stored.latency, told)
+    return entrants.finalists(result, 1, request.precisions[0], theirs.precisions[0])[0]
 
 
 def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord, result: CampaignResult) -> Recipes:

@@ -48,14 +48,15 @@ class Found(NamedTuple):
     precision: str = ""
 
 
-def finalists(result: CampaignResult, count: int, reference: str = "") -> list[Found]:
+def finalists(result: CampaignResult, count: int, reference: str = "", own: str = "") -> list[Found]:
     """The recommended configuration, one in reserve, then those that might be chosen; first those that differ in latency.
 
     The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
     as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
     come last. Nobody enters that has no chance to keep the limit, even where fewer than ``count`` have one; of a campaign for the whole
     front, the front does, and so it does where all are over the limit, the least harmed first. reference: the precision that the dense
-    network is compared in. CampaignError when there is nothing.
+    network is compared in. own: what its networks run in where it does not choose; the reference too, but for a rival's.
+    CampaignError when there is nothing.
     """
     if result.chosen is None:
         ends.refuse(ends.of(result))
@@ -73,9 +74,14 @@ def finalists(result: CampaignResult, count: int, reference: str = "") -> list[F
             different.append(standing)
     distinct: dict[tuple[PruningConfig, str], Found] = {}
     for standing in (*different, *ranked):
-        runs_in = _named(standing.recipe.precision, reference)
+        runs_in = _named(standing.recipe.precision or own, reference)
         distinct.setdefault((standing.config, runs_in), Found(standing.config, standing.recipe.criterion, runs_in))
     return list(distinct.values())[:count]
+
+
+def curses(result: CampaignResult, reference: str) -> dict[tuple[PruningConfig, str], float]:
+    """By how many points the search's luck flatters each configuration, in each precision, named as entrants name it."""
+    return {(one.config, _named(one.recipe.precision, reference)): one.curse_points for one in result.standings}
 
 
 def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None, quantises: bool = False) -> list[Entrant]:

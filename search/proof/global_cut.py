@@ -33,8 +33,9 @@ class Cut:
 def entrants(network: Network, dataset: Dataset, latency: KnownLatency, chosen: Entrant) -> Cut:
     """One entrant per importance, at most as slow as ``chosen`` by prediction, its channels chosen by the same importance.
 
-    It is called the dense network where nothing needs to go: then it is tuned and measured once.
+    It is called the dense network, in the precision of ``chosen``, where nothing needs to go: then it is tuned and measured once.
     """
+    runs_in = chosen.precision
     target_s = seconds_of(network.architecture, latency, chosen.config)
     entered, left_out = [], []
     for importance, word in WORDS.items():
@@ -45,9 +46,11 @@ def entrants(network: Network, dataset: Dataset, latency: KnownLatency, chosen: 
             left_out.append(f"{name} (global pruning by Torch-Pruning) is left out of the comparison: {error}")
             continue
         if config == network.architecture.dense():
-            entered.append(Entrant(name, ROLE, config, source="the same network as dense"))
+            same = f"dense-{runs_in}" if runs_in else "dense"
+            entered.append(Entrant(name, ROLE, config, source=f"the same network as {same}", precision=runs_in))
         else:
-            entered.append(Entrant(name, ROLE, config, importance, f"Torch-Pruning, global pruning by {word}, cut to the same latency"))
+            source = f"Torch-Pruning, global pruning by {word}, cut to the same latency"
+            entered.append(Entrant(name, ROLE, config, importance, source, runs_in))
     return Cut(tuple(entered), tuple(left_out))
 
 

@@ -33,6 +33,10 @@ Right = dict[str, NDArray[np.bool_]]
 """Which images every entrant answered rightly, by its name: seeds x images."""
 
 
+Curses = Mapping[tuple[PruningConfig, str], float]
+"""Points by which the search's luck flatters a configuration in a precision, which is named as entrants name it."""
+
+
 def right_answers(tuned: Sequence[Tuned], split: Split) -> Right:
     """What every tuned network answers on ``split``."""
     return {entry.entrant.name: _right([accuracy.answers(one.model, split) for one in entry.judged], split) for entry in tuned}
@@ -46,13 +50,16 @@ def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
     return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(right[name], right[dense])) for name in candidates}
 
 
-def evidence(tuned: Sequence[Tuned], right: Right, curses: Mapping[PruningConfig, float] = MappingProxyType({})) -> dict[str, Evidence]:
-    """What is known of every candidate's true drop, by name. curses: points by which the search's luck flatters a configuration."""
+def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxyType({})) -> dict[str, Evidence]:
+    """What is known of every candidate's true drop, by name."""
     seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     return {
         one.name: Evidence.of(
-            seen[one.name], seen[dense], Paired.of(right[one.name], right[dense]), curse_points=curses.get(one.config, 0.0)
+            seen[one.name],
+            seen[dense],
+            Paired.of(right[one.name], right[dense]),
+            curse_points=curses.get((one.config, one.precision), 0.0),
         )
         for one in (entry.entrant for entry in tuned)
         if one.role == "candidate"

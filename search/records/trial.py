@@ -183,6 +183,11 @@ class Trial:
         """The request's number."""
         return self.request.number
 
+    @property
+    def tuned(self) -> bool:
+        """Whether it ran; one that only judged in another precision what another trial tuned has no time of its own."""
+        return self.request.purpose != JUDGED
+
 
 class KnownLatency(Protocol):
     """Latency of any configuration, computed and not measured."""

@@ -135,3 +135,31 @@ def test_what_a_resumed_campaign_is_given_anew_replaces_what_it_was_asked_for() 
         command_line.changed(old, command_line.parse(["resume", "one", "--finalists=-1"]))
     with pytest.raises(UsageError, match="--trials=0"):
         command_line.changed(old, command_line.parse(["resume", "one", "--trials=0"]))
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("f32", ("f32",)),
+        ("bf16", ("bf16",)),
+        ("int8", ("f32", "int8")),
+        ("int8,f32", ("f32", "int8")),
+        ("f32, int8 ,int8", ("f32", "int8")),
+        ("bf16,int8", ("f32", "bf16", "int8")),
+    ],
+)
+def test_int8_and_several_precisions_come_with_f32_which_is_counted_from(given: str, meant: tuple[str, ...]) -> None:
+    asked = request(f"--precision={given}")
+    assert asked.precisions == meant
+    assert request(*shlex.split(asked.command)[4:]).precisions == meant, "as it is repeated"
+
+
+@pytest.mark.parametrize("given", ["int4", "f32,int4", "f32,", ""])
+def test_a_precision_that_there_is_not_is_one_line(given: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "search", f"--precision={given}", f"--reports={tmp_path}"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.strip().splitlines()
+    assert "precision" in line
+    assert "int8" in line, "says what there is"
+    assert not list(tmp_path.iterdir())

@@ -85,7 +85,7 @@ def test_all_over_the_limit_is_no_error_and_tells_the_least_harmed(vgg: Syntheti
 def test_the_comparison_then_gets_the_trade_off_and_never_the_unpruned_network(vgg: SyntheticProblem, tmp_path: Path) -> None:
     dense = vgg.architecture.dense()
     result = run(vgg, tmp_path, SETTINGS, Worse(dense, 5.0))
-    entered = [config for config, _ in entrants.finalists(result, 3)]
+    entered = [config for config, *_ in entrants.finalists(result, 3)]
     assert result.chosen is not None
     assert entered[0] == result.chosen.config
     assert dense not in entered

@@ -264,7 +264,7 @@ def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
     right = proof.right_answers(tuned, dataset.validation)
     (found,) = proof.validation_drops(tuned, right).items()
-    known = proof.evidence(tuned, right, {entered[1].config: 0.3})[entered[1].name]
+    known = proof.evidence(tuned, right, {(entered[1].config, ""): 0.3})[entered[1].name]
     assert (known.judged, known.curse_points) == (Paired.of(right[entered[1].name], right["dense"]), 0.3)
     assert known.seen_points == pytest.approx(found[1].points)
     assert known.moved_points == 0.3, "by its luck"
