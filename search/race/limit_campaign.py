@@ -116,7 +116,7 @@ def run(seed: int, folder: Path, asked: Request) -> Row:
     entered = entrants.entrants(network.architecture, entrants.finalists(result, FINALISTS))
     tuned = tuning.tune(network, dataset, entered, by, 1, folder, lambda *_: None)
     right = proof.right_answers(tuned, dataset.validation)
-    curses = {one.config: one.curse_points for one in result.standings}
+    curses = entrants.curses(result, "f32")
     chooser = Chooser(folder, request, subject, StaircaseLatency(), by, dense_recipe, _silent(), folder)
     return _judged(request, subject, tuned, chooser.decide(tuned, right, curses), time.perf_counter() - began)
 

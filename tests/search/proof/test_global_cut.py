@@ -54,7 +54,8 @@ def ranked(network: Network, dataset: Dataset) -> dict[str, GlobalPruning]:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sampled_from(IMPORTANCES), st.floats(150e-6, 460e-6), st.sampled_from([1, 4, 8, 16]))
+# cut as far as it goes, in steps of 16, it takes 192 µs
+@given(st.sampled_from(IMPORTANCES), st.floats(200e-6, 460e-6), st.sampled_from([1, 4, 8, 16]))
 def test_it_is_as_quick_as_was_asked_and_one_channel_less_removed_is_not(
     ranked: dict[str, GlobalPruning], name: str, target_s: float, step: int
 ) -> None:
