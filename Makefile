@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 ARGS ?=
+MAIN_JOB := --precision=f32,int8 --minutes=5
 
 # pytest has loaded torch before it could try how threads wait, as search does: look for work for a while, then sleep.
 bench characterise: export GOMP_SPINCOUNT ?= 1000
@@ -22,7 +23,7 @@ help:
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
-	$(BIN)/python -m search $(or $(ARGS),--precision=f32,int8 --minutes=5)
+	$(BIN)/python -m search $(or $(ARGS),$(MAIN_JOB))
 
 experiment: $(STAMP)
 	$(BIN)/python -m search experiment $(ARGS)
