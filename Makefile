@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 ARGS ?=
-MAIN_JOB := --precision=f32,int8 --minutes=5
+MAIN_JOB := --minutes=5
 
 # pytest has loaded torch before it could try how threads wait, as search does: look for work for a while, then sleep.
 bench characterise: export GOMP_SPINCOUNT ?= 1000
