@@ -19,6 +19,8 @@ from harness.networks import datasets, export, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.networks.export import Artefact
+from harness.quantisation import answering, calibration
+from harness.quantisation.quantising import quantise
 from harness.training import accuracy, device_accuracy
 from tests.devices.ncs2 import ncs2_environment as ncs2_environment
 from tests.devices.trtexec_stand_in import install
@@ -51,6 +53,17 @@ def test_the_embedded_runtime_answers_what_torch_answers(model: nn.Module, artef
     told = device_accuracy.answers_in_f32(artefact, few)
     expected = accuracy.answers(model, few.test).numpy()
     assert np.abs(told - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_the_host_answers_in_f32_while_it_answers_in_int8(artefact: Artefact, few: Dataset) -> None:
+    """A campaign keeps the agent that judges its INT8 networks open, and asks for the host's answers in the same process."""
+    quantised = quantise(artefact, calibration.of(few, 8))
+    int8 = answering.Answers("cpu")
+    try:
+        seen = int8(quantised.artefact, few.test.images)
+        assert seen.shape == device_accuracy.answers_in_f32(artefact, few).shape
+    finally:
+        int8.close()
 
 
 def test_the_sticks_wheel_answers_with_the_drop_against_the_host(ncs2_environment: None, artefact: Artefact, few: Dataset) -> None:
