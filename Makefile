@@ -7,7 +7,6 @@ BIN    := $(VENV)/bin
 STAMP   = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 ARGS ?=
-MAIN_JOB := --minutes=5
 
 # pytest has loaded torch before it could try how threads wait, as search does: look for work for a while, then sleep.
 bench characterise: export GOMP_SPINCOUNT ?= 1000
@@ -23,7 +22,7 @@ help:
 	@echo "make bench    install, then measure on this machine's CPU (ARGS='--device=ncs2 --network=resnet56' to change it)"
 
 search: $(STAMP)
-	$(BIN)/python -m search $(or $(ARGS),$(MAIN_JOB))
+	$(BIN)/python -m search $(or $(ARGS),--minutes=5)
 
 experiment: $(STAMP)
 	$(BIN)/python -m search experiment $(ARGS)

@@ -16,11 +16,10 @@ from harness.devices.spec import find
 from harness.networks import export
 from harness.networks.export import Artefact
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import Options, Quantised, quantise
+from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, quantise
 
 HOST = "cpu"  # answers for devices that are elsewhere, or answer slowly
 ANSWERING = ("openvino",)  # runtimes that answer image after image as quickly as they are timed
-SIGNED_ONLY = ("trtexec",)  # runtimes that take no unsigned activations
 TAKING_QDQ = ("openvino", "trtexec", "simulated")
 IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
 
@@ -36,6 +35,12 @@ def runs_int8(device: str) -> bool:
     return find(device).runtime in TAKING_QDQ
 
 
+def answered(loaded: Loaded, images: Tensor) -> NDArray[np.float32]:
+    """What a loaded network answers to any number of images, a frame's worth after the other."""
+    values = images.detach().cpu().contiguous().numpy()
+    return np.concatenate([loaded.outputs(values[at : at + IMAGES_PER_CALL]) for at in range(0, len(values), IMAGES_PER_CALL)])
+
+
 class Answers:
     """A device that answers images for any artefact, without its lock, for nothing is timed; opened when it is first asked."""
 
@@ -47,8 +52,7 @@ class Answers:
     def __call__(self, artefact: Artefact, images: Tensor) -> NDArray[np.float32]:
         """Logits (images x classes) of ``images`` (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
         loaded = self._load(artefact)
-        values = images.detach().cpu().contiguous().numpy()
-        return np.concatenate([loaded.outputs(values[at : at + IMAGES_PER_CALL]) for at in range(0, len(values), IMAGES_PER_CALL)])
+        return answered(loaded, images)
 
     def close(self) -> None:
         """End the agent; the next question opens another."""
@@ -63,7 +67,6 @@ class Answers:
             self._session = Device(self._spec).open()
         elif self._loaded is not None:
             self._loaded[1].unload()
-
         loaded = self._session.load(artefact.onnx, artefact.name, "int8", False, artefact.node_layers, artefact.input_shape[0])
         self._loaded = artefact.digest, loaded
         return loaded

@@ -53,6 +53,7 @@ class Options:
 
 
 USUAL = Options()
+SIGNED_ONLY = ("trtexec",)  # runtimes that take no unsigned activations
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.pictures import division
 from harness.quantisation import calibration
-from harness.quantisation.quantising import Options
+from harness.quantisation.quantising import SIGNED_ONLY, Options
 from harness.records.architecture import Architecture
 from harness.records.conditions import INT8
 
@@ -211,7 +211,7 @@ def quantisation(config: pytest.Config, runtime: str) -> Options:
         symmetric=not asked("--asymmetric"),
         fast_bias_correction=not asked("--full-bias-correction"),
         in_float=tuple(asked("--in-float")),
-        signed=runtime == "trtexec",
+        signed=runtime in SIGNED_ONLY,
     )
 
 

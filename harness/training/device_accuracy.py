@@ -22,10 +22,9 @@ from harness.errors import UsageError
 from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
+from harness.quantisation.answering import HOST, answered
 from harness.records.accuracy import Accuracy, DeviceAccuracy
 
-HOST = "cpu"  # the embedded default device
-IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
 PROCESS_PER_BATCH = {"trtexec": 32}  # runtimes that start a program for every batch, with the batch size that makes up for it
 
 Logits = NDArray[np.float32]
@@ -49,7 +48,7 @@ def judge(
     labels = dataset.test.labels.numpy()
     sent = _in_batches(session, artefact, batch_size)
     with _loaded(session, sent, network, precision) as loaded:
-        found, effective = _answered(loaded, dataset.test.images), loaded.effective_precision
+        found, effective = answered(loaded, dataset.test.images), loaded.effective_precision
     if host is not None and host.shape != found.shape:
         raise UsageError(f"the host's answers have shape {host.shape}, the device's {found.shape}; export the network again")
     return DeviceAccuracy(
@@ -71,14 +70,14 @@ def judge(
 def answers(session: Session, artefact: Artefact, images: Tensor, precision: str) -> Logits:
     """The device's logits (images x classes) for any images (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
     with _loaded(session, _in_batches(session, artefact), artefact.name, precision) as loaded:
-        return _answered(loaded, images)
+        return answered(loaded, images)
 
 
 def answers_in_f32(artefact: Artefact, dataset: Dataset) -> Logits:
     """The host's logits for the test split (images x classes), by the embedded runtime in f32; only answers, nothing is timed."""
     spec = replace(find(HOST), resource=f"answers-{os.getpid()}")  # needs no lock: other programs may measure meanwhile
     with Device(spec).open() as session, _loaded(session, artefact, artefact.name, "f32") as loaded:
-        return _answered(loaded, dataset.test.images)
+        return answered(loaded, dataset.test.images)
 
 
 def host_answers(path: Path) -> Logits | None:
@@ -102,11 +101,6 @@ def _loaded(session: Session, artefact: Artefact, network: str, precision: str) 
     loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0])
     yield loaded
     loaded.unload()
-
-
-def _answered(loaded: Loaded, images: Tensor) -> Logits:
-    parts = images.numpy()
-    return np.concatenate([loaded.outputs(parts[at : at + IMAGES_PER_CALL]) for at in range(0, len(parts), IMAGES_PER_CALL)])
 
 
 def _top1(answers: Logits, labels: NDArray[np.int64]) -> Accuracy:

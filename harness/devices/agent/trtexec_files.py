@@ -104,15 +104,19 @@ def enough_profiled(count):
 
 def layer_facts(text):
     """Layer name to ``(type, ONNX nodes)`` of ``--exportLayerInfo``; empty when the release writes only names."""
-    try:
-        layers = json.loads(text)["Layers"]
-    except (ValueError, KeyError, TypeError):
-        return {}
     found = {}
-    for layer in layers:
+    for layer in _layers(text):
         if isinstance(layer, dict) and "Name" in layer:
             found[layer["Name"]] = (str(layer.get("LayerType", "")), _ONNX_LAYER.findall(str(layer.get("Metadata", ""))))
     return found
+
+
+def _layers(text):
+    """The layers of ``--exportLayerInfo``; none where the text is no such file."""
+    try:
+        return json.loads(text)["Layers"]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def layer_precisions(text):
@@ -120,12 +124,8 @@ def layer_precisions(text):
 
     Weights alone do not tell: they lie in INT8 also where they are made float before use.
     """
-    try:
-        layers = json.loads(text)["Layers"]
-    except (ValueError, KeyError, TypeError):
-        return {}
     found = {}
-    for layer in layers:
+    for layer in _layers(text):
         form = _form(layer)
         for mark, precision in FORMS:
             if mark in form:
