@@ -70,7 +70,7 @@ class Device:
         self._quarantine = quarantine
 
     def open(self, wait_s: float | None = None) -> Session:
-        """Start the agent, take the device for this process, start the runtime.
+        """Start the agent, take the device for this process unless it only answers, start the runtime.
 
         wait_s: how long to wait while somebody else holds the device; the specification's by default. Raises DeviceBusy,
         DeviceUnavailable (no interpreter, host, runtime or hardware), DeviceQuarantined.
@@ -235,7 +235,8 @@ def _open(spec: DeviceSpec, agent: Bundle, wait_s: float, quarantine: Quarantine
     try:
         hello = link.boot(agent.serve)
         _install(link, spec, agent.modules)
-        _take(link, spec, hello, wait_s)  # before the runtime's own file runs and touches the hardware
+        if spec.exclusive:
+            _take(link, spec, hello, wait_s)  # before the runtime's own file runs and touches the hardware
         fields = {"runtime": agent.runtime, "options": dict(spec.options)}
         info = _ask(
             link, spec, "start", lambda reply: replies.device_info(reply, spec, hello, agent.digest), fields, deadline_s=START_DEADLINE_S

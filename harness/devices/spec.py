@@ -29,7 +29,7 @@ class DeviceSpec:
     runtime: a name, or a path to a runtime's file. python: the interpreter's command on the device. host: where to go by
     ssh, None for this machine. options: what the runtime gets. resource: devices with the same resource on one host
     exclude each other. setup: the command that makes the interpreter. directory: against which relative paths are read.
-    Times in seconds.
+    exclusive: whether a session keeps others of the resource out. Times in seconds.
     """
 
     name: str
@@ -43,6 +43,11 @@ class DeviceSpec:
     load_deadline_s: float = LOAD_DEADLINE_S
     setup: str = ""
     directory: Path = PRODUCT_PYPROJECT.parent
+    exclusive: bool = True
+
+    def answering(self) -> DeviceSpec:
+        """The same device for answers alone: where nothing is timed nobody needs to be kept out, nor to wait."""
+        return replace(self, resource=f"{self.resource or self.name}, answering", exclusive=False)
 
     def with_options(self, **changed: OptionValue) -> DeviceSpec:
         """The same device with some options changed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,7 +44,7 @@ class Answers:
     """A device that answers images for any artefact, without its lock, for nothing is timed; opened when it is first asked."""
 
     def __init__(self, device: str) -> None:
-        self._spec = replace(find(device), resource=f"int8-answers-{os.getpid()}")
+        self._spec = find(device).answering()
         self._session: Session | None = None
         self._loaded: tuple[str, Loaded] | None = None
 

@@ -6,10 +6,8 @@ trtexec's ``--loadInputs`` and ``--exportOutput``, one process per batch, and th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +73,7 @@ def answers(session: Session, artefact: Artefact, images: Tensor, precision: str
 
 def answers_in_f32(artefact: Artefact, dataset: Dataset) -> Logits:
     """The host's logits for the test split (images x classes), by the embedded runtime in f32; only answers, nothing is timed."""
-    spec = replace(find(HOST), resource=f"answers-{os.getpid()}")  # needs no lock: other programs may measure meanwhile
-    with Device(spec).open() as session, _loaded(session, artefact, artefact.name, "f32") as loaded:
+    with Device(find(HOST).answering()).open() as session, _loaded(session, artefact, artefact.name, "f32") as loaded:
         return answered(loaded, dataset.test.images)
 
 

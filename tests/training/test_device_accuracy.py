@@ -14,7 +14,7 @@ from torch import nn
 
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import OptionValue, find, parse
-from harness.errors import UsageError
+from harness.errors import DeviceBusy, UsageError
 from harness.networks import datasets, export, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
@@ -62,8 +62,20 @@ def test_the_host_answers_in_f32_while_it_answers_in_int8(artefact: Artefact, fe
     try:
         seen = int8(quantised.artefact, few.test.images)
         assert seen.shape == device_accuracy.answers_in_f32(artefact, few).shape
+        again = answering.Answers("cpu")
+        assert np.array_equal(again(quantised.artefact, few.test.images), seen), "two that answer side by side"
+        again.close()
     finally:
         int8.close()
+
+
+def test_who_only_answers_neither_waits_nor_keeps_anybody_waiting() -> None:
+    device = on("cpu")
+    answering_too = Device(device.spec.answering(), Quarantine())
+    with device.open(), answering_too.open(wait_s=0), answering_too.open(wait_s=0), pytest.raises(DeviceBusy):
+        device.open(wait_s=0)
+    with answering_too.open(), device.open(wait_s=0) as session:
+        assert session.info.name == "cpu"
 
 
 def test_the_sticks_wheel_answers_with_the_drop_against_the_host(ncs2_environment: None, artefact: Artefact, few: Dataset) -> None:
