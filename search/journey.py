@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
-from harness.latency.verdict import machine_state
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -80,8 +79,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    fast_share = machine_state.fast_share(m.latency for m in stored.file.measurements)
-    plan = planning.again(plan, dataset, record, fast_share, display)
+    plan = planning.again(plan, dataset, record, display)
     folders.write_request(folder, plan.request)
     ends_s = math.inf if plan.limit_s is None else plan.search_s
     return _search_and_prove(

@@ -242,3 +242,9 @@ def test_the_readme_shows_the_house_as_it_is() -> None:
                 major, _, minor = floor.partition(".")
                 shown[".".join([*above[:-1], name.rstrip("/").removesuffix(".py")])] = (int(major), int(minor or 0))
     assert shown == FLOORS
+
+
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    pages = [ROOT / "CHANGELOG.md", ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("reports/*.md")]
+    marked = [path.name for path in pages if re.search(r"^(<{7}|>{7}) ", path.read_text(), re.MULTILINE)]
+    assert not marked

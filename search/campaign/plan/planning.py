@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.devices.measure import AGAIN_S
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.progress import clock
@@ -21,7 +20,6 @@ from search.records.request import Request
 
 NETWORK_S, COMPARED_S = 0.35, 5.0  # of measuring, on two cores of an AMD EPYC, where this machine has not measured this network before
 UNTRIED_IMAGES_PER_S = 500.0  # a fork, which keeps its campaign's way of training and tries none
-LOUD_S = 10.0  # of waiting for the machine's fast state: more is said
 KIND, DESIGNED, COMPARED = "pace", "designed", "compared"
 
 
@@ -35,23 +33,17 @@ def first(request: Request, dataset: Dataset, trained: Trained, display: Display
     return found
 
 
-def again(before: Plan, dataset: Dataset, record: RecipeRecord, fast_share: float, display: Display) -> Plan:
-    """The plan of what is left once the recipe is settled, by what that took; said where it does less than before.
-
-    fast_share: of the designed networks' blocks that met the machine's fast state; where few did, the comparison will wait for it.
-    """
+def again(before: Plan, dataset: Dataset, record: RecipeRecord, display: Display) -> Plan:
+    """The plan of what is left once the recipe is settled, by what that took; said where it does less than before."""
     request, pace = before.request, before.pace
     if before.open_contender and request.global_pruning:
         request = replace(request, global_pruning=None)  # it may yet prove too much
     scope = replace(_scope(request, dataset), is_settled=True)
     if record.trials_worth > 0:
         pace = replace(pace, images_per_s=request.search_epochs * scope.train_images * record.trials_worth / record.seconds)
-    waiting_s = AGAIN_S * (1.0 - fast_share)
-    pace = replace(pace, compared_s=max(pace.compared_s, COMPARED_S + waiting_s / steps.COMPARED))
     found = steps.fit(request, scope, pace, display.elapsed_s)
     if found.cut:
-        why = "the machine is loud" if waiting_s > LOUD_S else "the first steps took longer than planned"
-        display.say(f"plan: {'; '.join(found.cut)}, for {why}; about {clock(found.seconds)} in all")
+        display.say(f"plan: {'; '.join(found.cut)}, for the first steps took longer than planned; about {clock(found.seconds)} in all")
     return found
 
 

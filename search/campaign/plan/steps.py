@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.devices.measure import AGAIN_S
 from harness.progress import clock
 from search.records.request import QUANTISED, Request
 
-MARGIN = 0.88  # of the time that is left: what may be planned; neighbours take the rest
+MARGIN = 0.88  # of the time that is left: what may be planned, at most; neighbours take the rest
 REPEATS = 2  # evaluations of every finalist with other seeds, as the search's settings have it
 HELD_OUT = 30  # networks that the predictor is judged by, beside the designed ones
 TRIAL_SHARE = 0.7  # of the dense network's training time: what a pruned one's takes, in the mean of a campaign
@@ -103,7 +104,7 @@ class Plan:
         return (
             planned
             if self.limit_s is None
-            else max(planned, planned + MARGIN * (self.limit_s - self.spent_s) - (self.seconds - self.spent_s))
+            else max(planned, planned + _plannable_s(self.limit_s - self.spent_s) - (self.seconds - self.spent_s))
         )
 
     @property
@@ -122,14 +123,14 @@ class Plan:
         if self.limit_s is not None and self.seconds > self.limit_s:
             told.append(
                 f"  less is not worth doing, and this is more than --minutes={self.request.minutes:g}: "
-                f"give {math.ceil(self.seconds / MARGIN / 60)}"
+                f"give {math.ceil(max(self.seconds / MARGIN, self.seconds + AGAIN_S) / 60)}"
             )
         return tuple(told)
 
 
 def fit(asked: Request, scope: Scope, pace: Pace, spent_s: float) -> Plan:
     """As much of ``asked`` as there is time for; all of it without ``minutes``. spent_s: seconds since the campaign was started."""
-    left_s = math.inf if asked.minutes is None else MARGIN * (60 * asked.minutes - spent_s)
+    left_s = math.inf if asked.minutes is None else _plannable_s(60 * asked.minutes - spent_s)
     for request in _lesser(asked, scope):
         found = steps(request, scope, pace)
         if sum(step.seconds for step in found) <= left_s:
@@ -171,6 +172,11 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
         ),
     ]
     return (*(step for step in before if step.seconds), *found)
+
+
+def _plannable_s(left_s: float) -> float:
+    """Of what is left: loud neighbours take a part, and the comparison may wait for the machine's fast state."""
+    return left_s - max((1.0 - MARGIN) * left_s, AGAIN_S)
 
 
 def _trial_s(request: Request, epochs: float, scope: Scope, pace: Pace) -> float:

@@ -76,8 +76,8 @@ def test_the_next_campaign_knows_how_long_measuring_took(request_: Request, digi
 def test_the_search_shrinks_where_the_first_steps_took_longer(request_: Request, digits: Dataset, display: Display) -> None:
     first = planning.first(replace(request_, minutes=60), digits, QUICK, display)
     assert not first.cut
-    same = planning.again(first, digits, replace(RECORD, seconds=10.0, trials_worth=2.0), 1.0, display)
-    slower = planning.again(first, digits, replace(RECORD, seconds=300.0, trials_worth=2.0), 1.0, display)
+    same = planning.again(first, digits, replace(RECORD, seconds=10.0, trials_worth=2.0), display)
+    slower = planning.again(first, digits, replace(RECORD, seconds=300.0, trials_worth=2.0), display)
     assert same.request == first.request
     assert slower.request.trials < first.request.trials
     assert slower.request.budget == first.request.budget
@@ -90,20 +90,7 @@ def test_global_pruning_that_was_planned_goes_first_unless_it_was_asked_for(requ
     free = planning.first(replace(request_, minutes=60), digits, QUICK, display)
     assert given.request == free.request
     assert "2 of them by Torch-Pruning" in said(display)
-    assert planning.again(given, digits, slow, 1.0, display).request.global_pruning is True
+    assert planning.again(given, digits, slow, display).request.global_pruning is True
     assert "no global pruning" not in said(display)
-    assert planning.again(free, digits, slow, 1.0, display).request.global_pruning is False
+    assert planning.again(free, digits, slow, display).request.global_pruning is False
     assert "plan: no global pruning to compare with" in said(display)
-
-
-def test_where_the_machine_is_loud_the_comparison_may_wait_and_the_search_gives_it_time(
-    request_: Request, digits: Dataset, display: Display
-) -> None:
-    first = planning.first(replace(request_, minutes=8), digits, QUICK, display)
-    settled = replace(RECORD, seconds=20.0, trials_worth=2.0)
-    plans = [planning.again(first, digits, settled, share, display) for share in (1.0, 0.5, 0.1)]
-    proofs = [next(step.seconds for step in plan.steps if step.name == steps.PROOF) for plan in plans]
-    assert proofs == sorted(proofs)
-    assert proofs[0] < proofs[-1]
-    assert [plan.request.trials for plan in plans] == sorted((plan.request.trials for plan in plans), reverse=True)
-    assert "the machine is loud" in said(display) or plans[-1].request == first.request

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.devices.measure import AGAIN_S
 from search.campaign.plan import steps
 from search.campaign.plan.steps import Pace, Plan, Scope
 from search.records.request import Request
@@ -40,7 +41,8 @@ def planned_s(plan: Plan) -> float:
 def test_a_plan_fits_or_does_as_little_as_is_worth_doing_and_says_so(asked: Request, scope: Scope, pace: Pace, spent_s: float) -> None:
     plan = steps.fit(asked, scope, pace, spent_s)
     assert plan.limit_s is not None
-    fits = planned_s(plan) <= steps.MARGIN * (plan.limit_s - spent_s)
+    left_s = plan.limit_s - spent_s
+    fits = planned_s(plan) <= min(steps.MARGIN * left_s, left_s - AGAIN_S)
     least = steps.fit(replace(asked, minutes=1e-9), scope, pace, spent_s)
     assert fits or plan.request == replace(least.request, minutes=asked.minutes)
     if plan.seconds > plan.limit_s:
@@ -109,8 +111,9 @@ def test_the_search_may_use_what_is_left_over_and_leaves_the_proof_its_time(
 ) -> None:
     plan = steps.fit(asked, scope, pace, spent_s)
     others = sum(step.seconds for step in plan.steps if step.name != steps.SEARCH)
-    if planned_s(plan) <= steps.MARGIN * (plan.limit_s - spent_s):  # type: ignore[operator]
-        assert plan.search_s + others <= plan.limit_s - spent_s  # type: ignore[operator]
+    left_s = plan.limit_s - spent_s  # type: ignore[operator]
+    if planned_s(plan) <= min(steps.MARGIN * left_s, left_s - AGAIN_S):
+        assert plan.search_s + others <= left_s - AGAIN_S + 1e-6, "the comparison may wait its minute for the machine's fast state"
 
 
 def test_five_minutes_of_digits_are_enough_for_everything_on_two_quick_cores_and_for_less_on_slower_ones() -> None:
@@ -119,4 +122,4 @@ def test_five_minutes_of_digits_are_enough_for_everything_on_two_quick_cores_and
     assert quick.seconds <= 300 >= slower.seconds
     epochs = [plan.request.trials * plan.request.budget for plan in (quick, slower, slow)]
     assert epochs == sorted(epochs, reverse=True)
-    assert min(quick.request.trials, slower.request.trials) >= 12
+    assert min(quick.request.trials, slower.request.trials) >= 10
