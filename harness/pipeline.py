@@ -29,7 +29,7 @@ from harness.quantisation.quantising import USUAL, Options, Quantised
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from harness.records.quantisation import quantised_sentence
+from harness.records.quantisation import IN_FLOAT, in_float_note, quantised_sentence
 from harness.training import accuracy, baseline, finetune, guidance
 from harness.training.checkpoint import Checkpoint
 from harness.training.finetune import Looks
@@ -235,18 +235,23 @@ def in_int8(subject: Subject, calibration: Calibration | None, options: Options 
     if quantising.is_quantised(artefact):
         return replace(subject, notes=(*subject.notes, ("calibration", "quantised elsewhere")))
     if calibration is not None:
-        return with_int8(subject, quantising.quantise(artefact, calibration, options))
+        return with_int8(subject, quantising.quantise(artefact, calibration, options), options)
     with _one_thread():
         made = for_latency(artefact, options)
-    notes = (*subject.notes, ("calibration", "none, for latency alone"))
+    notes = (*subject.notes, ("calibration", "none, for latency alone"), *_in_float(options))
     return replace(subject, onnx=made.onnx, artefact_digest=made.digest, notes=notes)
 
 
-def with_int8(subject: Subject, quantised: Quantised) -> Subject:
+def with_int8(subject: Subject, quantised: Quantised, options: Options = USUAL) -> Subject:
     """``subject`` as it was quantised, with notes on how."""
     notes = (("calibration", quantised.calibration.sentence()), ("quantisation", quantised_sentence(quantised.layers)))
     made = quantised.artefact
-    return replace(subject, onnx=made.onnx, artefact_digest=made.digest, notes=(*subject.notes, *notes))
+    return replace(subject, onnx=made.onnx, artefact_digest=made.digest, notes=(*subject.notes, *notes, *_in_float(options)))
+
+
+def _in_float(options: Options) -> tuple[tuple[str, str], ...]:
+    """The note by which measurements with layers in float are told from those without."""
+    return ((IN_FLOAT, in_float_note(options.in_float)),) if options.in_float else ()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
-from search.campaign.plan import planning, precision_speed, training_speed
+from search.campaign.plan import layers_in_float, planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
@@ -73,6 +73,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     request = plan.request
     subject = dense_network(request, dataset, display)
     seen = _checked(request, subject, display)
+    request = layers_in_float.look(request, subject, display)
+    plan = replace(plan, request=request)
     stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
@@ -229,7 +231,8 @@ def _search(
         display.say(doubt)
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
     precisions = request.precisions if len(request.precisions) > 1 else ()
-    evaluate = PipelineEvaluate(subject.network, subject.dataset, record, kept, precisions=precisions, device=request.device)
+    parts = (subject.network, subject.dataset, record, kept)
+    evaluate = PipelineEvaluate(*parts, precisions=precisions, device=request.device, in_float=request.layers_in_float)
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from harness.devices.spec import find
 from harness.networks import export
 from harness.networks.export import Artefact
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, quantise
+from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, here, is_quantised, quantise
+from harness.records.conditions import INT8
 
 HOST = "cpu"  # answers for devices that are elsewhere, or answer slowly
 ANSWERING = ("openvino",)  # runtimes that answer image after image as quickly as they are timed
@@ -34,6 +36,11 @@ def runs_int8(device: str) -> bool:
     return find(device).runtime in TAKING_QDQ
 
 
+def as_taken(device: str, in_float: Sequence[str] = ()) -> Options:
+    """How networks are quantised for ``device``."""
+    return Options(in_float=tuple(in_float), signed=find(device).runtime in SIGNED_ONLY)
+
+
 def answered(loaded: Loaded, images: Tensor) -> NDArray[np.float32]:
     """What a loaded network answers to any number of images, a frame's worth after the other."""
     values = images.detach().cpu().contiguous().numpy()
@@ -48,10 +55,16 @@ class Answers:
         self._session: Session | None = None
         self._loaded: tuple[str, Loaded] | None = None
 
-    def __call__(self, artefact: Artefact, images: Tensor) -> NDArray[np.float32]:
-        """Logits (images x classes) of ``images`` (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
-        loaded = self._load(artefact)
-        return answered(loaded, images)
+    def __call__(self, artefact: Artefact, images: Tensor, precision: str = INT8) -> NDArray[np.float32]:
+        """Logits (images x classes) of ``images`` (``N x C x H x W``).
+
+        Raises ModelRefused, also for an artefact that does not run in ``precision``, and the errors of a failing device.
+        """
+        return answered(self._load(artefact, precision), images)
+
+    def whatever(self, artefact: Artefact, images: Tensor) -> NDArray[np.float32]:
+        """The same for networks in float too."""
+        return self(artefact, images, INT8 if is_quantised(artefact) else "f32")
 
     def close(self) -> None:
         """End the agent; the next question opens another."""
@@ -59,14 +72,14 @@ class Answers:
             self._session.close()
         self._session = self._loaded = None
 
-    def _load(self, artefact: Artefact) -> Loaded:
+    def _load(self, artefact: Artefact, precision: str = INT8) -> Loaded:
         if self._loaded is not None and self._loaded[0] == artefact.digest:
             return self._loaded[1]
         if self._session is None:
             self._session = Device(self._spec).open()
         elif self._loaded is not None:
             self._loaded[1].unload()
-        loaded = self._session.load(artefact.onnx, artefact.name, "int8", False, artefact.node_layers, artefact.input_shape[0])
+        loaded = self._session.load(artefact.onnx, artefact.name, precision, False, artefact.node_layers, artefact.input_shape[0])
         self._loaded = artefact.digest, loaded
         return loaded
 
@@ -84,14 +97,14 @@ class QuantisedNetwork(nn.Module):
 
 
 def quantised_network(
-    model: nn.Module, input_shape: tuple[int, int, int], name: str, calibration: Calibration, device: str
+    model: nn.Module, input_shape: tuple[int, int, int], name: str, calibration: Calibration, device: str, in_float: Sequence[str] = ()
 ) -> QuantisedNetwork:
     """``model``, its batch normalisation folded, quantised with ``calibration`` as ``device`` takes it; answers by its arithmetic.
 
-    Raises what exporting and quantising do.
+    in_float: layers that stay so where it has them, a branch may be removed. Raises what exporting and quantising do.
     """
-    options = Options(signed=find(device).runtime in SIGNED_ONLY)
-    quantised = quantise(export.export(model, input_shape, name), calibration, options)
+    artefact = export.export(model, input_shape, name)
+    quantised = quantise(artefact, calibration, here(as_taken(device, in_float), artefact))
     return QuantisedNetwork(model, quantised, arithmetic_of(device))
 
 

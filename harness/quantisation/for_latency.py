@@ -13,7 +13,7 @@ from harness.networks.export import Artefact
 from harness.networks.onnx_graph import Template
 from harness.quantisation import quantising
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import USUAL, Options
+from harness.quantisation.quantising import USUAL, Options, here
 
 _TEMPLATES: list[tuple[Options, Template]] = []  # of this process, one for each kind of network that was asked for
 
@@ -21,9 +21,9 @@ _TEMPLATES: list[tuple[Options, Template]] = []  # of this process, one for each
 def for_latency(artefact: Artefact, options: Options = USUAL) -> Artefact:
     """``artefact`` in the QDQ form, placed as NNCF places it; milliseconds for a network that was seen with other widths.
 
-    Raises what ``quantise`` does.
+    Layers that it is to leave in float and has not are removed ones. Raises what ``quantise`` does.
     """
-    quantising.check(artefact, options)
+    quantising.check(artefact, here(options, artefact))
     laid = (onnx_graph.laid_over(template, artefact) for asked, template in _TEMPLATES if asked == options)
     return next((made for made in laid if made is not None), None) or _by_nncf(artefact, options)
 
@@ -31,6 +31,6 @@ def for_latency(artefact: Artefact, options: Options = USUAL) -> Artefact:
 def _by_nncf(artefact: Artefact, options: Options) -> Artefact:
     """As NNCF does it, with one image of noise, which is remembered."""
     noise = torch.randn((1, *artefact.input_shape[1:]), generator=torch.Generator().manual_seed(0))
-    made = quantising.quantise(artefact, Calibration(noise, "noise", 0, 1, ""), options).artefact
+    made = quantising.quantise(artefact, Calibration(noise, "noise", 0, 1, ""), here(options, artefact)).artefact
     _TEMPLATES.append((options, onnx_graph.template(made)))
     return onnx_graph.laid_over(_TEMPLATES[-1][1], artefact) or made

@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, cast
 
@@ -88,6 +88,12 @@ def quantise(artefact: Artefact, calibration: Calibration, options: Options = US
         LayerQuantisation(layer, node in done, "" if node in done else AS_ASKED if node in left else BY_NNCF) for node, layer in pairs
     )
     return Quantised(made, layers, calibration.record, time.perf_counter() - begin)
+
+
+def here(options: Options, artefact: Artefact) -> Options:
+    """``options`` for a network of which branches may be removed: it has fewer layers to leave in float."""
+    known = {layer for _, layer in onnx_graph.layers_of(artefact)}
+    return replace(options, in_float=tuple(layer for layer in options.in_float if layer in known))
 
 
 def check(artefact: Artefact, options: Options = USUAL) -> tuple[tuple[str, str], ...]:

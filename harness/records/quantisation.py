@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+IN_FLOAT = "layers asked to stay in float"  # the name of a measurement's note
+
+
+def in_float_note(layers: Iterable[str]) -> str:
+    """The note's text, the same in whatever order they were named."""
+    return ", ".join(sorted(set(layers)))
 
 
 @dataclass(frozen=True, slots=True)

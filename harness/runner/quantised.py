@@ -60,7 +60,8 @@ class Quantising:
         alone = latency_alone or subject.role in FOR_LATENCY
         if alone or quantising.is_quantised(artefact) or artefact.input_shape[1:] != self.calibration.images.shape[1:]:
             return pipeline.in_int8(subject, None, options.quantisation(self.config, session.spec.runtime))
-        return pipeline.with_int8(subject, self._quantised(session, artefact))
+        wanted = options.quantisation(self.config, session.spec.runtime)
+        return pipeline.with_int8(subject, self._quantised(session, artefact), wanted)
 
     def each(self, session: Session, subjects: Sequence[Subject], latency_alone: bool = False) -> list[Subject]:
         """The same of several."""

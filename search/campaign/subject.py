@@ -16,6 +16,7 @@ from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
+from harness.records.quantisation import in_float_note
 from harness.training import accuracy, baseline, recipes, stored_baseline
 from harness.training.recipes import Recipe
 from search.campaign.settings import CampaignSettings
@@ -108,8 +109,10 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
 
 def bench_of(request: Request, precision: str | None = None) -> Bench:
     """What a bench run must be told for this campaign. precision: one of its several, by default the first."""
-    asked = (request.device, request.network, request.dataset, request.data, precision or request.precisions[0], request.reports)
-    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels, request.max_predictor_error)
+    one = precision or request.precisions[0]
+    asked = (request.device, request.network, request.dataset, request.data, one, request.reports)
+    in_float = request.layers_in_float if one == QUANTISED else ()
+    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels, request.max_predictor_error, in_float)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
@@ -142,7 +145,7 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
     """
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
     if QUANTISED in request.precisions:
-        decisive += QUANTISED.encode()  # a trial of such a campaign may be one of INT8
+        decisive += (QUANTISED + in_float_note(request.layers_in_float)).encode()  # a trial of such a campaign may be one of INT8
     if record.counts_alike:
         decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
     resolved = resolution.plan(request, folders.dense_recipe(folder, request), record.reference(request.budget), len(dataset.train))

@@ -92,7 +92,8 @@ def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
     try:
         with display.timed("quantising the dense network"):
             images = calibration.of(dataset, seed=request.seed)
-            quantised = quantised_network(network.model, dataset.input_shape, network.name, images, request.device)
+            parts = (network.model, dataset.input_shape, network.name, images, request.device)
+            quantised = quantised_network(*parts, request.layers_in_float)
             accuracy.answers(quantised, draw(dataset.validation, 1).split)
     except HarnessError as error:
         display.say(f"nothing quantised after training enters the comparison: {error}")
@@ -188,7 +189,7 @@ def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: Rec
     dense = folders.dense_recipe(folder, request) or recipes.dense_recipe(dataset.name)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
-        return Recipes(tuned, scratch, request.device)
+        return Recipes(tuned, scratch, request.device, request.layers_in_float)
     found = result.chosen.recipe
     searched = replace(tuned, learning_rate=found.learning_rate, weight_decay=found.weight_decay, label_smoothing=found.label_smoothing)
-    return Recipes(searched, scratch, request.device)
+    return Recipes(searched, scratch, request.device, request.layers_in_float)

@@ -30,11 +30,15 @@ Progress = Callable[[str, int, int], None]  # contender, steps done, steps in al
 
 @dataclass(frozen=True)
 class Recipes:
-    """How the compared networks are tuned, how the one without inherited weights is trained, and by which device INT8 is judged."""
+    """How the compared networks are tuned, how the one without inherited weights is trained, and by which device INT8 is judged.
+
+    in_float: layers that INT8 leaves so.
+    """
 
     tuning: Recipe
     from_scratch: Recipe
     device: str = "cpu"
+    in_float: tuple[str, ...] = ()
 
     def of(self, entrant: Entrant, seed: int) -> Recipe:
         """The entrant's recipe with its ``seed``-th seed, counted from the recipe's own."""
@@ -81,7 +85,7 @@ def tune(
     return [
         Tuned(
             one,
-            tuple(quantised(network, dataset, one, seen, recipes.device) for seen in judged[one.name])
+            tuple(quantised(network, dataset, one, seen, recipes) for seen in judged[one.name])
             if one.precision == QUANTISED
             else tuple(judged[one.name]),
         )
@@ -89,10 +93,11 @@ def tune(
     ]
 
 
-def quantised(network: Network, dataset: Dataset, entrant: Entrant, tuned: Judged, device: str) -> Judged:
-    """A tuned network in INT8, its scales read off training images, judged by ``device``'s own arithmetic where it is at hand."""
+def quantised(network: Network, dataset: Dataset, entrant: Entrant, tuned: Judged, recipes: Recipes) -> Judged:
+    """A tuned network in INT8, its scales read off training images, judged by the device's own arithmetic where it is at hand."""
     images = calibration.of(dataset, seed=tuned.seed)
-    model = quantised_network(tuned.model, network.architecture.input_shape, entrant.name, images, device)
+    parts = (tuned.model, network.architecture.input_shape, entrant.name, images, recipes.device)
+    model = quantised_network(*parts, recipes.in_float)
     return replace(tuned, model=model, validation=accuracy.evaluate(model, dataset.validation))
 
 

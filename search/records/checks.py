@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.errors import UsageError
-from search.records.request import Request, folder_name
+from search.records.request import QUANTISED, Request, folder_name
 
 MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
@@ -20,6 +20,10 @@ def checked(asked: Request) -> Request:
             f"--validation-from={asked.validation_from}: choose train or test",
         ),
         (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
+        (
+            asked.in_float is not None and QUANTISED not in asked.precisions,
+            f"--in-float={asked.in_float} is about INT8, but --precision is {asked.precision}; give --precision=f32,int8 with it",
+        ),
         (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),

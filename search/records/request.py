@@ -27,6 +27,7 @@ class Request:
     channels: int | None = None
     precision: str = "f32"
     keep_slow: bool = False
+    in_float: str | None = None
     trials: int = 20
     budget: float = 4.0
     short: float | None = None
@@ -95,6 +96,11 @@ class Request:
         """
         asked = tuple(dict.fromkeys(part.strip() for part in self.precision.split(",")))
         return asked if len(asked) == 1 and asked != (QUANTISED,) else tuple(dict.fromkeys(("f32", *asked)))
+
+    @property
+    def layers_in_float(self) -> tuple[str, ...]:
+        """What INT8 leaves in float; nothing where nobody said so, nor measuring did."""
+        return tuple(dict.fromkeys(part.strip() for part in (self.in_float or "").split(",") if part.strip()))
 
     @property
     def max_latency_s(self) -> float | None:

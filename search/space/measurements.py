@@ -22,6 +22,7 @@ from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
+from harness.records.quantisation import IN_FLOAT, in_float_note
 from search.records.trial import KnownLatency
 from search.space.screened_latency import LatencyByPrecision, ScreenedLatency
 
@@ -44,6 +45,7 @@ class Bench:
     validation_from: str = "train"
     channels: int | None = None
     max_predictor_error: float = Persistence().max_error_ratio
+    in_float: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -61,6 +63,7 @@ class Bench:
         words += [f"--data={self.data}"] if self.data else []
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
         words += [f"--channels={self.channels}"] if self.channels else []
+        words += [f"--in-float={layer}" for layer in self.in_float]
         usual = self.max_predictor_error == Persistence().max_error_ratio
         return words if usual else [*words, f"--max-predictor-error={self.max_predictor_error:g}"]
 
@@ -121,7 +124,7 @@ def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say:
         say(f"latencies: they predict with a mean error of {stored.error_ratio:.1%}, beyond {limit:.1%}: measuring again")
     path = _free(bench.folder, bench.stem)
     run_bench(SUITES, path, [*bench.options(), f"--designs={designs}"], say)
-    new, reason = _usable(path, architecture, bench.precision, present)
+    new, reason = _usable(path, architecture, bench, present)
     if new is None:
         raise CampaignError(f"the measurements just made in {path} cannot be used: {reason}")
     better = new if stored is None or new.error_ratio < stored.error_ratio else stored
@@ -178,7 +181,7 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
 def _newest(bench: Bench, architecture: Architecture, present: DeviceInfo | None, say: Say) -> Stored | None:
     """The newest stored measurements that can be used; what is passed over is said."""
     for path in sorted(bench.folder.glob("*.json"), key=lambda found: found.stat().st_mtime, reverse=True):
-        stored, reason = _usable(path, architecture, bench.precision, present)
+        stored, reason = _usable(path, architecture, bench, present)
         if stored is not None:
             say(f"latencies: {path} ({len(stored.file.measurements)} measured networks)")
             return _with_widths(stored, bench.folder / "widths", say)
@@ -186,15 +189,19 @@ def _newest(bench: Bench, architecture: Architecture, present: DeviceInfo | None
     return None
 
 
-def _usable(path: Path, architecture: Architecture, precision: str, present: DeviceInfo | None) -> tuple[Stored | None, str]:
+def _usable(path: Path, architecture: Architecture, bench: Bench, present: DeviceInfo | None) -> tuple[Stored | None, str]:
     try:
         file = benchmark_json.read(path)
     except RecordError as error:
         return None, str(error)
+    precision = bench.precision
     ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
     designed = [m for m in ours if m.role == "design"]
     if not designed:
         return None, f"no designed {precision} networks of this architecture in it"
+    asked, stayed = in_float_note(bench.in_float), dict(designed[0].notes).get(IN_FLOAT, "")
+    if asked != stayed:
+        return None, f"taken with {stayed or 'no layer'} in float, wanted is {asked or 'none'}"
     taken = designed[0].conditions.device
     for key in ("model", "runtime", "runtime_version"):
         if present is not None and getattr(taken, key) != getattr(present, key):

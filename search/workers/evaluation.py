@@ -74,7 +74,8 @@ class PipelineEvaluate:
     record: what a trial does not choose itself, such as batch size and augmentation, and the unpruned network tuned alike, from which
     drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none. way: in
     which the campaign trains, wherever a trial runs: a precision is part of an accuracy. precisions: what networks may run in, where the
-    campaign chooses among several: what was tuned once is judged in each. device: by whose arithmetic, where it is at hand.
+    campaign chooses among several: what was tuned once is judged in each. device: by whose arithmetic, where it is at hand. in_float:
+    layers that INT8 leaves so.
     """
 
     network: Network
@@ -84,6 +85,7 @@ class PipelineEvaluate:
     way: Way = field(default_factory=processor.way)
     precisions: tuple[str, ...] = ()
     device: str = "cpu"
+    in_float: tuple[str, ...] = ()
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
@@ -134,7 +136,8 @@ class PipelineEvaluate:
         began = time.perf_counter()
         try:
             images = calibration.of(self.dataset, seed=trial.seed)
-            quantised = quantised_network(model, self.dataset.input_shape, f"trial {trial.number}", images, self.device)
+            name = f"trial {trial.number}"
+            quantised = quantised_network(model, self.dataset.input_shape, name, images, self.device, self.in_float)
             validation = accuracy.evaluate(quantised, self.dataset.validation)
         except HarnessError as error:
             return TrialOutcome.crashed(str(error), time.perf_counter() - began)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import CampaignError
 from harness.networks import datasets
 from harness.pipeline import Network
 from search.campaign.subject import bench_of
@@ -59,3 +60,15 @@ def test_no_measurements_have_no_error_to_be_held_against(tmp_path: Path, measur
     bench, _ = measured
     stored = measurements.read(next(bench.folder.glob("*.json")), network.architecture, "default")
     assert replace(stored, predictor=replace(stored.predictor, held_out=None)).error_ratio == 0.0
+
+
+def test_int8_with_layers_in_float_is_another_table(tmp_path: Path, network: Network) -> None:
+    """The layer lies in a branch, so that some of the designed networks have it not."""
+    bench = Bench("simulated", "resnet20", "digits", None, "int8", tmp_path, in_float=("layer2.1.conv1",))
+    measurements.run_bench(("test_predictor.py",), bench.folder / "known.json", [*bench.options(), f"--designs={DESIGNS}"], print)
+    stored = measurements.find(bench, network.architecture, DESIGNS, print)
+    assert any(m.config is not None and dict(m.config.channels)["layer2.1.conv1"] == 0 for m in stored.file.measurements)
+    said: list[str] = []
+    with pytest.raises(CampaignError, match="no measurements of this network"):
+        measurements.find(replace(bench, in_float=()), network.architecture, DESIGNS, said.append)
+    assert "taken with layer2.1.conv1 in float, wanted is none" in "".join(said)
