@@ -86,7 +86,7 @@ def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[in
         else:
             return graph
     first = (str(refusal).splitlines() or [type(refusal).__name__])[0]
-    raise UsageError(f"{name} cannot be written as ONNX opset {opsets[0]} to {opset} ({first}); use operations that it has") from refusal
+    raise UsageError(f"{name} cannot be written as ONNX of opset {opset} ({first}); use operations that it has") from refusal
 
 
 def read(path: Path, name: str) -> Artefact:

@@ -48,7 +48,7 @@ def architecture_of(model: nn.Module, network: str, input_shape: InputShape, cla
     """
     coupling = coupling_of(model, input_shape)
     if not coupling.groups:
-        told = "; ".join(f"{one.name} {one.reason}" for one in coupling.left_out[:MOST_LEFT_OUT_TOLD])
+        told = "; ".join(f"{one.name}: {one.reason}" for one in coupling.left_out[:MOST_LEFT_OUT_TOLD])
         raise PruningError(
             f"network {network} has no channels that can be removed exactly ({told or 'none are inside'}); use another network"
         )
@@ -61,6 +61,26 @@ def architecture_of(model: nn.Module, network: str, input_shape: InputShape, cla
     )
     sites = tuple(_site(layer, coupling, branches.get(layer.place)) for layer in coupling.layers)
     return Architecture(network, input_shape, classes, groups, sites)
+
+
+def prunable_ratio(architecture: Architecture) -> float:
+    """The share of the dense network's multiply-accumulates that its narrowest configuration, branches and all, is without."""
+    narrowest = {group.name: 0 if group.removable else group.step for group in architecture.groups}
+    return 1.0 - architecture.macs(architecture.partial(narrowest)) / architecture.macs(architecture.dense())
+
+
+def sentence(architecture: Architecture, coupling: Coupling) -> str:
+    """What can be pruned and what is left alone, for a person."""
+    count, branches = sum(group.channels for group in architecture.groups), sum(group.removable for group in architecture.groups)
+    told = (
+        f"channels: {len(architecture.groups)} groups of {count} channels can be pruned and {branches} branches can go, with them at most "
+        f"{prunable_ratio(architecture):.1%} of {architecture.macs(architecture.dense()):,} multiply-accumulates"
+    )
+    left = coupling.left_out
+    if not left:
+        return told
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return f"{told}; left alone: the {left[0].channels} of {left[0].name}{more}, for {left[0].reason}"
 
 
 def coupling_of(model: nn.Module, input_shape: InputShape) -> Coupling:
@@ -82,7 +102,9 @@ def _found(model: nn.Module, input_shape: InputShape) -> Coupling:
     except Exception as error:  # the user's forward may raise anything
         raise PruningError(f"the network cannot be traced ({_told(error)}); avoid data-dependent control flow") from error
     coupled, blocks = couple(traced), _blocks(model, traced)
-    wrong = {found.candidate: found.reason for found in guilty(model, (*coupled.groups, *blocks), images, remove_branch)}
+    wrong = {found.candidate: found.reason for found in guilty(model, coupled.groups, images, remove_branch)}
+    held = [group for group in coupled.groups if group not in wrong]  # a branch that goes would hide what of it cannot be narrowed
+    wrong |= {found.candidate: found.reason for found in guilty(model, (*held, *blocks), images, remove_branch)}
     also_out = [LeftOut(group.name, group.channels, wrong[group]) for group in coupled.groups if group in wrong]
     return Coupling(
         tuple(group for group in coupled.groups if group not in wrong),

@@ -80,7 +80,9 @@ class Architecture:
         for group in self.groups:
             if group.name == name:
                 return group
-        raise UnknownName("channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups")
+        raise UnknownName(
+            "channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups --network=NAME"
+        )
 
     def dense(self) -> PruningConfig:
         """The configuration that removes nothing."""

@@ -138,7 +138,7 @@ def test_a_network_without_channels_that_can_go_is_refused_with_the_reasons() ->
         describe(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)))
     model = Wired(lambda net, images: pooled(net.conv(net.conv(images))), conv=nn.Conv2d(3, 3, 1))
     model(torch.zeros(1, *IMAGE))
-    with pytest.raises(PruningError, match="conv conv runs twice") as refusal:
+    with pytest.raises(PruningError, match="conv: conv runs twice") as refusal:
         describe(model)
     assert "\n" not in str(refusal.value)
 

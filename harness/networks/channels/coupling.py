@@ -40,7 +40,7 @@ class CoupledChannels:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Channels that keep their number: the first layer that produces them, how many they are, and why, to be read after "it"."""
+    """Channels that keep their number: the first layer that produces them, how many they are, and why: a sentence on them."""
 
     name: str
     channels: int
@@ -119,18 +119,18 @@ def _why_not(producers: list[_Place], places: list[_Place], spans: tuple[Span, .
         return fixed
     for producer in producers:
         if producer.roots != roots:
-            return f"is added in part, or in another order, to what {producer.met.place} produces"
+            return f"they are added in part, or in another order, to what {producer.met.place} produces"
     if len(set(roots)) < len(roots):
-        return "must go several at once"
+        return "several of them can only go at once"
     if not any(span.side == IN for span in spans):
-        return "is read by no layer"
+        return "no layer reads them"
     identity = tuple((channel,) for channel in range(len(roots)))
     filters = {place.met.place for place in places if place.met.layer is not None and place.met.layer.depthwise}
     for span in spans:
         if len({len(positions) for positions in span.positions}) != 1:
-            return f"is met only in part by {span.module}"
+            return f"{span.module} meets only a part of them"
         if span.module in filters and span.positions != identity:
-            return f"is filtered beside other channels by {span.module}"
+            return f"{span.module} filters them beside other channels"
     return None
 
 
@@ -149,4 +149,4 @@ def _step(places: list[_Place], spans: tuple[Span, ...], width: int) -> int:
 
 
 def _why_no_step(step: int, width: int) -> str | None:
-    return "feeds a grouped convolution that needs all of it" if step >= width else None
+    return "they feed a grouped convolution that needs all of them" if step >= width else None

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 NO_CHANNEL = -1  # what stands where no removable channel lies: padding, a constant, a part that is left alone
-FIXED_PLACE = "is added to something of fixed size"
-OUTPUT = "is the network's answer"
+FIXED_PLACE = "they are added to something of fixed size"
+OUTPUT = "they are the network's answer"
 
 
 @dataclass

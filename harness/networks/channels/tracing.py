@@ -119,7 +119,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
             return self._moved(func, name, args, kwargs)
         found = rules.known(name, rules.named(func, args, kwargs), self.of(args[0]))
         if found is None:
-            self._fix_all(tensors, f"meets {name} in {self.where}")
+            self._fix_all(tensors, f"they meet {name.strip('_')} in {self.where}")
             return ()
         return found
 
@@ -144,7 +144,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
             out = read
         self.met.append(Met(layer.place, OUT, out, layer))
         if not plain:
-            self.identities.fix(out, f"the weights of {layer.place} are no plain parameter of a convolution or linear layer")
+            self.identities.fix(out, f"{layer.place} computes its weights anew")
         if layer.name != layer.place:  # costs are told by layer, and both runs have the same weights
             for one in (one for one in self.met if one.place == layer.place):
                 self.identities.fix(one.ids, f"{layer.place} runs twice")
@@ -166,10 +166,10 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
             return None
         channels = labels.along(1)
         if channels is None or not plain:
-            self.fix(inputs, f"lies in parts before {layer.place}" if channels is None else f"{layer.place} computes its weights anew")
+            self.fix(inputs, f"they lie in parts before {layer.place}" if channels is None else f"{layer.place} computes its weights anew")
             return None
         if not labels.zero:
-            self.fix(inputs, f"is no zero before {layer.place} where its channel is (a sigmoid, or something added)")
+            self.fix(inputs, f"they do not stay zero before {layer.place} (a sigmoid, or something added)")
         if not layer.depthwise:
             self.met.append(Met(layer.place, IN, channels, layer))
         return channels
@@ -185,7 +185,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         owner = next((self.owner(one) for one in args[1:5] if self.owner(one) is not None), None)
         channels = labels.along(1) if labels is not None else None
         if channels is None or owner is None or not isinstance(owner.module, nn.BatchNorm1d | nn.BatchNorm2d) or "batch_norm" not in name:
-            self._fix_all([args[0]], f"meets {name.removeprefix('native_').replace('_', ' ')} in {self.where}")
+            self._fix_all([args[0]], f"they meet {name.removeprefix('native_').replace('_', ' ')} in {self.where}")
             return ()
         if any(one.place == owner.place for one in self.met):
             self.fix(args[0], f"{owner.place} runs twice")
@@ -197,7 +197,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         labels, owner = self.of(args[0]), self.owner(args[1])
         channels = labels.along(1) if labels is not None else None
         if labels is None or channels is None or owner is None or not isinstance(owner.module, nn.PReLU):
-            self._fix_all([args[0]], f"meets prelu in {self.where}")
+            self._fix_all([args[0]], f"they meet prelu in {self.where}")
             return ()
         if owner.module.num_parameters > 1:
             self.met.append(Met(owner.place, OUT, channels))
@@ -221,12 +221,12 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         shape = leaves[0].shape
         spread = [(one, found) for one in operands if (found := self.of(one)) is not None]
         if func._schema.is_mutable and self.of(args[0]) is None:  # it may be a part of something larger
-            self._fix_all(operands, f"is written into a tensor of fixed size in {self.where}")
+            self._fix_all(operands, f"they are written into a tensor of fixed size in {self.where}")
             return None
         joined = self._joined(spread, shape)
         for one in operands:
             if joined is not None and self.of(one) is None and not self._is_bias(one) and _reaches(one, joined, shape):
-                self.identities.fix(joined, f"meets a tensor of fixed size in {self.where}")
+                self.identities.fix(joined, f"they meet a parameter or buffer of fixed size in {self.where}")
         if joined is None:
             return None
         return Labels(joined.expand(shape), zero=not bool(torch.count_nonzero(leaves[0])))
@@ -243,9 +243,9 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
                 continue
             full = (1,) * (len(shape) - one.dim()) + tuple(one.shape)
             if any(joined.shape[dim] > 1 and full[dim] == 1 for dim in range(len(shape))):
-                self.identities.fix(ids, f"is spread over other channels in {self.where}")
+                self.identities.fix(ids, f"they are spread over other channels in {self.where}")
                 continue
-            both = torch.broadcast_shapes(joined.shape, ids.shape)
+            both = [max(sizes) for sizes in zip(joined.shape, ids.shape, strict=True)]
             ours, theirs = joined.expand(both), ids.expand(both)
             self.identities.join(ours, theirs)
             joined = ours
@@ -274,7 +274,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         before = {channel for labels in found for channel in _channels(labels.ids)}
         for part in parts:
             if before - _channels(part.ids) or len(part.varying) > 1:
-                reason = f"is divided by {name.strip('_').split('_')[0]} in {self.where}"
+                reason = f"they are divided by {name.strip('_').split('_')[0]} in {self.where}"
                 for labels in found:
                     self.identities.fix(collapsed(labels.ids), reason)
                 return ()

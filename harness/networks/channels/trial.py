@@ -15,8 +15,9 @@ from harness.networks.channels.coupling import CoupledChannels
 from harness.networks.channels.slicing import Places, cut, duplicate, zero, zero_whole
 
 EXACT_RATIO = 1e-3  # largest difference of logits, relative to the largest logit, that float rounding explains
-WRITTEN_SIZE = "cannot go, for a size is written into the code as a number"
-INEXACT = "cannot go: zeros in its place give other answers than its removal"
+WRITTEN_SIZE = "the network does not run without some of them, for a size is written into the code as a number"
+REMEDY = "take it from the tensor: x.flatten(1), x.shape[1]"
+INEXACT = "zeros in their place give other answers than their removal"
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,6 @@ def _reason(model: nn.Module, candidates: Sequence[Candidate], images: Tensor, r
     blocks = [one for one in candidates if isinstance(one, Block)]
     lost = dropped(groups, _every_other)
     changed = duplicate(model).eval()
-    zero(changed, lost)
-    for block in blocks:
-        zero_whole(changed, block.gone)
-    with torch.inference_mode():
-        wanted = _answer(changed(images))
-    changed = duplicate(model).eval()  # one copy at a time: VGG-16 has half a gigabyte of weights
     for block in blocks:
         remove_branch(changed, block.name)
     cut(changed, lost)
@@ -81,9 +76,15 @@ def _reason(model: nn.Module, candidates: Sequence[Candidate], images: Tensor, r
             found = _answer(changed(images))
         except Exception as error:  # torch raises by shape, the user's forward as it likes
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            return f"{WRITTEN_SIZE} ({first}); take it from the tensor: x.flatten(1), x.shape[1]"
+            return f"{WRITTEN_SIZE} ({first}); {REMEDY}"
+    changed = duplicate(model).eval()  # one copy at a time: VGG-16 has half a gigabyte of weights
+    zero(changed, lost)
+    for block in blocks:
+        zero_whole(changed, block.gone)
+    with torch.inference_mode():
+        wanted = _answer(changed(images))
     if found.shape != wanted.shape:
-        return f"{WRITTEN_SIZE}; take it from the tensor: x.flatten(1), x.shape[1]"
+        return f"{WRITTEN_SIZE}; {REMEDY}"
     if bool(torch.isfinite(wanted).all()) and float((found - wanted).abs().max()) > EXACT_RATIO * float(wanted.abs().max()):
         return INEXACT
     return None
