@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import onnx
 import torch
@@ -155,6 +155,18 @@ def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tup
         if shape in (expected, expected[::-1] if kind == LINEAR else expected):
             pairs.append((node.name, waiting.pop(0).name))
     return tuple(pairs)
+
+
+def _channel_shuffle(graph: Any, maps: Any, groups: Any) -> Any:
+    """The exporter's missing translation of ``nn.ChannelShuffle``: groups x channels become channels x groups."""
+    images, channels, height, width = maps.type().sizes()
+    parts = int(torch.onnx.symbolic_helper._parse_arg(groups, "i"))
+    parted = graph.op("Reshape", maps, graph.op("Constant", value_t=torch.tensor([images, parts, channels // parts, height, width])))
+    turned = graph.op("Transpose", parted, perm_i=[0, 2, 1, 3, 4])
+    return graph.op("Reshape", turned, graph.op("Constant", value_t=torch.tensor([images, channels, height, width])))
+
+
+torch.onnx.register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, OPSET)
 
 
 @contextmanager
