@@ -23,6 +23,7 @@ import onnx
 import torch
 from google.protobuf.message import DecodeError
 from torch import nn
+from torch.onnx.utils import register_custom_op_symbolic
 
 from harness.errors import UsageError
 from harness.networks.channels.running import CONV, LINEAR, RunLayer, observed
@@ -166,7 +167,7 @@ def _channel_shuffle(graph: Any, maps: Any, groups: Any) -> Any:
     return graph.op("Reshape", turned, graph.op("Constant", value_t=torch.tensor([images, channels, height, width])))
 
 
-torch.onnx.register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, OPSET)
+register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, OPSET)
 
 
 @contextmanager

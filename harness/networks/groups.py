@@ -104,7 +104,8 @@ def _found(model: nn.Module, input_shape: InputShape) -> Coupling:
     coupled, blocks = couple(traced), _blocks(model, traced)
     wrong = {found.candidate: found.reason for found in guilty(model, coupled.groups, images, remove_branch)}
     held = [group for group in coupled.groups if group not in wrong]  # a branch that goes would hide what of it cannot be narrowed
-    wrong |= {found.candidate: found.reason for found in guilty(model, (*held, *blocks), images, remove_branch)}
+    if blocks:
+        wrong |= {found.candidate: found.reason for found in guilty(model, (*held, *blocks), images, remove_branch)}
     also_out = [LeftOut(group.name, group.channels, wrong[group]) for group in coupled.groups if group in wrong]
     return Coupling(
         tuple(group for group in coupled.groups if group not in wrong),

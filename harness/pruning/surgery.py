@@ -6,13 +6,11 @@ Guards, each because its absence gives a wrong network without a message:
 2. the network must still run after the removal, and give finite logits of the same shape;
 3. the output layer belongs to no group, so its classes cannot be removed.
 
-The first removal from each network is also compared with zeroing the same channels, so that an operation which mixes
-channels unseen is refused instead of giving wrong accuracies.
+That a removal is the same as zeros in its place is tried when the groups are found (``harness.networks.channels.trial``).
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 
 import torch
@@ -22,14 +20,12 @@ from harness.errors import PruningError
 from harness.networks.branches import remove_branch
 from harness.networks.channels.slicing import Places, cut, duplicate, zero_whole
 from harness.networks.channels.slicing import zero as zero_places
-from harness.networks.channels.trial import EXACT_RATIO, Block, dropped
+from harness.networks.channels.trial import Block, dropped
 from harness.networks.groups import Coupling, coupling_of
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 
 Kept = Mapping[str, tuple[int, ...]]  # group -> indices of the channels that stay, ascending
-
-_proven: weakref.WeakKeyDictionary[nn.Module, Architecture] = weakref.WeakKeyDictionary()  # by dense network
 
 
 def prune(model: nn.Module, architecture: Architecture, config: PruningConfig, scores: Mapping[str, Tensor]) -> nn.Module:
@@ -90,7 +86,8 @@ def remove(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Modul
     """
     _check(architecture, kept)
     coupling = coupling_of(model, architecture.input_shape)
-    _prove(model, architecture, coupling)
+    if tuple(group.name for group in coupling.groups) != tuple(group.name for group in architecture.groups):
+        raise PruningError(f"the network is not the {architecture.network} that its architecture describes; describe it again")
     return _removed(model, architecture, coupling, kept)
 
 
@@ -140,33 +137,6 @@ def _check(architecture: Architecture, kept: Kept) -> None:
                 raise PruningError(
                     f"group {group.name} feeds a grouped convolution; keep the same places in each of its {group.step} parts of {part}"
                 )
-
-
-def _prove(model: nn.Module, architecture: Architecture, coupling: Coupling) -> None:
-    """Compare removal with zeroing once per dense network: half of each group, and each branch removed in one of two turns."""
-    if tuple(group.name for group in coupling.groups) != tuple(group.name for group in architecture.groups):
-        raise PruningError(f"the network is not the {architecture.network} that its architecture describes; describe it again")
-    if _proven.get(model) == architecture:
-        return
-    random = torch.Generator().manual_seed(0)
-    images = torch.randn(2, *architecture.input_shape, generator=random)
-    removable = [group.name for group in architecture.groups if group.removable]
-    for turn in range(2):
-        gone = set(removable[turn::2])
-        kept = {group.name: () if group.name in gone else _half(group.channels, group.step, random) for group in architecture.groups}
-        ours, theirs = (_logits(make(model, architecture, coupling, kept), images) for make in (_removed, _zeroed))
-        if float((ours - theirs).abs().max()) > EXACT_RATIO * float(theirs.abs().max()):
-            raise PruningError(
-                f"removing channels from {architecture.network} is not exact: an operation mixes channels or does not keep zero; "
-                "write it with convolutions, additions and concatenations"
-            )
-    _proven[model] = architecture
-
-
-def _half(channels: int, step: int, random: torch.Generator) -> tuple[int, ...]:
-    part = channels // step
-    places = torch.randperm(part, generator=random)[: max(1, part // 2)].tolist()
-    return _repeated(sorted(places), channels, step)
 
 
 def _repeated(places: list[int], channels: int, step: int) -> tuple[int, ...]:

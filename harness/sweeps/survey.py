@@ -1,16 +1,15 @@
 """What can be pruned of the networks that people bring: forty and more of torchvision's and timm's, each in a process of its own.
 
 ``python -m harness.sweeps.survey`` writes ``reports/survey.md``: groups, the share of the operations that can go, removable branches,
-whether a cut is the same as zeros in its place, whether the stated operations are those of the exported graph, and the seconds it took.
+whether a cut is the same as zeros in its place, whether the stated operations are those of the exported graph, and the seconds of a
+processor that it took.
 The exit code is 1 where a cut was not exact, operations were stated wrongly, or a network took longer than it may.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
+import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,11 +17,13 @@ from pathlib import Path
 
 from harness.errors import one_line
 from harness.networks.channels.trial import EXACT_RATIO
-from harness.sweeps.surveyed import SIDE, TIMM, Surveyed
+from harness.sweeps.surveyed import SIDE, TIMM, Surveyed, report
 
-LIMIT_S = 60.0
+LIMIT_S = 60.0  # of a processor, for one network
+TOO_LONG = "TOO LONG"
+WAITING = 5.0  # times as long by the clock, for a busy machine
 _TORCHVISION = (
-    "alexnet vgg16_bn resnet18 resnet50 resnext50_32x4d wide_resnet50_2 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet1_0 "
+    "alexnet vgg11_bn resnet18 resnet50 resnext50_32x4d mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet1_0 "
     "densenet121 googlenet inception_v3 squeezenet1_1 efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_800mf convnext_tiny "
     "shufflenet_v2_x1_0 vit_b_16 swin_t maxvit_t"
 )
@@ -52,24 +53,26 @@ _HEAD = (
 
 
 def surveyed(name: str, limit_s: float = LIMIT_S) -> Surveyed:
-    """The finding of a process of its own, ended after ``limit_s``; whatever goes wrong there is a refusal, in one line."""
-    command = [sys.executable, "-m", "harness.sweeps.surveyed", name]
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    """The finding of a process of its own, ended after ``limit_s`` of a processor; whatever goes wrong there is a refusal, in one line."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.sweeps.surveyed"])  # torch is loaded once
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=report, args=(name, limit_s, theirs), daemon=True)
+    process.start()
+    theirs.close()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, env=alone, check=False)
-    except subprocess.TimeoutExpired:
-        return Surveyed(name, SIDE, whole_s=limit_s, refusal=f"TOO LONG: it did not end within {limit_s:g} s")
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        return Surveyed(name, SIDE, refusal=f"TRACEBACK: {one_line((done.stderr.splitlines() or ['no word'])[-1])}")
-    found = Surveyed(**json.loads(lines[-1]))
+        found: Surveyed = ours.recv() if ours.poll(limit_s * WAITING) else Surveyed(name, SIDE, refusal=f"{TOO_LONG}: it sent no word")
+    except EOFError:
+        found = Surveyed(name, SIDE, whole_s=limit_s, refusal=f"{TOO_LONG}: it took more than {limit_s:g} s of a processor")
+    process.kill()
+    process.join()
     return replace(found, refusal=one_line(found.refusal), why=one_line(found.why))
 
 
 def is_wrong(row: Surveyed) -> bool:
     """Whether something was found that must not be."""
     if row.refusal:
-        return row.refusal.startswith(("TOO LONG", "TRACEBACK"))
+        return row.refusal.startswith((TOO_LONG, "TRACEBACK"))
     return row.difference_ratio > EXACT_RATIO or row.macs != row.counted_macs
 
 
@@ -84,8 +87,8 @@ def page(rows: Iterable[Surveyed]) -> str:
         f"`python -m harness.sweeps.survey`. {len(pruned)} can be pruned, {len(found) - len(pruned)} are refused; "
         f"{sum(row.branches > 0 for row in pruned)} have removable branches. {sum(map(is_wrong, found))} are wrong: a cut is not the same "
         f"as zeros in its place (float rounding: {EXACT_RATIO:g} of the largest logit), stated and counted operations differ (of the dense "
-        f"and of the cut network), a traceback, or more than {LIMIT_S:g} s. *Zeros against dense* says that the cut changes the answers, "
-        "without which exactness would say nothing.",
+        f"and of the cut network), a traceback, or more than {LIMIT_S:g} s of a processor. "
+        "*Zeros against dense* says that the cut changes the answers, without which exactness would say nothing.",
         "",
         "| " + " | ".join(_HEAD) + " |",
         "|---|" + "--:|" * (len(_HEAD) - 2) + "---|",

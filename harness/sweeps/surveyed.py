@@ -1,17 +1,15 @@
 """One network of a survey: what can be pruned of it, whether that is exact, and whether its stated operations are those of its graph.
 
-``python -m harness.sweeps.surveyed timm:resnet18`` prints one line of JSON; torchvision's and timm's networks are given by such names.
 Weights are random and normalisation is calibrated on random pictures, so that the logits of two pictures really differ.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import sys
+import resource
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +22,9 @@ from harness.records.pruning_config import PruningConfig
 
 TIMM = "timm:"
 CLASSES = 10
-SIDE = 128  # pixels; smaller than usual, for nothing that is surveyed depends on it
+SIDE = 96  # pixels; smaller than usual, for nothing that is surveyed depends on it
 USUAL_SIDE = 224
-_USUAL = ("torchvision:alexnet", "torchvision:vgg16_bn")  # their pooling to a fixed map cannot be exported at other sizes
+_USUAL = ("torchvision:alexnet", "torchvision:vgg11_bn")  # their pooling to a fixed map cannot be exported at other sizes
 CALIBRATION_IMAGES = 8
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -39,7 +37,7 @@ class Surveyed:
     their channels; why: the reasons of some of them. prunable_ratio: of the operations, at most. difference_ratio: between the logits
     of a cut network and of its zeroed twin, of the largest logit; change_ratio: between those of the dense network and of the twin,
     without which exactness would say nothing. macs, counted_macs: stated of the architecture, and counted in its exported graph, of the
-    dense network and of the cut one together. refusal: empty where there was none.
+    dense network and of the cut one together. grouping_s, whole_s: of the processor. refusal: empty where there was none.
     """
 
     network: str
@@ -61,16 +59,16 @@ class Surveyed:
 
 def survey(name: str) -> Surveyed:
     """Build, calibrate, group, cut, export and count one network; a refusal is a finding too."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         model, side = built(name)
     except HarnessError as error:
         return Surveyed(name, SIDE, refusal=str(error))
     calibrate(model, side)
-    shape, ready = (3, side, side), time.perf_counter()
+    shape, ready = (3, side, side), time.process_time()
     try:
         architecture = groups.architecture_of(model, name, shape, CLASSES)
-        grouped = time.perf_counter()
+        grouped = time.process_time()
         coupling = groups.coupling_of(model, shape)
         kept = _half(architecture)
         cut, zeroed = surgery.remove(model, architecture, kept), surgery.zero(model, architecture, kept)
@@ -80,7 +78,7 @@ def survey(name: str) -> Surveyed:
         counted = [onnx_macs.macs(export.export(one, shape, name)) for one in (model, cut)]
         stated = [architecture.macs(one) for one in (architecture.dense(), config)]
     except HarnessError as error:
-        return Surveyed(name, side, refusal=str(error), whole_s=time.perf_counter() - started)
+        return Surveyed(name, side, refusal=str(error), whole_s=time.process_time() - started)
     reasons = dict.fromkeys(f"{left.name}: {left.reason}" for left in coupling.left_out)
     return Surveyed(
         name,
@@ -96,7 +94,7 @@ def survey(name: str) -> Surveyed:
         sum(stated),
         sum(counted),
         grouped - ready,
-        time.perf_counter() - started,
+        time.process_time() - started,
     )
 
 
@@ -168,13 +166,16 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
     return logits
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Survey the network that is named and print what was found."""
-    (name,) = sys.argv[1:] if words is None else words
+def _told(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def report(name: str, limit_s: float, answer: Connection) -> None:
+    """Survey one network in a process of its own, which the system ends after ``limit_s`` of a processor, and send what was found."""
+    resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s), int(limit_s) + 1))  # another program beside this one takes no part of it
     torch.set_num_threads(1)
-    print(json.dumps(asdict(survey(name))))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        found = survey(name)
+    except Exception as error:  # whatever other people's networks raise that we do not refuse is the finding
+        found = Surveyed(name, SIDE, refusal=f"TRACEBACK: {type(error).__name__}: {_told(error)}")
+    answer.send(found)

@@ -102,22 +102,80 @@ def _shifted(net: Any, maps: Tensor) -> Tensor:
 
 
 CASES = (
-    Case("fused attention", lambda: (Middle(_attend, qkv=nn.Conv2d(8, 24, 1), out=nn.Conv2d(8, 8, 1)), 8), ("last.0",), (("middle.qkv", "divided by view"), ("stem.0", "written into the code"))),
+    Case(
+        "fused attention",
+        lambda: (Middle(_attend, qkv=nn.Conv2d(8, 24, 1), out=nn.Conv2d(8, 8, 1)), 8),
+        ("last.0",),
+        (("middle.qkv", "divided by view"), ("stem.0", "written into the code")),
+    ),
     Case("buffer scale", _buffered, ("stem.0", "middle.b.0", "last.0"), (("middle.a.0", "buffer of fixed size"),)),
-    Case("pixel shuffle", lambda: (nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.PixelShuffle(2)), 4), ("stem.0", "last.0"), (("middle.0", "divided by pixel"),)),
+    Case(
+        "pixel shuffle",
+        lambda: (nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.PixelShuffle(2)), 4),
+        ("stem.0", "last.0"),
+        (("middle.0", "divided by pixel"),),
+    ),
     Case("stored split sizes", lambda: (Middle(_shifted, a=block(8, 12)), 12), ("stem.0", "last.0"), (("middle.a.0", "divided by split"),)),
-    Case("inner sigmoid", lambda: (nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid(), block(8, 8)), 8), ("stem.0", "middle.2.0", "last.0"), (("middle.0", "do not stay zero"),)),
-    Case("gate", lambda: (Middle(_gated, a=block(8, 8), down=nn.Conv2d(8, 4, 1), up=nn.Conv2d(4, 8, 1)), 8), ("stem.0", "middle.a.0", "middle.down", "last.0")),
-    Case("used twice", lambda: (Middle(lambda net, maps: net.a(net.a(maps)), a=block(8, 8)), 8), ("last.0",), (("stem.0", "runs twice"), ("middle.a.0", "runs twice"))),
-    Case("channel shuffle", lambda: (nn.Sequential(block(8, 8, groups=2), nn.ChannelShuffle(2), block(8, 8, groups=2)), 8), ("stem.0", "middle.2.0", "last.0"), (("middle.0.0", "grouped convolution"),)),
+    Case(
+        "inner sigmoid",
+        lambda: (nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid(), block(8, 8)), 8),
+        ("stem.0", "middle.2.0", "last.0"),
+        (("middle.0", "do not stay zero"),),
+    ),
+    Case(
+        "gate",
+        lambda: (Middle(_gated, a=block(8, 8), down=nn.Conv2d(8, 4, 1), up=nn.Conv2d(4, 8, 1)), 8),
+        ("stem.0", "middle.a.0", "middle.down", "last.0"),
+    ),
+    Case(
+        "used twice",
+        lambda: (Middle(lambda net, maps: net.a(net.a(maps)), a=block(8, 8)), 8),
+        ("last.0",),
+        (("stem.0", "runs twice"), ("middle.a.0", "runs twice")),
+    ),
+    Case(
+        "channel shuffle",
+        lambda: (nn.Sequential(block(8, 8, groups=2), nn.ChannelShuffle(2), block(8, 8, groups=2)), 8),
+        ("stem.0", "middle.2.0", "last.0"),
+        (("middle.0.0", "grouped convolution"),),
+    ),
     Case("standardised weights", _standardised, ("last.0",), (("stem.0", "weights anew"), ("middle.0", "weights anew"))),
-    Case("group read several times", lambda: (Middle(_pyramid, a=block(8, 8, 1), b=block(24, 8, 1)), 8), ("stem.0", "middle.a.0", "middle.b.0", "last.0")),
-    Case("linear layers on maps", lambda: (Middle(_mix, up=nn.Linear(8, 16), down=nn.Linear(16, 8)), 8), ("stem.0", "middle.up", "last.0"), branches=("middle.up",)),
-    Case("shortcut of slices and padding", lambda: (Middle(_sliced_shortcut, a=block(8, 8), b=nn.Conv2d(8, 16, 3, 2, 1)), 16), ("middle.a.0", "last.0"), (("stem.0", "fixed size"),), ("middle.a.0",)),
-    Case("padding by hand", lambda: (Middle(lambda net, maps: net.a(functional.pad(maps, (0, 1, 0, 1))), a=nn.Conv2d(8, 8, 3, 2)), 8), ("stem.0", "middle.a", "last.0")),
-    Case("written size", lambda: (Middle(lambda net, maps: net.b(net.a(maps).reshape(-1, 8, 16, 16)), a=block(8, 8), b=block(8, 8)), 8), ("stem.0", "middle.b.0", "last.0"), (("middle.a.0", "written into the code"),)),
-    Case("layer normalisation", lambda: (nn.Sequential(nn.Conv2d(8, 8, 1), nn.GroupNorm(1, 8), nn.ReLU(), block(8, 8)), 8), ("stem.0", "middle.3.0", "last.0"), (("middle.0", "meet group norm"),)),
-)  # fmt: skip
+    Case(
+        "group read several times",
+        lambda: (Middle(_pyramid, a=block(8, 8, 1), b=block(24, 8, 1)), 8),
+        ("stem.0", "middle.a.0", "middle.b.0", "last.0"),
+    ),
+    Case(
+        "linear layers on maps",
+        lambda: (Middle(_mix, up=nn.Linear(8, 16), down=nn.Linear(16, 8)), 8),
+        ("stem.0", "middle.up", "last.0"),
+        branches=("middle.up",),
+    ),
+    Case(
+        "shortcut of slices and padding",
+        lambda: (Middle(_sliced_shortcut, a=block(8, 8), b=nn.Conv2d(8, 16, 3, 2, 1)), 16),
+        ("middle.a.0", "last.0"),
+        (("stem.0", "fixed size"),),
+        ("middle.a.0",),
+    ),
+    Case(
+        "padding by hand",
+        lambda: (Middle(lambda net, maps: net.a(functional.pad(maps, (0, 1, 0, 1))), a=nn.Conv2d(8, 8, 3, 2)), 8),
+        ("stem.0", "middle.a", "last.0"),
+    ),
+    Case(
+        "written size",
+        lambda: (Middle(lambda net, maps: net.b(net.a(maps).reshape(-1, 8, 16, 16)), a=block(8, 8), b=block(8, 8)), 8),
+        ("stem.0", "middle.b.0", "last.0"),
+        (("middle.a.0", "written into the code"),),
+    ),
+    Case(
+        "layer normalisation",
+        lambda: (nn.Sequential(nn.Conv2d(8, 8, 1), nn.GroupNorm(1, 8), nn.ReLU(), block(8, 8)), 8),
+        ("stem.0", "middle.3.0", "last.0"),
+        (("middle.0", "meet group norm"),),
+    ),
+)
 
 
 def built(case: Case) -> Around:

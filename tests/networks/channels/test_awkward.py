@@ -1,16 +1,16 @@
-"""One awkward place does not refuse a network: its channels are left alone with the reason, the rest is pruned exactly and counted rightly."""
+"""One awkward place does not refuse a network: its channels are left alone, the rest is pruned exactly and counted rightly."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.networks.channels.awkward import CASES, CLASSES, IMAGE, Case, built
 
 from harness.errors import PruningError
 from harness.networks import export, groups, onnx_macs
 from harness.networks.channels import tracing
 from harness.pruning import surgery
 from harness.records.pruning_config import PruningConfig
+from tests.networks.channels.awkward import CASES, CLASSES, IMAGE, Case, built
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
