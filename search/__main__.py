@@ -1,4 +1,4 @@
-"""``python -m search``: run, resume, show, report or export a campaign."""
+"""``python -m search``: run, resume, show, report or export a campaign, or look at its network."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _experiment(arguments: command_line.Words, display: Display) -> int:
 def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     if verb == "compare":
         return _compare(arguments, display)
-    if verb in ("run", "fork", "explain"):
+    if verb in ("run", "fork", "explain", "groups"):
         request = command_line.request(arguments)
     elif verb != "experiment":
         folder_name(arguments.name)
@@ -87,6 +87,11 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
 
     if verb == "fork":
         request = folders.inheriting(request, command_line.left_open(arguments))
+    if verb == "groups":
+        from search.report import groups_run
+
+        groups_run.run(request, display)
+        return 0
     if verb == "explain":
         from search.report.costs import run as explain_run
 

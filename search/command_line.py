@@ -12,7 +12,7 @@ from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
 INHERITED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # by a fork
-VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "compare", "experiment")
+VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment")
 EXPLAINED = (
     "device",
     "network",
@@ -27,6 +27,7 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
+GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # a campaign's options that groups takes
 CHANGEABLE = (  # of a campaign that is resumed
     "trials",
     "hours",
@@ -118,6 +119,12 @@ def parser() -> argparse.ArgumentParser:
         "explain", help="which part costs what, and what to prune next", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     _add_request(told, EXPLAINED)
+    grouped = verbs.add_parser(
+        "groups",
+        help="which channels and branches can be pruned, and what is left alone",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_request(grouped, GROUPED)
     compare = verbs.add_parser(
         "compare", help="our campaign against other optimisers, on equal trials", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

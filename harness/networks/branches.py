@@ -2,7 +2,8 @@
 
 A block of your own takes part by offering ``without_branch() -> nn.Module``: the module that stands in its place when
 the branch is gone, built from the block's own shortcut modules under their own attribute names (a copy of the block
-is asked, so nothing needs cloning). torchvision's BasicBlock, Bottleneck and InvertedResidual are known here.
+is asked, so nothing needs cloning). torchvision's BasicBlock, Bottleneck and InvertedResidual are known here; any other block
+is taken by its graph (``harness.networks.channels.additions``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+from harness.networks.channels.additions import without_addition
 
 
 class Shortcut(nn.Module):
@@ -57,7 +60,10 @@ def remove_branch(model: nn.Module, block_name: str) -> None:
     """Replace the block called ``block_name`` by its shortcut, in place."""
     parent_name, _, attribute = block_name.rpartition(".")
     parent = model.get_submodule(parent_name)
-    shortcut = without_branch(parent.get_submodule(attribute))
+    block = parent.get_submodule(attribute)
+    shortcut = without_branch(block)
+    if shortcut is None and (branched := without_addition(block)) is not None:
+        shortcut = branched.shortcut
     if shortcut is not None:
         shortcut.train(model.training)
         setattr(parent, attribute, shortcut)

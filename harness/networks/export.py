@@ -1,7 +1,8 @@
 """A module as ONNX bytes, named by their content, with the way back from each node to the layer that it came from.
 
 torch's legacy exporter at opset 13: the newest form that every runtime of ours reads, from the old one for the neural
-compute stick to today's OpenVINO and TensorRT. It folds batch normalisation into the convolutions.
+compute stick to today's OpenVINO and TensorRT. It folds batch normalisation into the convolutions. A network that uses operations
+which opset 13 does not have (fused attention) is written in a newer one; a device that cannot read that refuses it.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import onnx
 import torch
 from google.protobuf.message import DecodeError
 from torch import nn
+from torch.onnx.utils import register_custom_op_symbolic
 
 from harness.errors import UsageError
-from harness.networks.layers import RunLayer, run_once
+from harness.networks.channels.running import CONV, LINEAR, RunLayer, observed
 
 OPSET = 13
+NEWER_OPSETS = (14, 17)  # fused attention; layer normalisation as one operation
+_FUSED_ATTENTION = "_scaled_dot_product"  # how torch's operations begin that opset 13 lacks: found out before the exporter does, in seconds
 NODE_LAYERS = "espalier.node_layers"  # key of the file's metadata that holds ``node_layers``
-_LAYER_OPERATORS = {"Conv": nn.Conv2d, "Gemm": nn.Linear, "MatMul": nn.Linear}
+_LAYER_OPERATORS = {"Conv": CONV, "Gemm": LINEAR, "MatMul": LINEAR}
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,41 @@ class Artefact:
 def export(model: nn.Module, input_shape: tuple[int, int, int], name: str, batch_size: int = 1) -> Artefact:
     """``model`` in evaluation mode as a checked ONNX file for batches of exactly ``batch_size`` images.
 
-    input_shape: channels x height x width. Equal models give equal bytes. Raises UsageError when the network uses
-    operations that opset 13 does not have.
+    input_shape: channels x height x width. Equal models give equal bytes. The opset is the first of 13, 14 and 17 that has all of
+    the network's operations. Raises UsageError when none has.
     """
     shape = (batch_size, *input_shape)
     images = torch.zeros(shape)
     still = copy.deepcopy(model).eval()
     still.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing from torch's stubs
-    content = io.BytesIO()
-    try:
-        with _quiet():
-            torch.onnx.export(
-                still, (images,), cast(str, content), opset_version=OPSET, dynamo=False, input_names=["images"], output_names=["logits"]
-            )
-        graph = onnx.load_model_from_string(content.getvalue())
-        onnx.checker.check_model(graph, full_check=True)
-    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{name} cannot be written as ONNX opset {OPSET} ({first}); use operations that it has") from error
-    pairs = _node_layers(graph.graph, run_once(still, images))
+    running = observed(still, images)
+    attends = any(operation.startswith(_FUSED_ATTENTION) for operation in running.operations)
+    graph = _written(still, images, name, NEWER_OPSETS if attends else (OPSET, *NEWER_OPSETS))
+    pairs = _node_layers(graph.graph, tuple(running.ran))
     graph.metadata_props.add(key=NODE_LAYERS, value=json.dumps(pairs))
     data = graph.SerializeToString(deterministic=True)
     return Artefact(name, data, hashlib.sha256(data).hexdigest(), shape, pairs)
+
+
+def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[int, ...]) -> onnx.ModelProto:
+    for opset in opsets:
+        content = io.BytesIO()
+        try:
+            with _quiet():
+                torch.onnx.export(
+                    still, (images,), cast(str, content), opset_version=opset, dynamo=False, input_names=["images"], output_names=["logits"]
+                )
+            graph = onnx.load_model_from_string(content.getvalue())
+            onnx.checker.check_model(graph, full_check=True)
+        except torch.onnx.errors.UnsupportedOperatorError as error:
+            refusal: Exception = error  # a newer opset may have it
+        except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
+            refusal = error
+            break
+        else:
+            return graph
+    first = (str(refusal).splitlines() or [type(refusal).__name__])[0]
+    raise UsageError(f"{name} cannot be written as ONNX of opset {opset} ({first}); use operations that it has") from refusal
 
 
 def read(path: Path, name: str) -> Artefact:
@@ -133,12 +150,24 @@ def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tup
     pairs = []
     for node in graph.node:
         kind = _LAYER_OPERATORS.get(node.op_type)
-        if kind is None or len(node.input) < 2 or not waiting or not isinstance(waiting[0].module, kind):
+        if kind is None or len(node.input) < 2 or not waiting or waiting[0].kind != kind:
             continue
-        shape, expected = sizes.get(node.input[1]), tuple(waiting[0].module.weight.shape)
-        if shape in (expected, expected[::-1] if kind is nn.Linear else expected):
+        shape, expected = sizes.get(node.input[1]), waiting[0].weight_shape
+        if shape in (expected, expected[::-1] if kind == LINEAR else expected):
             pairs.append((node.name, waiting.pop(0).name))
     return tuple(pairs)
+
+
+def _channel_shuffle(graph: Any, maps: Any, groups: Any) -> Any:
+    """The exporter's missing translation of ``nn.ChannelShuffle``: groups x channels become channels x groups."""
+    images, channels, height, width = maps.type().sizes()
+    parts = int(torch.onnx.symbolic_helper._parse_arg(groups, "i"))
+    parted = graph.op("Reshape", maps, graph.op("Constant", value_t=torch.tensor([images, parts, channels // parts, height, width])))
+    turned = graph.op("Transpose", parted, perm_i=[0, 2, 1, 3, 4])
+    return graph.op("Reshape", turned, graph.op("Constant", value_t=torch.tensor([images, channels, height, width])))
+
+
+register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, OPSET)
 
 
 @contextmanager
@@ -147,9 +176,12 @@ def _quiet() -> Iterator[None]:
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
+    told = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None  # it prints the whole graph where an operation is refused
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        torch._C._jit_onnx_log = told
         log.setLevel(level)

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from harness.errors import UnknownName, UsageError
-from harness.networks import torchvision_door
+from harness.networks import outputs, torchvision_door
 from harness.networks.resnet_cifar import DEPTHS, CifarResNet
 
 InputShape = tuple[int, int, int]
@@ -161,7 +161,7 @@ def _check_output(model: nn.Module, name: str, input_shape: InputShape, classes:
     shape = "x".join(map(str, input_shape))
     try:
         with torch.inference_mode():
-            logits = model(torch.zeros(1, *input_shape))
+            logits = outputs.only_logits(model, model(torch.zeros(1, *input_shape)), classes)
     except Exception as error:  # shapes decide which of many exceptions torch raises
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"network {name} cannot take {shape} images ({first}); use larger images or another network") from error

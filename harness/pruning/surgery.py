@@ -1,39 +1,31 @@
-"""Physical removal of channels and residual branches from a network, with torch-pruning's slicing functions.
+"""Physical removal of channels and residual branches from a network.
 
-Guards around torch-pruning 1.6, each because its absence gives a wrong network without a message:
+Guards, each because its absence gives a wrong network without a message:
 
-1. channels that feed a grouped convolution are removed at the same places in each of its groups (torch-pruning slices
-   every group's weights by the first group's places);
+1. channels that feed a grouped convolution are removed at the same places in each of its groups;
 2. the network must still run after the removal, and give finite logits of the same shape;
-3. the output layer belongs to no group, so its classes cannot be removed;
-4. parameters require gradients while the dependency graph is built (``harness.networks.groups``).
+3. the output layer belongs to no group, so its classes cannot be removed.
 
-The first removal from each network is also compared with zeroing the same channels, so that an operation which mixes
-channels without torch-pruning's knowledge is refused instead of giving wrong accuracies.
+That a removal is the same as zeros in its place is tried when the groups are found (``harness.networks.channels.trial``).
 """
 
 from __future__ import annotations
 
-import copy
-import weakref
-from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
-import torch_pruning
 from torch import Tensor, nn
 
 from harness.errors import PruningError
-from harness.networks.branches import removable_blocks, remove_branch
-from harness.networks.groups import CoupledChannels, coupling_of
-from harness.networks.layers import is_depthwise
+from harness.networks.branches import remove_branch
+from harness.networks.channels.slicing import Places, cut, duplicate, zero_whole
+from harness.networks.channels.slicing import zero as zero_places
+from harness.networks.channels.trial import Block, dropped
+from harness.networks.groups import Coupling, coupling_of
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 
 Kept = Mapping[str, tuple[int, ...]]  # group -> indices of the channels that stay, ascending
-EXACT_RATIO = 1e-3  # largest difference of logits, relative to the largest logit, that float rounding explains
-
-_proven: weakref.WeakKeyDictionary[nn.Module, Architecture] = weakref.WeakKeyDictionary()  # by dense network
 
 
 def prune(model: nn.Module, architecture: Architecture, config: PruningConfig, scores: Mapping[str, Tensor]) -> nn.Module:
@@ -93,71 +85,43 @@ def remove(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Modul
     Raises PruningError for sets that do not fit the groups, and when the result would not be exact.
     """
     _check(architecture, kept)
-    groups = coupling_of(model, architecture.input_shape).groups
-    _prove(model, architecture, groups)
-    return _removed(model, architecture, groups, kept)
+    coupling = coupling_of(model, architecture.input_shape)
+    if tuple(group.name for group in coupling.groups) != tuple(group.name for group in architecture.groups):
+        raise PruningError(f"the network is not the {architecture.network} that its architecture describes; describe it again")
+    return _removed(model, architecture, coupling, kept)
 
 
 def zero(model: nn.Module, architecture: Architecture, kept: Kept) -> nn.Module:
     """A copy of ``model`` in which every channel that is not in ``kept`` is zero wherever it is produced."""
     _check(architecture, kept)
-    return _zeroed(model, architecture, coupling_of(model, architecture.input_shape).groups, kept)
+    return _zeroed(model, architecture, coupling_of(model, architecture.input_shape), kept)
 
 
-def _zeroed(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...], kept: Kept) -> nn.Module:
-    copied = _copy(model)
-    for _, gone in _removed_blocks(model, architecture, kept):
-        for name in gone:
-            _zero(copied.get_submodule(name), slice(None))
-    for group in groups:
-        dropped = sorted(set(range(group.channels)) - set(kept[group.name]))
-        for span in group.spans:
-            if span.side == "out" and dropped:
-                _zero(copied.get_submodule(span.module), [index for channel in dropped for index in span.positions[channel]])
+def _zeroed(model: nn.Module, architecture: Architecture, coupling: Coupling, kept: Kept) -> nn.Module:
+    copied = duplicate(model)
+    for block in _removed_blocks(architecture, coupling, kept):
+        zero_whole(copied, block.gone)
+    zero_places(copied, _dropped(coupling, kept))
     return copied
 
 
 @torch.inference_mode(False)
-def _removed(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...], kept: Kept) -> nn.Module:
-    thinned = _copy(model)
-    for block, _ in _removed_blocks(thinned, architecture, kept):
-        remove_branch(thinned, block)
-    modules = dict(thinned.named_modules())
-    for (name, side), indices in _dropped(groups, kept).items():
-        if name in modules:
-            _slice(modules[name], side, indices)
+def _removed(model: nn.Module, architecture: Architecture, coupling: Coupling, kept: Kept) -> nn.Module:
+    thinned = duplicate(model)
+    for block in _removed_blocks(architecture, coupling, kept):
+        remove_branch(thinned, block.name)
+    cut(thinned, _dropped(coupling, kept))
     _check_runs(thinned, architecture)
     return thinned
 
 
-def lost(model: nn.Module, architecture: Architecture, kept: Kept) -> dict[tuple[str, str], list[int]]:
+def lost(model: nn.Module, architecture: Architecture, kept: Kept) -> Places:
     """What every module loses on its sides "in" and "out" when ``kept`` stays, in the dense numbering."""
-    return _dropped(coupling_of(model, architecture.input_shape).groups, kept)
+    return _dropped(coupling_of(model, architecture.input_shape), kept)
 
 
-def _dropped(groups: tuple[CoupledChannels, ...], kept: Kept) -> dict[tuple[str, str], list[int]]:
-    """Indices to remove per module and side, of all groups together, in the dense numbering."""
-    dropped: dict[tuple[str, str], list[int]] = {}
-    for group in groups:
-        stays = set(kept[group.name])
-        for span in group.spans:
-            indices = [index for channel, places in enumerate(span.positions) if channel not in stays for index in places]
-            if indices:
-                dropped.setdefault((span.module, span.side), []).extend(indices)
-    return dropped
-
-
-def _slice(module: nn.Module, side: str, indices: list[int]) -> None:
-    if isinstance(module, nn.Conv2d) and is_depthwise(module):
-        torch_pruning.prune_depthwise_conv_out_channels(module, indices)
-    elif isinstance(module, nn.Conv2d):
-        (torch_pruning.prune_conv_out_channels if side == "out" else torch_pruning.prune_conv_in_channels)(module, indices)
-    elif isinstance(module, nn.Linear):
-        (torch_pruning.prune_linear_out_channels if side == "out" else torch_pruning.prune_linear_in_channels)(module, indices)
-    elif isinstance(module, nn.PReLU):
-        torch_pruning.prune_prelu_out_channels(module, indices)
-    else:
-        torch_pruning.prune_batchnorm_out_channels(module, indices)
+def _dropped(coupling: Coupling, kept: Kept) -> Places:
+    return dropped(coupling.groups, lambda group: frozenset(kept[group.name]))
 
 
 def _check(architecture: Architecture, kept: Kept) -> None:
@@ -173,33 +137,6 @@ def _check(architecture: Architecture, kept: Kept) -> None:
                 raise PruningError(
                     f"group {group.name} feeds a grouped convolution; keep the same places in each of its {group.step} parts of {part}"
                 )
-
-
-def _prove(model: nn.Module, architecture: Architecture, groups: tuple[CoupledChannels, ...]) -> None:
-    """Compare removal with zeroing once per dense network: half of each group, and each branch removed in one of two turns."""
-    if tuple(group.name for group in groups) != tuple(group.name for group in architecture.groups):
-        raise PruningError(f"the network is not the {architecture.network} that its architecture describes; describe it again")
-    if _proven.get(model) == architecture:
-        return
-    random = torch.Generator().manual_seed(0)
-    images = torch.randn(2, *architecture.input_shape, generator=random)
-    removable = [group.name for group in architecture.groups if group.removable]
-    for turn in range(2):
-        gone = set(removable[turn::2])
-        kept = {group.name: () if group.name in gone else _half(group.channels, group.step, random) for group in architecture.groups}
-        ours, theirs = (_logits(make(model, architecture, groups, kept), images) for make in (_removed, _zeroed))
-        if float((ours - theirs).abs().max()) > EXACT_RATIO * float(theirs.abs().max()):
-            raise PruningError(
-                f"removing channels from {architecture.network} is not exact: an operation mixes channels or does not keep zero; "
-                "write it with convolutions, additions and concatenations"
-            )
-    _proven[model] = architecture
-
-
-def _half(channels: int, step: int, random: torch.Generator) -> tuple[int, ...]:
-    part = channels // step
-    places = torch.randperm(part, generator=random)[: max(1, part // 2)].tolist()
-    return _repeated(sorted(places), channels, step)
 
 
 def _repeated(places: list[int], channels: int, step: int) -> tuple[int, ...]:
@@ -228,28 +165,7 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
     return logits
 
 
-def _copy(model: nn.Module) -> nn.Module:
-    """A deep copy; parameters, whose gradients stay behind, and the many empty dictionaries are copied by the shortest way."""
-    memo: dict[int, object] = {}
-    for module in model.modules():
-        for held in vars(module).values():
-            if type(held) in (dict, OrderedDict, set) and not held:
-                memo[id(held)] = type(held)()
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-            if type(tensor) in (nn.Parameter, Tensor):
-                copied = tensor.detach().clone()
-                memo[id(tensor)] = nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
-    return copy.deepcopy(model, memo)
-
-
-def _removed_blocks(model: nn.Module, architecture: Architecture, kept: Kept) -> list[tuple[str, frozenset[str]]]:
-    """The residual blocks that lose their branch, and the names of the modules that go with it."""
+def _removed_blocks(architecture: Architecture, coupling: Coupling, kept: Kept) -> list[Block]:
+    """The residual blocks that lose their branch."""
     gone = {site.name for site in architecture.layers if site.branch and not kept[site.branch]}
-    return [(block, inside) for block, inside in removable_blocks(model) if gone & inside] if gone else []
-
-
-@torch.no_grad()
-def _zero(module: nn.Module, indices: slice | list[int]) -> None:
-    for tensor in (*module.parameters(recurse=False), getattr(module, "running_mean", None)):
-        if tensor is not None:
-            tensor[indices] = 0
+    return [block for block in coupling.blocks if gone & block.gone]

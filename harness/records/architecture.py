@@ -36,10 +36,11 @@ class ChannelGroup:
 class LayerSite:
     """One convolution or linear layer where it stands in the network.
 
-    in_groups: the groups that make up its input channels, in order; empty for the image. out_group: the group of its
-    output channels, or None for the network's output. in_channels, out_channels: of the dense network; input channels
-    that belong to no group stay as they are. spatial_factor: input features per channel of a linear layer behind a
-    flatten (1 elsewhere). branch: the removable group with which the layer disappears, or None.
+    in_groups: the groups that make up its input channels, in order, one that is read several times as often; empty for the
+    image. out_group: the group of its output channels, or None for the network's output. in_channels, out_channels: of the
+    dense network; input channels that belong to no group stay as they are. spatial_factor: input features per channel of a
+    linear layer behind a flatten (1 elsewhere). input_size: height and width of a convolution's input map; for a linear
+    layer 1 x the positions that it is applied at. branch: the removable group with which the layer disappears, or None.
     """
 
     name: str
@@ -79,7 +80,9 @@ class Architecture:
         for group in self.groups:
             if group.name == name:
                 return group
-        raise UnknownName("channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups")
+        raise UnknownName(
+            "channel group", name, (group.name for group in self.groups), "as printed by: python -m search groups --network=NAME"
+        )
 
     def dense(self) -> PruningConfig:
         """The configuration that removes nothing."""
@@ -135,7 +138,7 @@ class Architecture:
         inputs = fixed + sum(kept[name] for name in site.in_groups) * site.spatial_factor
         outputs = site.out_channels if site.out_group is None else kept[site.out_group]
         if site.kind == "linear":
-            return LinearShape(inputs, outputs)
+            return LinearShape(inputs, outputs, site.input_size[0] * site.input_size[1])
         groups = inputs if site.depthwise else site.conv_groups
         return ConvShape(inputs, outputs, site.kernel_size, site.stride, site.padding, site.dilation, groups, site.input_size)
 

@@ -65,10 +65,11 @@ class ConvShape:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LinearShape:
-    """A fully connected layer on one vector."""
+    """A fully connected layer; ``positions`` counts the vectors of one image that it is applied to."""
 
     in_features: int
     out_features: int
+    positions: int = 1
 
     @property
     def weight_count(self) -> int:
@@ -78,16 +79,16 @@ class LinearShape:
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
-        return self.weight_count
+        return self.weight_count * self.positions
 
     def traffic_bytes(self, precision: str = "f32") -> int:
         """Bytes of weights, input and output, each moved once."""
-        return (self.weight_count + self.in_features + self.out_features) * BYTES_PER_VALUE[precision]
+        return (self.weight_count + self.positions * (self.in_features + self.out_features)) * BYTES_PER_VALUE[precision]
 
     @property
     def key(self) -> str:
         """A readable, stable key, equal for equal shapes."""
-        return f"linear-{self.in_features}-{self.out_features}"
+        return f"linear-{self.in_features}-{self.out_features}" + (f"x{self.positions}" if self.positions > 1 else "")
 
 
 LayerShape = ConvShape | LinearShape

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.networks import datasets, zoo
+from harness.networks import datasets, groups, outputs, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.pictures import division
 from harness.pipeline import Network
@@ -83,6 +83,9 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
         network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
     subject = Subject(network, dataset, accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation))
     judged = subject.dense
+    told = (outputs.note(network.model), groups.sentence(network.architecture, groups.coupling_of(network.model, dataset.input_shape)))
+    for line in filter(None, told):
+        display.say(line)
     display.say(f"dense {request.network}: validation top-1 {judged.top1_ratio:.2%} ({judged.correct} of {judged.total})")
     return subject
 

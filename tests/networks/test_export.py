@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.errors import UsageError
 from harness.networks import export, groups, zoo
-from harness.networks.layers import run_once
+from harness.networks.channels.running import run_once
 from harness.pruning import surgery
 
 IMAGE = (3, 32, 32)
@@ -67,7 +67,7 @@ def test_openvino_agrees_with_torch_and_every_layer_is_named(network: str) -> No
     assert [layer for _, layer in artefact.node_layers] == [layer.name for layer in ran]
     nodes = {node.name: node.op_type for node in onnx.load_model_from_string(artefact.onnx).graph.node}
     for (node, _), layer in zip(artefact.node_layers, ran, strict=True):
-        assert (nodes[node] == "Conv") == isinstance(layer.module, nn.Conv2d)
+        assert (nodes[node] == "Conv") == (layer.kind == "conv")
 
 
 def test_the_file_is_opset_13_with_a_fixed_batch() -> None:
@@ -134,19 +134,42 @@ class Functional(nn.Module):
         return self.fc(self.second(maps).mean((2, 3)))
 
 
-def test_a_convolution_without_a_module_stays_unnamed() -> None:
+def test_a_convolution_without_a_module_is_named_by_its_weights() -> None:
     artefact = export.export(Functional().eval(), IMAGE, "functional")
-    assert [layer for _, layer in artefact.node_layers] == ["first", "second", "fc"]
+    assert [layer for _, layer in artefact.node_layers] == ["first", "kernel", "second", "fc"]
     graph = onnx.load_model_from_string(artefact.onnx).graph
     weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     shapes = {node.name: weights.get(node.input[1]) for node in graph.node if node.op_type == "Conv"}
-    assert [shapes[node] for node, _ in artefact.node_layers[:2]] == [[4, 3, 3, 3], [8, 6, 3, 3]]
+    assert [shapes[node] for node, _ in artefact.node_layers[:3]] == [[4, 3, 3, 3], [6, 4, 1, 1], [8, 6, 3, 3]]
 
 
 def test_operations_that_onnx_lacks_are_refused_in_one_line() -> None:
-    with pytest.raises(UsageError, match="cannot be written as ONNX opset 13") as failure:
+    with pytest.raises(UsageError, match="cannot be written as ONNX of opset 17") as failure:
         export.export(Inverting(), IMAGE, "inverting")
     assert "\n" not in str(failure.value)
+
+
+class Attending(nn.Module):
+    """Fused attention over a map's positions, which opset 13 does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.qkv, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 24), nn.Linear(8, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.stem(images).flatten(2).transpose(1, 2)
+        queries, keys, values = self.qkv(tokens).chunk(3, -1)
+        return self.fc(nn.functional.scaled_dot_product_attention(queries, keys, values).mean(1))
+
+
+def test_fused_attention_is_written_in_a_newer_opset_and_computes_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    model = Attending().eval()
+    artefact = export.export(model, IMAGE, "attending")
+    assert onnx.load_model_from_string(artefact.onnx).opset_import[0].version == export.NEWER_OPSETS[0]
+    images = torch.randn(1, *IMAGE, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert np.abs(openvino_logits(artefact.onnx, images) - model(images).numpy()).max() < 1e-4
+    assert capfd.readouterr().out == ""
 
 
 def test_a_written_file_reads_back(tmp_path) -> None:

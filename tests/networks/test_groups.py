@@ -133,16 +133,27 @@ def test_channels_that_are_also_the_output_form_no_group() -> None:
     assert [group.name for group in describe(Refining()).groups] == ["stem"]
 
 
-@pytest.mark.parametrize("case", ["no groups", "layer used twice", "no gradient path"])
-def test_what_cannot_be_described_is_refused(case: str) -> None:
-    model: nn.Module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
-    if case == "layer used twice":
-        model = Wired(lambda net, images: pooled(net.conv(net.conv(images))), conv=nn.Conv2d(3, 3, 1))
-        model(torch.zeros(1, *IMAGE))
-    if case == "no gradient path":
-        model = zoo.build("torchvision:shufflenet_v2_x1_0", IMAGE, 10)
-    with pytest.raises(PruningError):
+def test_a_network_without_channels_that_can_go_is_refused_with_the_reasons() -> None:
+    with pytest.raises(PruningError, match="no channels that can be removed"):
+        describe(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)))
+    model = Wired(lambda net, images: pooled(net.conv(net.conv(images))), conv=nn.Conv2d(3, 3, 1))
+    model(torch.zeros(1, *IMAGE))
+    with pytest.raises(PruningError, match="conv: conv runs twice") as refusal:
         describe(model)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_layer_that_runs_twice_is_counted_twice_and_left_alone() -> None:
+    model = Wired(
+        lambda net, images: pooled(net.last(net.twice(net.twice(net.stem(images))))),
+        stem=nn.Conv2d(3, 8, 1),
+        twice=nn.Conv2d(8, 8, 3, padding=1),
+        last=nn.Conv2d(8, 6, 1),
+    )
+    model(torch.zeros(1, *IMAGE))
+    architecture = describe(model)
+    assert [group.name for group in architecture.groups] == ["last"]
+    assert [site.name for site in architecture.layers] == ["stem", "twice", "twice@2", "last", "fc"]
 
 
 def test_the_model_is_left_as_it_was() -> None:

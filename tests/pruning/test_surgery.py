@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from harness.errors import HarnessError, PruningError
 from harness.networks import groups, zoo
+from harness.networks.channels import slicing
 from harness.pruning import surgery
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -211,46 +212,21 @@ def test_index_sets_that_do_not_fit_are_refused(indices: tuple[int, ...]) -> Non
         surgery.remove(model, architecture, kept)
 
 
-class Shuffling(nn.Module):
-    """Reverses its channels in a way that the dependency graph takes for element-wise."""
+def test_channels_that_are_read_in_another_order_are_removed_where_they_are_read() -> None:
+    class Reversing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Linear(8, 10)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Linear(8, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.fc(self.second(torch.relu(self.first(images)).flip(1)).mean((2, 3)))
-
-
-class Halving(nn.Module):
-    """Computes with the number of its channels, so that the logits lack meaning after a removal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.fc = nn.Conv2d(3, 8, 1), nn.Linear(8, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = self.first(images)
-        return self.fc((maps / maps.shape[1]).mean((2, 3)))
-
-
-@pytest.mark.parametrize("network", [Shuffling, Halving])
-def test_a_removal_that_would_not_be_exact_is_refused(network: Callable[[], nn.Module]) -> None:
-    model = network().eval()
-    architecture = groups.architecture_of(model, "odd", IMAGE, 10)
-    with pytest.raises(PruningError, match="is not exact"):
-        surgery.shrink(model, architecture, architecture.uniform(0.5))
-
-
-def test_a_network_that_does_not_run_after_the_removal_is_refused() -> None:
-    class Fixed(Halving):
         def forward(self, images: Tensor) -> Tensor:
-            return self.fc(self.first(images).reshape(-1, 8, 32 * 32).mean(2))
+            return self.fc(self.second(torch.relu(self.first(images)).flip(1)).mean((2, 3)))
 
-    model = Fixed().eval()
-    architecture = groups.architecture_of(model, "fixed", IMAGE, 10)
-    with pytest.raises(PruningError, match="does not run after the removal"):
-        surgery.shrink(model, architecture, architecture.uniform(0.5))
+    model, images = Reversing().eval(), torch.randn(2, *IMAGE)
+    architecture = groups.architecture_of(model, "reversing", IMAGE, 10)
+    kept = {"first": (0, 1, 6), "second": tuple(range(8))}
+    removed, zeroed = (make(model, architecture, kept) for make in (surgery.remove, surgery.zero))
+    assert torch.allclose(removed(images), zeroed(images), atol=1e-5)
+    assert removed.second.in_channels == 3
 
 
 def test_weights_that_give_no_finite_logits_are_told() -> None:
@@ -275,7 +251,7 @@ def test_a_removal_shares_nothing_with_the_dense_network_and_keeps_what_is_tied(
 
     dense = Tied().train()
     dense[0].weight.grad = torch.ones_like(dense[0].weight)
-    copied = surgery._copy(dense)
+    copied = slicing.duplicate(dense)
     copied.register_forward_hook(lambda *_: None)
     assert copied.scale is copied[1].weight is not dense[1].weight
     assert not dense._forward_hooks
