@@ -25,6 +25,8 @@ FLOORS = {
     "harness.latency.explanation": (2, 3),
     "harness.devices": (2, 0),
     "harness.networks.pictures": (1, 1),
+    "harness.networks.own": (1, 1),
+    "harness.networks.weights": (1, 1),
     "harness.networks": (2, 0),
     "harness.pruning": (3, 0),
     "harness.quantisation": (3, 0),
