@@ -49,7 +49,7 @@ HELP = {
     "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
     "dataset": "digits, fashion-mnist, cifar10, or imagefolder:PATH",
     "data": "where the dataset lies, for those that are not installed",
-    "weights": "trained dense network (safetensors, or a state dict; FILE#model_ema for another table of FILE); without it, the network is trained once and cached",
+    "weights": "trained dense network, safetensors or torch's (FILE#KEY: another of its tables, as model_ema); without it, one is trained",
     "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
     "channels": "of the pictures: 1 grey, 3 RGB (default: what the network or its weights can take, else the pictures' own)",
     "precision": "what the device computes in: f32, bf16, f16, int8, or several among which the search chooses, as f32,int8",

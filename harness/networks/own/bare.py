@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weig
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from harness.errors import UsageError
+from harness.errors import UsageError, one_line
 
 _WRAPPERS = {nn.DataParallel: "module", nn.parallel.DistributedDataParallel: "module"}
 _COMPILED = "_orig_mod"  # torch.compile's name for what it holds
@@ -43,13 +43,14 @@ def bare(model: nn.Module, name: str) -> Bare:
     for path, module in list(model.named_modules()):
         _refuse_foreign(path, module, name)
         _strip(module, taken)
+    notes = [f"network: {what} taken off {_layers(count)}" for what, count in sorted(taken.items())]
     tensors = [*model.parameters(), *model.buffers()]
     if any(tensor.is_floating_point() and tensor.dtype != torch.float32 for tensor in tensors):
         model.float()
-        taken["other numbers than float32"] += 1
+        notes.append(f"network: {name} computed in other numbers than float32, and does in these now")
     if any(tensor.device.type != "cpu" for tensor in tensors):
         model.cpu()
-    return Bare(model, tuple(f"network: {what} taken off {_layers(count)}" for what, count in sorted(taken.items())))
+    return Bare(model, tuple(map(one_line, notes)))
 
 
 def _layers(count: int) -> str:
@@ -90,8 +91,8 @@ def _strip(module: nn.Module, taken: Counter[str]) -> None:
             taken["spectral_norm"] += 1
     if not parametrize.is_parametrized(module):
         return
-    for tensor_name in list(module.parametrizations):  # type: ignore[union-attr, arg-type]
-        kinds = {_called(kind) for kind in module.parametrizations[tensor_name]}  # type: ignore[union-attr, index]
+    for tensor_name in list(module.parametrizations):  # type: ignore[arg-type]
+        kinds = {_called(kind) for kind in module.parametrizations[tensor_name]}  # type: ignore[index]
         parametrize.remove_parametrizations(module, tensor_name, leave_parametrized=True)
         taken[" and ".join(sorted(kinds))] += 1
 

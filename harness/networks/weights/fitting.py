@@ -1,4 +1,4 @@
-"""A table of tensors brought to the names of one network: wrappers' prefixes off, heads that it lacks left out, or refused with the reason."""
+"""A table of tensors brought to the names of one network: prefixes off, heads that it lacks left out, or refused with the reason."""
 
 from __future__ import annotations
 

@@ -46,15 +46,17 @@ def _normalised(parts: Parts) -> Tensor:
     """[Salimans2016]_: ``g v / |v|``, the norm over all sides but those along which ``g`` runs."""
     magnitude, direction = parts["g"], parts["v"]
     sides = [side for side, size in enumerate(magnitude.shape) if size == 1]
-    norms = torch.linalg.vector_norm(direction, dim=sides or None, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(direction, dim=sides or None, keepdim=True)
     return magnitude * direction / norms
 
 
 def _masked(parts: Parts) -> Tensor:
-    return parts["original"] * parts["mask"].to(parts["original"].dtype)
+    original = parts["original"]
+    return original * parts["mask"].to(original.dtype)
 
 
 def _spectral(parts: Parts) -> Tensor:
     """[Miyato2018]_: divided by ``u W v``, filters being rows."""
     weight = parts["original"]
-    return weight / torch.dot(parts["u"], weight.flatten(1) @ parts["v"])
+    norm: Tensor = torch.dot(parts["u"], weight.flatten(1) @ parts["v"])
+    return weight / norm

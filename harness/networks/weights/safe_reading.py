@@ -30,6 +30,7 @@ class Inert:
     kind = ""
 
     def __new__(cls, *_: object, **__: object) -> Inert:
+        """Whatever it is made from is dropped."""
         return super().__new__(cls)
 
     def __init__(self, *_: object, **__: object) -> None:
