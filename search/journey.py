@@ -82,6 +82,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
+    kept_source.take(folder, request.network, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)

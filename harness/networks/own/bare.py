@@ -39,6 +39,9 @@ def bare(model: nn.Module, name: str) -> Bare:
         for child_name, child in list(module.named_children()):
             if (inner := _unwrapped(child, taken)) is not child:
                 setattr(module, child_name, inner)
+            if isinstance(inner, nn.SyncBatchNorm):
+                setattr(module, child_name, _alone(inner))
+                taken["synchronisation of batch norms"] += 1
         _refuse_foreign(path, module, name)
     for path, module in list(model.named_modules()):
         _refuse_foreign(path, module, name)
@@ -66,6 +69,13 @@ def _unwrapped(model: nn.Module, taken: Counter[str]) -> nn.Module:
             return model
         taken["torch.compile" if held == _COMPILED else type(model).__name__] += 1
         model = getattr(model, held)
+
+
+def _alone(norm: nn.SyncBatchNorm) -> nn.Module:
+    """The same normalisation without waiting for other GPUs."""
+    plain = nn.BatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    plain.load_state_dict(norm.state_dict())
+    return plain.train(norm.training)
 
 
 def _refuse_foreign(path: str, module: nn.Module, name: str) -> None:

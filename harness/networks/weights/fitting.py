@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor
 
 from harness.errors import UsageError, one_line
 
 WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's names for what they hold
+COUNTERS = ("total_ops", "total_params")  # what thop leaves on every module
 COUNTED = "num_batches_tracked"  # not in files from before torch 0.4.1, and of no effect
 MOST_TOLD = 3
 
@@ -69,6 +69,7 @@ def fitted(weights: Mapping[str, Tensor], model: Mapping[str, Tensor], origin: s
     missing = [name for name in model if name not in found]
     left = [name for name in found if name not in model]
     tops = {name.partition(".")[0] for name in model}
+    left = [name for name in left if name.rpartition(".")[2] not in COUNTERS]
     strange = [name for name in left if name.partition(".")[0] in tops and "aux" not in name.lower()]
     if missing or strange:
         told = [f"{_few(missing)} missing"] if missing else []
@@ -76,7 +77,7 @@ def fitted(weights: Mapping[str, Tensor], model: Mapping[str, Tensor], origin: s
         raise UsageError(one_line(f"{origin} does not fit the network: {'; '.join(told)}; give the weights of this very network"))
     _check_shapes(found, model, origin)
     for name in model:
-        if found[name].is_floating_point() and not bool(torch.isfinite(found[name]).all()):
+        if found[name].is_floating_point() and not bool(found[name].float().isfinite().all()):
             raise UsageError(
                 one_line(f"{origin}: {name} holds numbers that are none (nan or inf); give weights from before training diverged")
             )

@@ -34,6 +34,11 @@ def inside(model: nn.Sequential, wrapped: Callable[[nn.Module], nn.Module]) -> n
     return model
 
 
+def synchronised(body: nn.Module) -> nn.Module:
+    body.append(nn.SyncBatchNorm(6))  # type: ignore[operator]
+    return body
+
+
 def hung(model: nn.Sequential, function: Callable[[nn.Module], nn.Module]) -> nn.Module:
     function(model[0][0])
     function(model[3])
@@ -51,6 +56,7 @@ WAYS: dict[str, tuple[Callable[[nn.Sequential], nn.Module], str]] = {
     "spectral_norm of old": (lambda model: hung(model, nn.utils.spectral_norm), "spectral_norm"),
     "orthogonal": (lambda model: hung(model, parametrizations.orthogonal), "orthogonal"),
     "masks": (masked, "masks of torch.nn.utils.prune"),
+    "synchronised": (lambda model: inside(model, synchronised), "synchronisation"),
     "double": (lambda model: model.double(), "other numbers than float32"),
 }
 
@@ -69,7 +75,7 @@ def test_what_is_taken_off_changes_no_answer_and_can_be_pruned(way: str) -> None
     assert any(said in note for note in found.notes)
     with torch.no_grad():
         torch.testing.assert_close(found.model(images), before.float(), rtol=1e-5, atol=1e-6)
-    kinds = (nn.Sequential, nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, nn.AdaptiveAvgPool2d)
+    kinds = (nn.Sequential, nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, nn.AdaptiveAvgPool2d, nn.BatchNorm2d)
     assert all(type(module) in kinds for module in found.model.modules())
     architecture = groups.architecture_of(found.model, "mine", (3, 12, 12), 4)
     smaller = surgery.shrink(found.model, architecture, architecture.uniform(0.5))

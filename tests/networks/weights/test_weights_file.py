@@ -63,6 +63,7 @@ LEFT: dict[str, Callable[[Weights], Any]] = {
     "unknown object": lambda w: {"model": w, "config": Loose()},
     "auxiliary head": lambda w: {**w, "aux.fc.weight": torch.zeros(5, 4)},
     "a count beside": lambda w: {**w, "epoch": 3},
+    "counted by thop": lambda w: {**w, "features.0.total_ops": torch.zeros(1), "total_params": torch.zeros(1)},
     "no batches counted": lambda w: {name: tensor for name, tensor in w.items() if "num_batches" not in name},
     "half": lambda w: {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in w.items()},
 }
