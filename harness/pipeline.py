@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from harness.devices.measure import Subject
 from harness.networks import datasets, export, groups, onnx_graph, torchvision_door, zoo
 from harness.networks.drawing import draw
+from harness.networks.own import source
 from harness.pruning import criteria, global_pruning, reconstruction, residuals, surgery
 from harness.pruning.global_pruning import GlobalPruning
 from harness.pruning.reconstruction import Moments
@@ -48,24 +49,30 @@ class Network:
 
     scores, guidance, moments, reference: the channels' scores by criterion, the network's answers to training images, what its
     layers see and what its blocks add up to, filled as they are asked for: pruning always starts from the dense network, and it is
-    the teacher, so each is computed once.
+    the teacher, so each is computed once. notes: what a person should know of how it and its weights were read, each a sentence.
     """
 
     name: str
     model: nn.Module
     architecture: Architecture
+    notes: tuple[str, ...] = ()
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
     _reference: dict[str, Reference] = field(default_factory=dict, repr=False)
 
-    # For another process: where the model is torchvision's, its classes can be found only after the door was passed.
+    # For another process: where the model is torchvision's, its classes can be found only after the door was passed; where it is of a
+    # user's file, only after that ran.
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "model": pickle.dumps(self.model), "is_torchvisions": torchvision_door.is_used_by(self.model)}
+        own = source.find(self.name) if source.is_own(self.name) else None
+        before = {"is_torchvisions": torchvision_door.is_used_by(self.model), "source": own}
+        return {**self.__dict__, "model": pickle.dumps(self.model), **before}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.pop("is_torchvisions"):
             torchvision_door.torchvision()
+        if (own := state.pop("source")) is not None:
+            source.imported(own)
         self.__dict__.update(state, model=pickle.loads(state["model"]))
 
     @classmethod
@@ -82,10 +89,9 @@ class Network:
         input_shape: channels x height x width of other images than the dataset's, for latency alone.
         """
         shape = input_shape or dataset.input_shape
-        model = zoo.build(name, shape, dataset.classes)
-        if weights is not None:
-            zoo.load_weights(model, weights)
-        return cls.wrap(name, model, shape, dataset.classes)
+        made = zoo.built(name, shape, dataset.classes)
+        read = () if weights is None else zoo.load_weights(made.model, weights)
+        return replace(cls.wrap(name, made.model, shape, dataset.classes), notes=(*made.notes, *read))
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
         """Scores per channel of every group, on a few training images of every class."""

@@ -50,7 +50,7 @@ HELP = {
     "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
     "dataset": "digits, fashion-mnist, cifar10, or imagefolder:PATH",
     "data": "where the dataset lies, for those that are not installed",
-    "weights": "trained dense network (safetensors, or a state dict); without it, the network is trained once and cached",
+    "weights": "trained dense network, safetensors or torch's (FILE#KEY: another of its tables, as model_ema); without it, one is trained",
     "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
     "channels": "of the pictures: 1 grey, 3 RGB (default: what the network or its weights can take, else the pictures' own)",
     "precision": "what the device computes in: f32, bf16, f16, int8, or several among which the search chooses, as f32,int8",
@@ -217,6 +217,6 @@ def request(arguments: Words) -> Request:
     """A checked request; UsageError for a number or a name that makes no sense, or weights that are missing, before anything is loaded."""
     known = [field.name for field in fields(Request) if hasattr(arguments, field.name)]
     asked = checked(Request(**{name: given for name in known if (given := getattr(arguments, name)) is not None}))
-    if asked.weights is not None and not asked.weights.is_file():
+    if asked.weights is not None and not (asked.weights.is_file() or Path(str(asked.weights).rpartition("#")[0]).is_file()):
         raise UsageError(f"--weights={asked.weights}: no such file; give a safetensors file or a state dict")
     return asked

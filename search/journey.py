@@ -10,11 +10,12 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
+from harness.networks.own import source
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, recommendation
-from search.campaign.plan import layers_in_float, planning, precision_speed, training_speed
+from search.campaign.plan import first_look, layers_in_float, planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
 from search.campaign.watch import Watch
@@ -22,7 +23,7 @@ from search.optimizer.random_search import RandomSearch
 from search.optimizer.selector import Optimizer
 from search.proof import comparison
 from search.records import folder as folders
-from search.records import journal, outcome, recipe_record, resolution, sensitivity_record, training_record
+from search.records import journal, kept_source, outcome, recipe_record, resolution, sensitivity_record, training_record
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
@@ -57,6 +58,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
     _refuse_words(request)
+    if request.old is not None and not source.path_of(request.network).is_file():
+        kept_source.take(folders.existing(request.old, request.reports), request.network, display.say)
     request = replace(request, name=folders.free_name(request))
     request = divided(request)
     folder = request.campaigns / str(request.name)
@@ -66,6 +69,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     dataset = dataset_of(request)
     for note in dataset.notes:
         display.say(note)
+    with display.timed("a first look at the network, untrained" if request.weights is None else "a first look at the network"):
+        first_look.look(request, dataset, display, without_device)
     if not without_device:
         request = precision_speed.look(request, dataset, display)
     trained = training_speed.begin(request, dataset, display)
@@ -78,6 +83,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
+    kept_source.take(folder, request.network, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
@@ -111,6 +117,7 @@ def resume(
         told = summary.load(folder)
         report.write(told)
         return Done(folder, told.limit_missed)
+    kept_source.take(folder, request.network, display.say)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
     training_speed.go_on(folder, request, dataset, display)

@@ -26,6 +26,8 @@ FLOORS = {
     "harness.devices": (2, 0),
     "harness.networks.pictures": (1, 1),
     "harness.networks.channels": (1, 2),
+    "harness.networks.own": (1, 1),
+    "harness.networks.weights": (1, 1),
     "harness.networks": (2, 0),
     "harness.pruning": (3, 0),
     "harness.quantisation": (3, 0),

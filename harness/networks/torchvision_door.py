@@ -18,6 +18,7 @@ from torch import nn
 
 from harness.errors import UnknownName, UsageError
 
+MISSING = "torchvision::"  # in torch's complaint about an operator that was never declared
 _MISSING_OPERATORS = ("nms", "qnms")
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 _declared: list[torch.library.Library] = []  # a schema lives as long as its library object
@@ -46,8 +47,9 @@ def _imported() -> ModuleType:
 
 
 def is_used_by(model: nn.Module) -> bool:
-    """Whether a part of ``model`` is torchvision's: whoever reads its pickle must have come through this door before."""
-    return any(type(module).__module__.partition(".")[0] == "torchvision" for module in model.modules())
+    """Whether reading a pickle of ``model`` imports torchvision, itself or by another package: then this door is passed first."""
+    packages = {type(module).__module__.partition(".")[0] for module in model.modules()} - {"torch", "harness"}
+    return "torchvision" in packages or ("torchvision" in sys.modules and bool(packages))
 
 
 def datasets() -> ModuleType:

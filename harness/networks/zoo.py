@@ -1,28 +1,24 @@
 """Networks by name: ours, torchvision's by prefix, yours as ``path/to/file.py:factory``.
 
-A factory is called as ``factory(input_shape, classes)``, or without arguments when it takes none, and returns an
-``nn.Module`` that maps ``N x C x H x W`` images to ``N x classes`` logits.
+A factory is called as ``factory(input_shape, classes)``, by what its parameters are named where they are named otherwise, or without
+arguments when it takes none, and returns an ``nn.Module`` that maps ``N x C x H x W`` images to ``N x classes`` logits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import inspect
-import pickle
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from harness.errors import UnknownName, UsageError
 from harness.networks import outputs, torchvision_door
+from harness.networks.own import bare, source
+from harness.networks.own.bare import Bare
 from harness.networks.resnet_cifar import DEPTHS, CifarResNet
+from harness.networks.weights import fitting, weights_file
 
 InputShape = tuple[int, int, int]
 Builder = Callable[[int, int], nn.Module]  # (input channels, classes)
@@ -41,26 +37,26 @@ def build(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> nn
     input_shape: channels x height x width. The caller's random state is left as it was. Raises UnknownName, or
     UsageError when the network cannot take such images or answers something else than one logit per class.
     """
+    return built(name, input_shape, classes, seed).model
+
+
+def built(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> Bare:
+    """The same with a sentence on whatever was taken off the network that a user's file made."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # parameters made in it could never be trained
         torch.manual_seed(seed)
-        model = _construct(name, input_shape, classes)
-    model.eval()
-    _check_output(model, name, input_shape, classes)
-    return model
+        made = _construct(name, input_shape, classes)
+        made.model.eval()
+        _check_output(made.model, name, input_shape, classes)
+    return made
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill ``model`` from a ``.safetensors`` file or a state dict that torch saved, read with ``weights_only=True``.
+def load_weights(model: nn.Module, path: Path) -> tuple[str, ...]:
+    """Fill ``model`` from ``FILE`` or ``FILE#key``, safetensors or whatever torch saved, read with ``weights_only=True``.
 
-    Raises UsageError when the file is missing, is neither, or does not fit the network.
+    Answers what a person should know of what was taken and left out. Raises UsageError when the file is missing, holds no weights, or
+    does not fit the network.
     """
-    weights = read_weights(path)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [_shortened(line.strip()) for line in str(error).splitlines()[1:] if line.strip()]
-        told = "; ".join(lines[:3]) + ("; ..." if len(lines) > 3 else "")
-        raise UsageError(f"{path} does not fit the network: {told} Give the weights of this very network") from error
+    return weights_file.load(model, path)
 
 
 def wanted_channels(name: str, weights: Path | None = None) -> int | None:
@@ -73,14 +69,15 @@ def wanted_channels(name: str, weights: Path | None = None) -> int | None:
         return None
     stored = None if weights is None else read_weights(weights)
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
-        grey, rgb = (_first_convolution(_construct(name, (channels, 32, 32), 10)) for channels in (1, 3))
+        models = [_construct(name, (channels, 32, 32), 10).model for channels in (1, 3)]
+    grey, rgb = map(_first_convolution, models)
     if grey is None or rgb is None:
         return None
     place, asked = rgb
     if stored is None:
         channels = asked if asked == grey[1] else 0  # the same whatever the images: not asked for their shape
     else:
-        kernel = stored.get(f"{place}.weight")
+        kernel = fitting.renamed(stored, models[1].state_dict()).get(f"{place}.weight")
         channels = 0 if kernel is None or kernel.dim() != 4 else kernel.shape[1]
     return channels if channels in (1, 3) else None
 
@@ -90,81 +87,47 @@ def _first_convolution(model: nn.Module) -> tuple[str, int] | None:
     return next(((name, module.in_channels) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)
 
 
-def _shortened(line: str) -> str:
-    """A line that names many keys, with the first three of them."""
-    start, *keys = line.split(", ")
-    return line if len(keys) < 3 else f"{', '.join([start, *keys[:2]])} and {len(keys) - 2} more."
-
-
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict in ``path``, without executing anything that the file holds; UsageError when there is none."""
-    if not path.is_file():
-        raise UsageError(f"there are no weights at {path}; give an existing .safetensors or .pt file")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(safetensors.torch.load_file(path))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle's protocol, in files that are refused right after
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{path} is no weights file ({first}); save it with torch.save(model.state_dict(), path)") from error
-    state = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UsageError(f"{path} holds no state dict; save it with torch.save(model.state_dict(), path)")
-    return {str(key): value for key, value in state.items()}
+    return weights_file.read(path).weights
 
 
 def source_digest(name: str) -> str:
     """SHA-256 of the user's file behind ``file.py:factory``; of the name alone for every other network."""
-    path, _, factory = name.rpartition(":")
-    content = Path(path).read_bytes() if path.endswith(".py") and Path(path).is_file() else b""
-    return hashlib.sha256(content + f"{factory}|{name}".encode()).hexdigest()
+    return source.digest(name)
 
 
-def _construct(name: str, input_shape: InputShape, classes: int) -> nn.Module:
+def _construct(name: str, input_shape: InputShape, classes: int) -> Bare:
     if name in NETWORKS:
-        return NETWORKS[name](input_shape[0], classes)
+        return Bare(NETWORKS[name](input_shape[0], classes), ())
     if name.startswith(TORCHVISION_PREFIX):
-        return torchvision_door.classifier(name.removeprefix(TORCHVISION_PREFIX), input_shape[0], classes)
-    path, _, factory = name.rpartition(":")
-    if path.endswith(".py"):
-        return _from_file(Path(path), factory, input_shape, classes)
+        return Bare(torchvision_door.classifier(name.removeprefix(TORCHVISION_PREFIX), input_shape[0], classes), ())
+    if source.is_own(name):
+        return bare.bare(_of_file(name, input_shape, classes), name)
     raise UnknownName("network", name, NETWORKS, _HINT)
 
 
-def _from_file(path: Path, factory_name: str, input_shape: InputShape, classes: int) -> nn.Module:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; give the path of the Python file that holds {factory_name or 'the factory'}")
-    spec = importlib.util.spec_from_file_location(f"espalier_network_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be imported; give a Python file")
-    module = importlib.util.module_from_spec(spec)
+def _of_file(name: str, input_shape: InputShape, classes: int) -> nn.Module:
+    found = source.find(name)
     try:
-        spec.loader.exec_module(module)
-        factory = getattr(module, factory_name, None)
-        if not callable(factory):
-            offered = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-            raise UnknownName(f"factory in {path}", factory_name, offered)
-        takes_arguments = len(inspect.signature(factory).parameters) >= 2
-        model = factory(input_shape, classes) if takes_arguments else factory()
-    except UsageError:
-        raise
-    except Exception as error:  # the user's code may raise anything; it is their traceback's last line that helps
-        raise UsageError(f"{path}:{factory_name} failed with {type(error).__name__}: {error}; mend the file") from error
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{path}:{factory_name} returned a {type(model).__name__}; return a torch.nn.Module")
-    return model
+        return source.build(found, input_shape, classes)
+    except UsageError as error:
+        if torchvision_door.MISSING not in str(error):
+            raise
+    torchvision_door.torchvision()  # which the user's file imports, or timm does for it: beside a CPU torch only the door gets it in
+    return source.build(found, input_shape, classes)
 
 
 def _check_output(model: nn.Module, name: str, input_shape: InputShape, classes: int) -> None:
     shape = "x".join(map(str, input_shape))
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not in inference mode: a lazy layer makes its parameters now
             logits = outputs.only_logits(model, model(torch.zeros(1, *input_shape)), classes)
     except Exception as error:  # shapes decide which of many exceptions torch raises
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"network {name} cannot take {shape} images ({first}); use larger images or another network") from error
+        raise UsageError(
+            f"network {name} cannot take {shape} images ({first}{source.place(error)}); use larger images or another network"
+        ) from error
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (1, classes):
         raise UsageError(f"network {name} answers {found} for one {shape} image, not (1, {classes}); return one logit per class")

@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
+from harness.networks.own import source
 from harness.pruning import surgery
 from harness.records.pruning_config import PruningConfig
 from harness.records.stored_files import replace
@@ -59,7 +60,8 @@ def load(path: Path, weights: Path | None = None) -> nn.Module:
     config_path = path / CONFIG_NAME if path.is_dir() else path
     description = describe(config_path)
     config = description.config
-    dense = zoo.build(config.network, description.input_shape, description.classes)
+    with source.copies_in(config_path.parent, config.network):
+        dense = zoo.build(config.network, description.input_shape, description.classes)
     architecture = groups.architecture_of(dense, config.network, description.input_shape, description.classes)
     model = surgery.shrink(dense, architecture, config)
     zoo.load_weights(model, weights if weights is not None else config_path.with_name(WEIGHTS_NAME))

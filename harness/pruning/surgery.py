@@ -22,6 +22,7 @@ from harness.networks.channels.slicing import Places, cut, duplicate, zero_whole
 from harness.networks.channels.slicing import zero as zero_places
 from harness.networks.channels.trial import Block, dropped
 from harness.networks.groups import Coupling, coupling_of
+from harness.networks.own import source
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 
@@ -149,7 +150,9 @@ def _check_runs(thinned: nn.Module, architecture: Architecture) -> None:
         logits = _logits(thinned, torch.zeros(1, *architecture.input_shape))
     except Exception as error:  # torch raises by shape, the user's forward as it likes
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PruningError(f"{architecture.network} does not run after the removal ({first_line}); keep more channels") from error
+        told = f"{architecture.network} does not run after the removal ({first_line}{source.place(error)})"
+        remedy = "a number of channels is written into its code: take it from the tensor, as x.flatten(1) in place of x.view(-1, 400)"
+        raise PruningError(f"{told}; {remedy}") from error
     if tuple(logits.shape) != (1, architecture.classes):
         raise PruningError(f"{architecture.network} answers {tuple(logits.shape)} after the removal; leave its output layer alone")
     if not bool(torch.isfinite(logits).all()):

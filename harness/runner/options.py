@@ -14,6 +14,7 @@ from harness.devices.spec import DeviceSpec
 from harness.errors import UnknownName, UsageError
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
+from harness.networks.own import source
 from harness.networks.pictures import division
 from harness.quantisation import calibration
 from harness.quantisation.quantising import SIGNED_ONLY, Options
@@ -35,6 +36,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option = group.addoption
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
     option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
+    option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
     option("--input-shape", metavar="CxHxW", help="image size to measure latency at instead of the dataset's, as 3x224x224")
     option("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
@@ -255,6 +257,9 @@ def check(config: pytest.Config) -> None:
     input_shape(config)
     also_widths(config)
     _check_int8(config)
+    if config.getoption("--network-copy"):
+        for name in network_names(config):
+            source.keep_to(name, config.getoption("--network-copy"))
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     if config.getoption("--batch-size") < 1:

@@ -111,6 +111,7 @@ def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Networ
         built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), options.input_shape(request.config))
         options.check_in_float(request.config, built.architecture)
     request.config.stash[COLLECTED].architectures.append(built.architecture)
+    request.config.stash[COLLECTED].texts.extend(built.notes)
     return built
 
 

@@ -108,7 +108,7 @@ def recalibrate(model: nn.Module, images: Tensor, batch_size: int = 128) -> None
         norm.momentum = None  # cumulative mean over the batches
         norm.train()
     for batch in torch.tensor_split(images, math.ceil(len(images) / batch_size)):  # alike, for all count the same
-        model(batch.to(next(model.parameters()).device))
+        model(processor.laid(batch, torch.contiguous_format).to(next(model.parameters()).device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()

@@ -59,7 +59,7 @@ def _ask(teacher: nn.Module, images: Tensor, mirror: bool = False) -> Tensor:
     teacher.eval().to(place)
     found = []
     for batch in torch.split(images, BATCH):
-        shown = (batch.flip(3) if mirror else batch).contiguous(memory_format=processor.way().memory_format).to(place)
+        shown = processor.laid(batch.flip(3) if mirror else batch).to(place)
         with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision("auto") == "bf16"):
             found.append(teacher(shown).float().cpu())
     teacher.train(was_training).to(home)

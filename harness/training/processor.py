@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -92,6 +93,17 @@ def whole_float32() -> Iterator[None]:
     """Convolutions in float32 as it is written: a GPU otherwise rounds their inputs to 10 bits of mantissa (TF32)."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
+
+
+def laid(images: Tensor, memory_format: torch.memory_format | None = None) -> Tensor:
+    """``images`` (``N x C x H x W``) in the memory format of training, or in ``memory_format``, by their strides too.
+
+    Pictures of one channel are contiguous whatever their strides say, and layers choose their outputs' format by these: one that
+    looks channels-last hands on what ``x.view(x.size(0), -1)`` cannot read.
+    """
+    chosen = way().memory_format if memory_format is None else memory_format
+    right = images.contiguous(memory_format=chosen)
+    return right.flatten().view(right.shape) if chosen is torch.contiguous_format else right
 
 
 def precision(wanted: str) -> str:

@@ -102,7 +102,7 @@ def _mean_probability(model: nn.Module, pictures: Split) -> float:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    chances = model(pictures.images.contiguous(memory_format=processor.way().memory_format).to(place)).float().softmax(dim=1).cpu()
+    chances = model(processor.laid(pictures.images).to(place)).float().softmax(dim=1).cpu()
     return float(chances[torch.arange(len(pictures)), pictures.labels].mean())
 
 

@@ -62,7 +62,7 @@ class Stepper:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self.loss(
-            images.contiguous(memory_format=self.memory_format).to(self.place),
+            processor.laid(images, self.memory_format).to(self.place),
             labels.to(self.place),
             None if soft is None else soft.to(self.place),
         )
@@ -101,7 +101,7 @@ class _Recording:
 
     def __init__(self, stepper: Stepper, images: Tensor, labels: Tensor, soft: Tensor | None) -> None:
         place = stepper.place
-        self._images, self._labels = images.contiguous(memory_format=stepper.memory_format).to(place), labels.to(place)
+        self._images, self._labels = processor.laid(images, stepper.memory_format).to(place), labels.to(place)
         self._soft = None if soft is None else soft.to(place)
         self._rate = torch.zeros((), device=place)
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # a processor that waits is free for other trainings

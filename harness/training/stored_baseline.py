@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
+from harness.networks.weights import weights_file
 from harness.records.accuracy import Accuracy
 from harness.records.stored_files import replace, stem
 from harness.training import accuracy, baseline
@@ -56,7 +57,7 @@ def find_or_train(
         return read(path, dataset)
     model = baseline.dense(network, dataset, recipe, cache_dir, progress)
     content = _compact(model)
-    model.load_state_dict(safetensors.torch.load(content))  # what is judged is what is stored
+    weights_file.fill(model, safetensors.torch.load(content), str(path))  # what is judged is what is stored
     validation, test = (accuracy.evaluate(model, split) for split in (dataset.validation, dataset.test))
     stored = StoredBaseline(path, network, dataset.name, recipe.canonical, validation, test, hashlib.sha256(content).hexdigest())
     document = {"schema": SCHEMA, "dataset_digest": dataset.digest, **dataclasses.asdict(stored), "weights": path.name}
@@ -68,7 +69,7 @@ def find_or_train(
 
 def recipe_of(weights: Path | None) -> Recipe | None:
     """How stored weights were trained, from the description beside them; None where there is none. UsageError when it is broken."""
-    description = None if weights is None else weights.with_suffix(".json")
+    description = None if weights is None or "#" in weights.name else weights.with_suffix(".json")
     if description is None or not description.is_file():
         return None
     try:

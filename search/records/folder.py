@@ -15,11 +15,13 @@ from typing import Any
 
 from harness.errors import CampaignError, UsageError
 from harness.networks import datasets, zoo
+from harness.networks.weights import weights_file
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
+from search.records import kept_source
 from search.records.outcome import MEASUREMENTS
 from search.records.request import Request, folder_name
 
@@ -44,6 +46,7 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     shutil.rmtree(laid, ignore_errors=True)
     laid.mkdir()
     lay_dense(laid, network, request.weights)
+    kept_source.lay(laid, request.network)
     shutil.copyfile(measurements, laid / MEASUREMENTS)
     write_request(laid, request)
     try:
@@ -75,7 +78,7 @@ def dense(folder: Path, request: Request) -> Path:
     """
     path = folder / DENSE
     if not path.is_file():
-        if request.weights is None or not request.weights.is_file():
+        if request.weights is None or not weights_file.file_of(request.weights).is_file():
             other = "" if request.weights is None else f", or put back {request.weights}"
             raise CampaignError(f"the dense network of campaign {folder.name} is missing: copy {path} from where the campaign ran{other}")
         images = datasets.load(request.dataset, request.data, channels=zoo.wanted_channels(request.network, request.weights))
@@ -112,7 +115,7 @@ def inheriting(request: Request, names: Sequence[str]) -> Request:
     request = replace(request, **taken)
     if (request.network, request.dataset) != (old.network, old.dataset):
         return request
-    weights = old.weights if old.weights is None or old.weights.is_file() else dense(folder, old)
+    weights = old.weights if old.weights is None or weights_file.file_of(old.weights).is_file() else dense(folder, old)
     taken = {name: weights if name == "weights" else getattr(old, name) for name in names}
     return replace(request, **taken)
 

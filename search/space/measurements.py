@@ -17,6 +17,7 @@ from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
 from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
+from harness.networks.own import source
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
@@ -24,6 +25,7 @@ from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
 from harness.records.quantisation import IN_FLOAT, in_float_note
 from search.records.trial import KnownLatency
+from search.space import failure
 from search.space.screened_latency import LatencyByPrecision, ScreenedLatency
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -60,6 +62,7 @@ class Bench:
     def options(self) -> list[str]:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
+        words += [f"--network-copy={copied}"] if (copied := source.kept(self.network)) else []
         words += [f"--data={self.data}"] if self.data else []
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
         words += [f"--channels={self.channels}"] if self.channels else []
@@ -166,14 +169,16 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
     part = path.with_name(f".{path.name}.part")
     words = [sys.executable, "-m", "pytest", *(str(BENCH / suite) for suite in suites), *options]
     words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
+    words += ["--maxfail=1"]  # what was measured is thrown away then: the first reason is the one to mend
     command = shown(suites, options, path)
     say(f"measuring: {command}")
     ended = subprocess.run(words, stdout=subprocess.PIPE, text=True, errors="replace")
     if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
         part.unlink(missing_ok=True)
-        last = [line for line in ended.stdout.splitlines() if line.strip()][-12:]
+        log = path.with_suffix(".log")
+        log.write_text(ended.stdout, encoding="utf-8")
         raise CampaignError(
-            "\n".join([*last, f"measuring failed (pytest ended with {ended.returncode}); mend what it says and run: {command}"])
+            f"measuring failed: {failure.reason(ended.stdout, ended.returncode)}; its whole output is in {log}; run: {command}"
         )
     part.replace(path)
 

@@ -22,6 +22,9 @@ def small(input_shape, classes):
 def fixed():
     return small((3, 32, 32), 10)
 
+def swapped(num_classes, in_chans):
+    return small((in_chans, 32, 32), num_classes)
+
 def text():
     return "no network"
 
@@ -60,7 +63,7 @@ def test_mobile_networks_see_small_images_at_an_eighth_not_a_thirty_second() -> 
         assert zoo.build(name, IMAGE, 10).features(torch.zeros(1, *IMAGE)).shape[-2:] == (4, 4)
 
 
-@pytest.mark.parametrize("factory", ["small", "fixed"])
+@pytest.mark.parametrize("factory", ["small", "fixed", "swapped"])
 def test_a_factory_in_a_file_is_a_network(factory_file: Path, factory: str) -> None:
     assert zoo.build(f"{factory_file}:{factory}", IMAGE, 10)(torch.zeros(1, *IMAGE)).shape == (1, 10)
 
@@ -73,7 +76,7 @@ def test_a_factory_in_a_file_is_a_network(factory_file: Path, factory: str) -> N
         ("nowhere.py:make", "there is no file nowhere.py"),
         ("{file}:smal", "did you mean 'small'"),
         ("{file}:text", "return a torch.nn.Module"),
-        ("{file}:broken", "failed with KeyError"),
+        ("{file}:broken", r"failed with KeyError: 'width' .mine.py, line 17: raise KeyError"),
         ("torchvision:alexnet", "cannot take 3x32x32 images"),
     ],
 )

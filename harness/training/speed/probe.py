@@ -103,6 +103,13 @@ def adopt(network: str, dataset: Dataset, most_threads: int) -> Speed:
     return found
 
 
+def refusal(network: str, dataset: Dataset, way: Way) -> str:
+    """Why ``network`` cannot be trained in this way, in one line; "" where it can. Raises what building raises."""
+    model, recipe = zoo.build(network, dataset.input_shape, dataset.classes), tuning_recipe(dataset.name, 1.0)
+    (tried,) = attempt(model, dataset.input_shape, dataset.classes, recipe, [way])
+    return tried.failure
+
+
 def candidates(recipe: Recipe, most_threads: int) -> tuple[Way, ...]:
     """All ways to try, the preferred ones of those that are alike first: float32, fewer threads."""
     has_gpu = processor.device().type == "cuda"

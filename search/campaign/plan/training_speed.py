@@ -26,7 +26,12 @@ class Trained:
 def begin(request: Request, dataset: Dataset, display: Display) -> Trained:
     """Adopt the fastest way for a new campaign; a fork keeps that of the campaign whose trials it takes over."""
     old = None if request.old is None else training_record.read(folders.existing(request.old, request.reports))
-    return _kept(old, display) if old is not None else _tried(request, dataset, display)
+    if old is None:
+        return _tried(request, dataset, display)
+    if refusal := probe.refusal(request.network, dataset, old.way):  # another network, or another machine
+        display.say(f"training: {old.way.words}, as {request.old} was trained, cannot be run here ({refusal}): trying what can")
+        return _tried(request, dataset, display)
+    return _kept(old, display)
 
 
 def go_on(folder: Path, request: Request, dataset: Dataset, display: Display) -> Trained:

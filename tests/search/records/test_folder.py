@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from harness.errors import CampaignError
 from harness.networks import datasets, zoo
@@ -12,7 +14,7 @@ from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.training.recipes import Recipe
 from search.records import folder
-from search.records.request import Request
+from search.records.request import Request, folder_name
 
 RECIPE = Recipe(epochs=7, learning_rate=0.3)
 
@@ -40,6 +42,18 @@ def moved(weights: Path | None) -> None:
     assert weights is not None
     weights.unlink()
     weights.with_suffix(".json").unlink()
+
+
+@given(st.text(st.characters(exclude_characters="\x00"), max_size=120), st.text(max_size=40))
+@example("/abs/x", "net")
+@example("../x", "net")
+@example("./x", "net")
+@example("~/my nets/x", "net")
+@example("../..", "..")
+def test_whatever_the_network_is_called_its_campaign_gets_a_plain_name(stem: str, factory: str) -> None:
+    made = folder.free_name(Request(network=f"{stem}.py:{factory}", reports=Path("nowhere")))
+    assert folder_name(made) == made
+    assert len(Path(made).parts) == 1
 
 
 def test_the_folder_alone_tells_the_dense_network_and_how_it_was_trained(tmp_path: Path, asked: Request, digits: Dataset) -> None:

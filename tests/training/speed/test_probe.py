@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from harness.errors import TrainingError
@@ -94,6 +96,26 @@ def test_a_network_that_cannot_run_channels_last_is_served(quadrants: object) ->
     assert "channels-last cannot be run" in found.sentence
     with processor.adopted(found.chosen):
         assert finetune(Viewing(), quadrants, replace(RECIPE, learning_rate=0.01)).steps > 0  # type: ignore[arg-type]
+
+
+def test_pictures_of_one_channel_lie_as_they_are_said_to(quadrants: object) -> None:
+    """Shifted, they have the strides of channels-last ones, and are contiguous by torch's word."""
+    recipe = replace(RECIPE, learning_rate=0.01, crop_margin=2, flip=True, small_ratio=0.0)
+    with processor.adopted(Way("f32", channels_last=False, threads=1)):
+        assert finetune(Viewing(), quadrants, recipe).steps > 0  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.permutations(range(4)))
+def test_laying_out_changes_no_picture_and_leaves_nothing_to_doubt(count: int, channels: int, side: int, order: list[int]) -> None:
+    shape = (count, channels, side, side)
+    values = torch.arange(count * channels * side * side, dtype=torch.float32)
+    images = values.view([shape[place] for place in order]).permute(*[order.index(place) for place in range(4)])
+    laid = processor.laid(images, torch.contiguous_format)
+    assert torch.equal(laid, images)
+    assert laid.stride() == torch.empty(shape).stride()
+    laid = processor.laid(images, torch.channels_last)
+    assert torch.equal(laid, images)
+    assert laid.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_network_that_runs_in_no_way_is_refused_in_its_own_words() -> None:

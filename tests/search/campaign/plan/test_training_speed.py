@@ -22,6 +22,17 @@ from search.records.training_record import TrainingRecord
 
 BEGUN = TrainingRecord(Way("bf16", channels_last=False, threads=1), "training: bf16, contiguous, 1 thread: 9 images/s")
 
+VIEWING = """
+from torch import nn
+
+class View(nn.Module):
+    def forward(self, x):
+        return x.view(x.size(0), -1)
+
+def net(classes, in_chans):
+    return nn.Sequential(nn.Conv2d(in_chans, 4, 3, 4), View(), nn.Linear(4 * 8 * 8, classes))
+"""
+
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
@@ -70,6 +81,18 @@ def test_a_resumed_campaign_keeps_its_way_whatever_is_faster(
 def test_a_campaign_from_before_tries_once_and_keeps_that(digits: Dataset, display: Display, tmp_path: Path) -> None:
     found = training_speed.go_on(tmp_path, Request(), digits, display)
     assert training_record.read(tmp_path) == found.record
+
+
+def test_a_fork_that_cannot_be_trained_as_its_campaign_was_tries_what_can(digits: Dataset, display: Display, tmp_path: Path) -> None:
+    folder, net = tmp_path / "campaigns" / "old", tmp_path / "net.py"
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_text("{}")
+    net.write_text(VIEWING)
+    training_record.write(folder, TrainingRecord(Way("f32", channels_last=True, threads=1), "as it was"))
+    found = training_speed.begin(Request(network=f"{net}:net", old="old", reports=tmp_path), digits, display)
+    assert not found.record.way.channels_last
+    assert processor.way() == found.record.way
+    assert "cannot be run here" in said(display)
 
 
 def test_a_fork_trains_as_the_campaign_whose_trials_it_takes_over(digits: Dataset, display: Display, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""What would refuse a network after its training refuses it before: weights, groups, removal, export, and the device's own compiler."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.devices import spec
+from harness.devices.measure import Subject
+from harness.devices.session import Device
+from harness.errors import DeviceBusy
+from harness.networks.datasets import Dataset
+from harness.networks.drawing import draw
+from harness.pipeline import Network, latency_subject
+from harness.records.architecture import Architecture
+from harness.records.pruning_config import PruningConfig
+from harness.training import finetune
+from search.records.display import Display
+from search.records.request import QUANTISED, Request
+
+SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without which its logits may hardly differ
+
+
+def look(request: Request, dataset: Dataset, display: Display, without_device: bool = False) -> None:
+    """Build, read ``--weights``, trace, remove half of everything, export, and load on the device where nobody else holds it.
+
+    What was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
+    """
+    network = Network.by_name(request.network, dataset, request.weights)
+    for note in network.notes:
+        display.say(note)
+    if request.weights is None:
+        finetune.recalibrate(network.model, draw(dataset.train, SEEN_IMAGES).split.images)
+    architecture = network.architecture
+    subjects = [latency_subject(network, config) for config in (architecture.dense(), halved(architecture))]
+    precisions = [one for one in request.precisions if one != QUANTISED]
+    if not without_device:
+        _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
+
+
+def halved(architecture: Architecture) -> PruningConfig:
+    """Half of every group, whole steps of it, one at least."""
+    return architecture.partial({group.name: max(1, group.channels // group.step // 2) * group.step for group in architecture.groups})
+
+
+def _load(request: Request, subjects: list[Subject]) -> None:
+    device = spec.find(request.device)
+    try:
+        session = Device(device).open(wait_s=0.0)
+    except DeviceBusy:  # by another campaign that measures: training need not wait for it
+        return
+    with session:
+        for one in subjects:
+            session.load(one.onnx, one.network, one.precision or "f32", node_layers=one.node_layers).unload()
