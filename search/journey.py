@@ -59,7 +59,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     """
     _refuse_words(request)
     request = replace(request, name=folders.free_name(request))
-    request = divided(request)
+    request = divided(request, display.say)
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
     if request.dask is not None:

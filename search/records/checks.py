@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from harness.errors import UsageError
+from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import Request, folder_name
 
 MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
+MOST_EPOCHS = 10_000
 MOST_FOLDS = 10  # each trains the dense network anew
 
 
@@ -19,7 +21,7 @@ def checked(asked: Request) -> Request:
             asked.validation_from not in (None, "train", "test"),
             f"--validation-from={asked.validation_from}: choose train or test",
         ),
-        (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
+        (asked.channels not in (None, *CHANNELS), f"--channels={asked.channels}: choose 1, 3 or 4"),
         (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
@@ -39,6 +41,18 @@ def checked(asked: Request) -> Request:
         (
             asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,
             f"--learning-rate={asked.learning_rate}: give more than 0, at most 100",
+        ),
+        (
+            asked.dense_epochs is not None and not 0 < asked.dense_epochs <= MOST_EPOCHS,
+            f"--dense-epochs={asked.dense_epochs}: give more than 0, at most {MOST_EPOCHS}",
+        ),
+        (
+            asked.dense_learning_rate is not None and not 0 < asked.dense_learning_rate <= 100,
+            f"--dense-learning-rate={asked.dense_learning_rate}: give more than 0, at most 100",
+        ),
+        (
+            asked.weights is not None and (asked.dense_epochs, asked.dense_learning_rate) != (None, None),
+            "--dense-epochs and --dense-learning-rate are of the training that --weights take the place of; leave out one or the other",
         ),
         (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
         (
@@ -71,4 +85,5 @@ def checked(asked: Request) -> Request:
             raise UsageError(message)
     if asked.name is not None:
         folder_name(asked.name)
+    _ = asked.preparation  # which refuses what cannot be meant
     return asked

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.networks.pictures import preparing
+from harness.networks.pictures.preparing import Preparation
 
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 QUANTISED = "int8"
@@ -25,6 +27,12 @@ class Request:
     weights: Path | None = None
     validation_from: str | None = None
     channels: int | None = None
+    input_shape: str | None = None
+    resize: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    dense_epochs: float | None = None
+    dense_learning_rate: float | None = None
     precision: str = "f32"
     keep_slow: bool = False
     trials: int = 20
@@ -95,6 +103,11 @@ class Request:
         """
         asked = tuple(dict.fromkeys(part.strip() for part in self.precision.split(",")))
         return asked if len(asked) == 1 and asked != (QUANTISED,) else tuple(dict.fromkeys(("f32", *asked)))
+
+    @property
+    def preparation(self) -> Preparation:
+        """What pictures are brought to; UsageError for what cannot be meant. A request of before that was asked for has them at 32 x 32."""
+        return preparing.of_words(self.input_shape, self.channels, self.resize, self.mean, self.std)
 
     @property
     def max_latency_s(self) -> float | None:
