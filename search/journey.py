@@ -126,6 +126,7 @@ def resume(
 
 def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck:
     """The dense network judged on every split and by the way that trials take, before anything long is begun."""
+    dense_check.refuse_chance(request, subject)
     with display.timed("checking the dense network"):
         recipe = common_recipe.base(request, subject.dataset.name)
         seen = dense_check.check(subject, recipe, goal_of(request).drop_limit, request.weights is not None)

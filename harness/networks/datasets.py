@@ -26,6 +26,7 @@ from torch import Tensor
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
 from harness.networks import idx_files, torchvision_door
 from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
+from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 from harness.networks.pictures.preparing import COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
@@ -89,7 +90,7 @@ class Pictures:
     splits: Division
     class_names: tuple[str, ...]
     mirrored: bool
-    white: float = 255.0
+    white: float = SIXTEEN_BITS.white
 
 
 def load(

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.errors import DatasetError
 from harness.networks.pictures import decoding, layout, picture_cache, twins
-from harness.networks.pictures.depth import Depth, of_ranges
+from harness.networks.pictures.depth import SIXTEEN_BITS, Depth, of_ranges
 from harness.networks.pictures.division import Given, Labelled
 from harness.networks.pictures.preparing import Preparation
 from harness.networks.pictures.twins import Entry
@@ -29,13 +29,13 @@ class Found:
     """What a folder holds: its classes in order of name, and the pictures of each split, or all as training pictures.
 
     notes: one sentence on each kind of thing that is not read, or lies there twice. white: the brightest value of grey pictures of more
-    than 8 bits, 255 where there are none.
+    than 8 bits.
     """
 
     classes: tuple[str, ...]
     given: Given
     notes: tuple[str, ...] = ()
-    white: float = 255.0
+    white: float = SIXTEEN_BITS.white
 
 
 def read(path: Path, asked: Preparation) -> Found:
@@ -51,7 +51,7 @@ def read(path: Path, asked: Preparation) -> Found:
     pixels, depth = _pixels(entries, asked)
     alike = twins.by_pixels(entries, pixels)
     notes = [*found.notes, *([] if depth is None else [depth.sentence]), *twins.likeness(entries, alike, path), *twins.notes(alike, path)]
-    return Found(found.classes, _given(alike, pixels), tuple(notes), 255.0 if depth is None else depth.white)
+    return Found(found.classes, _given(alike, pixels), tuple(notes), (depth or SIXTEEN_BITS).white)
 
 
 def sizes(path: Path) -> set[tuple[int, int]]:
