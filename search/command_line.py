@@ -57,6 +57,7 @@ HELP = {
     "std": "that it is divided by then, told alike (default: data)",
     "dense_epochs": "of training the dense network, without --weights (default: the dataset's own)",
     "dense_learning_rate": "peak of training the dense network, without --weights (default: the dataset's own)",
+    "chance_margin": "stop where the dense network is not above chance by this share of what is left to 100 %% on validation; 0: never",
     "precision": "what the device computes in: f32, bf16, f16, int8, or several among which the search chooses, as f32,int8",
     "trials": "configurations to try",
     "budget": "epochs of fine-tuning in a trial, best as many as --proof-budget; 0 only recalibrates batch norm",

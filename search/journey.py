@@ -31,7 +31,7 @@ from search.records.request import Request
 from search.records.trial import Trial
 from search.report import report, summary
 from search.space import measurements
-from search.space.goals import check_reachable, goal_of
+from search.space.goals import check_choice, check_reachable, goal_of
 from search.space.measurements import Stored
 from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
@@ -169,9 +169,11 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
         _forked(request.old, request, subject)
-    if request.max_latency_s is not None and request.compiled_for is None:
-        space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
-        check_reachable(goal_of(request), space, stored.latency)
+    if request.compiled_for is None:
+        space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
+        check_choice(space, published, request.precisions)
+        if request.max_latency_s is not None:
+            check_reachable(goal_of(request), space, stored.latency)
 
 
 def _search_and_prove(

@@ -22,7 +22,6 @@ from search.campaign.subject import Subject, dense_training
 from search.records.losses.drop import Drop, Paired, drop
 from search.records.request import Request
 
-CHANCE_MARGIN = 0.1  # of what lies between chance and all right: a network below has learnt next to nothing, and loses nothing by pruning
 SEEN_IMAGES = 2000  # of a split, drawn: enough to see a point lost, a second or two for a small network
 LAID_OUT, IN_PRECISION, RECALIBRATED = "laid out as trials are", "in the precision of training", "with batch norm recalibrated"
 
@@ -76,12 +75,12 @@ def refuse_chance(request: Request, subject: Subject) -> None:
     """TrainingError, saying what to do, for a dense network that is hardly better than one that always answers the commonest class."""
     labels = subject.dataset.validation.labels
     chance, seen = float(labels.bincount().max()) / len(labels), subject.dense.top1_ratio
-    least = chance + CHANCE_MARGIN * (1 - chance)
-    if seen >= least:
+    least = chance + request.chance_margin * (1 - chance)
+    if seen >= least or not request.chance_margin:
         return
     told = (
         f"the dense network answers {seen:.2%} of the validation pictures, where {chance:.2%} are right by always naming the commonest of "
-        f"{subject.dataset.classes} classes: below {least:.2%} pruning could keep nothing"
+        f"{subject.dataset.classes} classes: below {least:.2%} (--chance-margin) pruning could keep nothing"
     )
     if request.weights is None:
         training = dense_training(request)

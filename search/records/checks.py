@@ -50,6 +50,7 @@ def checked(asked: Request) -> Request:
             asked.dense_learning_rate is not None and not 0 < asked.dense_learning_rate <= 100,
             f"--dense-learning-rate={asked.dense_learning_rate}: give more than 0, at most 100",
         ),
+        (not 0 <= asked.chance_margin < 1, f"--chance-margin={asked.chance_margin}: give a ratio from 0 (never stop) to below 1"),
         (
             asked.weights is not None and (asked.dense_epochs, asked.dense_learning_rate) != (None, None),
             "--dense-epochs and --dense-learning-rate are of the training that --weights take the place of; leave out one or the other",

@@ -33,6 +33,7 @@ class Request:
     std: str | None = None
     dense_epochs: float | None = None
     dense_learning_rate: float | None = None
+    chance_margin: float = 0.1
     precision: str = "f32"
     keep_slow: bool = False
     trials: int = 20
