@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.networks import datasets, input_size, zoo
+from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.pictures import preparing
 from harness.networks.pictures.preparing import Preparation
@@ -50,6 +50,9 @@ def architecture_of(name: str, config: pytest.Config) -> Architecture:
 
 def _own_size(config: pytest.Config) -> str:
     asked = config.getoption
+    if given := options.contenders(config):  # files say themselves
+        _, _, height, width = export.read(given[0][1], given[0][0]).input_shape
+        return f"{height}x{width}"
     found = input_size.of(options.network_names(config)[0], asked("--dataset")).text
     if asked("--dataset") != datasets.FASHION_MNIST:
         return found

@@ -28,7 +28,7 @@ from harness.networks.pictures.resizing import of_size
 VERSION = f"3 pillow-{PIL.__version__}"  # of what a file becomes: raise the number with every change of a decoded pixel
 DIGEST_BYTES = 16
 _KEY = b"espalier pictures"  # keyed: nothing else that hashes files stands in the same order
-_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _PER_TASK = 64  # files: small ones take less time than handing them over
 
