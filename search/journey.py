@@ -113,7 +113,7 @@ def resume(
         return Done(folder, told.limit_missed)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
-    display.say(request.preparation.sentence)
+    display.say(dataset.size_sentence)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)

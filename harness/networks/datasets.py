@@ -8,10 +8,9 @@ comparable; validation images are never trained on, test images are read once, a
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import Tensor
 
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
 from harness.networks import idx_files, torchvision_door
@@ -30,6 +28,7 @@ from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 from harness.networks.pictures.preparing import COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
+from harness.networks.splits import Split as Split
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
@@ -38,26 +37,6 @@ FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CHUNK = 256  # images that are counted or scaled at once
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images ``N x C x H x W`` (float32, normalised) and labels ``N`` (int64)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @functools.cached_property
-    def content_keys(self) -> NDArray[np.uint64]:
-        """A number for every image that follows from its values and its label alone (``N``): equal images have equal ones."""
-        digests = (hashlib.blake2b(image.tobytes(), digest_size=8, salt=str(label).encode()) for image, label in self._pairs())
-        return np.frombuffer(b"".join(digest.digest() for digest in digests), dtype="<u8").astype(np.uint64)
-
-    def _pairs(self) -> Iterator[tuple[NDArray[np.float32], int]]:
-        return zip(self.images.contiguous().numpy(), self.labels.tolist(), strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +60,13 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
+
+    @property
+    def size_sentence(self) -> str:
+        """What the pictures were brought to, and how."""
+        channels, height, width = self.input_shape
+        resize = COVER if self.preprocessing is None else self.preprocessing.resize
+        return Preparation(channels, height, width, resize).sentence
 
 
 @dataclass(frozen=True)

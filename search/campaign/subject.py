@@ -82,8 +82,14 @@ def _sized(request: Request, say: Callable[[str], None]) -> Request:
         decided = replace(request, input_shape=known or found.text)
         because = found.because if known is None else "as the weights were trained on"
     standard = {DATA: "the training pictures' own", IMAGENET: "ImageNet's"}.get(request.preparation.standard, "as asked for")
-    say(f"{decided.preparation.sentence}, {because}; mean and deviation: {standard}")
+    say(f"{_told_size(decided)}, {because}; mean and deviation: {standard}")
     return decided
+
+
+def _told_size(request: Request) -> str:
+    """The size of the pictures and how they get there."""
+    prepared = request.preparation
+    return replace(prepared, resize=datasets.way_of(request.dataset, prepared)).sentence
 
 
 def _varies(request: Request) -> bool:

@@ -64,7 +64,16 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     (home / "small.py").write_text(SMALL)
     write(home / "pictures", {"train": 40, "val": 12, "test": 12}, mode)
     told = ["--network=small.py:small", "--dataset=imagefolder:pictures", "--device=simulated", "--name=own", "--designs=14", "--trials=3"]
-    told += ["--budget=4", "--proof-budget=4", "--learning-rate=0.05", "--rounds=20", "--max-drop=30", "--folds=0", "--finalists=0", "--no-global-pruning"]
+    told += [
+        "--budget=4",
+        "--proof-budget=4",
+        "--learning-rate=0.05",
+        "--rounds=20",
+        "--max-drop=30",
+        "--folds=0",
+        "--finalists=0",
+        "--no-global-pruning",
+    ]
     told += ["--dense-epochs=12", "--dense-learning-rate=0.05", *words]
     ended = search(*told, cwd=home, path=Path.cwd())
     assert ended.returncode == 0, ended.stdout + ended.stderr
