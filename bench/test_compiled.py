@@ -1,26 +1,18 @@
 """What a device's own compiler makes of a network, where it can be had without the device: schedule and cost, never a latency."""
 
-from functools import lru_cache
-
 import pytest
 
 from harness.errors import HarnessError
 from harness.latency.explanation import width_series
-from harness.networks import datasets, zoo
 from harness.pages import tables
-from harness.pipeline import Network
 from harness.runner import options
+from harness.runner.images import architecture_of
 from harness.sweeps import compiled as compiled_sweep
 from harness.sweeps.compiled import CompiledSweep
 
 QUICK_WIDTHS = 4  # of the one group that is looked at when none is asked for: every width takes the compiler five seconds
 
 pytestmark = pytest.mark.compiles
-
-
-@lru_cache
-def architecture_of(name, dataset, data, channels):
-    return Network.by_name(name, datasets.load(dataset, data, channels=channels or zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):
@@ -30,7 +22,7 @@ def pytest_generate_tests(metafunc):
     asked, groups = metafunc.config.getoption, {}
     try:
         for name in options.network_names(metafunc.config) if asked("--compile-only") else ():
-            architecture = architecture_of(name, asked("--dataset"), asked("--data"), asked("--channels"))
+            architecture = architecture_of(name, metafunc.config)
             every = [first for first, *_ in width_series.twins(architecture)]
             for group in every if asked("--group") == ["all"] else asked("--group") or every[:1]:
                 groups[architecture.group(group).name] = None

@@ -5,22 +5,16 @@ there by the next run: an interrupted sweep goes on where it stopped.
 """
 
 from dataclasses import replace
-from functools import lru_cache
 
 import pytest
 
 from harness.errors import HarnessError
 from harness.latency.explanation import width_series
-from harness.networks import datasets, zoo
 from harness.pages import staircase as staircase_view
-from harness.pipeline import Network, latency_subject
+from harness.pipeline import latency_subject
 from harness.runner import options
+from harness.runner.images import architecture_of
 from harness.sweeps.widths import LOOK, SWEEP, Sweep, store_path
-
-
-@lru_cache
-def architecture_of(name, dataset, data, channels):
-    return Network.by_name(name, datasets.load(dataset, data, channels=channels or zoo.wanted_channels(name))).architecture
 
 
 def pytest_generate_tests(metafunc):
@@ -30,7 +24,7 @@ def pytest_generate_tests(metafunc):
     config, places = metafunc.config, {}
     try:
         for name in options.network_names(config):
-            architecture = architecture_of(name, config.getoption("--dataset"), config.getoption("--data"), config.getoption("--channels"))
+            architecture = architecture_of(name, config)
             for first, *_ in width_series.twins(architecture):
                 group = architecture.group(first)
                 widths = width_series.grid(group, config.getoption("--widths"))

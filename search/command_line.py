@@ -11,16 +11,12 @@ from harness.errors import UsageError
 from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
-INHERITED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # by a fork
+PICTURES = ("dataset", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
+INHERITED = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment")
 EXPLAINED = (
     "device",
-    "network",
-    "dataset",
-    "data",
-    "weights",
-    "validation_from",
-    "channels",
+    *INHERITED,
     "precision",
     "designs",
     "max_predictor_error",
@@ -52,7 +48,17 @@ HELP = {
     "data": "where the dataset lies, for those that are not installed",
     "weights": "trained dense network, safetensors or torch's (FILE#KEY: another of its tables, as model_ema); without it, one is trained",
     "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
-    "channels": "of the pictures: 1 grey, 3 RGB (default: what the network or its weights can take, else the pictures' own)",
+    "channels": "of the pictures: 1 grey, 3 RGB, 4 RGB and one more (default: what the network or its weights take, or their own)",
+    "input_shape": "what pictures are brought to, as 3x224x224, or 224x224 with the pictures' own channels (default: as the network says, "
+    "or the pictures where all are of one size; 28x28 of fashion-mnist)",
+    "resize": "how they get there: cover (scaled until they cover it), margin (never enlarged, black around), or as torchvision's Resize: "
+    "256 (the shorter side), 256x320 (height and width); the centre is cut out (default: cover)",
+    "mean": "that is taken from every channel, of pixels between 0 and 1: numbers as 0.485,0.456,0.406, imagenet, or data, the training "
+    "pictures' own (default: data)",
+    "std": "that it is divided by then, told alike (default: data)",
+    "dense_epochs": "of training the dense network, without --weights (default: the dataset's own)",
+    "dense_learning_rate": "peak of training the dense network, without --weights (default: the dataset's own)",
+    "chance_margin": "stop where the dense network is not above chance by this share of what is left to 100 %% on validation; 0: never",
     "precision": "what the device computes in: f32, bf16, f16, int8, or several among which the search chooses, as f32,int8",
     "trials": "configurations to try",
     "budget": "epochs of fine-tuning in a trial, best as many as --proof-budget; 0 only recalibrates batch norm",

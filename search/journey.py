@@ -31,7 +31,7 @@ from search.records.request import Request
 from search.records.trial import Trial
 from search.report import report, summary
 from search.space import measurements
-from search.space.goals import check_reachable, goal_of
+from search.space.goals import check_choice, check_reachable, goal_of
 from search.space.measurements import Stored
 from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
@@ -61,7 +61,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     if request.old is not None and not source.path_of(request.network).is_file():
         kept_source.take(folders.existing(request.old, request.reports), request.network, display.say)
     request = replace(request, name=folders.free_name(request))
-    request = divided(request)
+    request = divided(request, display.say)
     folder = request.campaigns / str(request.name)
     _print_request(request, display)
     if request.dask is not None:
@@ -120,6 +120,7 @@ def resume(
     kept_source.take(folder, request.network, display.say)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
+    display.say(dataset.size_sentence)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
@@ -133,6 +134,7 @@ def resume(
 
 def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck:
     """The dense network judged on every split and by the way that trials take, before anything long is begun."""
+    dense_check.refuse_chance(request, subject)
     with display.timed("checking the dense network"):
         recipe = common_recipe.base(request, subject.dataset.name)
         seen = dense_check.check(subject, recipe, goal_of(request).drop_limit, request.weights is not None)
@@ -175,9 +177,11 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
         _forked(request.old, request, subject)
-    if request.max_latency_s is not None and request.compiled_for is None:
-        space, _ = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
-        check_reachable(goal_of(request), space, stored.latency)
+    if request.compiled_for is None:
+        space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
+        check_choice(space, published, request.precisions)
+        if request.max_latency_s is not None:
+            check_reachable(goal_of(request), space, stored.latency)
 
 
 def _search_and_prove(

@@ -1,58 +1,42 @@
 """Image classification datasets by name, in memory, with fixed train, validation and test splits.
 
 digits (scikit-learn's 1,797 images of 8 x 8, scaled to 32 x 32), fashion-mnist (55,000 + 5,000 + 10,000 images of
-28 x 28, padded to 32 x 32), cifar10 (45,000 + 5,000 + 10,000) and imagefolder:PATH. Splits depend on nothing but the
+28 x 28, or padded to 32 x 32), cifar10 (45,000 + 5,000 + 10,000) and imagefolder:PATH. Splits depend on nothing but the
 dataset, and on whether validation images are cut from train or from test, so that figures from different runs are
 comparable; validation images are never trained on, test images are read once, at the end.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import Tensor
 
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
 from harness.networks import idx_files, torchvision_door
-from harness.networks.pictures import division, image_folder, picture_cache
+from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
+from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
+from harness.networks.pictures.preparing import COVER, MARGIN, SIDE, Preparation
+from harness.networks.pictures.resizing import of_size
+from harness.networks.splits import Split as Split
+from harness.records.preprocessing import Preprocessing
 
-SIDE = 32  # height and width that every built-in dataset is brought to
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
 LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its range
+FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_CHUNK = 1024  # images that are counted or scaled at once
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images ``N x C x H x W`` (float32, normalised) and labels ``N`` (int64)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @functools.cached_property
-    def content_keys(self) -> NDArray[np.uint64]:
-        """A number for every image that follows from its values and its label alone (``N``): equal images have equal ones."""
-        digests = (hashlib.blake2b(image.tobytes(), digest_size=8, salt=str(label).encode()) for image, label in self._pairs())
-        return np.frombuffer(b"".join(digest.digest() for digest in digests), dtype="<u8").astype(np.uint64)
-
-    def _pairs(self) -> Iterator[tuple[NDArray[np.float32], int]]:
-        return zip(self.images.contiguous().numpy(), self.labels.tolist(), strict=True)
+_CHUNK = 256  # images that are counted or scaled at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +46,7 @@ class Dataset:
     digest: first 16 hexadecimal digits of the SHA-256 of all pixels, labels and splits. input_shape: channels x height
     x width. mirrored: whether a flipped image keeps its label, which augmentation needs to know. class_names: in order of
     labels. notes: one sentence on each split that was cut, on each that needs care, and on what is not read or lies there twice.
+    preprocessing: what was done to the pictures, for whoever runs the network; None for pictures that were made up.
     """
 
     name: str
@@ -74,45 +59,74 @@ class Dataset:
     mirrored: bool = False
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def size_sentence(self) -> str:
+        """What the pictures were brought to, and how."""
+        channels, height, width = self.input_shape
+        resize = COVER if self.preprocessing is None else self.preprocessing.resize
+        return Preparation(channels, height, width, resize).sentence
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A dataset as bytes, 0 to 255, before normalisation."""
+    """A dataset as bytes, 0 to 255, before normalisation. white: the brightest value of grey pictures of more than 8 bits."""
 
     splits: Division
     class_names: tuple[str, ...]
     mirrored: bool
+    white: float = SIXTEEN_BITS.white
 
 
-def load(name: str, data_dir: Path | None = None, *, channels: int | None = None, validation_from: str = "train") -> Dataset:
+def load(
+    name: str,
+    data_dir: Path | None = None,
+    *,
+    channels: int | None = None,
+    validation_from: str = "train",
+    asked: Preparation | None = None,
+) -> Dataset:
     """The dataset called ``name``.
 
     data_dir: where fashion-mnist and cifar10 lie or are downloaded to (default: the user's cache). channels: 3 makes RGB of
     grey images, 1 grey ones of RGB, None leaves them as they are. validation_from: the split that validation images are cut
     from, where there are none: "train" for a network that is trained here, "test" for one whose weights come from elsewhere
-    and may remember every training image. Raises UnknownName, UsageError and DatasetError.
+    and may remember every training image. asked: size and standardisation; by default 32 x 32, as all stored results of before, and
+    the training images' own mean and deviation. Raises UnknownName, UsageError and DatasetError.
     """
-    return _normalised(name, pictures(name, data_dir, channels=channels, validation_from=validation_from))
+    asked = asked or Preparation()
+    asked = replace(asked, channels=asked.channels or channels)
+    return _normalised(name, pictures(name, data_dir, validation_from=validation_from, asked=asked), asked)
 
 
-def pictures(name: str, data_dir: Path | None = None, *, channels: int | None = None, validation_from: str = "train") -> Pictures:
+def pictures(
+    name: str,
+    data_dir: Path | None = None,
+    *,
+    channels: int | None = None,
+    validation_from: str = "train",
+    asked: Preparation | None = None,
+) -> Pictures:
     """The same before normalisation."""
     division.check(validation_from)
-    if channels not in (None, 1, 3):
-        raise UsageError(f"images of {channels} channels: choose 1 (grey) or 3 (RGB)")
+    asked = asked or Preparation(channels)
+    if asked.channels not in (None, 1, 3, 4):
+        raise UsageError(f"images of {asked.channels} channels: choose 1 (grey), 3 (RGB) or 4 (RGB and a fourth band)")
     prefix, _, path = name.partition(":")
     if prefix == "imagefolder":
         if not path:
             raise DatasetError("imagefolder needs a path; give imagefolder:PATH, a folder with one folder of images per class")
-        found = image_folder.read(Path(path), SIDE, channels)
+        found = image_folder.read(Path(path), asked)
         splits = division.divide(found.given, found.classes, validation_from)
         notes = tuple(map(one_line, (*splits.notes, *found.notes)))
-        return Pictures(replace(splits, notes=notes), found.classes, mirrored=True)
+        return Pictures(replace(splits, notes=notes), found.classes, mirrored=True, white=found.white)
     if name not in DATASETS:
         raise UnknownName("dataset", name, DATASETS, "or give imagefolder:PATH")
-    built_in = DATASETS[name](data_dir, validation_from)
-    return built_in if channels is None else _with_channels(built_in, channels)
+    if asked.channels == 4:
+        raise UsageError(f"{name} has no pictures of 4 channels; give 1 or 3")
+    built_in = _of_size(DATASETS[name](data_dir, validation_from), asked, name)
+    return built_in if asked.channels is None else _with_channels(built_in, asked.channels)
 
 
 def _digits(data_dir: Path | None, validation_from: str) -> Pictures:
@@ -129,9 +143,8 @@ def _digits(data_dir: Path | None, validation_from: str) -> Pictures:
 
 def _fashion_mnist(data_dir: Path | None, validation_from: str) -> Pictures:
     folder = idx_files.find_fashion_mnist(data_dir)
-    margin = ((0, 0), (0, 0), (2, 2), (2, 2))  # 28 x 28 to 32 x 32
     train, test = (
-        Labelled(np.pad(idx_files.read(folder, f"{part}-images-idx3-ubyte", 3)[:, None], margin), idx_files.read_labels(folder, part, 10))
+        Labelled(idx_files.read(folder, f"{part}-images-idx3-ubyte", 3)[:, None], idx_files.read_labels(folder, part, 10))
         for part in ("train", "t10k")
     )
     return _official(train, test, FASHION_MNIST_CLASSES, validation_from)
@@ -148,7 +161,7 @@ def _cifar10(data_dir: Path | None, validation_from: str) -> Pictures:
     return _official(train, test, CIFAR10_CLASSES, validation_from)
 
 
-DATASETS: dict[str, Callable[[Path | None, str], Pictures]] = {"digits": _digits, "fashion-mnist": _fashion_mnist, "cifar10": _cifar10}
+DATASETS: dict[str, Callable[[Path | None, str], Pictures]] = {"digits": _digits, FASHION_MNIST: _fashion_mnist, "cifar10": _cifar10}
 
 
 def _official(train: Labelled, test: Labelled, class_names: tuple[str, ...], validation_from: str) -> Pictures:
@@ -169,6 +182,28 @@ def _published(part: Labelled, held_count: int) -> tuple[Labelled, Labelled]:
     return part.take(np.sort(rest)), part.take(np.sort(held))
 
 
+def way_of(name: str, asked: Preparation) -> str:
+    """How pictures are resized: fashion-mnist at 32 x 32 is padded, as every stored result of before had it."""
+    padded = name == FASHION_MNIST and (asked.height, asked.width, asked.resize) == (SIDE, SIDE, COVER)
+    return MARGIN if padded else asked.resize
+
+
+def _of_size(found: Pictures, asked: Preparation, name: str) -> Pictures:
+    """A built-in set's pictures in the size that is asked for."""
+    splits, resize = found.splits, way_of(name, asked)
+
+    def sized(part: Labelled) -> Labelled:
+        if part.pixels.shape[2:] == (asked.height, asked.width) and resize in (COVER, MARGIN):
+            return part
+        rows = large_arrays.empty((len(part), part.pixels.shape[1], asked.height, asked.width), np.uint8)
+        for row, pixels in zip(rows, part.pixels, strict=True):
+            row[:] = [np.asarray(of_size(Image.fromarray(band), asked.height, asked.width, resize)) for band in pixels]
+        return Labelled(np.asarray(rows, np.uint8), part.labels)
+
+    train, validation, test = (sized(part) for part in (splits.train, splits.validation, splits.test))
+    return replace(found, splits=Division(train, validation, test, splits.notes))
+
+
 def _with_channels(found: Pictures, channels: int) -> Pictures:
     """Grey as three equal channels, or RGB as its luma by ITU-R BT.601 in Pillow's integers."""
 
@@ -186,24 +221,37 @@ def _with_channels(found: Pictures, channels: int) -> Pictures:
     return replace(found, splits=Division(train, validation, test, splits.notes))
 
 
-def _normalised(name: str, found: Pictures) -> Dataset:
-    """Every channel with mean 0 and deviation 1 over the training images."""
+def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
+    """Every channel with mean 0 and deviation 1 over the training images, or by what is asked for."""
     splits = found.splits
+    _, channels, height, width = splits.train.pixels.shape
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         digest.update(repr(part.pixels.shape).encode())
         digest.update(np.ascontiguousarray(part.pixels).data)
         digest.update(np.ascontiguousarray(part.labels).data)
-    scale, shift = _scale_and_shift(splits.train.pixels)
-    train, validation, test = (_scaled(part, scale, shift) for part in (splits.train, splits.validation, splits.test))
-    _, channels, height, width = splits.train.pixels.shape
-    shape = (channels, height, width)
-    names = found.class_names
-    return Dataset(name, digest.hexdigest()[:16], shape, len(names), train, validation, test, found.mirrored, names, splits.notes)
+    if (standard := asked.standardised(channels)) is not None:
+        digest.update(repr(standard).encode())
+    mean, std = standard or _mean_and_deviation(splits.train.pixels)
+    told = Preprocessing((channels, height, width), way_of(name, asked), found.white, mean, std, asked.standard, found.class_names)
+    train, validation, test = (_scaled(part, *_scale_and_shift(mean, std)) for part in (splits.train, splits.validation, splits.test))
+    return Dataset(
+        name=name,
+        digest=digest.hexdigest()[:16],
+        input_shape=(channels, height, width),
+        classes=len(found.class_names),
+        train=train,
+        validation=validation,
+        test=test,
+        mirrored=found.mirrored,
+        class_names=found.class_names,
+        notes=splits.notes,
+        preprocessing=told,
+    )
 
 
-def _scale_and_shift(pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What to multiply a channel by and what to take from it then, each ``C``.
+def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of every channel, of pixels between 0 and 1; a constant channel's deviation is 1.
 
     From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
     """
@@ -211,19 +259,24 @@ def _scale_and_shift(pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.fl
     for start in range(0, len(pixels), _CHUNK):
         for channel in range(len(counts)):
             counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
-    scales, shifts = [], []
+    means, deviations = [], []
     for row in counts.tolist():
         count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
         deviation = math.sqrt((count * squares - total * total) / (255 * count) ** 2)
-        deviation = deviation if deviation >= LEAST_DEVIATION else 1.0  # a constant channel stays constant
-        scales.append(1 / (255 * deviation))
-        shifts.append(total / (255 * count) / deviation)
+        deviations.append(deviation if deviation >= LEAST_DEVIATION else 1.0)  # a constant channel stays constant
+        means.append(total / (255 * count))
+    return tuple(means), tuple(deviations)
+
+
+def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What to multiply a channel by and what to take from it then, each ``C``."""
+    scales, shifts = [1 / (255 * deviation) for deviation in std], [one / deviation for one, deviation in zip(mean, std, strict=True)]
     return np.array(scales, np.float32), np.array(shifts, np.float32)
 
 
 def _scaled(part: Labelled, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> Split:
-    """In slices: the pixels may lie on disk, and more than one copy of the images does not always fit."""
-    images = torch.empty(part.pixels.shape)
+    """In slices: the pixels may lie on disk, and the images too where they are many."""
+    images = torch.from_numpy(large_arrays.empty(part.pixels.shape, np.float32))
     by, less = (torch.from_numpy(factor)[:, None, None] for factor in (scale, shift))
     for start in range(0, len(part), _CHUNK):
         images[start : start + _CHUNK] = torch.from_numpy(part.pixels[start : start + _CHUNK].astype(np.float32)).mul_(by).sub_(less)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.networks.datasets import Split
+from harness.networks.splits import Split, joined
 
 _GOLDEN, _FIRST, _SECOND = (np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -58,7 +58,7 @@ def draw(split: Split, count: int, seed: int = 0) -> Drawn:
     order = np.lexsort((keys[numbers], turn))
     picked = torch.from_numpy(numbers[order])
     per_class = tuple(zip(classes.tolist(), wanted.tolist(), there.tolist(), strict=True))
-    return Drawn(Split(split.images[picked], split.labels[picked]), picked, per_class)
+    return Drawn(joined((split, picked)), picked, per_class)
 
 
 def _shares(there: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -78,6 +78,16 @@ def classifier(name: str, in_channels: int, classes: int) -> nn.Module:
     return _with_input_channels(model, in_channels)
 
 
+def published_size(name: str) -> tuple[int, int] | None:
+    """Height and width of the images that the classifier's published weights are for; None where there are no such weights."""
+    models = torchvision().models
+    if name not in classification_names():
+        raise UnknownName("torchvision network", name, classification_names())
+    weights = next(iter(models.get_model_weights(name)), None)
+    sides = [] if weights is None else list(getattr(weights.transforms(), "crop_size", ()))
+    return (int(sides[0]), int(sides[-1])) if sides else None
+
+
 def mobilenet_v2(in_channels: int, classes: int) -> nn.Module:
     """MobileNetV2 [Sandler2018] for small images: strides 1 in the stem and in the second stage, 8 in all instead of 32.
 

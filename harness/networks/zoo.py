@@ -60,7 +60,7 @@ def load_weights(model: nn.Module, path: Path) -> tuple[str, ...]:
 
 
 def wanted_channels(name: str, weights: Path | None = None) -> int | None:
-    """Channels of the images that the network must be given: 1 or 3, or None where it is built for whatever comes.
+    """Channels of the images that the network must be given: 1, 3 or 4, or None where it is built for whatever comes.
 
     Weights decide by the first convolution; without, a factory of the user's own that does not ask for the input's shape.
     Raises UnknownName and UsageError.
@@ -79,7 +79,26 @@ def wanted_channels(name: str, weights: Path | None = None) -> int | None:
     else:
         kernel = fitting.renamed(stored, models[1].state_dict()).get(f"{place}.weight")
         channels = 0 if kernel is None or kernel.dim() != 4 else kernel.shape[1]
-    return channels if channels in (1, 3) else None
+    return channels if channels in (1, 3, 4) else None
+
+
+def told_size(name: str) -> tuple[int, int] | None:
+    """Height and width that the network itself says it is for: torchvision's published size, ``default_cfg["input_size"]`` as timm's have
+    it, or an attribute ``input_shape`` (channels, height, width); None where it says nothing."""
+    if name.startswith(TORCHVISION_PREFIX):
+        return torchvision_door.published_size(name.removeprefix(TORCHVISION_PREFIX))
+    if name in NETWORKS:
+        return None
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+            model = _construct(name, (3, 64, 64), 10)
+    except UsageError:
+        return None  # whatever is wrong with it is told when it is built for its pictures
+    told = getattr(model, "default_cfg", None)
+    shape = told.get("input_size") if isinstance(told, dict) else getattr(model, "input_shape", None)
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    plain = len(sizes) == 3 and all(isinstance(size, int) and size > 0 for size in sizes)
+    return (int(sizes[1]), int(sizes[2])) if plain else None
 
 
 def _first_convolution(model: nn.Module) -> tuple[str, int] | None:

@@ -1,6 +1,7 @@
 """A pruned network on disk: ``config.json`` and ``weights.safetensors``, enough to rebuild it.
 
-config.json is a pruning configuration with three more keys: input_shape, classes and espalier (the schema number).
+config.json is a pruning configuration with three more keys: input_shape, classes and espalier (the schema number), and a fourth where
+it is known how pictures become its input: preprocessing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
 from harness.networks.own import source
 from harness.pruning import surgery
+from harness.records.preprocessing import Preprocessing
 from harness.records.pruning_config import PruningConfig
 from harness.records.stored_files import replace
 
@@ -25,15 +27,22 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Description:
-    """What config.json says: input_shape is channels x height x width."""
+    """What config.json says: input_shape is channels x height x width; preprocessing is None where the network was saved without it."""
 
     config: PruningConfig
     input_shape: tuple[int, int, int]
     classes: int
+    preprocessing: Preprocessing | None = None
 
 
 def save(
-    directory: Path, config: PruningConfig, model: nn.Module, network: str, input_shape: tuple[int, int, int], classes: int
+    directory: Path,
+    config: PruningConfig,
+    model: nn.Module,
+    network: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    preprocessing: Preprocessing | None = None,
 ) -> tuple[Path, Path]:
     """Write ``model``, pruned from ``network`` by ``config``, into ``directory``; returns the config's and the weights' paths.
 
@@ -43,6 +52,7 @@ def save(
     if config.network != network:
         raise PruningError(f"the configuration is for {config.network}, the network is {network}; save the network it belongs to")
     document = json.loads(config.canonical) | {"input_shape": list(input_shape), "classes": classes, "espalier": SCHEMA}
+    document |= {} if preprocessing is None else {"preprocessing": json.loads(preprocessing.canonical)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
     weights_path, config_path = directory / WEIGHTS_NAME, directory / CONFIG_NAME
@@ -80,4 +90,6 @@ def describe(config_path: Path) -> Description:
     sizes = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
-    return Description(config, (shape[0], shape[1], shape[2]), classes)
+    told = document.get("preprocessing")
+    preprocessing = None if told is None else Preprocessing.of_canonical(json.dumps(told))
+    return Description(config, (shape[0], shape[1], shape[2]), classes, preprocessing)

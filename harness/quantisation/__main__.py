@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.networks import datasets, export
+from harness.networks.export import Artefact
+from harness.networks.pictures.preparing import Preparation
 from harness.quantisation import calibration
 from harness.quantisation.quantising import Options, quantise
 from harness.records import stored_files
+from harness.records.preprocessing import Preprocessing
 from harness.records.quantisation import quantised_sentence
 
 
@@ -42,7 +46,7 @@ def _quantise(asked: argparse.Namespace) -> None:
     if out.exists() and out.samefile(asked.network):
         raise UsageError(f"--out={out} is the network itself; give another file")
     artefact = export.read(asked.network, asked.network.stem)
-    dataset = datasets.load(asked.dataset, asked.data, channels=artefact.input_shape[1])
+    dataset = datasets.load(asked.dataset, asked.data, asked=_preparation(asked.network, artefact))
     options = Options(
         per_channel=not asked.per_tensor,
         symmetric=not asked.asymmetric,
@@ -54,6 +58,19 @@ def _quantise(asked: argparse.Namespace) -> None:
     stored_files.replace(out, found.artefact.onnx)
     print(f"{quantised_sentence(found.layers)}; calibrated with {found.calibration.sentence()}; took {found.seconds:.1f} s")
     print(out)
+
+
+def _preparation(network: Path, artefact: Artefact) -> Preparation:
+    """What pictures are brought to for the file: as ``config.json`` beside it says; else its size alone."""
+    _, channels, height, width = artefact.input_shape
+    try:
+        told = json.loads(network.with_name("config.json").read_bytes())["preprocessing"]
+        way = Preprocessing.of_canonical(json.dumps(told))
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
+        return Preparation(channels, height, width)
+    if way.input_shape != (channels, height, width):
+        return Preparation(channels, height, width)
+    return Preparation(channels, height, width, way.resize, way.mean, way.std, way.standard)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from harness.errors import UnknownName, UsageError
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.own import source
-from harness.networks.pictures import division
+from harness.networks.pictures import division, preparing
 from harness.quantisation import calibration
 from harness.quantisation.quantising import SIGNED_ONLY, Options
 from harness.records.architecture import Architecture
@@ -38,7 +38,10 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
     option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
-    option("--input-shape", metavar="CxHxW", help="image size to measure latency at instead of the dataset's, as 3x224x224")
+    option("--input-shape", metavar="CxHxW", help="what images are brought to, as 3x224x224 or 224x224 (default: as search decides)")
+    option("--resize", metavar="HOW", help="cover, margin, or as torchvision's Resize: 256, 256x320 (default: cover)")
+    option("--mean", metavar="M", help="taken from every channel, of pixels in 0 to 1: numbers, imagenet or data (default: data)")
+    option("--std", metavar="S", help="that it is divided by then, told alike (default: data)")
     option("--data", type=Path, metavar="DIR", help="where the dataset lies, for those that are not installed")
     option(
         "--validation-from",
@@ -46,7 +49,12 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
         default=division.SOURCES[0],
         help="which split missing validation images are cut from: test for weights trained elsewhere (default: %(default)s)",
     )
-    option("--channels", type=int, choices=(1, 3), help="of the images: 1 grey, 3 RGB (default: the networks', else the images' own)")
+    option(
+        "--channels",
+        type=int,
+        choices=(1, 3, 4),
+        help="of the images: 1 grey, 3 RGB, 4 RGB and one more (default: the networks' or their own)",
+    )
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
@@ -159,16 +167,10 @@ def network_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
 
 
-def input_shape(config: pytest.Config) -> tuple[int, int, int] | None:
-    """Channels x height x width that ``--input-shape`` gives, or None; UsageError for anything but three sizes."""
+def input_shape(config: pytest.Config) -> tuple[int | None, int, int] | None:
+    """Channels (None: the images' own) x height x width that ``--input-shape`` gives, or None; UsageError for anything else."""
     text = config.getoption("--input-shape")
-    if text is None:
-        return None
-    parts = str(text).lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and 0 < int(part) <= 8192 for part in parts):
-        raise UsageError(f"--input-shape={text}: give channels, height and width, as 3x224x224")
-    channels, height, width = (int(part) for part in parts)
-    return channels, height, width
+    return None if text is None else preparing.parsed_shape(str(text))
 
 
 def protocol(config: pytest.Config) -> Protocol:

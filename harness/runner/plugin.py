@@ -19,13 +19,13 @@ from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.devices.visits import Visiting, Visits
 from harness.errors import HarnessError, NoisyMeasurement
-from harness.networks import datasets, zoo
+from harness.networks import datasets
 from harness.pages import ci_summary, tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, options, precision_line
+from harness.runner import device_clock, images, options, precision_line
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
 
@@ -99,16 +99,16 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
     """The images that ``--dataset`` names, grey or RGB where the networks can take nothing else."""
     asked = request.config.getoption
     with _mistakes_end_the_run():
-        wanted = {zoo.wanted_channels(name, asked("--weights")) for name in options.network_names(request.config)} - {None}
-        channels = asked("--channels") or (wanted.pop() if len(wanted) == 1 else None)
-        return datasets.load(asked("--dataset"), asked("--data"), channels=channels, validation_from=asked("--validation-from"))
+        prepared = images.preparation(request.config, request.session.items)
+        return datasets.load(asked("--dataset"), asked("--data"), validation_from=asked("--validation-from"), asked=prepared)
 
 
 @pytest.fixture(scope="session")
 def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
     """The dense network that ``--network`` names, with its channel groups."""
     with _mistakes_end_the_run():
-        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), options.input_shape(request.config))
+        shape = images.shape(request.config, dataset)
+        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), shape)
         options.check_in_float(request.config, built.architecture)
     request.config.stash[COLLECTED].architectures.append(built.architecture)
     request.config.stash[COLLECTED].texts.extend(built.notes)

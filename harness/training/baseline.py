@@ -27,6 +27,7 @@ CACHE_DIR = Path(".cache/espalier")
 _DECIDING_SOURCES = (
     "networks/drawing.py",
     "networks/resnet_cifar.py",
+    "networks/splits.py",
     "networks/torchvision_door.py",
     "networks/zoo.py",
     "training/augmentation.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import safetensors.torch
 from torch import nn
 
 from harness.errors import UsageError
+from harness.networks import datasets
 from harness.networks.datasets import Dataset
+from harness.networks.pictures.preparing import of_words
 from harness.networks.weights import weights_file
 from harness.records.accuracy import Accuracy
 from harness.records.stored_files import replace, stem
@@ -85,6 +88,13 @@ def is_about(weights: Path, dataset: Dataset) -> bool:
     except UsageError:
         return False
     return True
+
+
+def size_of(weights: Path | None, dataset: str, data_dir: Path | None, texts: Sequence[str]) -> str | None:
+    """Which of these sizes (``HxW``) of a built-in dataset's images the weights were trained on, by the description beside them."""
+    if weights is None or not weights.with_suffix(".json").is_file():
+        return None
+    return next((text for text in texts if is_about(weights, datasets.load(dataset, data_dir, asked=of_words(text)))), None)
 
 
 def _compact(model: nn.Module) -> bytes:

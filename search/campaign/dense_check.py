@@ -18,8 +18,9 @@ from harness.records.accuracy import Accuracy
 from harness.training import accuracy, finetune
 from harness.training.recipes import Recipe
 from search.campaign.recipe_choice import HARM_SHARE
-from search.campaign.subject import Subject
+from search.campaign.subject import Subject, dense_training
 from search.records.losses.drop import Drop, Paired, drop
+from search.records.request import Request
 
 SEEN_IMAGES = 2000  # of a split, drawn: enough to see a point lost, a second or two for a small network
 LAID_OUT, IN_PRECISION, RECALIBRATED = "laid out as trials are", "in the precision of training", "with batch norm recalibrated"
@@ -68,6 +69,31 @@ def check(subject: Subject, recipe: Recipe, limit_points: float, are_foreign: bo
             "weights may have been trained on the validation pictures, which then tell too little; give a validation split it has not seen"
         )
     return DenseCheck(splits, path, tuple(doubts), "f32" if rounded else recipe.precision)
+
+
+def refuse_chance(request: Request, subject: Subject) -> None:
+    """TrainingError, saying what to do, for a dense network that is hardly better than one that always answers the commonest class."""
+    labels = subject.dataset.validation.labels
+    chance, seen = float(labels.bincount().max()) / len(labels), subject.dense.top1_ratio
+    least = chance + request.chance_margin * (1 - chance)
+    if seen >= least or not request.chance_margin:
+        return
+    told = (
+        f"the dense network answers {seen:.2%} of the validation pictures, where {chance:.2%} are right by always naming the commonest of "
+        f"{subject.dataset.classes} classes: below {least:.2%} (--chance-margin) pruning could keep nothing"
+    )
+    if request.weights is None:
+        training = dense_training(request)
+        rate, epochs = training.learning_rate, training.epochs
+        raise TrainingError(
+            f"{told}; give --weights of a trained network, or train it otherwise: a lower --dense-learning-rate (now {rate:g}), more "
+            f"--dense-epochs (now {epochs:g}), or a larger --input-shape"
+        )
+    first = ", ".join(subject.dataset.class_names[:3])
+    raise TrainingError(
+        f"{told}; give --weights of this network, trained on these classes in this order ({first} ...), "
+        "and prepare the pictures as then: --input-shape, --resize, --mean and --std (such as --mean=imagenet)"
+    )
 
 
 def _path(subject: Subject, recipe: Recipe) -> tuple[tuple[str, Drop], ...]:

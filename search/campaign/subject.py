@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.networks import datasets, groups, outputs, zoo
+from harness.networks import datasets, groups, input_size, outputs, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.pictures import division
+from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.records.accuracy import Accuracy
@@ -33,6 +35,7 @@ from search.space.goals import goal_of
 from search.space.measurements import Bench, Stored
 from search.space.space import RecipeRanges, SearchSpace
 
+BEFORE_SIZES = f"{SIDE}x{SIDE}"  # of the pictures of every campaign that was not asked for a size
 DESIGNED = "latencies of the designed networks"  # the step, for a person
 
 
@@ -50,13 +53,15 @@ class Subject:
         return accuracy.count(self.right)
 
 
-def divided(request: Request) -> Request:
-    """The request with how its pictures are read and divided, decided where the command line leaves it open.
+def divided(request: Request, say: Callable[[str], None]) -> Request:
+    """The request with how its pictures are sized, read and divided, decided where the command line leaves it open, and said.
 
     Weights from elsewhere may remember every training picture: what is missing of validation is then cut from the test split. A fork
     keeps the division of the campaign that it begins with.
     """
-    decided = replace(request, channels=request.channels or zoo.wanted_channels(request.network, request.weights))
+    request = _sized(request, say)
+    channels = request.preparation.channels or zoo.wanted_channels(request.network, request.weights)
+    decided = replace(request, channels=channels)
     if decided.validation_from is not None:
         return decided
     if request.old is not None:
@@ -66,10 +71,46 @@ def divided(request: Request) -> Request:
     return replace(decided, validation_from="train" if known else "test")
 
 
+def _sized(request: Request, say: Callable[[str], None]) -> Request:
+    """The request with the size of its pictures, decided and told where the command line leaves it open; a fork keeps its campaign's."""
+    because = "as asked for" if request.input_shape else "as the set is known" if request.old is None else f"as in {request.old}"
+    decided = request
+    if request.input_shape is None and request.old is None and _varies(request):
+        found = input_size.of(request.network, request.dataset)
+        known = None
+        if request.dataset == datasets.FASHION_MNIST:
+            known = stored_baseline.size_of(request.weights, request.dataset, request.data, (found.text, BEFORE_SIZES))
+        decided = replace(request, input_shape=known or found.text)
+        because = found.because if known is None else "as the weights were trained on"
+    standard = {DATA: "the training pictures' own", IMAGENET: "ImageNet's"}.get(request.preparation.standard, "as asked for")
+    say(f"{_told_size(decided)}, {because}; mean and deviation: {standard}")
+    return decided
+
+
+def _told_size(request: Request) -> str:
+    """The size of the pictures and how they get there."""
+    prepared = request.preparation
+    return replace(prepared, resize=datasets.way_of(request.dataset, prepared)).sentence
+
+
+def _varies(request: Request) -> bool:
+    """Whether the dataset has pictures of other sizes than the one that was taken before it was asked for."""
+    return request.dataset not in datasets.DATASETS or request.dataset == datasets.FASHION_MNIST
+
+
 def dataset_of(request: Request) -> Dataset:
     """The campaign's pictures. A request of before that was told of has them cut from the training split."""
-    channels = request.channels or zoo.wanted_channels(request.network, request.weights)
-    return datasets.load(request.dataset, request.data, channels=channels, validation_from=request.validation_from or division.SOURCES[0])
+    asked = request.preparation
+    channels = asked.channels or zoo.wanted_channels(request.network, request.weights)
+    source = request.validation_from or division.SOURCES[0]
+    return datasets.load(request.dataset, request.data, channels=channels, validation_from=source, asked=asked)
+
+
+def dense_training(request: Request) -> Recipe:
+    """How the dense network is trained where no weights are given."""
+    found = recipes.dense_recipe(request.dataset)
+    epochs = found.epochs if request.dense_epochs is None else request.dense_epochs
+    return replace(found, epochs=epochs, learning_rate=request.dense_learning_rate or found.learning_rate)
 
 
 def dense_network(request: Request, dataset: Dataset, display: Display) -> Subject:
@@ -78,8 +119,7 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
         network = Network.by_name(request.network, dataset, request.weights)
     else:
         with display.step("training the dense network") as bar:
-            recipe = recipes.dense_recipe(dataset.name)
-            model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
+            model = baseline.dense(request.network, dataset, dense_training(request), progress=lambda done, steps: bar.at(done, steps))
         network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
     subject = Subject(network, dataset, accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation))
     judged = subject.dense
@@ -114,8 +154,10 @@ def bench_of(request: Request, precision: str | None = None) -> Bench:
     """What a bench run must be told for this campaign. precision: one of its several, by default the first."""
     one = precision or request.precisions[0]
     asked = (request.device, request.network, request.dataset, request.data, one, request.reports)
+    prepared = (request.input_shape or (BEFORE_SIZES if _varies(request) else None), request.resize, request.mean, request.std)
     in_float = request.layers_in_float if one == QUANTISED else ()
-    return Bench(*asked, request.validation_from or division.SOURCES[0], request.channels, request.max_predictor_error, in_float)
+    source = request.validation_from or division.SOURCES[0]
+    return Bench(*asked, source, request.channels, request.max_predictor_error, *prepared, in_float)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:

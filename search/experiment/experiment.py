@@ -19,6 +19,7 @@ from harness.training import baseline, processor, recipes, stored_baseline
 from harness.training.speed import probe
 from harness.training.stored_baseline import StoredBaseline
 from search import journey
+from search.campaign.subject import BEFORE_SIZES, bench_of
 from search.experiment import page as experiment_page
 from search.records import folder as folders
 from search.records import outcome
@@ -105,7 +106,7 @@ def run(plan: Plan, display: Display, without_device: bool = False) -> Path | No
     The page tells of every finished study, also of those that an earlier run did, and names those that are missing. without_device:
     the device is elsewhere; do what needs none (training, search, tuning) and return None: the next run, where it is, measures.
     """
-    dataset = datasets.load(plan.dataset, plan.data)
+    dataset = datasets.load(plan.dataset, plan.data)  # at 32 x 32, as its stored baselines and campaigns
     for study in plan.studies:
         display.say(f"study: {study.network} on {plan.dataset}, {plan.device}")
         baselines = _baselines(plan, study, dataset, display)
@@ -161,6 +162,7 @@ def _request(plan: Plan, study: Study, weights: Path, rival: bool = False) -> Re
         network=study.network,
         dataset=plan.dataset,
         data=plan.data,
+        input_shape=BEFORE_SIZES,
         weights=weights,
         precision=plan.precision,
         trials=study.trials,
@@ -202,7 +204,7 @@ def _at_least(old: Request, asked: Request) -> Request:
 
 def _bench(plan: Plan, folder: Path, device: str, precision: str) -> Bench:
     request = folders.read_request(folder)
-    return Bench(device, request.network, request.dataset, request.data, precision, plan.reports)
+    return bench_of(replace(request, device=device, reports=plan.reports), precision)
 
 
 def _measure_in_other(plan: Plan, folder: Path, display: Display) -> None:

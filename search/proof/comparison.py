@@ -11,10 +11,10 @@ from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.quantisation import calibration
 from harness.quantisation.answering import quantised_network, runs_int8
-from harness.training import accuracy, recipes
+from harness.training import accuracy
 from search.campaign import campaign, common_recipe, sharing
 from search.campaign.result import CampaignResult
-from search.campaign.subject import Subject, bench_of, settings_of, space_of
+from search.campaign.subject import Subject, bench_of, dense_training, settings_of, space_of
 from search.proof import entrants, global_cut, proof, tuning
 from search.proof.choosing import Chooser
 from search.proof.entrants import Entrant, Found
@@ -72,7 +72,7 @@ def prepare(
     with display.timed("judging the tuned networks on the validation split"):
         right = proof.right_answers(tuned, dataset.validation)
     dense = folders.dense_recipe(folder, request)
-    trained = (dense or recipes.dense_recipe(dataset.name)) if can_train_anew(request, dense) else None
+    trained = (dense or dense_training(request)) if can_train_anew(request, dense) else None
     curses = entrants.curses(result, request.precisions[0])
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
@@ -186,7 +186,7 @@ def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: Rec
     From nothing, a network is trained as long as the dense one and the fine-tuning together.
     """
     tuned = record.recipe.with_epochs(request.proof_budget).with_seed(request.seed)
-    dense = folders.dense_recipe(folder, request) or recipes.dense_recipe(dataset.name)
+    dense = folders.dense_recipe(folder, request) or dense_training(request)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
         return Recipes(tuned, scratch, request.device, request.layers_in_float)

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.networks.datasets import Dataset, Split
+from harness.networks.datasets import Dataset
 from harness.networks.pictures import division
+from harness.networks.splits import joined
 from harness.pipeline import Network
 from harness.training import baseline
 from harness.training.recipes import Recipe
@@ -65,8 +66,8 @@ def _without(dataset: Dataset, held: NDArray[np.int64], place: int) -> Dataset:
     return replace(
         dataset,
         digest=digest,
-        train=Split(torch.cat([train.images[rest], validation.images]), torch.cat([train.labels[rest], validation.labels])),
-        validation=Split(train.images[rows], train.labels[rows]),
+        train=joined((train, rest), (validation, torch.arange(len(validation)))),
+        validation=joined((train, rows)),
         notes=(),
     )
 

@@ -140,7 +140,8 @@ def _write_contender(
     stored_files.replace(path, artefact.onnx)
     stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
     if is_chosen:
-        saved.save(folder, entrant.config, in_float, network.name, architecture.input_shape, architecture.classes)
+        about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing)
+        saved.save(folder, entrant.config, in_float, *about)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
     repeats = tuple(
         Repeat(one.seed, one.validation, accuracy.count(accuracy.right(answers, dataset.test)))

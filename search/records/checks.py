@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from harness.errors import UsageError
+from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import QUANTISED, Request, folder_name
 
 MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
+MOST_EPOCHS = 10_000
 MOST_FOLDS = 10  # each trains the dense network anew
 
 
@@ -19,7 +21,7 @@ def checked(asked: Request) -> Request:
             asked.validation_from not in (None, "train", "test"),
             f"--validation-from={asked.validation_from}: choose train or test",
         ),
-        (asked.channels not in (None, 1, 3), f"--channels={asked.channels}: choose 1 or 3"),
+        (asked.channels not in (None, *CHANNELS), f"--channels={asked.channels}: choose 1, 3 or 4"),
         (
             asked.in_float is not None and QUANTISED not in asked.precisions,
             f"--in-float={asked.in_float} is about INT8, but --precision is {asked.precision}; give --precision=f32,int8 with it",
@@ -43,6 +45,19 @@ def checked(asked: Request) -> Request:
         (
             asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,
             f"--learning-rate={asked.learning_rate}: give more than 0, at most 100",
+        ),
+        (
+            asked.dense_epochs is not None and not 0 < asked.dense_epochs <= MOST_EPOCHS,
+            f"--dense-epochs={asked.dense_epochs}: give more than 0, at most {MOST_EPOCHS}",
+        ),
+        (
+            asked.dense_learning_rate is not None and not 0 < asked.dense_learning_rate <= 100,
+            f"--dense-learning-rate={asked.dense_learning_rate}: give more than 0, at most 100",
+        ),
+        (not 0 <= asked.chance_margin < 1, f"--chance-margin={asked.chance_margin}: give a ratio from 0 (never stop) to below 1"),
+        (
+            asked.weights is not None and (asked.dense_epochs, asked.dense_learning_rate) != (None, None),
+            "--dense-epochs and --dense-learning-rate are of the training that --weights take the place of; leave out one or the other",
         ),
         (asked.recipe not in ("fixed", "searched"), f"--recipe={asked.recipe}: choose fixed or searched"),
         (
@@ -75,4 +90,5 @@ def checked(asked: Request) -> Request:
             raise UsageError(message)
     if asked.name is not None:
         folder_name(asked.name)
+    _ = asked.preparation  # which refuses what cannot be meant
     return asked

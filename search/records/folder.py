@@ -81,7 +81,8 @@ def dense(folder: Path, request: Request) -> Path:
         if request.weights is None or not weights_file.file_of(request.weights).is_file():
             other = "" if request.weights is None else f", or put back {request.weights}"
             raise CampaignError(f"the dense network of campaign {folder.name} is missing: copy {path} from where the campaign ran{other}")
-        images = datasets.load(request.dataset, request.data, channels=zoo.wanted_channels(request.network, request.weights))
+        channels = request.channels or zoo.wanted_channels(request.network, request.weights)
+        images = datasets.load(request.dataset, request.data, channels=channels, asked=request.preparation)
         lay_dense(folder, Network.by_name(request.network, images, request.weights), request.weights)
     return path
 

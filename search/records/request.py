@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.networks.pictures import preparing
+from harness.networks.pictures.preparing import Preparation
 
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 QUANTISED = "int8"
@@ -25,6 +27,13 @@ class Request:
     weights: Path | None = None
     validation_from: str | None = None
     channels: int | None = None
+    input_shape: str | None = None
+    resize: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    dense_epochs: float | None = None
+    dense_learning_rate: float | None = None
+    chance_margin: float = 0.1
     precision: str = "f32"
     keep_slow: bool = False
     in_float: str | None = None
@@ -101,6 +110,11 @@ class Request:
     def layers_in_float(self) -> tuple[str, ...]:
         """What INT8 leaves in float; nothing where nobody said so, nor measuring did."""
         return tuple(dict.fromkeys(part.strip() for part in (self.in_float or "").split(",") if part.strip()))
+
+    @property
+    def preparation(self) -> Preparation:
+        """What pictures are brought to; UsageError for what cannot be meant. A request of before that was asked for has them at 32 x 32."""
+        return preparing.of_words(self.input_shape, self.channels, self.resize, self.mean, self.std)
 
     @property
     def max_latency_s(self) -> float | None:

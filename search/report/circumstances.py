@@ -12,7 +12,8 @@ from search.report.summary import Summary
 def settings(summary: Summary) -> Table:
     """What the campaign ran with, and what it fine-tuned the contenders by."""
     training, validation, test = summary.outcome.split_sizes
-    images = f"{training} for training, {validation} for validation, {test} for the test"
+    size = " x ".join(map(str, summary.architecture.input_shape))
+    images = f"of {size}; {training} for training, {validation} for validation, {test} for the test"
     pairs = [*summary.outcome.settings, ("images", images), ("recipe of the comparison", summary.outcome.proof_recipe)]
     if (trained := training_record.read(summary.folder)) is not None:
         pairs.append(("training", trained.sentence.removeprefix("training: ")))

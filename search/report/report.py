@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from search.records import whole_file
-from search.report import circumstances, layer_view, plots, recipe_tables, sentences, tables
+from search.report import circumstances, inference, layer_view, plots, recipe_tables, sentences, tables
 from search.report.costs import plots as cost_plots
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words
@@ -64,6 +64,8 @@ def write(summary: Summary) -> tuple[Path, Path]:
     }
     text = environment.get_template("report.md.j2").render(given)
     page = environment.overlay(autoescape=True).get_template("report.html.j2").render(given)
+    if inference.preprocessing_of(summary.folder) is not None:
+        whole_file.write(summary.folder / inference.SCRIPT, inference.script())
     return whole_file.write(summary.folder / PAGE, page), whole_file.write(summary.folder / TEXT, text)
 
 
@@ -90,6 +92,8 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),)), *_recipe(summary)]
     found += [_prediction(summary), *_layers(summary), _widths(summary), *_costs(summary)]
     found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
+    if (told := inference.preprocessing_of(summary.folder)) is not None:
+        found.append(Section("use", "Use it", inference.sentences(told), tables=(inference.table(told),)))
     found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
     found.append(Section("settings", "Settings", tables=(circumstances.settings(summary),)))
     found.append(Section("conditions", "Conditions of the comparison", tables=(circumstances.conditions(summary),)))

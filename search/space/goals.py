@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import CampaignError, UsageError
+from harness.records.pruning_config import PruningConfig
 from search.records.request import Request
 from search.records.trial import Floats, KnownLatency, TuningChoice
 from search.space.space import SearchSpace
@@ -130,6 +131,17 @@ def _fastest(space: SearchSpace, latency: KnownLatency, recipe: TuningChoice) ->
         if seconds < best_s:
             best_row, best_s = row, seconds
     return best_row, best_s
+
+
+def check_choice(space: SearchSpace, published: Sequence[PruningConfig], precisions: Sequence[str]) -> None:
+    """Refuse a search in which there is nothing to choose: CampaignError where the dense network is the only legal configuration."""
+    if space.configurations > 1 or len(precisions) > 1:
+        return
+    also = f", and {len(published)} published ones, which pytest bench/ compares" if published else ""
+    raise CampaignError(
+        f"the dense network is the only legal configuration of {space.architecture.network} on this device{also}: no narrower width is "
+        "faster there; measure more networks (--designs), let the search choose bits too (--precision=f32,int8), or take another device"
+    )
 
 
 def check_reachable(goal: Goal, space: SearchSpace, latency: KnownLatency) -> None:

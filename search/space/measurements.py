@@ -47,6 +47,10 @@ class Bench:
     validation_from: str = "train"
     channels: int | None = None
     max_predictor_error: float = Persistence().max_error_ratio
+    input_shape: str | None = None
+    resize: str | None = None
+    mean: str | None = None
+    std: str | None = None
     in_float: tuple[str, ...] = ()
 
     @property
@@ -67,6 +71,8 @@ class Bench:
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
         words += [f"--channels={self.channels}"] if self.channels else []
         words += [f"--in-float={layer}" for layer in self.in_float]
+        prepared = {"input-shape": self.input_shape, "resize": self.resize, "mean": self.mean, "std": self.std}
+        words += [f"--{word}={text}" for word, text in prepared.items() if text is not None]
         usual = self.max_predictor_error == Persistence().max_error_ratio
         return words if usual else [*words, f"--max-predictor-error={self.max_predictor_error:g}"]
 

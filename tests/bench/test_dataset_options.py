@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.networks import written_folder
+from search.campaign.subject import bench_of
+from search.records.request import Request
 from search.space.measurements import Bench
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,3 +71,22 @@ def test_a_campaigns_bench_run_divides_as_the_campaign_does() -> None:
     assert not [word for word in own.options() if "validation" in word], "stored commands stay as they were"
     foreign = Bench("cpu", "resnet20", "digits", None, "f32", Path("reports"), "test")
     assert "--validation-from=test" in foreign.options()
+
+
+def test_images_come_in_the_size_and_channels_that_are_asked_for(tmp_path: Path, folder: Path) -> None:
+    ended = bench(tmp_path, f"--dataset=imagefolder:{folder}", "--input-shape=3x24x20", "--resize=40x36", "--mean=imagenet")
+    assert "(3, 24, 20) 160 40 100" in ended.stdout, ended.stdout + ended.stderr
+    refused = bench(tmp_path, f"--dataset=imagefolder:{folder}", "--input-shape=24x20", "--resize=12")
+    assert "--resize=12: pictures of 24 x 20 cannot be cut out of it" in refused.stdout + refused.stderr
+
+
+def test_latency_alone_makes_no_images_of_a_built_in_set_anew(tmp_path: Path) -> None:
+    assert "(1, 32, 32) 1157" in bench(tmp_path, "--dataset=digits", "--input-shape=3x224x224").stdout
+
+
+def test_a_campaigns_bench_run_prepares_as_the_campaign_does() -> None:
+    asked = Request(dataset="imagefolder:x", input_shape="3x24x20", resize="40", mean="imagenet")
+    assert {"--input-shape=3x24x20", "--resize=40", "--mean=imagenet"} <= set(bench_of(asked).options())
+    before = [Request(dataset="fashion-mnist"), Request(dataset="imagefolder:x")]
+    assert all("--input-shape=32x32" in bench_of(one).options() for one in before), "of before there was a choice"
+    assert not [word for word in bench_of(Request()).options() if "shape" in word]

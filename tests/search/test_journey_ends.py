@@ -14,7 +14,16 @@ from tests.search.command import search
 from tests.search.fitted import fitted_network
 
 pytestmark = pytest.mark.timeout(600)  # the first test measures and runs a whole campaign
-QUICK = ("--device=simulated", "--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--no-share")
+QUICK = (
+    "--device=simulated",
+    "--trials=3",
+    "--budget=0",
+    "--proof-budget=0",
+    "--designs=14",
+    "--rounds=60",
+    "--no-share",
+    "--chance-margin=0",
+)
 HOPELESS = ("--dataset=imagefolder:own", "--weights=fitted.safetensors", *QUICK, "--max-drop=0")  # loses with every channel
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DatasetError, UsageError
+from harness.networks.pictures import large_arrays
 
 SOURCES = ("train", "test")  # what --validation-from may name
 MOST_CUT = 5000  # pictures: an accuracy of 90 % is then known within 0.8 points
@@ -39,7 +40,7 @@ class Labelled:
 
     def take(self, rows: NDArray[np.int64]) -> Labelled:
         """Those rows, in that order."""
-        return Labelled(self.pixels[rows], self.labels[rows], None if self.contents is None else self.contents[rows])
+        return Labelled(large_arrays.taken(self.pixels, rows), self.labels[rows], None if self.contents is None else self.contents[rows])
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,15 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from harness.networks.pictures import large_arrays
+from harness.networks.pictures.large_arrays import cache_folder as cache_folder
+
 MOST_BYTES = 4 << 30  # of all sets together: twenty of 60,000 pictures of 3 x 32 x 32
 _SEAL_BYTES = 32
 _CHUNK_BYTES = 1 << 22
 _ABANDONED_S = 86_400.0  # after which a part or a lock is a killed process's
 
 Rows = NDArray[np.uint8]
-
-
-def cache_folder() -> Path:
-    """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
 
 
 def folder() -> Path:
@@ -51,11 +49,11 @@ def find(name: str) -> Rows | None:
 
 
 def make(name: str, shape: tuple[int, ...], fill: Callable[[Rows], None]) -> Rows:
-    """A new array, filled by ``fill`` and kept; in memory alone, with a warning, where the cache cannot hold it."""
+    """A new array, filled by ``fill`` and kept; for this process alone, with a warning, where the cache cannot hold it."""
     try:
         part, rows = _reserved(name, shape)
     except OSError as error:
-        rows = np.empty(shape, np.uint8)
+        rows = np.asarray(large_arrays.empty(shape, np.uint8), np.uint8)
         fill(rows)
         _warn(error)
         return rows

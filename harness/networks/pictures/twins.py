@@ -1,16 +1,19 @@
-"""Copies of a picture, told by the bytes of their files: who lies in two splits is judged too well, who has two labels never right."""
+"""Copies of a picture, told by their pixels as they are read: who lies in two splits is judged too well, who has two labels never right."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from harness.networks.pictures.division import Labels
+from harness.errors import DatasetError
+from harness.networks.pictures.division import Labels, Pixels
 from harness.networks.pictures.layout import count
 
+FEW_RATIO = 0.5  # different pictures of different files, at and below which it is said
 _SPLITS = ("train", "validation", "test")
 
 
@@ -22,6 +25,27 @@ class Entry:
     digest: bytes
     label: int
     path: Path
+
+
+def by_pixels(entries: Sequence[Entry], pixels: Pixels) -> list[Entry]:
+    """The same entries with digests of their pixels (``N x C x H x W``) instead of their files': what was stored otherwise is a copy."""
+    digests = (hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest() for row in pixels)
+    return [replace(entry, digest=digest) for entry, digest in zip(entries, digests, strict=True)]
+
+
+def likeness(entries: Sequence[Entry], alike: Sequence[Entry], root: Path) -> Iterator[str]:
+    """The sentence on files that differ and are few pictures once they are read; DatasetError where all are one."""
+    files, different = len({entry.digest for entry in entries}), len({entry.digest for entry in alike})
+    if different == 1:
+        raise DatasetError(
+            f"all {len(alike)} pictures below {root} are alike as they are read, and nothing can be learnt from them; "
+            "look whether they are what you meant, and give a larger --input-shape where they differ in detail"
+        )
+    if different <= files * FEW_RATIO:
+        yield (
+            f"{count(files, 'different file')} are {different} different pictures as they are read: "
+            "a larger --input-shape, or pictures of 8 bits that use all of them, would tell more apart"
+        )
 
 
 def contents(entries: Sequence[Entry]) -> Labels:

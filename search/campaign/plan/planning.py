@@ -8,12 +8,12 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.progress import clock
 from harness.quantisation.answering import runs_int8
-from harness.training import baseline, recipes
+from harness.training import baseline
 from harness.training.speed import answers
 from search.campaign.plan import steps
 from search.campaign.plan.steps import Pace, Plan, Scope
 from search.campaign.plan.training_speed import Trained
-from search.campaign.subject import bench_of
+from search.campaign.subject import bench_of, dense_training
 from search.records.display import Display
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request
@@ -63,7 +63,7 @@ def _key(request: Request, what: str) -> tuple[str, ...]:
 
 
 def _scope(request: Request, dataset: Dataset) -> Scope:
-    dense = recipes.dense_recipe(dataset.name)
+    dense = dense_training(request)
     trained = request.weights is not None or baseline.cached_path(request.network, dataset, dense).is_file()
     folder, stem = bench_of(request).folder, bench_of(request).stem
     return Scope(

@@ -35,7 +35,7 @@ STAIRCASE_SUITE, SENSITIVITY_SUITE, ROOF_SUITE = "test_width_staircase.py", "tes
 LONGEST_NAME = 28  # characters: shorter names of rows are never broken on a terminal
 CRITERION = "l1"  # the suite's default: which channels stay
 _OF_SUBJECT = ("network", "dataset", "device", "precision")
-_OF_PICTURES = ("data", "validation_from", "channels")
+_OF_PICTURES = ("data", "validation_from", "channels", "input_shape", "resize", "mean", "std", "dense_epochs", "dense_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,14 @@ def _asked(request: Request, display: Display) -> _Asked:
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
-        return _Asked(divided(request), None)
+        return _Asked(divided(request, display.say), None)
     for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):
         try:
             theirs = folder.read_request(path.parent)
             if any(getattr(theirs, key) != getattr(request, key) for key in _OF_SUBJECT):
                 continue
+            if any(getattr(request, key) not in (None, getattr(theirs, key)) for key in _OF_PICTURES):
+                continue  # about the same network, in other pictures
             pictures = {key: getattr(theirs, key) for key in _OF_PICTURES}
             asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name, **pictures)
         except HarnessError as error:
@@ -122,7 +124,7 @@ def _asked(request: Request, display: Display) -> _Asked:
             continue
         display.say(f"dense network and latencies: those of campaign {path.parent.name}")
         return _Asked(asked, path.parent)
-    return _Asked(divided(request), None)
+    return _Asked(divided(request, display.say), None)
 
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAIN = ("widths", "trials", "settings", "conditions", "seconds")  # tables that stay tables on a narrow page
+PLAIN = ("widths", "trials", "settings", "conditions", "seconds", "preprocessing")  # tables that stay tables on a narrow page
 
 
 @dataclass(frozen=True, slots=True)

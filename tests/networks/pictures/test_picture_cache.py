@@ -140,12 +140,13 @@ def test_grey_and_rgb_of_one_folder_are_kept_apart(cache: Path, tmp_path: Path, 
 def test_processes_that_read_at_once_get_the_same_and_one_of_them_decodes(cache: Path, tmp_path: Path, draw: Callable[..., None]) -> None:
     draw(tmp_path, (150, 150))
     script = (
-        "import hashlib, pathlib, sys; from harness.networks.pictures import decoding, image_folder\n"
+        "import hashlib, pathlib, sys; from harness.networks.pictures import decoding, image_folder, preparing\n"
         "fill = decoding.fill\n"
         "def told(*words, **named): print('decodes'); fill(*words, **named)\n"
         "decoding.fill = told\n"
         "sys.stdin.readline()\n"
-        "print(hashlib.sha256(image_folder.read(pathlib.Path(sys.argv[1]), 32, 3).given.train.pixels.tobytes()).hexdigest())\n"
+        "found = image_folder.read(pathlib.Path(sys.argv[1]), preparing.Preparation(3))\n"
+        "print(hashlib.sha256(found.given.train.pixels.tobytes()).hexdigest())\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from harness.errors import CampaignError, UsageError
+from harness.records.architecture import Architecture
 from search.race.synthetic import SyntheticProblem
 from search.records.trial import KnownLatency, TuningChoice
-from search.space.goals import Goal, check_reachable, fastest
+from search.space.goals import Goal, check_choice, check_reachable, fastest
 from search.space.space import SearchSpace
 
 
@@ -67,3 +68,13 @@ def test_a_staircase_does_not_hide_the_fastest(vgg: SyntheticProblem) -> None:
     narrow = space.encode(vgg.architecture.dense(), TuningChoice())[None].repeat(500, axis=0)
     narrow[:, : space.groups] = rng.integers(0, 3, (500, space.groups))
     assert least_s <= vgg.seconds(space.widths(narrow)).min()
+
+
+def test_a_search_in_which_there_is_nothing_to_choose_is_refused(architecture: Architecture) -> None:
+    published = architecture.partial({"layer1.0.conv1": 7})
+    alone = SearchSpace(architecture, {"layer1.0.conv1": (16,)}, exact=[published])
+    assert alone.configurations == 1
+    with pytest.raises(CampaignError, match=r"only legal configuration of toy on this device, and 1 published .*--precision=f32,int8"):
+        check_choice(alone, [published], ("f32",))
+    check_choice(alone, [published], ("f32", "int8"))
+    check_choice(SearchSpace(architecture, {"layer1.0.conv1": (8, 16)}), [], ("f32",))

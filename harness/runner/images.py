@@ -1,0 +1,66 @@
+"""What a bench run brings its images to: as asked for, and else as a campaign would; at their own size where nobody looks at them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from harness.networks import datasets, export, input_size, zoo
+from harness.networks.datasets import Dataset
+from harness.networks.pictures import preparing
+from harness.networks.pictures.preparing import Preparation
+from harness.pipeline import Network
+from harness.records.architecture import Architecture
+from harness.records.conditions import INT8
+from harness.runner import options
+from harness.training import stored_baseline
+
+JUDGING = ("test_accuracy", "test_sensitivity")  # suites that need the images themselves
+
+
+def preparation(config: pytest.Config, items: Sequence[pytest.Item] = ()) -> Preparation:
+    """Size and standardisation. items: what is run; latency alone needs no image of a built-in set in the size that is measured."""
+    asked = config.getoption
+    shape, dataset = asked("--input-shape"), asked("--dataset")
+    known = dataset in datasets.DATASETS
+    varies = not known or dataset == datasets.FASHION_MNIST
+    if varies if shape is None else known and not _are_judged(config, items):
+        shape = _own_size(config)
+    found = preparing.of_words(shape, asked("--channels"), asked("--resize"), asked("--mean"), asked("--std"))
+    wanted = {zoo.wanted_channels(name, asked("--weights")) for name in options.network_names(config)} - {None}
+    return replace(found, channels=found.channels or (wanted.pop() if len(wanted) == 1 else None))
+
+
+def shape(config: pytest.Config, dataset: Dataset) -> tuple[int, int, int]:
+    """Channels x height x width that networks are measured at."""
+    channels, height, width = options.input_shape(config) or dataset.input_shape
+    return channels or dataset.input_shape[0], height, width
+
+
+@functools.cache
+def architecture_of(name: str, config: pytest.Config) -> Architecture:
+    """The groups and layers of a network at the size that is measured, before anything is."""
+    asked = config.getoption
+    dataset = datasets.load(asked("--dataset"), asked("--data"), asked=preparation(config))
+    return Network.by_name(name, dataset, None, shape(config, dataset)).architecture
+
+
+def _own_size(config: pytest.Config) -> str:
+    asked = config.getoption
+    if given := options.contenders(config):  # files say themselves
+        _, _, height, width = export.read(given[0][1], given[0][0]).input_shape
+        return f"{height}x{width}"
+    found = input_size.of(options.network_names(config)[0], asked("--dataset")).text
+    if asked("--dataset") != datasets.FASHION_MNIST:
+        return found
+    before = f"{preparing.SIDE}x{preparing.SIDE}"  # of baselines that were trained when it was padded
+    return stored_baseline.size_of(asked("--weights"), asked("--dataset"), asked("--data"), (found, before)) or found
+
+
+def _are_judged(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
+    asked = config.getoption
+    given = asked("--weights") is not None or asked("--contender") or asked("--precision") == INT8
+    return bool(given) or any(item.path.stem in JUDGING for item in items)
