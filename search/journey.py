@@ -35,8 +35,6 @@ from search.space.goals import check_choice, check_reachable, goal_of
 from search.space.measurements import Stored
 from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
-from search.workers.pool import Pool
-from search.workers.pool import Progress as PoolProgress
 
 # what a comparison follows from
 DECISIVE = ("--trials", "--hours", "--patience", "--finalists", "--rival", "--from-scratch", "--global-pruning")
@@ -273,7 +271,7 @@ def _search(
             imported=imported,
             resume=resume,
             guard=folders.unchanged(folder),
-            pool=_cluster(request, evaluate),
+            pool=dask_pool.asked_for(request.dask, request.resources, request.trial_timeout, evaluate),
             prepare=lambda: subject.network.prepare(subject.dataset, record.recipe),  # once, here, and not by every worker
             sensitivity=seen,
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
@@ -285,14 +283,6 @@ def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
     folder = folders.existing(old, request.reports)
     found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
     return sharing.restated(found, folders.read_request(folder).precisions, request.precisions)
-
-
-def _cluster(request: Request, evaluate: PipelineEvaluate) -> Callable[[PoolProgress], Pool] | None:
-    if request.dask is None:
-        return None
-    address, needed = request.dask, dask_pool.parse_resources(request.resources or "")
-    timeout_s = math.inf if request.trial_timeout is None else request.trial_timeout
-    return lambda progress: dask_pool.DaskPool(address, evaluate, progress, timeout_s, needed)
 
 
 def _resuming(request: Request) -> str:

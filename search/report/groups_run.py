@@ -17,7 +17,7 @@ MOST_LAYERS_TOLD = 3
 
 def run(request: Request, display: Display) -> None:
     """Print groups, widths, removable branches, and what is left alone and why. PruningError when nothing can be pruned."""
-    asked = divided(request)
+    asked = divided(request, display.say)
     dataset = dataset_of(asked)
     model = zoo.build(asked.network, dataset.input_shape, dataset.classes)
     if asked.weights is not None:

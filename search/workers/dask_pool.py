@@ -181,6 +181,16 @@ def parse_resources(text: str) -> dict[str, float]:
     return found
 
 
+def asked_for(
+    address: str | None, resources: str | None, timeout_s: float | None, evaluate: Evaluate
+) -> Callable[[Progress], DaskPool] | None:
+    """Function that makes the pool of a campaign with ``--dask``; None without."""
+    if address is None:
+        return None
+    needed, longest_s = parse_resources(resources or ""), math.inf if timeout_s is None else timeout_s
+    return lambda progress: DaskPool(address, evaluate, progress, longest_s, needed)
+
+
 def check(address: str) -> None:
     """CampaignError, at once, when no Dask scheduler answers at ``address``."""
     _connected(address).close()
