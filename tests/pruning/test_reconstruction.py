@@ -125,8 +125,8 @@ def both_ways(patch: pytest.MonkeyPatch, **settings: int) -> tuple[list[Tensor],
     kept = keeping(described(model), g0=(0, 3, 5), g2=(1, 2, 4))
     patch.setattr(reconstruction, "POSITIONS_PER_FEATURE", 10**6)  # all of them: a draw would differ
     found = []
-    for given in ({}, settings):
-        for name, number in given.items():
+    for changed in ({}, settings):
+        for name, number in changed.items():
             patch.setattr(reconstruction, name, number)
         _, solved = both(model, kept, images)
         found.append(list(solved.state_dict().values()))
