@@ -67,6 +67,7 @@ HEAVY = {
     "tensorrt": (),
     "torch_pruning": ("harness/pruning/global_pruning.py",),
     "torchvision": ("harness/networks/torchvision_door.py",),
+    "timm": ("harness/sweeps/surveyed.py",),
     "optuna": ("search/report/optuna_export.py",),
 }
 

@@ -116,3 +116,47 @@ def test_real_networks_come_nearer_to_their_dense_answers(name: str) -> None:
     with torch.no_grad():
         wanted = model(images)
         assert float((solved(images) - wanted).norm()) < float((plain(images) - wanted).norm())
+
+
+def both_ways(patch: pytest.MonkeyPatch, **settings: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The weights of a pruned network solved as ever, and with these settings."""
+    torch.manual_seed(3)
+    model, images = Chain().eval(), torch.rand(40, *SHAPE)
+    kept = keeping(described(model), g0=(0, 3, 5), g2=(1, 2, 4))
+    patch.setattr(reconstruction, "POSITIONS_PER_FEATURE", 10**6)  # all of them: a draw would differ
+    found = []
+    for changed in ({}, settings):
+        for name, number in changed.items():
+            patch.setattr(reconstruction, name, number)
+        _, solved = both(model, kept, images)
+        found.append(list(solved.state_dict().values()))
+    return found[0], found[1]
+
+
+def test_solving_from_rows_of_features_is_solving_from_their_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ridge regression by its dual: (X'X + rI)^-1 X' = X' (XX' + rI)^-1."""
+    moments, rows = both_ways(monkeypatch, MOST_FEATURES=1)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(moments, rows, strict=True))
+
+
+def test_a_batch_that_is_looked_at_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = both_ways(monkeypatch, MOST_BYTES=4 * 72 * 12 * 12 * 3)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(whole, parts, strict=True))
+
+
+def test_a_layer_that_sees_very_many_features_keeps_few_rows_of_them() -> None:
+    """VGG's first linear layer: a matrix of moments would take 2.5 GB."""
+    model = nn.Sequential(nn.Conv2d(1, 512, 1), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(512 * 49, 3)).eval()
+    architecture = groups.architecture_of(model, "wide", SHAPE, 3)
+    seen = reconstruction.moments(model, architecture, torch.rand(8, *SHAPE))["3"]
+    assert seen.is_rows
+    assert seen.matrix.shape == (8, 512 * 49)
+    kept = {"0": tuple(range(256))}
+    _, solved = both_of(model, architecture, kept)
+    assert bool(torch.isfinite(solved[3].weight).all())
+
+
+def both_of(model: nn.Module, architecture: Architecture, kept: dict[str, tuple[int, ...]]) -> tuple[nn.Module, nn.Module]:
+    plain, solved = (surgery.remove(model, architecture, kept) for _ in range(2))
+    reconstruction.reconstruct(solved, model, architecture, kept, reconstruction.moments(model, architecture, torch.rand(8, *SHAPE)))
+    return plain, solved
