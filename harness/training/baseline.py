@@ -26,6 +26,9 @@ from harness.training.recipes import Recipe
 CACHE_DIR = Path(".cache/espalier")
 _DECIDING_SOURCES = (
     "networks/drawing.py",
+    "networks/own/bare.py",
+    "networks/own/signature.py",
+    "networks/own/source.py",
     "networks/resnet_cifar.py",
     "networks/splits.py",
     "networks/torchvision_door.py",
