@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
-from harness.networks import datasets, export, groups, onnx_graph, torchvision_door, zoo
+from harness.networks import datasets, export, groups, onnx_graph, zoo
 from harness.networks.drawing import draw
-from harness.networks.own import source
+from harness.networks.own import source, torchvision_door
 from harness.pruning import criteria, global_pruning, reconstruction, residuals, surgery
 from harness.pruning.global_pruning import GlobalPruning
 from harness.pruning.reconstruction import Moments

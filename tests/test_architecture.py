@@ -66,7 +66,7 @@ HEAVY = {
     "onnxruntime": (),
     "tensorrt": (),
     "torch_pruning": ("harness/pruning/global_pruning.py",),
-    "torchvision": ("harness/networks/torchvision_door.py",),
+    "torchvision": ("harness/networks/own/torchvision_door.py",),
     "timm": ("harness/sweeps/surveyed.py",),
     "optuna": ("search/report/optuna_export.py",),
 }

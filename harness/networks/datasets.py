@@ -22,7 +22,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
-from harness.networks import idx_files, torchvision_door
+from harness.networks import idx_files
+from harness.networks.own import torchvision_door
 from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels

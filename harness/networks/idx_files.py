@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DatasetError
-from harness.networks import torchvision_door
+from harness.networks.own import torchvision_door
 from harness.networks.pictures import picture_cache
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist

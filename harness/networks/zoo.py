@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import UnknownName, UsageError
-from harness.networks import outputs, torchvision_door
-from harness.networks.own import bare, source
+from harness.networks import outputs
+from harness.networks.own import bare, source, torchvision_door
 from harness.networks.own.bare import Bare
 from harness.networks.resnet_cifar import DEPTHS, CifarResNet
 from harness.networks.weights import fitting, weights_file

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError, UsageError
-from harness.networks import export, groups, onnx_macs, torchvision_door, zoo
+from harness.networks import export, groups, onnx_macs, zoo
+from harness.networks.own import torchvision_door
 from harness.pruning import surgery
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig

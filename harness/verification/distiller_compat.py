@@ -152,7 +152,7 @@ def _stand_ins() -> dict[str, types.ModuleType]:
 def _declare_operators() -> None:
     """The two operators whose absence stops torchvision beside a CPU torch; a torch without operator libraries lacks none."""
     if hasattr(torch, "library"):
-        from harness.networks import torchvision_door
+        from harness.networks.own import torchvision_door
 
         torchvision_door.torchvision()
 

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parents[2]
 _RUNTIME = Path(__file__).with_name("probing_runtime.py")
 _OURS = (
     "harness.errors",
-    "harness.networks.torchvision_door",
+    "harness.networks.own.torchvision_door",
     "harness.verification.distiller_trace",
     "harness.verification.distiller_compat",
 )

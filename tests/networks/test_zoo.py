@@ -146,7 +146,7 @@ def test_torchvisions_own_declarations_come_first(tmp_path: Path, declares: bool
     uses = "import torch\nfrom torchvision import other\nif not hasattr(torch.ops.torchvision, 'nms'): raise RuntimeError('no operator')\n"
     (package / "other.py").write_text("")
     (package / "__init__.py").write_text(f"import torch\n{extension if declares else ''}{uses}")
-    code = "from harness.networks import torchvision_door as door; door.torchvision(); door.torchvision(); print(len(door._declared))"
+    code = "from harness.networks.own import torchvision_door as door; door.torchvision(); door.torchvision(); print(len(door._declared))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=100)
     assert ended.returncode == 0, ended.stderr

@@ -22,7 +22,7 @@ from tests.verification.test_distiller import IMITATION
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [*distiller_elsewhere._OURS, "harness.verification.probing_runtime", *MODULES]
-NATIVE_DIALECT = {"harness.networks.torchvision_door", "harness.verification.distiller_trace"}  # those wait for a newer torch
+NATIVE_DIALECT = {"harness.networks.own.torchvision_door", "harness.verification.distiller_trace"}  # those wait for a newer torch
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import UsageError
-from harness.networks import datasets, torchvision_door
+from harness.networks import datasets
+from harness.networks.own import torchvision_door
 from harness.networks.pictures import large_arrays
 from harness.networks.pictures.preparing import Preparation, of_words
 from harness.networks.pictures.resizing import of_size
