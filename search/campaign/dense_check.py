@@ -86,7 +86,7 @@ def refuse_chance(request: Request, subject: Subject) -> None:
         training = dense_training(request)
         rate, epochs = training.learning_rate, training.epochs
         raise TrainingError(
-            f"{told}; give --weights of a trained network, or train it otherwise: a lower --dense-learning-rate (now {rate:g}), more "
+            f"{told}; give --weights of a trained network, or train it otherwise: another --dense-learning-rate (now {rate:g}), more "
             f"--dense-epochs (now {epochs:g}), or a larger --input-shape"
         )
     first = ", ".join(subject.dataset.class_names[:3])

@@ -14,7 +14,7 @@ from harness.errors import UsageError
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with alpha or anything else in a fourth band
 SIDE = 32  # of pictures of which nothing tells the size, and of every campaign from before it was asked for
-MOST_SIDE = 8192
+LEAST_SIDE, MOST_SIDE = 8, 8192
 DATA, IMAGENET, GIVEN = "data", "imagenet", "given"  # where mean and deviation come from
 COVER, MARGIN = "cover", "margin"
 IMAGENETS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of RGB, as torchvision's networks were trained by
@@ -70,6 +70,8 @@ def of_words(
 ) -> Preparation:
     """What the options say; UsageError, naming the option, for what cannot be meant."""
     asked, height, width = (None, SIDE, SIDE) if input_shape is None else parsed_shape(input_shape)
+    if min(height, width) < LEAST_SIDE:
+        raise UsageError(f"--input-shape={input_shape}: pictures are at least {LEAST_SIDE} pixels high and wide, to be shifted in training")
     if channels is not None and channels not in CHANNELS:
         raise UsageError(f"images of {channels} channels: choose 1 (grey), 3 (RGB) or 4 (RGB and a fourth band)")
     if asked is not None and asked not in CHANNELS:

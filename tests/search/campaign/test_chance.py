@@ -42,7 +42,7 @@ def test_what_to_do_is_said_in_one_line() -> None:
         dense_check.refuse_chance(Request(dense_learning_rate=3.0), made)
     assert "answers 26.00% of the validation pictures, where 25.00% are right" in str(trained.value)
     assert "below 32.50% (--chance-margin)" in str(trained.value)
-    assert "a lower --dense-learning-rate (now 3), more --dense-epochs (now 12)" in str(trained.value)
+    assert "another --dense-learning-rate (now 3), more --dense-epochs (now 12)" in str(trained.value)
     with pytest.raises(TrainingError, match=r"in this order \(cat, dog, owl \.\.\.\), and prepare the pictures as then: --input-shape"):
         dense_check.refuse_chance(Request(weights=Path("w.pt")), made)
     assert "\n" not in str(trained.value)
