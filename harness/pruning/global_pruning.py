@@ -19,6 +19,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from harness.errors import PruningError
+from harness.networks.groups import coupling_of
 from harness.pruning.criteria import CALIBRATION_BATCH
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
@@ -38,6 +39,10 @@ class GlobalPruning:
     def __init__(
         self, name: str, model: nn.Module, architecture: Architecture, images: Tensor | None = None, labels: Tensor | None = None
     ) -> None:
+        if left := coupling_of(model, architecture.input_shape).left_out:  # its walk may fail on what we leave alone, or never end
+            raise PruningError(
+                f"Torch-Pruning is not tried on a network of which channels are left alone ({left[0].name}: {left[0].reason})"
+            )
         self.architecture = architecture
         self._scores: dict[str, Tensor] = {}
         with torch.inference_mode(False), torch.enable_grad():

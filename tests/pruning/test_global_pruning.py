@@ -152,3 +152,11 @@ def test_the_pipeline_scores_by_them_as_by_any_criterion() -> None:
         assert all(torch.equal(scores[group], expected.scores[group]) for group in scores)
         assert set(scores) == {group.name for group in network.architecture.groups}
         assert pruning.config(100) == expected.config(100)
+
+
+def test_a_network_of_which_channels_are_left_alone_is_not_given_to_the_library() -> None:
+    """Its walk does not end on fused attention, and fails on shuffled channels."""
+    model = nn.Sequential(nn.Conv2d(1, 6, 1), nn.GroupNorm(1, 6), nn.Conv2d(6, 4, 1), nn.Flatten(), nn.Linear(16, 3)).eval()
+    architecture = groups.architecture_of(model, "normed", (1, 2, 2), 3)
+    with pytest.raises(PruningError, match="left alone"):
+        GlobalPruning("tp-magnitude", model, architecture)
