@@ -12,11 +12,12 @@ from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
 PICTURES = ("dataset", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
-INHERITED = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")  # by a fork
+DENSE = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")
+INHERITED = (*DENSE, "chance_margin")  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment")
 EXPLAINED = (
     "device",
-    *INHERITED,
+    *DENSE,
     "precision",
     "designs",
     "max_predictor_error",
