@@ -90,7 +90,7 @@ def host_answers(path: Path) -> Logits | None:
 
 
 def _in_batches(session: Session, artefact: Artefact, batch_size: int | None = None) -> Artefact:
-    return export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0]))
+    return export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0] or 1))
 
 
 @contextmanager
