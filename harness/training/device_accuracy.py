@@ -95,7 +95,7 @@ def _in_batches(session: Session, artefact: Artefact, batch_size: int | None = N
 
 @contextmanager
 def _loaded(session: Session, artefact: Artefact, network: str, precision: str) -> Iterator[Loaded]:
-    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0])
+    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0] or 1)
     yield loaded
     loaded.unload()
 
