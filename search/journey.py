@@ -279,10 +279,12 @@ def _search(
 
 
 def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
-    """What a fork takes over; CampaignError where there is no such campaign, or it is about another network."""
+    """What a fork takes over: nothing of INT8 that left other layers in float. CampaignError as ``sharing.fork``."""
     folder = folders.existing(old, request.reports)
     found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
-    return sharing.restated(found, folders.read_request(folder).precisions, request.precisions)
+    theirs = folders.read_request(folder)
+    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float)
+    return sharing.restated(found, theirs.precisions, request.precisions, same_int8)
 
 
 def _resuming(request: Request) -> str:

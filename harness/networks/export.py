@@ -32,6 +32,7 @@ OPSET = 13
 NEWER_OPSETS = (14, 17)  # fused attention; layer normalisation as one operation
 _FUSED_ATTENTION = "_scaled_dot_product"  # how torch's operations begin that opset 13 lacks: found out before the exporter does, in seconds
 NODE_LAYERS = "espalier.node_layers"  # key of the file's metadata that holds ``node_layers``
+_OTHER_INT8 = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")  # how ONNX Runtime's own INT8 begins
 _LAYER_OPERATORS = {"Conv": CONV, "Gemm": LINEAR, "MatMul": LINEAR}
 
 
@@ -39,8 +40,8 @@ _LAYER_OPERATORS = {"Conv": CONV, "Gemm": LINEAR, "MatMul": LINEAR}
 class Artefact:
     """What is sent to a device.
 
-    digest: SHA-256 of ``onnx`` in hexadecimal. input_shape: batch x channels x height x width, fixed in the file.
-    node_layers: ``(ONNX node, module path)`` of each convolution and linear layer, in the order in which they run.
+    digest: SHA-256 of ``onnx`` in hexadecimal. input_shape: batch x channels x height x width, fixed in the file; batch 0 where a foreign
+    file leaves it open. node_layers: ``(ONNX node, module path)`` of each convolution and linear layer, in the order in which they run.
     """
 
     name: str
@@ -110,7 +111,24 @@ def parse(data: bytes, name: str, origin: str = "the file") -> Artefact:
     except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{origin} is no ONNX network with one image input ({first}); export it again") from error
+    _refuse_unmeasurable(graph.graph, origin)
     return Artefact(name, data, hashlib.sha256(data).hexdigest(), (batch, channels, height, width), pairs)
+
+
+def _refuse_unmeasurable(graph: onnx.GraphProto, origin: str) -> None:
+    """UsageError for INT8 that no runtime tells, images in other numbers than float32, or of no fixed size."""
+    other = next((node.op_type for node in graph.node if node.op_type.startswith(_OTHER_INT8)), "")
+    if other:
+        told = f"{origin} is quantised by {other}, not in the QDQ form, the only one of which is told what ran in INT8"
+        raise UsageError(f"{told}; give the network in float, which python -m harness.quantisation quantises")
+    taken = graph.input[0].type.tensor_type
+    if taken.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(taken.elem_type).lower()
+        raise UsageError(f"{origin} takes images in {kind}, but float32 is what devices are given; export it in float32")
+    _, *sides = taken.shape.dim
+    if not all(side.dim_value for side in sides):
+        told = " x ".join(str(side.dim_value or side.dim_param or "?") for side in sides)
+        raise UsageError(f"{origin} leaves the size of its images open ({told}); export it for images of one size")
 
 
 def rebatched(artefact: Artefact, batch_size: int) -> Artefact:

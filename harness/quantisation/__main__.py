@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,10 @@ def _quantise(asked: argparse.Namespace) -> None:
     out = asked.out or asked.network.with_name(f"{asked.network.stem}-int8.onnx")
     if out.exists() and out.samefile(asked.network):
         raise UsageError(f"--out={out} is the network itself; give another file")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):  # before minutes of bias correction
+        raise UsageError(f"--out={out}: nothing can be written there; give a file in a folder that is there")
+    if asked.asymmetric and asked.signed:
+        raise UsageError("--asymmetric and --signed: TensorRT, for which activations are signed, takes symmetric ones only; leave one out")
     artefact = export.read(asked.network, asked.network.stem)
     dataset = datasets.load(asked.dataset, asked.data, asked=_preparation(asked.network, artefact))
     options = Options(
@@ -55,7 +60,10 @@ def _quantise(asked: argparse.Namespace) -> None:
         signed=asked.signed,
     )
     found = quantise(artefact, calibration.of(dataset, asked.calibration), options)
-    stored_files.replace(out, found.artefact.onnx)
+    try:
+        stored_files.replace(out, found.artefact.onnx)
+    except OSError as error:
+        raise UsageError(f"--out={out} cannot be written ({error.strerror}); give another file") from error
     print(f"{quantised_sentence(found.layers)}; calibrated with {found.calibration.sentence()}; took {found.seconds:.1f} s")
     print(out)
 

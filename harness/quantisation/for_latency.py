@@ -29,8 +29,9 @@ def for_latency(artefact: Artefact, options: Options = USUAL) -> Artefact:
 
 
 def _by_nncf(artefact: Artefact, options: Options) -> Artefact:
-    """As NNCF does it, with one image of noise, which is remembered."""
-    noise = torch.randn((1, *artefact.input_shape[1:]), generator=torch.Generator().manual_seed(0))
-    made = quantising.quantise(artefact, Calibration(noise, "noise", 0, 1, ""), here(options, artefact)).artefact
+    """As NNCF does it, with an image of noise, which is remembered."""
+    count = max(1, artefact.input_shape[0])  # a file may fix it
+    noise = torch.randn((count, *artefact.input_shape[1:]), generator=torch.Generator().manual_seed(0))
+    made = quantising.quantise(artefact, Calibration(noise, "noise", 0, count, ""), here(options, artefact)).artefact
     _TEMPLATES.append((options, onnx_graph.template(made)))
     return onnx_graph.laid_over(_TEMPLATES[-1][1], artefact) or made

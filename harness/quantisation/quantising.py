@@ -32,6 +32,8 @@ from harness.records.quantisation import CalibrationRecord, LayerQuantisation
 MOST_AT_ONCE = 64  # calibration images; NNCF copies every observed map after each call, so few calls of many images are quickest
 AS_ASKED, BY_NNCF = "left in float as asked", "NNCF leaves it in float"
 
+_OF_NO_NUMBERS = "input_high == output_high"  # in NNCF's message where NaN, which equals nothing, is among the statistics
+
 _ONE_AT_A_TIME = threading.Lock()  # NNCF has state of its own, and what is printed meanwhile is caught for the whole process
 
 
@@ -60,8 +62,8 @@ SIGNED_ONLY = ("trtexec",)  # runtimes that take no unsigned activations
 class Quantised:
     """A quantised network.
 
-    artefact: in the QDQ form, or the original where every layer stays in float. layers: each convolution and linear layer, in the order
-    in which they run. calibration: what the scales are from. seconds: what quantising took.
+    artefact: in the QDQ form. layers: each convolution and linear layer, in the order in which they run. calibration: what the scales
+    are from. seconds: what quantising took.
     """
 
     artefact: Artefact
@@ -73,7 +75,7 @@ class Quantised:
 def quantise(artefact: Artefact, calibration: Calibration, options: Options = USUAL) -> Quantised:
     """``artefact`` with INT8 weights and activations; the same for the same arguments, to the last bit.
 
-    Raises UsageError for a network that is quantised already, has nothing to quantise, or computes what is no number; UnknownName for a
+    Raises UsageError for a network that is quantised already, would have nothing in INT8, or computes what is no number; UnknownName for a
     layer in ``options.in_float`` that it does not have.
     """
     begin = time.perf_counter()
@@ -82,8 +84,10 @@ def quantise(artefact: Artefact, calibration: Calibration, options: Options = US
         told = "x".join(map(str, calibration.images.shape[1:])), "x".join(map(str, artefact.input_shape[1:]))
         raise UsageError(f"calibration images of {told[0]} for {artefact.name}, which takes {told[1]}; give images of that size")
     left = frozenset(node for node, layer in pairs if layer in options.in_float)
-    made = artefact if len(left) == len(pairs) else _by_nncf(artefact, calibration, options, sorted(left))
+    made = _by_nncf(artefact, calibration, options, sorted(left))
     done = onnx_graph.quantised_nodes(made)
+    if not done:
+        raise UsageError(f"NNCF leaves every layer of {artefact.name} in float, so nothing would run in INT8; leave it in f32")
     layers = tuple(
         LayerQuantisation(layer, node in done, "" if node in done else AS_ASKED if node in left else BY_NNCF) for node, layer in pairs
     )
@@ -107,6 +111,8 @@ def check(artefact: Artefact, options: Options = USUAL) -> tuple[tuple[str, str]
     for layer in options.in_float:
         if layer not in known:
             raise UnknownName("layer", layer, known)
+    if known <= set(options.in_float):
+        raise UsageError(f"every layer of {artefact.name} is to stay in float, so nothing is in INT8; name fewer, or leave it in f32")
     for constant in onnx_graph.constants(artefact):
         if not np.isfinite(constant.values).all():
             raise UsageError(
@@ -121,8 +127,8 @@ def is_quantised(artefact: Artefact) -> bool:
 
 
 def _by_nncf(artefact: Artefact, calibration: Calibration, options: Options, left: list[str]) -> Artefact:
-    batched = _in_batches(artefact, calibration.count)
-    size, name = batched.input_shape[0], onnx_graph.input_name(artefact)
+    batched, size = _in_batches(artefact, calibration.count)
+    name = onnx_graph.input_name(artefact)
     images = calibration.images.numpy()
     batches = [{name: images[at : at + size]} for at in range(0, len(images), size)]
     with _ONE_AT_A_TIME, _quiet():
@@ -131,25 +137,40 @@ def _by_nncf(artefact: Artefact, calibration: Calibration, options: Options, lef
             model = nncf.quantize(
                 onnx_graph.model_of(batched), nncf.Dataset(batches), subset_size=len(batches), **_arguments(nncf, options, left)
             )
-        except (nncf.InternalError, nncf.UnsupportedModelError, RuntimeError, ValueError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UsageError(f"NNCF cannot quantise {artefact.name} ({first}); leave it in f32") from error
+        except Exception as error:  # of ONNX Runtime too, by which NNCF runs networks: those derive from nothing else
+            raise UsageError(_refusal(artefact, error)) from error
     made = export.rebatched(onnx_graph.artefact_of(model, batched), artefact.input_shape[0])
     made = onnx_graph.signed(made) if options.signed else made
     for constant in onnx_graph.constants(made):
         if not np.isfinite(constant.values).all():
-            told = f"{artefact.name} computes values that are no numbers (NaN or infinite, at {constant.name}) for the calibration images"
-            raise UsageError(f"{told}; train it again, or mend the images")
+            raise UsageError(_no_numbers(artefact, f"NaN or infinite, at {constant.name}"))
     return made
 
 
-def _in_batches(artefact: Artefact, count: int) -> Artefact:
-    """For as many images at once as divide ``count``; as it is where its file fixes its own number."""
+def _refusal(artefact: Artefact, error: Exception) -> str:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    if _OF_NO_NUMBERS in first:
+        return _no_numbers(artefact, "NaN")
+    return f"NNCF cannot quantise {artefact.name} ({first}); leave it in f32"
+
+
+def _no_numbers(artefact: Artefact, what: str) -> str:
+    told = f"{artefact.name} computes values that are no numbers ({what}) for the calibration images"
+    return f"{told}; train it again, or mend the images"
+
+
+def _in_batches(artefact: Artefact, count: int) -> tuple[Artefact, int]:
+    """The network with how many images it takes at once: as many as divide ``count``, or its own number where its file fixes one.
+
+    A file that leaves the number open is taken as it is, so that it stays open.
+    """
     size = max(size for size in range(1, MOST_AT_ONCE + 1) if count % size == 0)
+    if not artefact.input_shape[0]:
+        return artefact, size
     try:
-        return export.rebatched(artefact, size)
+        return export.rebatched(artefact, size), size
     except UsageError:
-        return artefact
+        return artefact, artefact.input_shape[0]
 
 
 def _arguments(nncf: Any, options: Options, left: list[str]) -> dict[str, Any]:

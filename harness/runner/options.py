@@ -58,7 +58,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
-    option("--precision", default="f32", help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
+    option("--precision", default="f32", type=str.lower, help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
     option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
@@ -230,6 +230,10 @@ def check_in_float(config: pytest.Config, architecture: Architecture) -> None:
 def _check_int8(config: pytest.Config) -> None:
     """Refuse what INT8 cannot be had by, or by these devices."""
     asked = config.getoption
+    if not asked("--precision") or "," in asked("--precision"):
+        raise UsageError(
+            f"--precision={asked('--precision')}: a run measures in one precision; give f32, bf16, f16 or int8, a run for each"
+        )
     words = ("--calibration", "--asymmetric", "--per-tensor", "--full-bias-correction", "--in-float", "--int8-max-drop")
     given = [word for word in words if asked(word) not in (None, False, [])]
     if asked("--precision") != INT8:

@@ -90,12 +90,12 @@ def host_answers(path: Path) -> Logits | None:
 
 
 def _in_batches(session: Session, artefact: Artefact, batch_size: int | None = None) -> Artefact:
-    return export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0]))
+    return export.rebatched(artefact, batch_size or PROCESS_PER_BATCH.get(session.spec.runtime, artefact.input_shape[0] or 1))
 
 
 @contextmanager
 def _loaded(session: Session, artefact: Artefact, network: str, precision: str) -> Iterator[Loaded]:
-    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0])
+    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0] or 1)
     yield loaded
     loaded.unload()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
 from search.records.journal import FILE, Contents, read
+from search.records.request import QUANTISED
 from search.records.trial import Trial
 from search.space.space import SearchSpace
 
@@ -59,16 +60,17 @@ def fork(contents: Contents, architecture: str) -> tuple[Trial, ...]:
     return shareable(contents, architecture, contents.header.accuracy or "-") or renumbered([t for t in contents.finished if t.outcome.ok])
 
 
-def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str]) -> tuple[Trial, ...]:
+def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str], same_int8: bool = True) -> tuple[Trial, ...]:
     """Another campaign's trials as one says them that chooses among other precisions; those in a precision that it lacks are left out.
 
-    theirs, ours: the precisions that each campaign's networks may run in. A campaign with one does not name it.
+    theirs, ours: the precisions that each campaign's networks may run in. A campaign with one does not name it. same_int8: whether both
+    leave the same layers in float; what INT8 answered is otherwise not what it answers here, and is left out too.
     """
     found = [(trial, trial.request.recipe.precision or theirs[0]) for trial in trials]
     return tuple(
         replace(one, request=replace(one.request, recipe=replace(one.request.recipe, precision=ran_in if len(ours) > 1 else "")))
         for one, ran_in in found
-        if ran_in in ours
+        if ran_in in ours and (same_int8 or ran_in != QUANTISED)
     )
 
 

@@ -180,3 +180,26 @@ def test_a_written_file_reads_back(tmp_path) -> None:
     path.write_bytes(artefact.onnx[: len(artefact.onnx) // 2])
     with pytest.raises(UsageError):
         export.read(path, "nested")
+
+
+@pytest.mark.parametrize("operator", ["ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "QLinearConv", "QGemm"])
+def test_int8_that_is_not_in_the_qdq_form_is_refused(operator: str) -> None:
+    """As onnxruntime.quantization leaves it by default: no runtime tells what of it ran in INT8, and it was called a network in float."""
+    model = onnx.load_model_from_string(_small().onnx)
+    model.opset_import.add(domain="com.microsoft", version=1)
+    model.graph.node.append(onnx.helper.make_node(operator, [], ["x"], domain="com.microsoft"))
+    with pytest.raises(UsageError, match=f"small.onnx is quantised by {operator}, not in the QDQ form.*harness.quantisation"):
+        export.parse(model.SerializeToString(), "small", "small.onnx")
+
+
+def test_images_of_other_numbers_or_of_no_size_are_refused() -> None:
+    half, turned = (onnx.load_model_from_string(_small().onnx) for _ in range(2))
+    half.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    turned.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    for model, told in ((half, "takes images in float16.*export it in float32"), (turned, "size of its images open .1 x height x 8.")):
+        with pytest.raises(UsageError, match=told):
+            export.parse(model.SerializeToString(), "small")
+
+
+def _small() -> export.Artefact:
+    return export.export(nn.Conv2d(1, 2, 3), (1, 8, 8), "small")

@@ -9,6 +9,7 @@ import onnx_shapes
 
 INT8 = "int8"
 MARKS = ("QuantizeLinear", "DequantizeLinear")
+OTHER_FORMS = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")  # INT8 without QDQ
 LAYERS = ("Conv", "Gemm", "MatMul")
 HALF = 0.5  # of the layers' multiply-accumulates: from there on a network is called INT8
 NOTE = "INT8 layers"
@@ -20,7 +21,13 @@ def is_quantised(graph):
 
 
 def check(graph, precision):
-    """Refuse a quantised network asked for in another precision, and INT8 of one that is not quantised."""
+    """Refuse a quantised network asked for in another precision, INT8 of one that is not quantised, and INT8 in another form than QDQ."""
+    other = next((node.op for node in graph.nodes if node.op.startswith(OTHER_FORMS)), "")
+    if other:
+        raise faults.Refused(
+            "the network is quantised by %s, not in the QDQ form, the only one of which is told what ran in INT8; "
+            "quantise the one in float: python -m harness.quantisation FILE.onnx" % other
+        )
     if precision == INT8 and not is_quantised(graph):
         raise faults.Refused("the network is in float, INT8 needs a quantised one (QDQ); pytest bench/ --precision=int8 quantises it")
     if precision != INT8 and is_quantised(graph):

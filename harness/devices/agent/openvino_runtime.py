@@ -57,9 +57,9 @@ class Runtime:
         }
         try:
             network = self.core.read_model(onnx)
-            shape = list(network.input(0).shape)
-            if shape[0] != wanted["batch_size"]:
-                network.reshape([wanted["batch_size"]] + shape[1:])
+            batch, *sides = network.input(0).partial_shape  # a file may leave the number of images open
+            if batch.is_dynamic or batch.get_length() != wanted["batch_size"]:
+                network.reshape([wanted["batch_size"]] + [side.get_length() for side in sides])
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])

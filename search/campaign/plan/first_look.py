@@ -14,6 +14,7 @@ from harness.pipeline import Network, latency_subject
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.training import finetune
+from search.campaign.plan import layers_in_float
 from search.records.display import Display
 from search.records.request import QUANTISED, Request
 
@@ -31,6 +32,7 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
     if request.weights is None:
         finetune.recalibrate(network.model, draw(dataset.train, SEEN_IMAGES).split.images)
     architecture = network.architecture
+    layers_in_float.check(request, architecture)
     subjects = [latency_subject(network, config) for config in (architecture.dense(), halved(architecture))]
     precisions = [one for one in request.precisions if one != QUANTISED]
     if not without_device:

@@ -18,27 +18,30 @@ from harness.quantisation import calibration, layerwise
 from harness.quantisation.answering import Answers, arithmetic_of, as_taken
 from harness.quantisation.layerwise import LIMIT_RATIO
 from harness.quantisation.quantising import quantise
+from harness.records.architecture import Architecture
 from search.campaign.subject import Subject
 from search.records.display import Display
 from search.records.losses.drop import Drop, Paired
 from search.records.request import QUANTISED, Request
 
 
-def look(request: Request, subject: Subject, display: Display) -> Request:
-    """The request with the layers that INT8 must leave in float, so that the dense network certainly loses no more than a fifth of a point.
-
-    Said, with what it loses. As it is without INT8, and where the layers were given, which the network must have. Where INT8 loses more
-    whichever stay in float, it is left out of a search in several precisions; UsageError where it was asked for alone.
-    """
-    if QUANTISED not in request.precisions:
-        return request
-    known = {site.name for site in subject.network.architecture.layers}
+def check(request: Request, architecture: Architecture) -> None:
+    """UnknownName for a layer of ``--in-float`` that the network does not have, UsageError where it has no other."""
+    known = {site.name for site in architecture.layers}
     for layer in request.layers_in_float:
         if layer not in known:
             raise UnknownName("layer", layer, known, "for --in-float")
-    if request.layers_in_float:
-        if known <= set(request.layers_in_float):
-            raise UsageError(f"--in-float={request.in_float} leaves nothing in INT8; name fewer layers, or leave int8 out of --precision")
+    if request.layers_in_float and known <= set(request.layers_in_float):
+        raise UsageError(f"--in-float={request.in_float} leaves nothing in INT8; name fewer layers, or leave int8 out of --precision")
+
+
+def look(request: Request, subject: Subject, display: Display) -> Request:
+    """The request with the layers that INT8 must leave in float, so that the dense network certainly loses no more than a fifth of a point.
+
+    Said, with what it loses. As it is without INT8, and where the layers were given. Where INT8 loses more whichever stay in float, it is
+    left out of a search in several precisions; UsageError where it was asked for alone.
+    """
+    if QUANTISED not in request.precisions or request.layers_in_float:
         return request
     artefact = export.export(subject.network.model, subject.dataset.input_shape, request.network)
     answers = Answers(arithmetic_of(request.device))

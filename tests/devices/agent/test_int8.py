@@ -93,6 +93,15 @@ def test_a_quantised_network_is_not_run_as_a_float_one(session: Session, whole: 
         load(session, whole, "f32")
 
 
+def test_int8_of_which_nothing_can_be_told_is_refused_whatever_is_asked_for(session: Session, plain: Artefact) -> None:
+    """As ONNX Runtime's own quantisation writes it; it was taken for a network in float."""
+    model = onnx_graph.model_of(plain)
+    model.graph.node[-1].op_type = "MatMulInteger"
+    for asked in ("f32", "int8"):
+        with pytest.raises(ModelRefused, match="quantised by MatMulInteger, not in the QDQ form.*python -m harness.quantisation"):
+            load(session, onnx_graph.artefact_of(model, plain), asked)
+
+
 def test_a_network_whose_int8_operations_were_dropped_is_noticed(session: Session, plain: Artefact, whole: Artefact) -> None:
     dropped = onnx_graph.with_float(whole, plain, [node for node, _ in plain.node_layers])
     model = onnx_graph.model_of(dropped)

@@ -171,3 +171,4 @@ def test_a_fork_names_the_precision_where_there_are_several_and_only_there() -> 
     assert sharing.restated(plain, ["f32"], ["f32", "int8"]) == (in_("f32"),)
     assert sharing.restated(plain, ["bf16"], ["f32", "int8"]) == ()
     assert sharing.restated(joint, ["f32", "int8"], ["f32"]) == (in_(""),), "what INT8 lost says nothing of f32"
+    assert sharing.restated(joint, ["f32", "int8"], ["f32", "int8"], same_int8=False) == (in_("f32"),), "other layers were in float"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from harness.errors import DeviceBusy, DeviceUnavailable, HarnessError
+from harness.errors import DeviceBusy, DeviceUnavailable, HarnessError, UnknownName
 from harness.networks import datasets, zoo
 from harness.networks.datasets import Dataset
 from search.campaign.plan import first_look
@@ -112,3 +112,10 @@ def test_a_device_that_is_not_there_refuses_and_one_that_is_taken_does_not(
     first_look.look(request, digits, Display(), without_device=True)
     monkeypatch.setattr(first_look.Device, "open", taken)
     looked(request, digits)
+
+
+def test_a_layer_that_is_not_there_cannot_stay_in_float(file: Path, digits: Dataset) -> None:
+    """Whoever misspells it must not learn so after the dense network was trained."""
+    asked = Request(network=f"{file}:plain", device="simulated", precision="f32,int8", in_float="4,5")
+    with pytest.raises(UnknownName, match="unknown layer '5'.*choose one of 0.0, 1, 4.*--in-float"):
+        first_look.look(asked, digits, Display(Console(file=io.StringIO())))

@@ -109,10 +109,10 @@ def test_where_no_choice_of_layers_helps_int8_is_left_out_unless_it_is_all_that_
 
 def test_layers_that_were_named_must_be_there_and_leave_something(healthy: Subject) -> None:
     with pytest.raises(UnknownName, match=r"did you mean 'first'"):
-        looked(replace(JOINT, in_float="firts"), healthy)
+        layers_in_float.check(replace(JOINT, in_float="firts"), healthy.network.architecture)
     every = ",".join(site.name for site in healthy.network.architecture.layers)
     with pytest.raises(UsageError, match="leaves nothing in INT8"):
-        looked(replace(JOINT, in_float=every), healthy)
+        layers_in_float.check(replace(JOINT, in_float=every), healthy.network.architecture)
     with pytest.raises(UsageError, match="is about INT8, but --precision is f32"):
         checked(Request(in_float="fc"))
 
