@@ -91,7 +91,7 @@ def told_size(name: str) -> tuple[int, int] | None:
         return None
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
-            model = _construct(name, (3, 64, 64), 10)
+            model = _construct(name, (3, 64, 64), 10).model
     except UsageError:
         return None  # whatever is wrong with it is told when it is built for its pictures
     told = getattr(model, "default_cfg", None)

@@ -198,7 +198,7 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
         (("--weights=wrong.safetensors",), "does not fit the network"),
         (("--max-drop=200",), "between 0 and 100"),
         (("--name=a/b",), "path separator"),
-        (("--max-latency-ms=0.001", "--max-predictor-error=0.9"), "give --max-latency-ms="),
+        (("--max-latency-ms=0.001", "--max-predictor-error=0.9", "--chance-margin=0"), "give --max-latency-ms="),
         (("--resources=GPU",), "write for example GPU=1"),
         (("--network=torchvision:resnet0",), "resnet0"),
         (("--network=nofile.py:make",), "nofile.py"),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from harness.networks.channels.coupling import CoupledChannels
 from harness.networks.channels.slicing import Places, cut, duplicate, zero, zero_whole
+from harness.networks.own import source
 
 EXACT_RATIO = 1e-3  # largest difference of logits, relative to the largest logit, that float rounding explains
 WRITTEN_SIZE = "the network does not run without some of them, for a size is written into the code as a number"
@@ -76,7 +77,7 @@ def _reason(model: nn.Module, candidates: Sequence[Candidate], images: Tensor, r
             found = _answer(changed(images))
         except Exception as error:  # torch raises by shape, the user's forward as it likes
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            return f"{WRITTEN_SIZE} ({first}); {REMEDY}"
+            return f"{WRITTEN_SIZE} ({first}{source.place(error)}); {REMEDY}"
     changed = duplicate(model).eval()  # one copy at a time: VGG-16 has half a gigabyte of weights
     zero(changed, lost)
     for block in blocks:

@@ -89,6 +89,8 @@ def parsed_shape(text: str) -> tuple[int | None, int, int]:
     if any(size is not None and not 0 < size <= MOST_SIDE for size in sizes):
         raise UsageError(f"--input-shape={text}: give channels, height and width, as 3x224x224, or height and width alone")
     channels, height, width = sizes
+    if channels is None and height in CHANNELS:  # nobody has pictures so low
+        raise UsageError(f"--input-shape={text}: give channels, height and width, as {text}x{width}, or height and width alone")
     return channels, height or 0, width or 0
 
 

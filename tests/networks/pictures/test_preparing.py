@@ -70,7 +70,8 @@ def test_words_are_what_they_say() -> None:
     [
         (("224",), "--input-shape=224: give channels, height and width"),
         (("3x0x9",), "--input-shape=3x0x9"),
-        (("3x2",), "at least 8 pixels high and wide"),
+        (("3x224",), "--input-shape=3x224: give channels, height and width, as 3x224x224"),
+        (("7x2",), "at least 8 pixels high and wide"),
         (("2x32x32",), "pictures have 1, 3 or 4 channels"),
         (("3x32x32", 1), "--input-shape=3x32x32 and --channels=1 differ"),
         (("3x32x32", None, "31"), "--resize=31: pictures of 32 x 32 cannot be cut out of it; give at least 32"),

@@ -31,10 +31,10 @@ class Mean(nn.Module):
 
 class View(nn.Module):
     def forward(self, x):
-        return x.view(-1, 8 * 7 * 7)
+        return x.view(-1, 8 * 8 * 8)
 
 def constant(classes, in_chans):
-    return nn.Sequential(nn.Conv2d(in_chans, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 8, 3, 2), View(), nn.Linear(8 * 7 * 7, classes))
+    return nn.Sequential(nn.Conv2d(in_chans, 8, 3, 4), nn.ReLU(), View(), nn.Linear(8 * 8 * 8, classes))
 
 class Unwritten(nn.Module):
     def forward(self, x):
@@ -77,7 +77,7 @@ def test_what_cannot_be_pruned_or_exported_is_refused(file: Path, digits: Datase
 def test_a_refusal_comes_before_the_training_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
     ended = search(f"--network={file}:constant", "--dataset=digits", "--device=simulated", cwd=tmp_path)
     assert ended.returncode == 2
-    assert "training the dense network" not in ended.stdout
+    assert "training the dense network:" not in ended.stdout
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.splitlines()) == 1
     assert not list(tmp_path.glob("reports/campaigns/*"))
