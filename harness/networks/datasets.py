@@ -27,7 +27,7 @@ from harness.networks.own import torchvision_door
 from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Pixels
-from harness.networks.pictures.preparing import COVER, MARGIN, SIDE, Preparation
+from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
 from harness.networks.splits import Split as Split
 from harness.records.preprocessing import Preprocessing
@@ -105,14 +105,13 @@ def pictures(
     name: str,
     data_dir: Path | None = None,
     *,
-    channels: int | None = None,
     validation_from: str = "train",
     asked: Preparation | None = None,
 ) -> Pictures:
     """The same before normalisation."""
     division.check(validation_from)
-    asked = asked or Preparation(channels)
-    if asked.channels not in (None, 1, 3, 4):
+    asked = asked or Preparation()
+    if asked.channels not in (None, *CHANNELS):
         raise UsageError(f"images of {asked.channels} channels: choose 1 (grey), 3 (RGB) or 4 (RGB and a fourth band)")
     prefix, _, path = name.partition(":")
     if prefix == "imagefolder":
