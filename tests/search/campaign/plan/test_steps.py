@@ -119,7 +119,7 @@ def test_the_search_may_use_what_is_left_over_and_leaves_the_proof_its_time(
 def test_five_minutes_of_digits_are_enough_for_everything_on_two_quick_cores_and_for_less_on_slower_ones() -> None:
     asked = Request(minutes=5)
     quick, slower, slow = (steps.fit(asked, DIGITS, pace, 20) for pace in (QUICK, replace(QUICK, images_per_s=600, network_s=0.39), SLOW))
-    assert quick.seconds <= 300 >= slower.seconds
+    assert quick.seconds <= 300 - AGAIN_S >= slower.seconds, "the comparison may wait its minute"
     epochs = [plan.request.trials * plan.request.budget for plan in (quick, slower, slow)]
     assert epochs == sorted(epochs, reverse=True)
     assert min(quick.request.trials, slower.request.trials) >= 10
