@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
+from harness.errors import PruningError
 from harness.networks import datasets, export, groups, onnx_graph, zoo
 from harness.networks.drawing import draw
 from harness.networks.own import source, torchvision_door
@@ -50,12 +51,14 @@ class Network:
     scores, guidance, moments, reference: the channels' scores by criterion, the network's answers to training images, what its
     layers see and what its blocks add up to, filled as they are asked for: pruning always starts from the dense network, and it is
     the teacher, so each is computed once. notes: what a person should know of how it and its weights were read, each a sentence.
+    teacher: who answers the training images instead, with these; of a network that is another one's at another size of the images.
     """
 
     name: str
     model: nn.Module
     architecture: Architecture
     notes: tuple[str, ...] = ()
+    teacher: tuple[Network, datasets.Dataset] | None = field(default=None, repr=False)
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
@@ -92,6 +95,27 @@ class Network:
         made = zoo.built(name, shape, dataset.classes)
         read = () if weights is None else zoo.load_weights(made.model, weights)
         return replace(cls.wrap(name, made.model, shape, dataset.classes), notes=(*made.notes, *read))
+
+    def at(self, input_shape: tuple[int, int, int]) -> Network:
+        """This network with its weights for images of another size.
+
+        PruningError or UsageError, with the reason, where the network's shape does not allow that.
+        """
+        classes = self.architecture.classes
+        made = Network.wrap(self.name, zoo.rebuilt(self.name, self.model, input_shape, classes), input_shape, classes)
+        ours, theirs = ([(g.name, g.channels, g.removable, g.step) for g in one.architecture.groups] for one in (self, made))
+        if ours != theirs:
+            raise PruningError("other channels hang together there")
+        return made
+
+    def resized(self, full: datasets.Dataset, dataset: datasets.Dataset) -> Network:
+        """This network, which sees the images of ``full``, for the same images at the size of ``dataset``; raises as ``at``.
+
+        Batch norm statistics are recalibrated, and what is tuned from it learns from what this one answers to ``full``.
+        """
+        made = self.at(dataset.input_shape)
+        finetune.recalibrate(made.model, draw(dataset.train, CALIBRATION_IMAGES).split.images)
+        return replace(made, teacher=(self, full))
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
         """Scores per channel of every group, on a few training images of every class."""
@@ -135,6 +159,9 @@ class Network:
         """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
         if recipe.distillation <= 0 or recipe.epochs <= 0:
             return None
+        if self.teacher is not None:
+            taught_by, images = self.teacher
+            return taught_by.guidance(images, recipe)
         key = (dataset.digest, finetune.mirrors(dataset, recipe))
         if key not in self._guidance:
             self._guidance[key] = guidance.answers(self.model, dataset, key[1], baseline.CACHE_DIR)

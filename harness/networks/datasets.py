@@ -101,6 +101,18 @@ def load(
     return _normalised(name, pictures(name, data_dir, validation_from=validation_from, asked=asked), asked)
 
 
+def at_size(full: Dataset, asked: Preparation, size: str, data_dir: Path | None = None, validation_from: str = "train") -> Dataset:
+    """The pictures of ``full``, which was loaded as ``asked``, at another ``size`` (``HxW``), in the same splits and order.
+
+    They are standardised by the numbers of ``full``: it is the same network that sees them. Raises as ``load``.
+    """
+    if size == asked.size or full.preprocessing is None:
+        return full
+    told = full.preprocessing
+    standard = replace(asked.at_size(size), channels=full.input_shape[0], mean=told.mean, std=told.std, standard=told.standard)
+    return load(full.name, data_dir, validation_from=validation_from, asked=standard)
+
+
 def pictures(
     name: str,
     data_dir: Path | None = None,

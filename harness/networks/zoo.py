@@ -50,6 +50,18 @@ def built(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> Ba
     return made
 
 
+def rebuilt(name: str, trained: nn.Module, input_shape: InputShape, classes: int) -> nn.Module:
+    """The network called ``name`` for images of another size, with the weights of ``trained``; UsageError where they do not fit."""
+    model, known = build(name, input_shape, classes), trained.state_dict()
+    wanted = model.state_dict()
+    for entry in (*wanted, *known):
+        there, here = ("x".join(map(str, one[entry].shape)) if entry in one else "missing" for one in (wanted, known))
+        if there != here:
+            raise UsageError(f"its {entry} would be {there}, and is {here}: its weights are for one size")
+    model.load_state_dict(known)
+    return model
+
+
 def load_weights(model: nn.Module, path: Path) -> tuple[str, ...]:
     """Fill ``model`` from ``FILE`` or ``FILE#key``, safetensors or whatever torch saved, read with ``weights_only=True``.
 

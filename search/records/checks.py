@@ -90,5 +90,5 @@ def checked(asked: Request) -> Request:
             raise UsageError(message)
     if asked.name is not None:
         folder_name(asked.name)
-    _ = asked.preparation  # which refuses what cannot be meant
+    _ = asked.preparation, asked.sizes  # which refuse what cannot be meant
     return asked

@@ -129,7 +129,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
-        return stored_latencies(asked.request, subject.network, display)
+        return stored_latencies(asked.request, subject.architectures, display)
     stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, *asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")

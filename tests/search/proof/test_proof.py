@@ -27,6 +27,7 @@ from search.records.losses.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.measurements import Bench
 from search.space.screened_latency import seconds_of
+from search.workers.sized import AtSize
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
@@ -187,7 +188,7 @@ def test_what_another_campaign_tuned_alike_is_taken_over(
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     (tuned,) = tuning.tune(network, dataset, entered[1:], RECIPES, 1, theirs, lambda *_: None)
     renamed = replace(entered[1], name="random", role="random")
-    tuning.take_over(network, dataset, renamed, RECIPES, 2, theirs, ours)
+    tuning.take_over(AtSize(network, dataset), renamed, RECIPES, 2, theirs, ours)
     steps: list[tuple[str, int]] = []
     (taken,) = tuning.tune(network, dataset, [renamed], RECIPES, 2, ours, lambda name, done, _: steps.append((name, done)))
     assert {name for name, done in steps if done} == {"random, seed 2 of 2"}, "the first seed was theirs"
