@@ -43,7 +43,7 @@ def test_pictures_that_a_smaller_size_makes_alike_are_divided_as_at_the_full_one
         ours, theirs = getattr(there, name), getattr(full, name)
         assert torch.equal(ours.labels, theirs.labels)
         shrunk = torch.nn.functional.avg_pool2d(theirs.images, 2)
-        assert (ours.images - shrunk).abs().max() < 0.3, "picture by picture the same"
+        assert (ours.images - shrunk).abs().mean(dim=(1, 2, 3)).max() < 0.15, "picture by picture the same"
     assert there.preprocessing is not None
     assert full.preprocessing is not None
     assert (there.preprocessing.mean, there.preprocessing.std) == (full.preprocessing.mean, full.preprocessing.std)
