@@ -130,7 +130,7 @@ def _no_better(summary: Summary, first: str, others: Sequence[str]) -> str:
 
 
 def _same_widths(best: Compared, rival: Compared) -> str:
-    ours, theirs = ((one.contender.config, one.contender.size) for one in (best, rival))
+    ours, theirs = ((one.contender.config, one.contender.precision, one.contender.size) for one in (best, rival))
     return ", for it keeps the very same channels" if ours == theirs else ""
 
 

@@ -63,6 +63,8 @@ def run(request: Request, display: Display) -> Path:
         training_speed.begin(asked.request, dataset, display)
     else:
         training_speed.go_on(asked.campaign, asked.request, dataset, display)
+        if sizes := folder.read_request(asked.campaign).sizes:
+            display.say(f"explained at {sizes[0]}; --input-shape={sizes[-1]}, without --name, explains another size of the pictures")
     subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions
