@@ -121,6 +121,11 @@ def _construct(name: str, input_shape: InputShape, classes: int) -> Bare:
         return Bare(NETWORKS[name](input_shape[0], classes), ())
     if name.startswith(TORCHVISION_PREFIX):
         return Bare(torchvision_door.classifier(name.removeprefix(TORCHVISION_PREFIX), input_shape[0], classes), ())
+    if name.lower().endswith(".onnx"):
+        raise UsageError(
+            f"network {name} is an ONNX file, which can be measured (pytest bench/ --network={name}) but not trained, pruned or searched; "
+            "give its code, --network=path/to/file.py:factory"
+        )
     if source.is_own(name):
         return bare.bare(_of_file(name, input_shape, classes), name)
     raise UnknownName("network", name, NETWORKS, _HINT)

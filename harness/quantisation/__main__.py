@@ -46,6 +46,7 @@ def _quantise(asked: argparse.Namespace) -> None:
     if out.exists() and out.samefile(asked.network):
         raise UsageError(f"--out={out} is the network itself; give another file")
     artefact = export.read(asked.network, asked.network.stem)
+    export.check_picture(artefact, "INT8")
     dataset = datasets.load(asked.dataset, asked.data, asked=_preparation(asked.network, artefact))
     options = Options(
         per_channel=not asked.per_tensor,

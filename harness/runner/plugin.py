@@ -19,13 +19,14 @@ from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.devices.visits import Visiting, Visits
 from harness.errors import HarnessError, NoisyMeasurement
+from harness.exported import Exported
 from harness.networks import datasets
 from harness.pages import ci_summary, tables
-from harness.pipeline import Network
+from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, images, options, precision_line
+from harness.runner import device_clock, files, images, options, precision_line
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
 
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what the options name before anything runs; one line and exit code 2 when it does not exist."""
     config.stash[COLLECTED] = Collected()
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
+    config.addinivalue_line("markers", "prunes: the test needs a network whose channels can be removed, so no ONNX file")
     config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
     with _mistakes_end_the_run():
         for name in options.device_names(config):
@@ -63,8 +65,10 @@ def _mistakes_end_the_run() -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per device and network that the options name."""
-    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", options.network_names(metafunc.config))):
+    """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
+    alone = {"subject", "sweep"} & set(metafunc.fixturenames)
+    networks = options.measured_names(metafunc.config) if alone else options.network_names(metafunc.config)
+    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
             metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
@@ -80,6 +84,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
+    with _mistakes_end_the_run():
+        files.leave_out_pruning(config, items)
     for item in items:
         if "record" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=device_clock.CLOCK))
@@ -104,8 +110,14 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
 
 
 @pytest.fixture(scope="session")
-def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
-    """The dense network that ``--network`` names, with its channel groups."""
+def network(request: pytest.FixtureRequest) -> Network | Exported:
+    """The dense network that ``--network`` names, with its channel groups; or the ONNX file, which has layers alone."""
+    with _mistakes_end_the_run():
+        file = options.exported(request.config, request.param)
+        if file is not None:
+            options.check_in_float(request.config, file.architecture)
+            return files.adopted(file, request.config.stash[COLLECTED])
+    dataset = request.getfixturevalue("dataset")
     with _mistakes_end_the_run():
         shape = images.shape(request.config, dataset)
         built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), shape)
@@ -116,10 +128,10 @@ def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Networ
 
 
 @pytest.fixture(scope="session")
-def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
+def config(request: pytest.FixtureRequest, network: Network | Exported) -> PruningConfig:
     """The pruning configuration that ``--config`` names, or the dense one."""
     path = request.config.getoption("--config")
-    if path is None:
+    if path is None or isinstance(network, Exported):
         return network.architecture.dense()
     with _mistakes_end_the_run():
         chosen = PruningConfig.read(path)
@@ -131,6 +143,12 @@ def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
 def batch_size(request: pytest.FixtureRequest) -> int:
     """Images per inference."""
     return int(request.config.getoption("--batch-size"))
+
+
+@pytest.fixture(scope="session")
+def subject(network: Network | Exported, config: PruningConfig, batch_size: int) -> Subject:
+    """What is measured: the network that ``--network`` and ``--config`` name, or a file as it is."""
+    return network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
 
 
 @pytest.fixture(scope="session")
