@@ -16,6 +16,7 @@ from harness.networks.foreign import layers
 from harness.records.architecture import Architecture
 
 ENDING = ".onnx"
+_NO_LAYER = ("", "")  # where a graph has none: an empty table would have them read off the nodes' names
 NO_PRUNING = (
     "is an ONNX file: it is measured, not pruned, for a file does not say which channels can go; give the network's code, "
     "--network=path/to/file.py:factory"
@@ -62,7 +63,7 @@ class Exported:
         told = ", ".join(f"{count} {operator}" for operator, count in found.left_out)
         notes = (f"{artefact.name}: {told} have weights and no row of their own; their time is among the other operations",) if told else ()
         pairs = tuple((node, site.name) for node, site in zip(found.nodes, found.sites, strict=True))
-        return cls(artefact.name, artefact, architecture, pairs, label, notes)
+        return cls(artefact.name, artefact, architecture, pairs or (_NO_LAYER,), label, notes)
 
     def subject(self) -> Subject:
         """What a device is sent."""
