@@ -1,7 +1,7 @@
 """Latency of every layer in its network, from profiled runs beside an unprofiled one."""
 
 from harness.exported import Exported
-from harness.runner import files
+from harness.runner import subjects
 
 
 def test_layer_latency(device, network, config, subject, measure, record, collected):
@@ -10,6 +10,6 @@ def test_layer_latency(device, network, config, subject, measure, record, collec
     record(measurement)
     attributed = {layer for node in measurement.layers for layer in node.source_layers}
     if isinstance(network, Exported):
-        collected.texts.extend(filter(None, [files.unattributed(network, attributed)]))
+        collected.texts.extend(filter(None, [subjects.unattributed(network, attributed)]))
         return
     assert attributed == set(network.architecture.shapes(config)), "every layer of the network has a time"

@@ -13,7 +13,8 @@ from harness.errors import UsageError
 from harness.networks import export, onnx_graph
 from harness.networks.export import Artefact
 from harness.networks.foreign import layers
-from harness.records.architecture import Architecture
+from harness.networks.foreign.layers import GraphLayer
+from harness.records.architecture import Architecture, LayerSite
 
 ENDING = ".onnx"
 _NO_LAYER = ("", "")  # where a graph has none: an empty table would have them read off the nodes' names
@@ -59,10 +60,10 @@ class Exported:
         batch, sizes = artefact.input_shape[0], artefact.input_shape[1:]
         found = layers.found(artefact.onnx, batch, dict(artefact.node_layers))
         channels, height, width = (1, 1, 1, *sizes)[-3:] if len(sizes) <= 3 else sizes[:3]
-        architecture = Architecture(artefact.name, (channels, height, width), found.classes, (), found.sites)
+        architecture = Architecture(artefact.name, (channels, height, width), found.classes, (), tuple(map(_site, found.layers)))
         told = ", ".join(f"{count} {operator}" for operator, count in found.left_out)
         notes = (f"{artefact.name}: {told} have weights and no row of their own; their time is among the other operations",) if told else ()
-        pairs = tuple((node, site.name) for node, site in zip(found.nodes, found.sites, strict=True))
+        pairs = tuple((layer.node, layer.name) for layer in found.layers)
         return cls(artefact.name, artefact, architecture, pairs or (_NO_LAYER,), label, notes)
 
     def subject(self) -> Subject:
@@ -77,6 +78,24 @@ class Exported:
             label=self.label,
             precision=onnx_graph.runs_in(self.artefact),
         )
+
+
+def _site(layer: GraphLayer) -> LayerSite:
+    return LayerSite(
+        name=layer.name,
+        kind=layer.kind,
+        in_groups=(),
+        out_group=None,
+        in_channels=layer.in_channels,
+        out_channels=layer.out_channels,
+        kernel_size=layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        depthwise=layer.groups == layer.in_channels > 1,
+        conv_groups=layer.groups,
+        input_size=layer.input_size,
+    )
 
 
 def beside(architecture: Architecture, artefact: Artefact) -> tuple[Subject, Architecture]:

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import exported as exported_network
 from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UnknownName, UsageError
-from harness.exported import Exported
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.own import source
@@ -38,10 +36,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option = group.addoption
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
     option(
-        "--network",
-        action="append",
-        metavar="NAME",
-        help=f"what to measure: a name, torchvision:NAME, FILE.py:factory or FILE.onnx; may be repeated (default: {DEFAULT_NETWORK})",
+        "--network", action="append", metavar="NAME", help=f"name, FILE.py:factory or FILE.onnx; repeatable (default: {DEFAULT_NETWORK})"
     )
     option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
@@ -174,21 +169,6 @@ def network_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("--network") or [DEFAULT_NETWORK]))
 
 
-def measured_names(config: pytest.Config) -> list[str]:
-    """What suites of latency alone measure: the networks asked for and every contender, as ``NAME=FILE.onnx``."""
-    given = config.getoption("--contender")
-    asked = network_names(config) if config.getoption("--network") or not given else []
-    return list(dict.fromkeys([*asked, *given]))
-
-
-def exported(config: pytest.Config, name: str) -> Exported | None:
-    """The network that a name of ``measured_names`` gives as a file; None for one that is built. Raises UsageError."""
-    label, path = next(((label, path) for label, path in contenders(config) if name == f"{label}={path}"), ("", Path(name)))
-    if not label and not exported_network.is_file(name):
-        return None
-    return Exported.read(path, label or None, config.getoption("--batch-size"), input_shape(config))
-
-
 def input_shape(config: pytest.Config) -> tuple[int | None, int, int] | None:
     """Channels (None: the images' own) x height x width that ``--input-shape`` gives, or None; UsageError for anything else."""
     text = config.getoption("--input-shape")
@@ -249,22 +229,6 @@ def check_in_float(config: pytest.Config, architecture: Architecture) -> None:
             raise UnknownName("layer", layer, known, "for --in-float")
 
 
-def _check_files(config: pytest.Config) -> None:
-    """Refuse what cannot be done to a network that is an ONNX file."""
-    files = [name for name in network_names(config) if exported_network.is_file(name)]
-    for name in files:
-        if not Path(name).is_file():
-            raise UsageError(f"--network={name}: there is no such file; give one that exists")
-        for word, why in (
-            ("--weights", "has its weights inside"),
-            ("--network-copy", "has no factory"),
-            ("--config", "cannot be pruned"),
-            ("--group", "cannot be pruned"),
-        ):
-            if config.getoption(word):
-                raise UsageError(f"{word} with --network={name}: an ONNX file {why}; leave {word} out")
-
-
 def _check_int8(config: pytest.Config) -> None:
     """Refuse what INT8 cannot be had by, or by these devices."""
     asked = config.getoption
@@ -296,7 +260,6 @@ def check(config: pytest.Config) -> None:
     contenders(config)
     input_shape(config)
     also_widths(config)
-    _check_files(config)
     _check_int8(config)
     if config.getoption("--network-copy"):
         for name in network_names(config):

@@ -22,13 +22,14 @@ from harness.errors import HarnessError, NoisyMeasurement
 from harness.exported import Exported
 from harness.networks import datasets
 from harness.pages import ci_summary, tables
-from harness.pipeline import Network, latency_subject
+from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, files, images, options, precision_line
+from harness.runner import device_clock, images, options, precision_line, subjects
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
+from harness.runner.subjects import subject as subject
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in options.device_names(config):
             options.device_spec(config, name)
         options.check(config)
+        subjects.check(config)
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
 
@@ -66,8 +68,7 @@ def _mistakes_end_the_run() -> Iterator[None]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
-    alone = {"subject", "sweep"} & set(metafunc.fixturenames)
-    networks = options.measured_names(metafunc.config) if alone else options.network_names(metafunc.config)
+    networks = subjects.names(metafunc.config, metafunc.fixturenames)
     for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
             metafunc.parametrize(fixture, names, indirect=True, scope="session")
@@ -85,7 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
     with _mistakes_end_the_run():
-        files.leave_out_pruning(config, items)
+        subjects.leave_out_pruning(config, items)
     for item in items:
         if "record" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=device_clock.CLOCK))
@@ -113,18 +114,7 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
 def network(request: pytest.FixtureRequest) -> Network | Exported:
     """The dense network that ``--network`` names, with its channel groups; or the ONNX file, which has layers alone."""
     with _mistakes_end_the_run():
-        file = options.exported(request.config, request.param)
-        if file is not None:
-            options.check_in_float(request.config, file.architecture)
-            return files.adopted(file, request.config.stash[COLLECTED])
-    dataset = request.getfixturevalue("dataset")
-    with _mistakes_end_the_run():
-        shape = images.shape(request.config, dataset)
-        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), shape)
-        options.check_in_float(request.config, built.architecture)
-    request.config.stash[COLLECTED].architectures.append(built.architecture)
-    request.config.stash[COLLECTED].texts.extend(built.notes)
-    return built
+        return subjects.network(request, request.config.stash[COLLECTED])
 
 
 @pytest.fixture(scope="session")
@@ -143,12 +133,6 @@ def config(request: pytest.FixtureRequest, network: Network | Exported) -> Pruni
 def batch_size(request: pytest.FixtureRequest) -> int:
     """Images per inference."""
     return int(request.config.getoption("--batch-size"))
-
-
-@pytest.fixture(scope="session")
-def subject(network: Network | Exported, config: PruningConfig, batch_size: int) -> Subject:
-    """What is measured: the network that ``--network`` and ``--config`` name, or a file as it is."""
-    return network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
 
 
 @pytest.fixture(scope="session")

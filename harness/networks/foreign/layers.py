@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import onnx
 
-from harness.records.architecture import LayerSite
-
 Sizes = Mapping[str, tuple[int, ...]]
 
 OPERATORS = ("Conv", "Gemm", "MatMul")
@@ -19,15 +17,34 @@ _CARRYING = ("Identity", "Transpose", "Cast", "Reshape", "QuantizeLinear", "Dequ
 
 
 @dataclass(frozen=True)
+class GraphLayer:
+    """A convolution or a linear layer. node: its own in the graph; name: as the file calls it, else the node's.
+
+    Sizes are ``(height, width)``; a linear layer's input is 1 x the positions of one picture that it is applied at.
+    """
+
+    node: str
+    name: str
+    kind: str  # "conv" or "linear"
+    in_channels: int
+    out_channels: int
+    input_size: tuple[int, int]
+    kernel_size: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True)
 class GraphLayers:
-    """What a graph holds. sites: in graph order, each named by its node or as ``names`` says; nodes: of each site.
+    """What a graph holds. layers: in graph order, each name once.
 
     left_out: operations with weights that have no row of their own, by operator. classes: values that the first output has for one
     picture; 0 where it is no vector.
     """
 
-    sites: tuple[LayerSite, ...]
-    nodes: tuple[str, ...]
+    layers: tuple[GraphLayer, ...]
     left_out: tuple[tuple[str, int], ...]
     classes: int
 
@@ -40,21 +57,19 @@ def found(data: bytes, batch: int, names: Mapping[str, str]) -> GraphLayers:
     model = onnx.load_model_from_string(data)
     sizes = _sizes(model)
     constants = _constants(model.graph)
-    sites: list[LayerSite] = []
-    nodes: list[str] = []
+    made: dict[str, GraphLayer] = {}
     left = Counter[str]()
     for node in model.graph.node:
         weights = [tensor for tensor in node.input if tensor in constants]
         if node.op_type not in WEIGHTED or not weights:
             continue
-        site = _site(node, sizes, constants, batch, names.get(node.name, node.name))
-        if site is None or site.name in {one.name for one in sites}:
+        layer = _layer(node, sizes, constants, batch, names.get(node.name, node.name))
+        if layer is None or layer.name in made:
             left[node.op_type] += 1
         else:
-            sites.append(site)
-            nodes.append(node.name)
+            made[layer.name] = layer
     answer = sizes.get(model.graph.output[0].name, ())
-    return GraphLayers(tuple(sites), tuple(nodes), tuple(left.items()), answer[1] if len(answer) == 2 else 0)
+    return GraphLayers(tuple(made.values()), tuple(left.items()), answer[1] if len(answer) == 2 else 0)
 
 
 def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -82,7 +97,7 @@ def _constants(graph: onnx.GraphProto) -> frozenset[str]:
     return frozenset(known)
 
 
-def _site(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: int, name: str) -> LayerSite | None:
+def _layer(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: int, name: str) -> GraphLayer | None:
     needed = (*node.input[:2], node.output[0])
     if node.op_type not in OPERATORS or any(tensor not in sizes for tensor in needed):
         return None
@@ -91,7 +106,7 @@ def _site(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: 
     return _linear(node, sizes, constants, batch, name)
 
 
-def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> LayerSite | None:
+def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> GraphLayer | None:
     """Of one or two dimensions; one along a line is a map of height 1."""
     picture, weight, answer = (sizes[tensor] for tensor in (node.input[0], node.input[1], node.output[0]))
     if len(weight) not in (3, 4) or len(picture) != len(weight):
@@ -112,24 +127,22 @@ def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> LayerSite | N
         for i in range(count)
     )
     groups = settings["group"].i if "group" in settings else 1
-    return LayerSite(
+    return GraphLayer(
+        node=node.name,
         name=name,
         kind="conv",
-        in_groups=(),
-        out_group=None,
         in_channels=picture[1],
         out_channels=weight[0],
         kernel_size=_pair(kernel),
         stride=_pair(strides),
         padding=_pair(padding, 0),
         dilation=_pair(dilations),
-        depthwise=groups == picture[1] > 1,
-        conv_groups=groups,
+        groups=groups,
         input_size=_pair(seen),
     )
 
 
-def _linear(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: int, name: str) -> LayerSite | None:
+def _linear(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: int, name: str) -> GraphLayer | None:
     weight_first = node.input[1] not in constants
     weight, answer = sizes[node.input[0 if weight_first else 1]], sizes[node.output[0]]
     if len(weight) != 2:
@@ -140,9 +153,7 @@ def _linear(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch
             turned = not turned
     inputs, outputs = weight[::-1] if turned else weight
     positions = math.prod(answer) // outputs // batch
-    return LayerSite(
-        name=name, kind="linear", in_groups=(), out_group=None, in_channels=inputs, out_channels=outputs, input_size=(1, max(1, positions))
-    )
+    return GraphLayer(node.name, name, "linear", inputs, outputs, (1, max(1, positions)))
 
 
 def _steps(side: int, kernel: int, stride: int, dilation: int, padding: int) -> int:

@@ -44,13 +44,13 @@ BUILT: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
 @pytest.mark.parametrize("kind", BUILT)
 def test_a_layer_has_the_operations_of_its_weights_at_every_position(kind: str) -> None:
     model, batch = BUILT[kind]()
-    (site,) = layers.found(exported(model, batch), 2, {}).sites
+    (layer,) = layers.found(exported(model, batch), 2, {}).layers
     weights = next(model.parameters())
     answer = model(batch)
     positions = answer.numel() // len(batch) // weights.shape[0]
     own = Exported.of(export.parse(exported(model, batch), "own")).architecture
     assert own.macs(own.dense()) == weights.numel() * positions
-    assert site.out_channels == weights.shape[0]
+    assert layer.out_channels == weights.shape[0]
 
 
 @pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER"])
