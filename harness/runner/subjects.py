@@ -47,11 +47,10 @@ def subject(network: Network | Exported, config: PruningConfig, batch_size: int)
 
 
 def _read(config: pytest.Config, name: str) -> Exported | None:
-    given = options.contenders(config)
-    label, path = next(((label, path) for label, path in given if name == f"{label}={path}"), ("", Path(name)))
+    label, _, path = name.partition("=") if name in config.getoption("--contender") else ("", "", name)
     if not label and not exported.is_file(name):
         return None
-    return Exported.read(path, label or None, config.getoption("--batch-size"), options.input_shape(config))
+    return Exported.read(Path(path), label or None, config.getoption("--batch-size"), options.input_shape(config))
 
 
 def check(config: pytest.Config) -> None:
