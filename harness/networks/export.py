@@ -93,19 +93,19 @@ def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[in
     raise UsageError(f"{name} cannot be written as ONNX of opset {opset} ({first}); use operations that it has") from refusal
 
 
-def read(path: Path, name: str, batch_size: int = 1, image: tuple[int | None, int, int] | None = None) -> Artefact:
+def read(path: Path, name: str, batch_size: int | None = None, image: tuple[int | None, int, int] | None = None) -> Artefact:
     """An artefact from a file, with the weights that lie beside it; of a foreign one the layers are unknown.
 
-    batch_size, image: for a batch, for channels x height x width that the file leaves open. Raises UsageError as ``fixing.fixed`` does,
+    batch_size: None for the file's own, 1 where it is open. image: channels x height x width that the file leaves open. Raises UsageError as ``fixing.fixed`` does,
     and where the file is of another batch; one of a single picture is rewritten for larger batches where it can be.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
-    found = _artefact(fixing.fixed(data, str(path), path.parent, batch_size, image), name, str(path))
+    found = _artefact(fixing.fixed(data, str(path), path.parent, batch_size or 1, image), name, str(path))
     batch = found.input_shape[0]
-    if batch == batch_size:
+    if batch_size is None or batch == batch_size:
         return found
     if batch == 1 and is_picture(found):
         return rebatched(found, batch_size)

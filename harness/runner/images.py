@@ -61,7 +61,7 @@ def _own_size(config: pytest.Config) -> str:
     files = [path for _, path in options.contenders(config)]
     files += [Path(name) for name in options.network_names(config) if exported.is_file(name)]
     if files:  # they say themselves
-        sizes = export.read(files[0], files[0].stem, asked("--batch-size"), options.input_shape(config)).input_shape
+        sizes = export.read(files[0], files[0].stem, image=options.input_shape(config)).input_shape
         return "x".join(map(str, sizes[2:])) if len(sizes) == 4 else f"{preparing.SIDE}x{preparing.SIDE}"
     found = input_size.of(options.network_names(config)[0], asked("--dataset")).text
     if asked("--dataset") != datasets.FASHION_MNIST:

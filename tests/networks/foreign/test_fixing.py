@@ -97,7 +97,7 @@ def test_every_node_gets_a_name_of_its_own() -> None:
 
 def test_a_batch_that_the_file_fixes_is_measured_or_refused(tmp_path: Path) -> None:
     four = saved(picture_network((4, 3, 16, 16)), tmp_path / "four.onnx")
-    assert export.read(four, "m", 4).input_shape == (4, 3, 16, 16)
+    assert export.read(four, "m", 4).input_shape == export.read(four, "m").input_shape == (4, 3, 16, 16)
     for other in (1, 2, 8):
         with pytest.raises(UsageError, match="is fixed at a batch of 4 .*give --batch-size=4"):
             export.read(four, "m", other)
