@@ -96,8 +96,9 @@ def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[in
 def read(path: Path, name: str, batch_size: int | None = None, image: tuple[int | None, int, int] | None = None) -> Artefact:
     """An artefact from a file, with the weights that lie beside it; of a foreign one the layers are unknown.
 
-    batch_size: None for the file's own, 1 where it is open. image: channels x height x width that the file leaves open. Raises UsageError as ``fixing.fixed`` does,
-    and where the file is of another batch; one of a single picture is rewritten for larger batches where it can be.
+    batch_size: None for the file's own, 1 where it is open. image: channels x height x width that the file leaves open. Raises
+    UsageError as ``fixing.fixed`` does, and where the file is of another batch; one of a single picture is rewritten for larger batches
+    where it can be.
     """
     try:
         data = path.read_bytes()
