@@ -50,7 +50,8 @@ def _quantise(asked: argparse.Namespace) -> None:
         raise UsageError(f"--out={out}: nothing can be written there; give a file in a folder that is there")
     if asked.asymmetric and asked.signed:
         raise UsageError("--asymmetric and --signed: TensorRT, for which activations are signed, takes symmetric ones only; leave one out")
-    artefact = export.read(asked.network, asked.network.stem)
+    artefact = export.read(asked.network, asked.network.stem, keep_open=True)
+    export.check_picture(artefact, "INT8")
     dataset = datasets.load(asked.dataset, asked.data, asked=_preparation(asked.network, artefact))
     options = Options(
         per_channel=not asked.per_tensor,

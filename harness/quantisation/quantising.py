@@ -102,6 +102,7 @@ def here(options: Options, artefact: Artefact) -> Options:
 
 def check(artefact: Artefact, options: Options = USUAL) -> tuple[tuple[str, str], ...]:
     """``(node, layer)`` of what can be quantised; raises what ``quantise`` does, at once."""
+    export.check_picture(artefact, "INT8")
     if is_quantised(artefact):
         raise UsageError(f"{artefact.name} is quantised already; give the network in f32, or measure this one with --precision=int8")
     pairs = onnx_graph.layers_of(artefact)

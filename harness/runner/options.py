@@ -35,7 +35,7 @@ def add(parser: pytest.Parser) -> None:
 def _add_subjects(group: pytest.OptionGroup) -> None:
     option = group.addoption
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
-    option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
+    option("--network", action="append", metavar="NAME", help=f"or FILE.py:factory or FILE.onnx; repeatable (default: {DEFAULT_NETWORK})")
     option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
     option("--input-shape", metavar="CxHxW", help="what images are brought to, as 3x224x224 or 224x224 (default: as search decides)")

@@ -11,6 +11,7 @@ from torch import Tensor
 from harness import pipeline
 from harness.devices.measure import Subject
 from harness.devices.session import Session
+from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, layerwise, quantising
@@ -57,6 +58,8 @@ class Quantising:
         if not self.asked:
             return subject
         artefact = pipeline.artefact_of(subject)
+        if not quantising.is_quantised(artefact):
+            export.check_picture(artefact, "--precision=int8")
         alone = latency_alone or subject.role in FOR_LATENCY
         if alone or quantising.is_quantised(artefact) or artefact.input_shape[1:] != self.calibration.images.shape[1:]:
             return pipeline.in_int8(subject, None, options.quantisation(self.config, session.spec.runtime))

@@ -59,6 +59,7 @@ def divided(request: Request, say: Callable[[str], None]) -> Request:
     Weights from elsewhere may remember every training picture: what is missing of validation is then cut from the test split. A fork
     keeps the division of the campaign that it begins with.
     """
+    zoo.check_has_code(request.network)
     request = _sized(request, say)
     channels = request.preparation.channels or zoo.wanted_channels(request.network, request.weights)
     decided = replace(request, channels=channels)

@@ -67,7 +67,7 @@ def opened(artefact: Artefact) -> Artefact:
     model = onnx_graph.model_of(artefact)
     for told in (model.graph.input[0], *model.graph.output):
         told.type.tensor_type.shape.dim[0].dim_param = "images"
-    return export.parse(model.SerializeToString(), artefact.name)
+    return export.parse(model.SerializeToString(), artefact.name, keep_open=True)
 
 
 def test_a_network_for_any_number_of_images_stays_one(artefact: Artefact, images: Calibration, dataset: Dataset, answers: Answers) -> None:
