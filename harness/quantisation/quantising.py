@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, cast
@@ -92,6 +92,11 @@ def quantise(artefact: Artefact, calibration: Calibration, options: Options = US
         LayerQuantisation(layer, node in done, "" if node in done else AS_ASKED if node in left else BY_NNCF) for node, layer in pairs
     )
     return Quantised(made, layers, calibration.record, time.perf_counter() - begin)
+
+
+def layers_of(words: Iterable[str]) -> tuple[str, ...]:
+    """The layers that some words name, each word one of them or several by comma; each layer once."""
+    return tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",") if part.strip()))
 
 
 def here(options: Options, artefact: Artefact) -> Options:

@@ -14,7 +14,7 @@ from harness.exported import Exported
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network, latency_subject
 from harness.records.pruning_config import PruningConfig
-from harness.runner import images, options
+from harness.runner import images, int8_options, options
 from harness.runner.collected import Collected
 
 PRUNES = "prunes"  # the mark of tests that remove channels
@@ -34,7 +34,7 @@ def network(request: pytest.FixtureRequest, collected: Collected) -> Network | E
     if made is None:
         seen: Dataset = request.getfixturevalue("dataset")
         made = Network.by_name(request.param, seen, config.getoption("--weights"), images.shape(config, seen))
-    options.check_in_float(config, made.architecture)
+    int8_options.check_in_float(config, made.architecture)
     collected.architectures.append(made.architecture)
     collected.texts.extend(made.notes)
     return made

@@ -20,7 +20,7 @@ from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, quantising
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import Options, is_quantised, quantise
+from harness.quantisation.quantising import Options, is_quantised, layers_of, quantise
 from tests.quantisation.conftest import SHAPE, Answers, network
 
 LAYERS = ("stem", "first", "second", "depthwise", "fc")
@@ -186,3 +186,9 @@ def test_quantising_says_nothing_and_sends_nothing() -> None:
 def test_a_foreign_networks_layers_are_its_nodes(artefact: Artefact, images: Calibration) -> None:
     foreign = replace(artefact, node_layers=())
     assert [one.layer for one in quantise(foreign, images).layers] == [node for node, _ in artefact.node_layers]
+
+
+@given(st.lists(st.lists(st.sampled_from(["conv1", "layer1.0.conv1", "fc"]), min_size=1), max_size=3))
+def test_layers_are_named_by_comma_or_one_by_one(words: list[list[str]]) -> None:
+    flat = [layer for word in words for layer in word]
+    assert layers_of(",".join(word) for word in words) == layers_of(flat) == tuple(dict.fromkeys(flat))

@@ -28,6 +28,16 @@ def test_options_without_a_verb_mean_run() -> None:
     assert request("--network=resnet56") == replace(Request(), network="resnet56")
 
 
+INT8 = "--precision=int8"
+
+
+def test_layers_in_float_are_given_by_comma_or_one_by_one() -> None:
+    repeated, by_comma = request(INT8, "--in-float=conv1", "--in-float=fc"), request(INT8, "--in-float=conv1,fc")
+    assert repeated == by_comma
+    assert repeated.layers_in_float == ("conv1", "fc")
+    assert request().layers_in_float == ()
+
+
 def test_every_option_has_a_help_text() -> None:
     assert set(HELP) == {field.name for field in OPTIONS} == {field.name for field in fields(Request)} - {"old"}
 
