@@ -151,7 +151,7 @@ def measure_interleaved(
         loaded = loaded or _load_all(session, subjects, precision, batch_size, shuffler)
         canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
-            if enough(turns, len(turns[0]), protocol) or number % 2 == 0 and patience.ends(turns):
+            if enough(turns, len(turns[0]), protocol) or (number % 2 == 0 and patience.ends(turns)):
                 break
             for place, index in enumerate(order):
                 tell(min(len(subjects) * len(turns[order[0]]) + place, most - 1), most)
