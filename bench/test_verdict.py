@@ -2,10 +2,11 @@
 
 import pytest
 
+from harness import exported
 from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS, Outcome, compare
 from harness.networks import export
-from harness.pipeline import foreign_subject
+from harness.runner import options
 from harness.runner.images import architecture_for
 
 
@@ -17,12 +18,14 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def measured(device, network, contenders, measure_together, request, collected):
+def measured(device, network, contenders, batch_size, measure_together, collected, request):
     """All contenders, loaded at once and measured in turn, with the times of their layers; some may take images of another size."""
-    exported = [export.read(path, name) for name, path in contenders]
-    by_shape = {one.input_shape: architecture_for(one, network) for one in {one.input_shape: one for one in exported}.values()}
-    collected.architectures.extend(by_shape.values())
-    subjects = [foreign_subject(by_shape[one.input_shape], one) for one in exported]
+    image = options.input_shape(request.config)
+    artefacts = [export.read(path, name, batch_size, image) for name, path in contenders]
+    by_shape = {one.input_shape: architecture_for(one, network) for one in {one.input_shape: one for one in artefacts}.values()}
+    found = [exported.beside(by_shape[one.input_shape], one) for one in artefacts]
+    subjects = [subject for subject, _ in found]
+    collected.architectures.extend(architecture for _, architecture in found)
     rounds = request.config.getoption("--rounds") or 1500
     found = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     return dict(zip([name for name, _ in contenders], found, strict=True))

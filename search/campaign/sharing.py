@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.quantisation.answering import answer_alike
 from harness.records.pruning_config import PruningConfig
 from search.records import folder as folders
 from search.records.journal import FILE, Contents, read
@@ -68,7 +69,7 @@ def of_fork(old: str, request: Request, architecture: str, say: Callable[[str], 
     """
     folder = folders.existing(old, request.reports)
     theirs, found = folders.read_request(folder), fork(read(folder), architecture)
-    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float)
+    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
     usable = restated(found, theirs.precisions, request.precisions, same_int8)
     usable = resized(usable, theirs.preparation.size, request.sizes)
     if left := len(found) - len(usable):
@@ -81,7 +82,8 @@ def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str]
     """Another campaign's trials as one says them that chooses among other precisions; those in a precision that it lacks are left out.
 
     theirs, ours: the precisions that each campaign's networks may run in. A campaign with one does not name it. same_int8: whether both
-    leave the same layers in float; what INT8 answered is otherwise not what it answers here, and is left out too.
+    leave the same layers in float and their devices answer alike; what INT8 answered is otherwise not what it answers here, and is left
+    out too.
     """
     found = [(trial, trial.request.recipe.precision or theirs[0]) for trial in trials]
     return tuple(

@@ -17,6 +17,7 @@ from harness.networks.pictures import division, preparing
 from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE, Preparation, pixels_of
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
+from harness.quantisation.answering import as_taken
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -81,6 +82,7 @@ def divided(request: Request, say: Callable[[str], None]) -> Request:
     Weights from elsewhere may remember every training picture: what is missing of validation is then cut from the test split. A fork
     keeps the division of the campaign that it begins with.
     """
+    zoo.check_has_code(request.network)
     request = _several(_sized(request, say), request, say)
     channels = request.preparation.channels or zoo.wanted_channels(request.network, request.weights)
     decided = replace(request, channels=channels)
@@ -250,6 +252,7 @@ def settings_of(folder: Path, request: Request, subject: Subject, record: Recipe
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
     if QUANTISED in request.precisions:
         decisive += (QUANTISED + in_float_note(request.layers_in_float)).encode()  # a trial of such a campaign may be one of INT8
+        decisive += b"signed" * as_taken(request.device).signed  # which answers otherwise than what a processor takes
     if request.sizes:
         decisive += "".join(f"size {size} {one.digest}" for size, one in sorted(pictures.items())).encode()
     if record.counts_alike:
