@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import exported
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.exported import Exported
 from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
@@ -44,6 +44,17 @@ def shape(config: pytest.Config, dataset: Dataset) -> tuple[int, int, int]:
     """Channels x height x width that networks are measured at."""
     channels, height, width = options.input_shape(config) or dataset.input_shape
     return channels or dataset.input_shape[0], height, width
+
+
+def read_contender(path: Path, name: str, config: pytest.Config, batch_size: int | None = None) -> Artefact:
+    """An exported network to compare, at its own size, which may be another one than the run's; at ``--input-shape`` where that is open.
+
+    Raises UsageError as ``export.read`` does.
+    """
+    try:
+        return export.read(path, name, batch_size)
+    except UsageError:
+        return export.read(path, name, batch_size, options.input_shape(config))
 
 
 def dataset_for(artefact: Artefact, dataset: Dataset, config: pytest.Config, items: Sequence[pytest.Item]) -> Dataset:
