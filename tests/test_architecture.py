@@ -60,7 +60,7 @@ HEAVY = {
     "smac": ("search/optimizer/",),
     "dask": ("search/workers/",),
     "distributed": ("search/workers/",),
-    "onnx": ("harness/networks/export.py", "harness/networks/onnx_graph.py", "harness/networks/onnx_macs.py"),
+    "onnx": ("harness/networks/export.py", "harness/networks/onnx_", "harness/pruning/graph_", "harness/pruning/shape_exports.py"),
     "nncf": ("harness/quantisation/",),
     "openvino": (),
     "onnxruntime": (),

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -30,6 +29,7 @@ from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
 from harness.networks.splits import Split as Split
+from harness.networks.splits import Standard, StreamedSplit
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
@@ -228,13 +228,18 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         digest.update(repr(part.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(part.pixels).data)
+        for start in range(0, len(part), _CHUNK):
+            digest.update(np.ascontiguousarray(part.pixels[start : start + _CHUNK]).data)
+            large_arrays.was_read(part.pixels[start : start + _CHUNK].nbytes)
         digest.update(np.ascontiguousarray(part.labels).data)
     if (standard := asked.standardised(channels)) is not None:
         digest.update(repr(standard).encode())
     mean, std = standard or _mean_and_deviation(splits.train.pixels)
     told = Preprocessing((channels, height, width), way_of(name, asked), found.white, mean, std, asked.standard, found.class_names)
-    train, validation, test = (_scaled(part, *_scale_and_shift(mean, std)) for part in (splits.train, splits.validation, splits.test))
+    parts = (splits.train, splits.validation, splits.test)
+    size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
+    streams = not large_arrays.fits(size)
+    train, validation, test = (_scaled(part, _standard(mean, std), streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
@@ -245,7 +250,7 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
         test=test,
         mirrored=found.mirrored,
         class_names=found.class_names,
-        notes=splits.notes,
+        notes=(*splits.notes, *([_streamed_note(size)] if streams else [])),
         preprocessing=told,
     )
 
@@ -259,6 +264,7 @@ def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float,
     for start in range(0, len(pixels), _CHUNK):
         for channel in range(len(counts)):
             counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
+        large_arrays.was_read(pixels[start : start + _CHUNK].nbytes)
     means, deviations = [], []
     for row in counts.tolist():
         count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
@@ -268,16 +274,21 @@ def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float,
     return tuple(means), tuple(deviations)
 
 
-def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What to multiply a channel by and what to take from it then, each ``C``."""
+def _standard(mean: Sequence[float], std: Sequence[float]) -> Standard:
     scales, shifts = [1 / (255 * deviation) for deviation in std], [one / deviation for one, deviation in zip(mean, std, strict=True)]
-    return np.array(scales, np.float32), np.array(shifts, np.float32)
+    by, less = (torch.tensor(np.array(factor, np.float32))[:, None, None] for factor in (scales, shifts))
+    return Standard(by, less)
 
 
-def _scaled(part: Labelled, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> Split:
-    """In slices: the pixels may lie on disk, and the images too where they are many."""
-    images = torch.from_numpy(large_arrays.empty(part.pixels.shape, np.float32))
-    by, less = (torch.from_numpy(factor)[:, None, None] for factor in (scale, shift))
-    for start in range(0, len(part), _CHUNK):
-        images[start : start + _CHUNK] = torch.from_numpy(part.pixels[start : start + _CHUNK].astype(np.float32)).mul_(by).sub_(less)
-    return Split(images, torch.from_numpy(np.array(part.labels)))
+def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:
+    labels = torch.from_numpy(np.array(part.labels))
+    streamed = StreamedSplit(part.pixels, labels, standard)
+    return streamed if streams else Split(streamed.images, labels)
+
+
+def _streamed_note(size: int) -> str:
+    bound = large_arrays.bound_bytes() >> 20
+    return (
+        f"pictures: {size >> 20} MiB in float32 are more than the {bound} MiB of memory that pictures may take here "
+        f"({large_arrays.BOUND_VARIABLE} decides otherwise): they are made as they are used, of bytes that may lie on the disk"
+    )
