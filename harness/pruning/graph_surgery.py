@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,19 +86,20 @@ class GraphSurgery:
         data = model.SerializeToString(deterministic=True)
         return replace(self._dense, onnx=data, digest=hashlib.sha256(data).hexdigest(), node_layers=pairs)
 
-    def learn(self, wrong: Iterable[Difference], config: PruningConfig) -> None:
-        """From now on these whole numbers follow the side of a layer of which as large a share stays in ``config``.
+    def learn(self, seen: Mapping[PruningConfig, Sequence[Difference]]) -> None:
+        """From now on whole numbers that differ follow the side of a layer of which as large a share stays in every network seen.
 
         NotEditable where there is no such side.
         """
-        lost = self._lost(config)
-        sides = [(axis, axis.count(lost)) for axis in self._sides.known]
-        for one in wrong:
-            dense = int(self._whole_numbers(one.name)[one.place])
-            follows = next((axis for axis, left in sides if left < axis.size and dense * left == one.wanted * axis.size), None)
-            if follows is None or any(one.place == known.place for known in self._numbers[one.name]):
-                raise NotEditable(f"{one.name} is {dense}, and {one.wanted} in a smaller network, which no layer's channels explain")
-            self._numbers[one.name].append(_Number(one.place, dense, follows))
+        lost = {config: self._lost(config) for config in seen}
+        wanted = {config: {(one.name, one.place): one.wanted for one in wrong} for config, wrong in seen.items()}
+        for name, place in dict.fromkeys(at for numbers in wanted.values() for at in numbers):
+            dense = int(self._whole_numbers(name)[place])
+            shares = [(lost[config], numbers.get((name, place), dense)) for config, numbers in wanted.items()]
+            fitting = (axis for axis in self._sides.known if all(dense * axis.count(gone) == left * axis.size for gone, left in shares))
+            if (follows := next(fitting, None)) is None:
+                raise NotEditable(f"{name} holds {dense}, which is another number in a smaller network, as no layer's channels explain")
+            self._numbers[name].append(_Number(place, dense, follows))
 
     def _lost(self, config: PruningConfig) -> Lost:
         kept, offsets = surgery.first(self._architecture, config), self._sides.offsets

@@ -58,23 +58,22 @@ class ShapeExports:
         """None where this network has to be traced, which is said once."""
         try:
             made = GraphSurgery(self.dense, self._model, self._architecture)
-            for number in range(TRIED):
-                self._try(made, tried(self._architecture, number))
+            traced = {config: _graph(self.traced(config)) for config in (tried(self._architecture, number) for number in range(TRIED))}
+            seen = {config: differences(_graph(made.cut(config)), theirs) for config, theirs in traced.items()}
+            if any(seen.values()) and all(one.name for found in seen.values() for one in found):
+                made.learn(seen)
+                seen = {config: differences(_graph(made.cut(config)), theirs) for config, theirs in traced.items()}
+            if told := [one.told for found in seen.values() for one in found]:
+                raise NotEditable(told[0])
         except (NotEditable, HarnessError) as why:  # what torch cannot prune or export at all, it will say of the network that is asked for
             name = self._architecture.network
             _log.warning("every network of other widths of %s is traced anew, which takes its time: %s", name, why)
             return None
         return made
 
-    def _try(self, made: GraphSurgery, config: PruningConfig) -> None:
-        """NotEditable where the network that is cut is not the one that is traced, whatever is learnt from it."""
-        theirs = onnx.load_model_from_string(self.traced(config).onnx).graph
-        found = differences(onnx.load_model_from_string(made.cut(config).onnx).graph, theirs)
-        if found and all(one.name for one in found):
-            made.learn(found, config)
-            found = differences(onnx.load_model_from_string(made.cut(config).onnx).graph, theirs)
-        if found:
-            raise NotEditable(found[0].told)
+
+def _graph(artefact: Artefact) -> onnx.GraphProto:
+    return onnx.load_model_from_string(artefact.onnx).graph
 
 
 def tried(architecture: Architecture, number: int) -> PruningConfig:
