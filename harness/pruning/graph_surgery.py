@@ -112,7 +112,8 @@ class GraphSurgery:
         if name in self._constants:
             return self._constants[name].values.ravel()
         node = next(node for node in self._nodes if name in node.output)
-        return onnx.numpy_helper.to_array(node.attribute[0].t).ravel()
+        values: Values = onnx.numpy_helper.to_array(node.attribute[0].t).ravel()
+        return values
 
     def _add_nodes(self, graph: onnx.GraphProto, config: PruningConfig, lost: Lost) -> None:
         """All nodes that are needed when the branches that go are bypassed, each reading what is there."""
