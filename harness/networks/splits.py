@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from harness.networks.pictures import large_arrays
 
-_CHUNK = 256  # images that are copied at once
+_CHUNK = 256  # images that are copied at once,
+_CHUNK_BYTES = 1 << 25  # or as many as are so large
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +94,8 @@ class StreamedSplit(Split):
         return self._standard(rows)
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """All images in their order, ``size`` at a time."""
-        return (self.taken(numbers) for numbers in torch.split(torch.arange(len(self)), size))
+        """All images in their order, ``size`` at a time, or as many as are 32 MiB."""
+        return (self.taken(numbers) for numbers in torch.split(torch.arange(len(self)), min(size, _chunk(self.image_shape))))
 
 
 def joined(*parts: tuple[Split, Tensor]) -> Split:
@@ -102,8 +104,12 @@ def joined(*parts: tuple[Split, Tensor]) -> Split:
     images = torch.from_numpy(large_arrays.empty((count, *shape), np.float32))
     start = 0
     for split, numbers in parts:
-        for chunk in torch.split(numbers, _CHUNK):
+        for chunk in torch.split(numbers, _chunk(shape)):
             images[start : start + len(chunk)] = split.taken(chunk)
             start += len(chunk)
             large_arrays.was_read(len(chunk) * images[0].nbytes)
     return Split(images, torch.cat([split.labels[numbers] for split, numbers in parts]))
+
+
+def _chunk(image_shape: tuple[int, ...]) -> int:
+    return max(1, min(_CHUNK, _CHUNK_BYTES // (4 * math.prod(image_shape))))
