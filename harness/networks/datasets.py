@@ -37,7 +37,8 @@ LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its ran
 FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_CHUNK = 256  # images that are counted or scaled at once
+_CHUNK = 256  # images that are looked at at once
+_COUNTED = 1 << 20  # pixels that are counted at once: numpy makes 8 bytes of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,10 +262,11 @@ def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float,
     From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
     """
     counts = np.zeros((pixels.shape[1], 256), np.int64)
-    for start in range(0, len(pixels), _CHUNK):
+    rows = max(1, _COUNTED // (pixels.shape[2] * pixels.shape[3]))
+    for start in range(0, len(pixels), rows):
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
-        large_arrays.was_read(pixels[start : start + _CHUNK].nbytes)
+            counts[channel] += np.bincount(pixels[start : start + rows, channel].ravel(), minlength=256)
+        large_arrays.was_read(pixels[start : start + rows].nbytes)
     means, deviations = [], []
     for row in counts.tolist():
         count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))

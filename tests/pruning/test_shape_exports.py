@@ -41,16 +41,18 @@ class Written(nn.Module):
         return self.fc(self.inner(maps.reshape(maps.shape[0], maps.shape[1] * 49)).relu())
 
 
-class Halving(nn.Module):
-    """A number in the graph that follows the channels by no share of them."""
+class Larger(nn.Module):
+    """A block whose branch is not added to its shortcut: the larger of both is taken."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 5, 3)
+        self.first, self.second = nn.Conv2d(6, 8, 3, padding=1), nn.Conv2d(8, 6, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.first(images)
-        return self.second(maps * float(1 + maps.shape[1] ** 2)).mean((2, 3))
+        return torch.maximum(images, self.second(self.first(images).relu()))
+
+    def without_branch(self) -> nn.Module:
+        return nn.Identity()
 
 
 TORCHVISION = ("resnet18", "shufflenet_v2_x0_5")
@@ -116,15 +118,16 @@ def test_a_cut_graph_is_the_traced_one(name: str, data: st.DataObject, caplog: p
 
 
 def test_what_cannot_be_cut_is_traced_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    model = Halving().eval()
-    architecture = groups.architecture_of(model, "halving", IMAGE, 5)
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), Larger(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5)).eval()
+    architecture = groups.architecture_of(model, "larger", IMAGE, 5)
+    assert architecture.group("2.first").removable
     made = ShapeExports(model, architecture)
     with caplog.at_level(logging.WARNING):
-        for width in (3, 5):
-            config = architecture.partial({"first": width})
+        for width in (3, 0):
+            config = architecture.partial({"2.first": width})
             assert not differences(graph(made.export(config)), graph(made.traced(config)))
     assert len(caplog.records) == 1
-    assert "halving is traced anew" in caplog.text
+    assert "larger is traced anew, which takes its time: the branch of 2 ends in /2/Max, which is no addition" in caplog.text
 
 
 def test_a_cut_that_goes_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
