@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -240,7 +241,8 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     parts = (splits.train, splits.validation, splits.test)
     size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
     streams = not large_arrays.fits(size)
-    train, validation, test = (_scaled(part, _standard(mean, std), streams) for part in parts)
+    standard = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in _scale_and_shift(mean, std)))
+    train, validation, test = (_scaled(part, standard, streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
@@ -276,10 +278,10 @@ def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float,
     return tuple(means), tuple(deviations)
 
 
-def _standard(mean: Sequence[float], std: Sequence[float]) -> Standard:
+def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What to multiply a channel by and what to take from it then, each ``C``."""
     scales, shifts = [1 / (255 * deviation) for deviation in std], [one / deviation for one, deviation in zip(mean, std, strict=True)]
-    by, less = (torch.tensor(np.array(factor, np.float32))[:, None, None] for factor in (scales, shifts))
-    return Standard(by, less)
+    return np.array(scales, np.float32), np.array(shifts, np.float32)
 
 
 def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:

@@ -20,7 +20,8 @@ from torch import Tensor
 from harness.networks.pictures import large_arrays
 
 _CHUNK = 256  # images that are copied at once,
-_CHUNK_BYTES = 1 << 25  # or as many as are so large
+_CHUNK_BYTES = 1 << 25  # or as many as are so large,
+_CHUNK_SHARE = 8  # and no more than one part in so many of what pictures may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class StreamedSplit(Split):
         return self._standard(rows)
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """All images in their order, ``size`` at a time, or as many as are 32 MiB."""
+        """All images in their order, ``size`` at a time at most, so that a batch is small beside what pictures may take."""
         return (self.taken(numbers) for numbers in torch.split(torch.arange(len(self)), min(size, _chunk(self.image_shape))))
 
 
@@ -112,4 +113,5 @@ def joined(*parts: tuple[Split, Tensor]) -> Split:
 
 
 def _chunk(image_shape: tuple[int, ...]) -> int:
-    return max(1, min(_CHUNK, _CHUNK_BYTES // (4 * math.prod(image_shape))))
+    size = min(_CHUNK_BYTES, large_arrays.bound_bytes() // _CHUNK_SHARE)
+    return max(1, min(_CHUNK, size // (4 * math.prod(image_shape))))

@@ -67,7 +67,7 @@ def loaded(folder: Path, bound_mib: int) -> tuple[int, str, str]:
 
 
 def test_the_bound_is_kept_and_said(folder: Path) -> None:
-    """What is allowed above the bound is what is at work: some batches of 32 MiB, files that are being decoded."""
+    """What is allowed above the bound is what is at work: a few batches, files that are being decoded."""
     streamed, held = loaded(folder, 16), loaded(folder, 2048)
     assert streamed[0] < 16 + 100 < PICTURES * 3 * SIDE * SIDE * 4 // MIB < held[0]
     assert streamed[1] == held[1], "the same data"
