@@ -241,8 +241,8 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     parts = (splits.train, splits.validation, splits.test)
     size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
     streams = not large_arrays.fits(size)
-    standard = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in _scale_and_shift(mean, std)))
-    train, validation, test = (_scaled(part, standard, streams) for part in parts)
+    by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in _scale_and_shift(mean, std)))
+    train, validation, test = (_scaled(part, by, streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
