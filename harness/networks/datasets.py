@@ -30,6 +30,7 @@ from harness.networks.pictures.division import Division, Given, Labelled, Pixels
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
 from harness.networks.splits import Split as Split
+from harness.networks.splits import Standard, StreamedSplit
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
@@ -37,7 +38,8 @@ LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its ran
 FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_CHUNK = 256  # images that are counted or scaled at once
+_CHUNK = 256  # images that are looked at at once
+_COUNTED = 1 << 20  # pixels that are counted at once: numpy makes 8 bytes of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,13 +242,19 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         digest.update(repr(part.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(part.pixels).data)
+        for start in range(0, len(part), _CHUNK):
+            digest.update(np.ascontiguousarray(part.pixels[start : start + _CHUNK]).data)
+            large_arrays.was_read(part.pixels[start : start + _CHUNK].nbytes)
         digest.update(np.ascontiguousarray(part.labels).data)
     if (standard := asked.standardised(channels)) is not None:
         digest.update(repr(standard).encode())
     mean, std = standard or _mean_and_deviation(splits.train.pixels)
     told = Preprocessing((channels, height, width), way_of(name, asked), found.white, mean, std, asked.standard, found.class_names)
-    train, validation, test = (_scaled(part, *_scale_and_shift(mean, std)) for part in (splits.train, splits.validation, splits.test))
+    parts = (splits.train, splits.validation, splits.test)
+    size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
+    streams = not large_arrays.fits(size)
+    by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in _scale_and_shift(mean, std)))
+    train, validation, test = (_scaled(part, by, streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
@@ -257,7 +265,7 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
         test=test,
         mirrored=found.mirrored,
         class_names=found.class_names,
-        notes=splits.notes,
+        notes=(*splits.notes, *([_streamed_note(size)] if streams else [])),
         preprocessing=told,
     )
 
@@ -268,9 +276,11 @@ def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float,
     From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
     """
     counts = np.zeros((pixels.shape[1], 256), np.int64)
-    for start in range(0, len(pixels), _CHUNK):
+    rows = max(1, _COUNTED // (pixels.shape[2] * pixels.shape[3]))
+    for start in range(0, len(pixels), rows):
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(pixels[start : start + rows, channel].ravel(), minlength=256)
+        large_arrays.was_read(pixels[start : start + rows].nbytes)
     means, deviations = [], []
     for row in counts.tolist():
         count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
@@ -286,10 +296,15 @@ def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArr
     return np.array(scales, np.float32), np.array(shifts, np.float32)
 
 
-def _scaled(part: Labelled, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> Split:
-    """In slices: the pixels may lie on disk, and the images too where they are many."""
-    images = torch.from_numpy(large_arrays.empty(part.pixels.shape, np.float32))
-    by, less = (torch.from_numpy(factor)[:, None, None] for factor in (scale, shift))
-    for start in range(0, len(part), _CHUNK):
-        images[start : start + _CHUNK] = torch.from_numpy(part.pixels[start : start + _CHUNK].astype(np.float32)).mul_(by).sub_(less)
-    return Split(images, torch.from_numpy(np.array(part.labels)))
+def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:
+    labels = torch.from_numpy(np.array(part.labels))
+    streamed = StreamedSplit(part.pixels, labels, standard)
+    return streamed if streams else Split(streamed.images, labels)
+
+
+def _streamed_note(size: int) -> str:
+    bound = large_arrays.bound_bytes() >> 20
+    return (
+        f"pictures: {size >> 20} MiB in float32 are more than the {bound} MiB of memory that pictures may take here "
+        f"({large_arrays.BOUND_VARIABLE} decides otherwise): they are made as they are used, of bytes that may lie on the disk"
+    )
