@@ -9,14 +9,12 @@ comparable; validation images are never trained on, test images are read once, a
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -26,20 +24,19 @@ from harness.networks import idx_files
 from harness.networks.own import torchvision_door
 from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
-from harness.networks.pictures.division import Division, Given, Labelled, Pixels
+from harness.networks.pictures.division import Division, Given, Labelled
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
+from harness.networks.pictures.standardising import mean_and_deviation, scale_and_shift
 from harness.networks.splits import Split as Split
 from harness.networks.splits import Standard, StreamedSplit
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
-LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its range
 FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CHUNK = 256  # images that are looked at at once
-_COUNTED = 1 << 20  # pixels that are counted at once: numpy makes 8 bytes of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,12 +245,12 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
         digest.update(np.ascontiguousarray(part.labels).data)
     if (standard := asked.standardised(channels)) is not None:
         digest.update(repr(standard).encode())
-    mean, std = standard or _mean_and_deviation(splits.train.pixels)
+    mean, std = standard or mean_and_deviation(splits.train.pixels)
     told = Preprocessing((channels, height, width), way_of(name, asked), found.white, mean, std, asked.standard, found.class_names)
     parts = (splits.train, splits.validation, splits.test)
     size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
     streams = not large_arrays.fits(size)
-    by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in _scale_and_shift(mean, std)))
+    by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in scale_and_shift(mean, std)))
     train, validation, test = (_scaled(part, by, streams) for part in parts)
     return Dataset(
         name=name,
@@ -268,32 +265,6 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
         notes=(*splits.notes, *([_streamed_note(size)] if streams else [])),
         preprocessing=told,
     )
-
-
-def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of every channel, of pixels between 0 and 1; a constant channel's deviation is 1.
-
-    From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
-    """
-    counts = np.zeros((pixels.shape[1], 256), np.int64)
-    rows = max(1, _COUNTED // (pixels.shape[2] * pixels.shape[3]))
-    for start in range(0, len(pixels), rows):
-        for channel in range(len(counts)):
-            counts[channel] += np.bincount(pixels[start : start + rows, channel].ravel(), minlength=256)
-        large_arrays.was_read(pixels[start : start + rows].nbytes)
-    means, deviations = [], []
-    for row in counts.tolist():
-        count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
-        deviation = math.sqrt((count * squares - total * total) / (255 * count) ** 2)
-        deviations.append(deviation if deviation >= LEAST_DEVIATION else 1.0)  # a constant channel stays constant
-        means.append(total / (255 * count))
-    return tuple(means), tuple(deviations)
-
-
-def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What to multiply a channel by and what to take from it then, each ``C``."""
-    scales, shifts = [1 / (255 * deviation) for deviation in std], [one / deviation for one, deviation in zip(mean, std, strict=True)]
-    return np.array(scales, np.float32), np.array(shifts, np.float32)
 
 
 def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:
