@@ -26,6 +26,7 @@ from torch import nn
 from torch.onnx.utils import register_custom_op_symbolic
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
 from harness.networks.channels.running import CONV, LINEAR, RunLayer, observed
 
 OPSET = 13
@@ -94,7 +95,7 @@ def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[in
 def read(path: Path, name: str) -> Artefact:
     """An artefact from a file; of a foreign one the layers are unknown. UsageError when it is no ONNX file of one fixed input."""
     try:
-        data = path.read_bytes()
+        data = reading.read(path)
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
     return parse(data, name, str(path))
@@ -107,8 +108,8 @@ def parse(data: bytes, name: str, origin: str = "the file") -> Artefact:
         onnx.checker.check_model(graph)
         batch, channels, height, width = (side.dim_value for side in graph.graph.input[0].type.tensor_type.shape.dim)
         told = next((prop.value for prop in graph.metadata_props if prop.key == NODE_LAYERS), "[]")
-        pairs = tuple((str(node), str(layer)) for node, layer in json.loads(told))
-    except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError) as error:
+        pairs = tuple((str(node), str(layer)) for node, layer in json_text.parse(told))
+    except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError, TypeError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{origin} is no ONNX network with one image input ({first}); export it again") from error
     _refuse_unmeasurable(graph.graph, origin)

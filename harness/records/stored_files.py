@@ -13,6 +13,15 @@ def stem(*words: str) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9.+]+", "-", word).strip("-") for word in words)
 
 
+def sync(folder: Path) -> None:
+    """Make the names of new files in ``folder`` durable, as their bytes are."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader, or a crash, sees the old file or the new one, never a part; OSError."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

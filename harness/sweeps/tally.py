@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
+from harness.files.numbers import Range
 from harness.latency.verdict.calibration import Trial
 from harness.latency.verdict.judgement import Outcome
 
+FIGURES = Range(0, 1e9)  # whatever a comparison counts or measures
 TOLD_EVERY_S = 60.0  # where the error stream is no terminal
 
 
@@ -23,8 +26,8 @@ def read(path: Path, what: str) -> tuple[Trial, ...]:
     if not path.exists():
         return ()
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        if json.loads(first or "null") != {"what": what}:
+        first, *lines = reading.text(path).splitlines(keepends=True) or [""]
+        if json_text.parse(first or "null") != {"what": what}:
             raise UsageError(f"{path} holds another calibration; give another file, or the options of {first.strip() or 'nothing'}")
         return tuple(_trial(line) for line in lines if line.endswith("\n"))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -32,8 +35,11 @@ def read(path: Path, what: str) -> tuple[Trial, ...]:
 
 
 def _trial(line: str) -> Trial:
-    found = json.loads(line)
-    return Trial(int(found["number"]), float(found["planted"]), Outcome(found["outcome"]), float(found["ratio"]), float(found["seconds"]))
+    found = json_text.parse(line)
+    number, *figures = (found[key] for key in ("number", "planted", "ratio", "seconds"))
+    if type(number) is not int or not all(type(one) in (int, float) and FIGURES.holds(one) for one in (number, *figures)):
+        raise ValueError(f"{line.strip()[:60]} is no comparison")
+    return Trial(number, float(figures[0]), Outcome(found["outcome"]), float(figures[1]), float(figures[2]))
 
 
 @dataclass

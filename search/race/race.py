@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import CampaignError
+from harness.files import json_text
 from harness.records.pruning_config import PruningConfig
 from search.records.sensitivity_record import Sensitivity
 from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
@@ -151,12 +152,12 @@ def read(path: Path) -> tuple[Run, ...]:
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines, start=1):
         try:
-            fields = json.loads(line)
+            fields = json_text.parse(line)
             sequences = {name: tuple(math.nan if one is None else one for one in fields[name]) for name in ("latencies", "drops", "truths")}
             marks = {name: math.nan if fields.get(name) is None else fields[name] for name in ("near_optimum", "reached")}
             choices = tuple(Choice(**choice) for choice in fields["choices"])
             found.append(Run(**{**fields, **sequences, **marks, "choices": choices}))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             if number < len(lines):
                 raise CampaignError(f"line {number} of {path} is no stored run ({error}); delete that line") from error
     return tuple(found)

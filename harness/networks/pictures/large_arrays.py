@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from harness.files import user_folders
+
 IN_MEMORY_BYTES = 1 << 30  # of one array: what is larger goes to the disk of the cache
 _SPARE_BYTES = 1 << 30  # of that disk, to be left to others
 _CHUNK = 256  # rows that are copied at once
@@ -22,7 +24,7 @@ _CHUNK = 256  # rows that are copied at once
 
 def cache_folder() -> Path:
     """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
+    return user_folders.cache()
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generic]:
