@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UsageError
 from harness.files.numbers import number, option, whole
@@ -192,8 +193,15 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
     for field in OPTIONS:
         if names and field.name not in names:
             continue
-        kinds = {"int": whole, "int | None": whole, "float": number, "float | None": number, "Path | None": Path, "Path": Path}
-        kind = kinds.get(str(field.type), str)
+        kinds: dict[str, Callable[[str], Any]] = {
+            "int": whole,
+            "int | None": whole,
+            "float": number,
+            "float | None": number,
+            "Path | None": Path,
+            "Path": Path,
+        }
+        kind = kinds.get(str(field.type).removesuffix(" | None"), str)
         word = f"--{field.name.replace('_', '-')}"
         if field.type in ("bool", "bool | None"):
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
