@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import CampaignError, HarnessError, RecordError, UsageError
-from harness.files import json_text
+from harness.files import json_text, reading
 from harness.files.numbers import option
 from harness.records.decoding import decode
 from search.race import exceedance, limit_campaign, simulated_limits
@@ -37,7 +37,7 @@ def read(path: Path, asked: Request) -> tuple[Row, ...]:
 
     CampaignError for another line that is no campaign.
     """
-    rows, lines = [], path.read_text().splitlines() if path.is_file() else []
+    rows, lines = [], reading.text(path).splitlines() if path.is_file() else []
     for number, line in enumerate(lines, start=1):
         try:
             document = json_text.parse(line)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import CampaignError
-from harness.files import json_text
+from harness.files import json_text, reading
 from harness.records.pruning_config import PruningConfig
 from search.records.sensitivity_record import Sensitivity
 from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
@@ -149,7 +149,10 @@ def read(path: Path) -> tuple[Run, ...]:
     if not path.exists():
         return ()
     found = []
-    lines = path.read_text().splitlines()
+    try:
+        lines = reading.text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"{path} holds no stored runs ({error}); move it away") from error
     for number, line in enumerate(lines, start=1):
         try:
             fields = json_text.parse(line)

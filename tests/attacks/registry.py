@@ -5,6 +5,7 @@ A module of the product that reads such a file and stands neither here nor in ``
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import safetensors.torch
 
-from harness.networks import export
+from harness.networks import export, idx_files
 from harness.networks.pictures import decoding
 from harness.networks.weights import weights_file
 from harness.pruning import saved, schedule_text
@@ -152,7 +153,7 @@ READERS = (
         ("harness.records.preprocessing",),
         seeds.document(seeds.PREPROCESSING),
         JSON,
-        lambda path: Preprocessing.of_canonical(path.read_text(errors="replace")),
+        lambda path: Preprocessing.of_canonical(ways.text(path)),
     ),
     Reader(
         "config beside a network",
@@ -168,7 +169,7 @@ READERS = (
         ("harness.pruning.schedule_text",),
         (ROOT / "harness/pruning/schedules/resnet20-agp_4.yaml").read_bytes,
         TEXT,
-        lambda path: schedule_text.parse(path.read_text(errors="replace"), path.name),
+        lambda path: schedule_text.parse(ways.text(path), path.name),
     ),
     Reader(
         "device tables",
@@ -220,6 +221,14 @@ READERS = (
         seeds.npy,
         (breaking.broken_bytes, seeds.hostile_pickle),
         lambda path: device_accuracy.host_answers(path.with_name("net.onnx")),
+    ),
+    Reader(
+        "idx",
+        "train-labels-idx1-ubyte.gz",
+        ("harness.networks.idx_files",),
+        lambda: gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4])),
+        BYTES,
+        lambda path: idx_files.read_labels(path.parent, "train", 10),
     ),
     Reader("picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.depths([path])),
     Reader(

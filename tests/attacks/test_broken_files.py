@@ -31,6 +31,7 @@ PARSERS = {
     "Image": ("open",),
     "onnx": ("load", "load_model_from_string"),
     "pickle": ("load", "loads"),
+    "gzip": ("decompress", "open", "GzipFile"),
     "whole_file": ("read",),
     "marshal": ("loads", "load"),
 }

@@ -13,12 +13,22 @@ from rich.console import Console
 from harness.devices import frames, replies, spec
 from harness.devices.frames import Decoder, Frame
 from harness.devices.link import Hello
+from harness.errors import UsageError
+from harness.files import reading
 from harness.runner import regression
 from harness.training import stored_baseline
 from search.records import folder
 from search.report import report, summary
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def text(path: Path) -> str:
+    """What a caller gives to a parser of texts."""
+    try:
+        return reading.read(path).decode(errors="replace")
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror}); give a file") from error
 
 
 def shown(path: Path) -> object:
@@ -36,8 +46,8 @@ def toml(path: Path) -> object:
 def agent(path: Path) -> object:
     """Everything that an agent may answer, by one header and its blobs, as it comes over the link."""
     decoder = Decoder()
-    text = path.read_bytes()[: 1 << 20]
-    decoder.feed(len(text).to_bytes(8, "big") + text + np.arange(1, 5, dtype=np.int64).tobytes() * 4)
+    header = text(path).encode()[: 1 << 20]
+    decoder.feed(len(header).to_bytes(8, "big") + header + np.arange(1, 5, dtype=np.int64).tobytes() * 4)
     try:
         frame = decoder.next()
     except frames.NotAFrame as error:

@@ -94,7 +94,7 @@ def find(name: str) -> Source:
     """The file of a network; UsageError when it is not there."""
     path, factory = path_of(name), name.rpartition(":")[2]
     try:
-        return Source(path, factory, path.read_bytes())
+        return Source(path, factory, reading.read(path))
     except OSError as error:
         why = "there is no file" if not path.exists() else "nobody can read"
         raise UsageError(one_line(f"{why} {path}; give the path of the Python file that holds {factory or 'the factory'}")) from error
