@@ -14,12 +14,13 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From ``least`` to ``most``, both included; ``above``: without ``least`` itself. whole: only integers lie in it."""
+    """From ``least`` to ``most``, both included; ``above``: without ``least`` itself. whole: only integers lie in it. unit: in words."""
 
     least: float
     most: float
     whole: bool = False
     above: bool = False
+    unit: str = ""
 
     def holds(self, number: float) -> bool:
         """Whether ``number`` lies in it; what is not a number does not."""
@@ -32,10 +33,11 @@ class Range:
         least, most = (
             f"{bound:.0f}" if abs(bound) < 1e7 and float(bound).is_integer() else f"{bound:g}" for bound in (self.least, self.most)
         )
-        return f"{kind} above {least}, at most {most}" if self.above else f"{kind} from {least} to {most}"
+        told = f"{kind} above {least}, at most {most}" if self.above else f"{kind} from {least} to {most}"
+        return f"{told} {self.unit}".rstrip()
 
 
-EPOCHS = Range(0, 10_000)
+EPOCHS = Range(0, 10_000, unit="epochs")
 SECONDS = Range(0, 1e9)
 SHARE = Range(0, 1)
 SEED = Range(0, 2**32 - 1, whole=True)  # what numpy's generators take

@@ -17,15 +17,15 @@ def read(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL in its name
         raise OSError(errno.EINVAL, "no file can be called so", str(path)) from error
-    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    found = os.fstat(descriptor)
+    kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFREG:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}, not a file", str(path))
     with os.fdopen(descriptor, "rb") as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB", str(path))
-    return content
+        if found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB", str(path))
+        return file.read()
 
 
 def text(path: Path, most_bytes: int = MOST_BYTES) -> str:

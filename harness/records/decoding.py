@@ -55,9 +55,10 @@ def told(way: tuple[str | int, ...]) -> str:
 class _Refused(Exception):
     """A value is not what its field wants; ``way`` collects the names on the way out of the record, innermost first."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
         self.way: list[str | int] = []
+        self.advice = advice
 
 
 def decode(kind: type[T], entry: object, place: str, advice: str = "measure again") -> T:
@@ -79,7 +80,7 @@ def _read(reader: Reader, entry: object, place: str, advice: str = "measure agai
     try:
         return reader(entry)
     except _Refused as refused:
-        raise FieldRefused(place, tuple(reversed(refused.way)), str(refused), advice) from refused
+        raise FieldRefused(place, tuple(reversed(refused.way)), str(refused), refused.advice or advice) from refused
 
 
 @cache
@@ -148,7 +149,8 @@ def _made(kind: Any, found: dict[str, Any]) -> Any:
     try:
         return kind(**found)
     except HarnessError as error:
-        raise _Refused(f"is no {kind.__name__}: {str(error).rpartition('; ')[0] or error}") from error
+        reason, _, advice = str(error).rpartition("; ")
+        raise _Refused(f"is no {kind.__name__}: {reason or advice}", advice if reason else "") from error
 
 
 def _config(value: Any) -> PruningConfig:

@@ -6,6 +6,7 @@ loader, as a plain pair; the shapes come from the tensors themselves.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,8 @@ def read(path: Path) -> Checkpoint:
         raise UsageError(f"there is no checkpoint {path}; give the path of a .pth.tar file")
     allowed: list[Any] = [(ThinningRecipe, "distiller.thinning.ThinningRecipe"), *_OPTIMISERS]
     try:
-        with torch.serialization.safe_globals(allowed):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
+            warnings.simplefilter("ignore")  # about pickle's protocol
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises whatever its bytes lead to
         told = (str(error) or "it is damaged").splitlines()[0]

@@ -91,7 +91,7 @@ def checked(asked: Request) -> Request:
             raise UsageError(message)
     for name, allowed in OPTIONS.items():
         given = getattr(asked, name.replace("-", "_"), None)
-        if type(given) in (int, float) and not allowed.holds(given):
+        if isinstance(given, int | float) and not isinstance(given, bool) and not allowed.holds(given):
             raise UsageError(f"--{name}={given if abs(given) < 10**18 else 'far too much'}: give {allowed.words}")
     if asked.name is not None:
         folder_name(asked.name)

@@ -47,11 +47,13 @@ def allowed(folder: Path, network: str) -> tuple[Path, bytes]:
     """The file that would make the campaign's network, and what is in it; raises as ``take``."""
     path = _path(folder, network)
     if not path.is_file():
+        if not source.path_of(network).is_file():
+            return source.path_of(network), b""  # whoever needs it will say so
         found = source.find(network)
         trust.require(found.path, found.content)
         return found.path, found.content
     content = reading.read(path)
-    told = _sum_of(path).read_text(encoding="utf-8", errors="replace").split()[:1] if _sum_of(path).is_file() else []
+    told = reading.read(_sum_of(path)).decode(errors="replace").split()[:1] if _sum_of(path).is_file() else []
     if told != [hashlib.sha256(content).hexdigest()]:
         raise CampaignError(f"{path} is not the file that the campaign began with; put it back, or start a new campaign")
     trust.require(path, content)

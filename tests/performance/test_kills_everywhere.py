@@ -1,4 +1,4 @@
-"""Whole campaigns that are killed in every phase and resumed: no finished trial is lost or repeated, no file is left half, nobody stays behind.
+"""Whole campaigns that are killed in every phase and resumed: no finished trial is lost or repeated, no file is left half.
 
 ``pytest tests/performance/test_kills_everywhere.py --benchmark-only -s`` kills ``ESPALIER_KILLS`` times (default: a hundred) while designed
 networks are measured, while it searches, tunes, measures the comparison, writes the report, and one of a Dask cluster's workers; without
