@@ -10,9 +10,18 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+class NotWritten(OSError):
+    """A file could not be written; it has a path, as errors of writing by themselves have not. needed_bytes: that it takes."""
+
+    def __init__(self, error: OSError, path: Path, needed_bytes: int) -> None:
+        super().__init__(error.errno, error.strerror or str(error), str(path))
+        self.needed_bytes = needed_bytes
+
+
 def told(error: OSError, path: Path | None = None, needed_bytes: int | None = None) -> str:
     """What failed, on which path, and for a full disk how much is free there and how much is needed, where that is known."""
     named = path if path is not None else Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    needed_bytes = error.needed_bytes if isinstance(error, NotWritten) and needed_bytes is None else needed_bytes
     place = "a file" if named is None else str(named)
     if error.errno not in FULL:
         return f"cannot write {place} ({error.strerror or error})" if named is not None else f"a file could not be written ({error})"

@@ -28,14 +28,16 @@ def read(path: Path, what: str) -> tuple[Trial, ...]:
     try:
         first, *lines = reading.text(path).splitlines(keepends=True) or [""]
         if json_text.parse(first or "null") != {"what": what}:
-            raise UsageError(f"{path} holds another calibration; give another file, or the options of {first.strip() or 'nothing'}")
+            raise UsageError(f"{path} holds another calibration; give another file, or the options of {first.strip()[:200] or 'nothing'}")
         return tuple(_trial(line) for line in lines if line.endswith("\n"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read {path} as a calibration ({error}); give another file") from error
+    except (OSError, ValueError, KeyError) as error:
+        lacking = "it lacks " if isinstance(error, KeyError) else ""
+        raise UsageError(f"cannot read {path} as a calibration ({lacking}{error}); give another file") from error
 
 
 def _trial(line: str) -> Trial:
-    found = json_text.parse(line)
+    if not isinstance(found := json_text.parse(line), dict):
+        raise ValueError(f"{line.strip()[:60]} is no comparison")
     number, *figures = (found[key] for key in ("number", "planted", "ratio", "seconds"))
     if type(number) is not int or not all(type(one) in (int, float) and FIGURES.holds(one) for one in (number, *figures)):
         raise ValueError(f"{line.strip()[:60]} is no comparison")

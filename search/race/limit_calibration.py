@@ -37,16 +37,21 @@ def read(path: Path, asked: Request) -> tuple[Row, ...]:
 
     CampaignError for another line that is no campaign.
     """
-    rows, lines = [], reading.text(path).splitlines() if path.is_file() else []
+    try:
+        rows, lines = [], reading.text(path).splitlines() if path.is_file() else []
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"{path} holds no campaigns ({error}); give another --folder") from error
     for number, line in enumerate(lines, start=1):
         try:
-            document = json_text.parse(line)
+            if not isinstance(document := json_text.parse(line), dict):
+                raise ValueError("it is no object")
             most = document.pop("most_folds")
             row = decode(Row, document, "it", "remove the line")
         except (ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
             if number == len(lines):
                 continue
-            raise CampaignError(f"{path}, line {number} is no campaign ({error}); remove the line, or give another --folder") from error
+            why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise CampaignError(f"{path}, line {number} is no campaign ({why}); remove the line, or give another --folder") from error
         if (row.limit_points, row.certainty, most) == (asked.drop_limit_points, asked.certainty, asked.folds):
             rows.append(row)
     return tuple(rows)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from harness.errors import CampaignError
-from harness.files import json_text, locks, reading
+from harness.files import disk, json_text, locks, reading
 from harness.files.locks import Lock
 from harness.records import stored_files
 from harness.records.decoding import FieldRefused, decode, told
@@ -270,9 +270,8 @@ class Journal:
             self._file.truncate(end)
             full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"writing failed ({error.strerror})"
             name = self.directory.name
-            raise CampaignError(
-                f"{full}: {self.directory / FILE} keeps all trials so far; make room, then: python -m search resume {name}"
-            ) from error
+            kept = f"{self.directory / FILE} keeps all trials so far ({disk.free(self.directory)})"
+            raise CampaignError(f"{full}: {kept}; make room, then: python -m search resume {name}") from error
 
     def _end_line(self) -> None:
         """Give a complete last line the newline that a kill took from it."""

@@ -133,6 +133,8 @@ RUN = {
     "choices": [],
     "near_optimum": None,
     "reached": None,
+    "seconds_per_trial": 0.1,
+    "limit_points": 1.0,
 }
 PREPROCESSING = {
     "input_shape": [1, 8, 8],

@@ -67,7 +67,7 @@ def test_one_module_alone_parses(parser: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_a_whole_file_is_taken(reader: Reader, tmp_path: Path) -> None:
-    if reader.name in ("saved network", "limit calibration", "races"):
+    if reader.name in ("saved network", "limit calibration"):
         pytest.skip("its seed is a part only")
     assert attack.give(reader, reader.seed(), tmp_path, attack.Tally()).kind == attack.TAKEN
 
