@@ -12,6 +12,7 @@ from harness.devices import spec
 from harness.errors import CampaignError
 from harness.files import leftovers
 from harness.networks.own import source
+from harness.quantisation.answering import answer_alike
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -284,7 +285,7 @@ def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
     folder = folders.existing(old, request.reports)
     found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
     theirs = folders.read_request(folder)
-    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float)
+    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
     return sharing.restated(found, theirs.precisions, request.precisions, same_int8)
 
 

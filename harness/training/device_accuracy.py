@@ -43,6 +43,7 @@ def judge(
     by default the artefact's own where the runtime answers one after the other. Raises ModelRefused and the errors of a
     failing device.
     """
+    export.check_picture(artefact, "accuracy on a device")
     labels = dataset.test.labels.numpy()
     sent = _in_batches(session, artefact, batch_size)
     with _loaded(session, sent, network, precision) as loaded:

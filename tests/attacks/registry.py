@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import safetensors.torch
 
-from harness.networks import export, idx_files
+from harness.networks import idx_files
 from harness.networks.pictures import decoding
 from harness.networks.weights import weights_file
 from harness.pruning import saved, schedule_text
@@ -213,7 +213,14 @@ READERS = (
         (breaking.broken_bytes, seeds.hostile_pickle),
         lambda path: Checkpoint(path, "i")._read(),
     ),
-    Reader("exported network", "net.onnx", ("harness.networks.export",), seeds.onnx, BYTES, lambda path: export.read(path, "net")),
+    Reader(
+        "exported network",
+        "net.onnx",
+        ("harness.networks.export", "harness.networks.foreign.fixing", "harness.networks.foreign.layers"),
+        seeds.onnx,
+        BYTES,
+        lambda path: ways.exported(path),
+    ),
     Reader(
         "host's answers",
         "net.logits.npy",

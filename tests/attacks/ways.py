@@ -15,6 +15,8 @@ from harness.devices.frames import Decoder, Frame
 from harness.devices.link import Hello
 from harness.errors import UsageError
 from harness.files import reading
+from harness.networks import export
+from harness.networks.foreign import layers
 from harness.runner import regression
 from harness.training import stored_baseline
 from search.records import folder
@@ -29,6 +31,12 @@ def text(path: Path) -> str:
         return reading.read(path).decode(errors="replace")
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); give a file") from error
+
+
+def exported(path: Path) -> object:
+    """A network that somebody exported, and its layers."""
+    found = export.read(path, "net")
+    return layers.found(found.onnx, 1, {})
 
 
 def shown(path: Path) -> object:
