@@ -124,7 +124,7 @@ def resume(
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
-    begun = (folder / outcome.JOURNAL).is_file()
+    begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
     else:  # killed before its first trial

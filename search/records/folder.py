@@ -164,11 +164,14 @@ def _plain(subject: str) -> str:
 
 
 def writable(folder: Path, option: str = "--reports") -> None:
-    """CampaignError where nothing can be written into ``folder``, which need not be there yet; ``option`` gave it."""
+    """CampaignError where nothing can be written into ``folder``, which need not be there yet; ``option`` gave it.
+
+    Campaigns in it that killed processes left half laid are removed.
+    """
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:  # whoever is root is told that every folder may be written, also where none can be made
         with tempfile.TemporaryDirectory(prefix=".espalier-", dir=there):
-            pass
+            leftovers.sweep(folder, ".*.part")
     except OSError as error:
         raise CampaignError(f"nothing can be written into {there} ({error.strerror}); give another folder by {option}") from error
 

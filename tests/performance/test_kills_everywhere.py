@@ -25,6 +25,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.records import benchmark_json
 from search.records import journal, outcome
 
+try:
+    import distributed
+except ImportError:  # an extra: then no worker is killed
+    distributed = None
+
 KILLS, FEW_KILLS = int(os.environ.get("ESPALIER_KILLS", "100")), 2
 DEADLINE_S = 900  # of one command on a busy machine
 QUICK = ("--trials=4", "--budget=0", "--proof-budget=0.2", "--designs=14", "--rounds=60", "--max-predictor-error=0.9", "--chance-margin=0")
@@ -183,6 +188,8 @@ def test_kills_in_every_phase_lose_and_repeat_nothing(benchmark: BenchmarkFixtur
             one.start(*one.again())
             assert one.code() in (0, 3), one.log.read_text()[-3000:]
             one.look()
+            if sum(one.kills.values()) < wanted and distributed is not None:
+                _kill_a_dask_worker(one)
             assert (one.folder / "report.html").read_text().rstrip().endswith("</html>")
 
     def phases() -> list[tuple[str, Callable[[int], bool], float]]:
@@ -206,6 +213,20 @@ def test_kills_in_every_phase_lose_and_repeat_nothing(benchmark: BenchmarkFixtur
     counts = ", ".join(f"{count} {phase}" for phase, count in one.kills.items())
     print(f"\n{sum(one.kills.values())} kills ({counts}): {one.lost} lost, {one.repeated} repeated")
     assert not one.lost + one.repeated
+
+
+def _kill_a_dask_worker(campaigns: Campaigns) -> None:
+    """One more trial on a cluster whose only worker is killed while it runs it: the cluster starts another, and the campaign ends."""
+    wanted = len(campaigns.known) + 1
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        size = (campaigns.folder / journal.FILE).stat().st_size
+        process = campaigns.start("resume", "c", f"--dask={cluster.scheduler_address}", f"--trials={wanted}")
+        while (campaigns.folder / journal.FILE).stat().st_size == size and _lives(process):
+            time.sleep(0.02)
+        os.kill(next(iter(cluster.workers.values())).process.pid, signal.SIGKILL)
+        assert campaigns.code() in (0, 3), campaigns.log.read_text()[-3000:]
+    campaigns.kills["a Dask worker"] += 1
+    campaigns.look()
 
 
 def _forget(campaigns: Campaigns) -> None:
