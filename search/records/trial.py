@@ -35,8 +35,9 @@ OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
 Seconds = Annotated[float, SECONDS]
 Ratio = Annotated[float, SHARE]
 MaybeRatio = Annotated[float, OrUnknown(), SHARE]  # the accuracies of a trial without an end are not numbers, null in its journal
-Points = Annotated[float, Range(-100, 100)]
-MaybePoints = Annotated[float, OrUnknown(), Range(-100, 100)]
+MaybeBound = Annotated[float, OrUnknown(), Range(-1, 2)]  # of an interval, which may reach a little beyond 0 to 1
+Points = Annotated[float, Range(-10_000, 10_000)]  # a made-up problem may lose more than all
+MaybePoints = Annotated[float, OrUnknown(), Range(-10_000, 10_000)]
 Number = Annotated[int, Range(-1, 10**9, whole=True)]
 
 UNNUMBERED = -1  # number of a request that has no line in the journal yet
@@ -103,10 +104,10 @@ class InPrecision:
     """What a tuned network answers in one more precision: top-1 in [0, 1] with its 95 % interval, points lost, and how long that took."""
 
     precision: str
-    top1_ratio: Ratio
-    top1_low: Ratio
-    top1_high: Ratio
-    drop_points: Points
+    top1_ratio: MaybeRatio
+    top1_low: MaybeBound
+    top1_high: MaybeBound
+    drop_points: MaybePoints
     seconds: Seconds
 
 
@@ -122,8 +123,8 @@ class TrialOutcome:
     """
 
     top1_ratio: MaybeRatio
-    top1_low: MaybeRatio
-    top1_high: MaybeRatio
+    top1_low: MaybeBound
+    top1_high: MaybeBound
     drop_points: MaybePoints
     prune_s: Seconds = 0.0
     tune_s: Seconds = 0.0
