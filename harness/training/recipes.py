@@ -14,7 +14,6 @@ from typing import Annotated
 
 from harness.errors import RecordError, UsageError
 from harness.files import json_text
-from harness.files.numbers import SEED
 from harness.records.decoding import AsWritten, decode
 from harness.training.processor import PRECISIONS
 
@@ -72,8 +71,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise UsageError(f"a recipe's {name} is {value}; give {low:g} to {high:g}")
-        if not SEED.holds(self.seed):
-            raise UsageError(f"a recipe's seed is {self.seed}; give {SEED.words}")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"a recipe's seed is {self.seed}; give a whole number from 0, of 64 bits")
         if self.precision not in PRECISIONS:
             raise UsageError(f"a recipe's precision is {self.precision!r}; give one of {', '.join(PRECISIONS)}")
 
