@@ -25,7 +25,7 @@ def parse(text: bytes | str) -> Any:
     except RecursionError:
         raise ValueError(f"it is nested more than {MOST_DEPTH} deep") from None
     level = [document]
-    for _ in range(MOST_DEPTH + 1):
+    for _ in range(MOST_DEPTH):
         level = [part for one in level for part in _parts(one) if isinstance(part, dict | list)]
         if not level:
             return document
