@@ -41,12 +41,15 @@ class UnknownName(UsageError):
             told = sorted(difflib.get_close_matches(name[:MOST_SIGNS_TOLD], choices, n=MOST_NAMES_TOLD, cutoff=0.0))
             told.append(f"or one of {len(choices) - MOST_NAMES_TOLD} more")
         shown = repr(name) if len(name) <= MOST_SIGNS_TOLD else f"{name[:MOST_SIGNS_TOLD]!r}..."
-        super().__init__(f"unknown {kind} {shown}{guess}: choose one of {', '.join(told) or '(none)'}{advice}")
+        super().__init__(one_line(f"unknown {kind} {shown}{guess}: choose one of {', '.join(told) or '(none)'}{advice}"))
         self.kind, self.name, self.known = kind, name, tuple(choices)
 
 
 class RecordError(HarnessError):
-    """A stored record is truncated, foreign, contradictory or from a newer schema."""
+    """A stored record is truncated, foreign, contradictory or from a newer schema; its own words may hold what would break the line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConditionsDiffer(RecordError):

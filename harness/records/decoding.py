@@ -46,6 +46,10 @@ class FieldRefused(RecordError):
         self.way, self.reason = way, reason
         super().__init__(f"{place}{told(way)} {reason}; {advice}")
 
+    def __reduce__(self) -> tuple[type[RecordError], tuple[str]]:
+        """To another process the sentence goes alone."""
+        return RecordError, (str(self),)
+
 
 def told(way: tuple[str | int, ...]) -> str:
     """``.contenders[3].macs`` of such keys and indices."""

@@ -13,7 +13,7 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from harness.errors import RecordError, UsageError
+from harness.errors import RecordError, UsageError, one_line
 from harness.files import json_text, reading
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
@@ -136,7 +136,9 @@ def described(path: Path, dataset: Dataset) -> StoredBaseline:
     except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
         raise UsageError(f"{description} cannot be read ({_why(error)}); delete both it and its weights to train again") from error
     if schema != SCHEMA:
-        raise UsageError(f"{description} is of schema {str(schema)[:20]}, this program knows {SCHEMA}; use the Espalier that wrote it")
+        raise UsageError(
+            f"{description} is of schema {one_line(str(schema)[:20])}, this program knows {SCHEMA}; use the Espalier that wrote it"
+        )
     if dataset_digest != dataset.digest:
         raise UsageError(f"{path} was trained on other data than {dataset.name} as it is here; delete it to train again")
     return StoredBaseline(path, network, dataset.name, recipe, validation, test, sha256)

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CampaignError, UsageError
+from harness.errors import CampaignError, UsageError, one_line
 from harness.files import disk, leftovers, locks
 from harness.networks import datasets, zoo
 from harness.networks.own import source
@@ -118,7 +118,7 @@ def read_request(folder: Path) -> Request:
     try:
         return checked(replace(found, name=folder.name, reports=folder.parent.parent))
     except UsageError as error:
-        raise CampaignError(f"{folder / REQUEST} is broken ({error}); start the campaign again") from error
+        raise CampaignError(one_line(f"{folder / REQUEST} is broken ({error}); start the campaign again")) from error
 
 
 def inheriting(request: Request, names: Sequence[str]) -> Request:

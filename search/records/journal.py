@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, one_line
 from harness.files import disk, json_text, locks, reading
 from harness.files.locks import Lock
 from harness.records import stored_files
@@ -190,7 +190,8 @@ def _ran(document: dict[str, Any], path: Path, number: int) -> _Ran:
 
 
 def _refused(path: Path, number: int, why: str) -> CampaignError:
-    return CampaignError(f"line {number} of {path} does not say what a line of schema {SCHEMA} says: {why}; restore the file from a copy")
+    told_why = f"line {number} of {path} does not say what a line of schema {SCHEMA} says: {why}"
+    return CampaignError(one_line(f"{told_why}; restore the file from a copy"))
 
 
 class Journal:

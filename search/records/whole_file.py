@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, one_line
 from harness.files import disk, json_text, reading
 from harness.records import stored_files
 from harness.records.decoding import FieldRefused, decode, told
@@ -42,8 +42,9 @@ def read(
         return decode(kind, prepared(document), "")
     except FieldRefused as error:
         line = json_text.line_of(text, error.way)
-        raise CampaignError(f"{path} is broken (line {line}: {told(error.way).lstrip('.') or 'it'} {error.reason}); {advice}") from error
+        where = f"line {line}: {told(error.way).lstrip('.') or 'it'}"
+        raise CampaignError(one_line(f"{path} is broken ({where} {error.reason}); {advice}")) from error
     except OSError as error:
         raise CampaignError(f"{path} cannot be read ({error.strerror}); {advice}") from error
     except ValueError as error:
-        raise CampaignError(f"{path} is broken ({error}); {advice}") from error
+        raise CampaignError(one_line(f"{path} is broken ({error}); {advice}")) from error
