@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
+from harness.files import leftovers
 from harness.networks.own import source
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
@@ -103,9 +104,9 @@ def resume(
     without_device: as for ``run``.
     """
     folder = folders.existing(name, reports)
+    leftovers.sweep_files(folder)
     old = folders.read_request(folder)
-    asked = change(old)
-    request = replace(asked, reports=reports)
+    asked = request = change(old)
     if request.dask is not None:
         dask_pool.check(request.dask)
     if asked != old:
@@ -122,7 +123,7 @@ def resume(
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
-    begun = (folder / outcome.JOURNAL).is_file()
+    begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
     else:  # killed before its first trial

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
+from harness.files.leftovers import HeldFolder
 from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
 from search.optimizer.surrogate import DropModel
@@ -186,7 +186,7 @@ class Optimizer:
         self.space, self._blas = space, ThreadpoolController()
         self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
         self._configspace = space.configspace(seed)
-        self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
+        self._scratch = HeldFolder("espalier-smac-")
         logging.getLogger("smac").setLevel(logging.ERROR)
         scenario = Scenario(
             self._configspace,
@@ -195,7 +195,7 @@ class Optimizer:
             crash_cost=100.0,
             n_trials=_NEVER_REACHED,
             seed=seed,
-            output_directory=self._scratch.name,
+            output_directory=self._scratch.path,
         )
         batch = slots
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)

@@ -13,12 +13,13 @@ from harness.errors import CampaignError, HarnessError
 from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.staircase import Staircase
 from harness.networks.datasets import Dataset
+from harness.networks.own import source
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign.plan import training_speed
 from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
-from search.records import folder, whole_file
+from search.records import folder, kept_source, whole_file
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.request import Request
@@ -108,6 +109,7 @@ def _asked(request: Request, display: Display) -> _Asked:
     if request.name is not None:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
+        kept_source.take(found, theirs.network, display.say)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
@@ -120,6 +122,8 @@ def _asked(request: Request, display: Display) -> _Asked:
             if any(getattr(request, key) not in (None, getattr(theirs, key)) for key in _OF_PICTURES):
                 continue  # about the same network, in other pictures
             pictures = {key: getattr(theirs, key) for key in _OF_PICTURES}
+            if source.is_own(theirs.network):
+                kept_source.allowed(path.parent, theirs.network)
             asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name, **pictures)
         except HarnessError as error:
             display.say(f"passing over {path.parent}: {error}")
