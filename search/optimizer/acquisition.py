@@ -13,6 +13,8 @@ from scipy.special import log_ndtr
 from search.records.trial import Bools, Floats
 
 LEAST_IMPROVEMENT = 1e-6  # of the dense latency; less counts as none
+LEAP = 0.5  # of the latency of the fastest that is known to keep the limit: no proposal goes further below, whatever the model hopes
+LEAP_COST, _TOO_FAR = 3.0, 20.0  # logarithms: for going further at all, and per share of the dense latency beyond the leap
 _NOT_IMPROVING = -50.0  # below the value of any improving candidate that has a chance
 
 
@@ -35,9 +37,10 @@ def known_improvement(mean: Floats, deviation: Floats, latency: Floats, limit: f
         return chance
     saved = best - latency
     improving = saved > LEAST_IMPROVEMENT
+    beyond = np.maximum(LEAP * best - latency, 0.0)
     gain: Floats = np.where(
         improving,
-        np.log(np.maximum(saved, LEAST_IMPROVEMENT)) + chance,
+        np.log(np.maximum(saved, LEAST_IMPROVEMENT)) + chance - np.where(beyond > 0, LEAP_COST + _TOO_FAR * beyond, 0.0),
         _NOT_IMPROVING + 5 * np.minimum(saved, 0.0) + np.minimum(0.0, chance),
     )
     return gain

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,8 +31,10 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
+from search.optimizer import drop_scale
 from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
+from search.optimizer.drop_scale import DropScale
 from search.optimizer.surrogate import DropModel
 from search.records.trial import Floats, KnownLatency
 from search.space.goals import Goal, Reach
@@ -68,12 +70,13 @@ class RowConfiguration(Configuration):  # type: ignore[misc]
 class Surrogate(AbstractModel):  # type: ignore[misc]
     """SMAC's view of ``DropModel``."""
 
-    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, seed: int) -> None:
+    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, seed: int, scale: Callable[[], DropScale]) -> None:
         super().__init__(configspace, seed=seed)
-        self._space, self._order, self.drops = space, space.order(configspace), DropModel()
+        self._space, self._order, self.drops, self._scale = space, space.order(configspace), DropModel(), scale
 
     def _train(self, X: Floats, Y: Floats) -> Surrogate:  # noqa: N803
-        self.drops.update(self._space.features(np.nan_to_num(X[:, self._order])), np.asarray(Y, dtype=np.float64).reshape(-1))
+        features = self._space.features(np.nan_to_num(X[:, self._order]))
+        self.drops.update(features, np.asarray(Y, dtype=np.float64).reshape(-1), self._scale())
         return self
 
     def _predict(self, X: Floats, covariance_type: str | None = "diagonal") -> tuple[Floats, Floats]:  # noqa: N803
@@ -111,6 +114,10 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
             self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
         self.best = incumbent_latency(mean, deviation, latency, self.limit, self._goal.certainty)
+
+    def scale(self) -> DropScale:
+        """What drops are modelled on: points up to a few times the widest limit that proposals are made for."""
+        return drop_scale.of(self._goal, self.limit_shift, MAX_PARETO_LIMIT_POINTS if self._goal.kind == "pareto" else 0.0)
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""
@@ -201,7 +208,7 @@ class Optimizer:
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
         search = ArraySearch(space, apart=SIDE_BY_SIDE_APART if slots > 1 else 0.0)
         self.maximizer = LegalMaximizer(self._configspace, space, search, max(8, batch), seed)
-        self.surrogate = Surrogate(self._configspace, space, seed)
+        self.surrogate = Surrogate(self._configspace, space, seed, self.acquisition.scale)
         first = [self._configuration(row, "seed") for row in seeds]
         self._smac = HyperparameterOptimizationFacade(
             scenario,

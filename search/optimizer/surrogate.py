@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from search.optimizer.drop_scale import DropScale
 from search.records.trial import Floats, Ints
 from search.space.space import Features
 
@@ -114,16 +115,26 @@ class DropModel:
 
     def __init__(self) -> None:
         self.theta: Floats = PRIOR_MEDIANS.copy()
+        self.scale: DropScale | None = None
         self._fitted = 0  # observations at the last fit of theta
         self._features: Features
 
-    def update(self, features: Features, drops: Floats) -> DropModel:
-        """Condition on ``drops`` (n points) observed at ``features``; returns itself."""
-        self._features, self._mean, self._scale = features, float(drops.mean()), float(drops.std()) + 1e-9
-        targets = (drops - self._mean) / self._scale
+    def update(self, features: Features, drops: Floats, scale: DropScale | None = None) -> DropModel:
+        """Condition on ``drops`` (n points) observed at ``features``; returns itself. scale: what they are modelled on; points without.
+
+        With a scale, drops that are all alike leave an uncertainty of the order of its limit, and noise is expected to be of that order.
+        """
+        self.scale = scale
+        scaled = drops if scale is None else scale.scaled(drops)
+        self._features, self._mean = features, float(scaled.mean())
+        self._scale = max(float(scaled.std()) + 1e-9, 0.0 if scale is None else scale.limit_points)
+        self._prior = PRIOR_MEDIANS.copy()
+        if scale is not None:
+            self._prior[NOISE] += 2 * np.log(scale.limit_points / self._scale)
+        targets = (scaled - self._mean) / self._scale
         if self._due(len(drops)):
             rows = np.arange(len(drops)) if len(drops) <= FIT_AT_MOST else _spread(drops, FIT_AT_MOST)
-            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta)
+            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta, self._prior)
             self._fitted = len(drops)
         covariance = kernel(self.theta, pairs(features, features)).total
         covariance[np.diag_indices_from(covariance)] += np.exp(self.theta[NOISE]) + JITTER
@@ -137,7 +148,8 @@ class DropModel:
         mean = cross @ self._weights
         reduced = solve_triangular(self._factor, cross.T, lower=True, check_finite=False, overwrite_b=True)
         variance = np.maximum(diagonal(self.theta, features) - np.einsum("ij,ij->j", reduced, reduced), LEAST_VARIANCE)
-        return mean * self._scale + self._mean, np.sqrt(variance) * self._scale
+        mean, deviation = mean * self._scale + self._mean, np.sqrt(variance) * self._scale
+        return (mean, deviation) if self.scale is None else self.scale.posterior_points(mean, deviation)
 
     def difference(self, one: Features, other: Features) -> tuple[Floats, Floats]:
         """Posterior mean and standard deviation of (drop at ``one`` - drop at ``other``), row by row, in points.
@@ -163,20 +175,21 @@ class DropModel:
         return count // every > self._fitted // every
 
 
-def _fit(parts: _Pairs, targets: Floats, start: Floats) -> Floats:
-    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient."""
+def _fit(parts: _Pairs, targets: Floats, start: Floats, medians: Floats) -> Floats:
+    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient. medians: of their prior."""
     reach = BOUND_DEVIATIONS * PRIOR_DEVIATIONS
-    bounds = list(zip(PRIOR_MEDIANS - reach, PRIOR_MEDIANS + reach, strict=True))
-    result = minimize(_loss, start, args=(parts, targets), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS})
+    bounds = list(zip(medians - reach, medians + reach, strict=True))
+    start = np.clip(start, medians - reach, medians + reach)
+    result = minimize(_loss, start, args=(parts, targets, medians), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS})
     return np.asarray(result.x, dtype=np.float64) if np.isfinite(result.fun) and result.fun < 1e9 else start
 
 
-def _loss(theta: Floats, parts: _Pairs, targets: Floats) -> tuple[float, Floats]:
+def _loss(theta: Floats, parts: _Pairs, targets: Floats, medians: Floats = PRIOR_MEDIANS) -> tuple[float, Floats]:
     """Negative log posterior of the hyper-parameters ([Rasmussen2006]_ eq. 2.30 plus the prior) and its gradient (eq. 5.9)."""
     found = kernel(theta, parts)
     noisy = found.total.copy()
     noisy[np.diag_indices_from(noisy)] += np.exp(theta[NOISE]) + JITTER
-    prior = (theta - PRIOR_MEDIANS) / PRIOR_DEVIATIONS
+    prior = (theta - medians) / PRIOR_DEVIATIONS
     try:
         factor = cho_factor(noisy, lower=True, check_finite=False)
     except np.linalg.LinAlgError:

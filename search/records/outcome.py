@@ -17,7 +17,8 @@ from search.records.losses.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
-ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", "candidate", "from-scratch")
+IN_INT8 = "optimised-int8"
+ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", IN_INT8, "candidate", "from-scratch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
     role: one of ``ROLES``; "global-pruning" is what Torch-Pruning's users get at the optimised one's latency, "random" is what random
-    search found on as many trials, "candidate" a found network that the validation split did not choose, "from-scratch" the optimised
+    search found on as many trials, "optimised-int8" the optimised one quantised after training where the search itself ran no INT8, "candidate" a found network that the validation split did not choose, "from-scratch" the optimised
     one's shape trained from nothing. macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder. test:
     top-1 on the test split, read once, after the choice. repeats: accuracies of every seed that it was tuned with, the first of which gave
     onnx, validation and test. paired, paired_validation: the test and validation images that it lost against the dense network tuned

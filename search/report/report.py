@@ -82,6 +82,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     console.print(_rich(tables.compared(summary)))
     console.print(Text(f"Limits: {sentences.limit_sentence(summary)}."))
     console.print(Text(sentences.error_sentence(summary)))
+    if further := sentences.further_sentence(summary):
+        console.print(Text(further))
     for path in (summary.folder / PAGE, summary.folder / TEXT):
         if path.is_file():
             console.print(Text(str(path), style="dim"), soft_wrap=True)
