@@ -17,6 +17,7 @@ from search.records.trial import Floats
 from search.space.goals import Goal
 
 KNEE = 2.0  # multiples of the limit up to which points are points
+LEAST_LIMIT_POINTS = 0.05  # a limit of nothing leaves some scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,15 @@ class DropScale:
         """Drops on the model's scale; the same up to the knee, with a continuous slope there."""
         if not self.bends:
             return points
-        return np.asarray(np.where(points > self.knee_points, self.knee_points * (1 + np.log(np.maximum(points / self.knee_points, 1))), points))
+        knee = self.knee_points
+        return np.asarray(np.where(points > knee, knee * (1 + np.log(np.maximum(points / knee, 1))), points))
 
     def points(self, scaled: Floats) -> Floats:
         """The way back."""
         if not self.bends:
             return scaled
-        return np.asarray(np.where(scaled > self.knee_points, self.knee_points * np.exp(np.maximum(scaled / self.knee_points - 1, 0)), scaled))
+        knee = self.knee_points
+        return np.asarray(np.where(scaled > knee, knee * np.exp(np.maximum(scaled / knee - 1, 0)), scaled))
 
     def posterior_points(self, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
         """Mean and deviation in points of what is normal on the model's scale.
@@ -61,6 +64,3 @@ def of(goal: Goal, shift_points: float = 0.0, widest_points: float = 0.0) -> Dro
     """The scale for a goal. shift_points: by which its limit is looser for these trials; widest_points: the widest limit looked for."""
     limit = max(goal.drop_limit, widest_points) + max(shift_points, 0.0)
     return DropScale(max(limit, LEAST_LIMIT_POINTS), bends=goal.kind != "max-latency")
-
-
-LEAST_LIMIT_POINTS = 0.05  # a limit of nothing leaves some scale

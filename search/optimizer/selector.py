@@ -32,7 +32,15 @@ from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
 from search.optimizer import drop_scale
-from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.optimizer.acquisition import (
+    LEAP,
+    feasibility,
+    incumbent_drop,
+    incumbent_latency,
+    known_cost_improvement,
+    known_improvement,
+    leap_after,
+)
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
 from search.optimizer.drop_scale import DropScale
 from search.optimizer.surrogate import DropModel
@@ -97,6 +105,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
         self.best: float | None = None
         self.boldness = self.caution = 1.0
+        self.leap = LEAP
 
     def _update(self, **kwargs: Any) -> None:
         configspace = self.model._configspace
@@ -114,6 +123,8 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
             self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
         self.best = incumbent_latency(mean, deviation, latency, self.limit, self._goal.certainty)
+        within = feasibility(mean, deviation, self.limit) >= math.log(self._goal.certainty)
+        self.leap = LEAP if len(rows) >= BOLD_FROM else leap_after(within, latency)
 
     def scale(self) -> DropScale:
         """What drops are modelled on: points up to a few times the widest limit that proposals are made for."""
@@ -126,18 +137,18 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
 
     def value(self, rows: Floats) -> Floats:
         """Acquisition of rows of the search space, as bold or cautious as it is time for."""
-        return self._valued(rows, self.boldness, self.caution)
+        return self._valued(rows, self.boldness, self.caution, self.leap)
 
     def plain_value(self, rows: Floats) -> Floats:
         """Acquisition of rows of the search space by definition: the logarithm of the expected improvement."""
-        return self._valued(rows, 1.0, 1.0)
+        return self._valued(rows, 1.0, 1.0, 1.0)
 
-    def _valued(self, rows: Floats, boldness: float, caution: float) -> Floats:
+    def _valued(self, rows: Floats, boldness: float, caution: float, leap: float) -> Floats:
         mean, deviation = self.model.drops.predict(self._space.features(rows))
         deviation = deviation * boldness
         if self._goal.kind == "max-latency":
             return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
-        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution)
+        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution, leap)
 
     def _compute(self, X: Floats) -> Floats:  # noqa: N803
         return self.value(np.nan_to_num(X)[:, self._space.order(self.model._configspace)])[:, None]

@@ -180,7 +180,9 @@ def _fit(parts: _Pairs, targets: Floats, start: Floats, medians: Floats) -> Floa
     reach = BOUND_DEVIATIONS * PRIOR_DEVIATIONS
     bounds = list(zip(medians - reach, medians + reach, strict=True))
     start = np.clip(start, medians - reach, medians + reach)
-    result = minimize(_loss, start, args=(parts, targets, medians), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS})
+    result = minimize(
+        _loss, start, args=(parts, targets, medians), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS}
+    )
     return np.asarray(result.x, dtype=np.float64) if np.isfinite(result.fun) and result.fun < 1e9 else start
 
 

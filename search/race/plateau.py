@@ -1,18 +1,20 @@
 """A synthetic problem with the shape of easy pictures: no group matters until most of the network is gone, and then everything is lost.
 
-ResNet-20 on digits is of this kind: it answers alike from its full width down to a tenth of its latency, and soon beyond that loses 20 to 80
-points; validation has 280 pictures, so that most drops are exactly 0 and none is finer than 0.36 points. Every figure that comes of it is
-SIMULATED.
+ResNet-20 on digits is of this kind: it answers alike from its full width down to a tenth of its latency, and soon beyond that loses 20 to
+80 points; validation has 280 pictures, so that most drops are exactly 0 and none is finer than 0.36 points. Every figure that comes of it
+is SIMULATED.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.records.accuracy import Accuracy
+from harness.records.pruning_config import PruningConfig
 from search.race.race import Arena
 from search.race.synthetic import SyntheticProblem
 from search.records.sensitivity_record import GroupLoss, Sensitivity
@@ -41,7 +43,7 @@ class Plateau(SyntheticProblem):
         self._end = float(np.random.default_rng([81, instance]).uniform(*ENDS))
 
     def microseconds(self, widths: Ints) -> Floats:
-        """Latency of n x G widths, in microseconds: steps of 4 channels and a small part that no width changes, no penalty of the narrow."""
+        """Latency of n x G widths, in microseconds: steps of 4 channels, and a small part that no width changes."""
         total = np.zeros(len(widths))
         for k, conv in enumerate(self._convs):
             outputs = -(-widths[:, conv.target] // 4) * 4
@@ -55,7 +57,7 @@ class Plateau(SyntheticProblem):
         beyond = np.maximum(0.0, (gone - self._end) / (1.0 - self._end))
         return np.asarray(PLATEAU_POINTS * np.minimum(gone / self._end, 1.0) ** 2 + CLIFF_POINTS * beyond)
 
-    def space(self, moves: str = "layer", exact: tuple[()] = ()) -> SearchSpace:
+    def space(self, moves: str = "layer", exact: Sequence[PruningConfig] = ()) -> SearchSpace:
         """All multiples of 4; of the recipe only the criterion is searched, as campaigns do."""
         legal = {g.name: tuple(range(4, g.channels + 1, 4)) for g in self.architecture.groups}
         start = TuningChoice()

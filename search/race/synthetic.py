@@ -90,7 +90,8 @@ class SyntheticProblem:
     channels: dense channels per group. dense_us: latency of the dense network, in microseconds.
     """
 
-    NAMES, BLOCKS = PROBLEMS, 9  # blocks per stage, of a residual network
+    NAMES: tuple[str, ...] = PROBLEMS
+    BLOCKS = 9  # per stage, of a residual network
 
     def __init__(self, name: str, instance: int) -> None:
         self.name, self.instance = name, instance

@@ -115,7 +115,9 @@ def further_sentence(summary: Summary) -> str:
     """How INT8 is searched for, where it was only put on what was found; or nothing."""
     if summary.of_role(IN_INT8) is None:
         return ""
-    return f"INT8 was put on what was found for {summary.outcome.precision}; to search for both: --precision={summary.outcome.precision},int8"
+    return (
+        f"INT8 was put on what was found for {summary.outcome.precision}; to search for both: --precision={summary.outcome.precision},int8"
+    )
 
 
 def global_pruning_sentence(summary: Summary) -> str:

@@ -36,8 +36,8 @@ def first(request: Request, dataset: Dataset, trained: Trained, display: Display
 def again(before: Plan, dataset: Dataset, record: RecipeRecord, fast_share: float, display: Display) -> Plan:
     """The plan of what is left once the recipe is settled, by what that took and how often the machine was in its fast state.
 
-    fast_share: of the blocks in which the designed networks were measured. Trials and repetitions grow again, to what was asked for at most, where there is time; whatever
-    changes is said.
+    fast_share: of the blocks in which the designed networks were measured. Trials and repetitions grow again, to what was asked for at
+    most, where there is time; whatever changes is said.
     """
     request, pace, asked = before.request, before.pace, before.asked or before.request
     if before.open_contender and request.global_pruning:

@@ -200,7 +200,7 @@ def _waiting_s(request: Request, scope: Scope, pace: Pace) -> float:
     """
     if scope.fast_share <= 0:
         return AGAIN_S
-    blocks = PLANNED_PAIRS / scope.fast_share**TOGETHER
+    blocks: float = PLANNED_PAIRS / scope.fast_share**TOGETHER
     return min(AGAIN_S, max(0.0, blocks / ADVISED_PAIRS - 1) * pace.compared_s * _compared(request, scope))
 
 
