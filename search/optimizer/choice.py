@@ -82,7 +82,8 @@ def standings(
         members.setdefault(key, []).append(index)
     firsts = np.asarray([indices[0] for indices in members.values()])
     if relation is None:
-        mean, deviation = posterior(space, rows, drops, rows[firsts], drop_scale.of(goal))
+        least = min(trial.outcome.deviation_points for trial in usable)
+        mean, deviation = posterior(space, rows, drops, rows[firsts], drop_scale.of(goal, pictures_points=least))
     else:
         mean, deviation = _combined(space, usable, rows[firsts], list(members.values()), short, relation)
     pictures = np.asarray([np.mean([usable[index].outcome.deviation_points for index in indices]) for indices in members.values()])

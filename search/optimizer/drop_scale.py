@@ -18,17 +18,27 @@ from search.space.goals import Goal
 
 KNEE = 2.0  # multiples of the limit up to which points are points
 LEAST_LIMIT_POINTS = 0.05  # a limit of nothing leaves some scale
+# Noise of an observation that is expected: of the limit, and of what the pictures' number alone leaves open of a top-1 (two networks answer
+# the same pictures, most of them alike).
+NOISE_OF_LIMIT, NOISE_OF_PICTURES = 0.22, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class DropScale:
     """Points to the model's scale and back. limit_points: the drop that separates good from bad, more than 0.
 
-    bends: whether large drops are compressed; without that nothing is said but of what order an uncertainty is at least.
+    bends: whether large drops are compressed; without that nothing is said but of what order an uncertainty is at least. pictures_points:
+    standard deviation of a top-1 that the number of pictures leaves, where it is known.
     """
 
     limit_points: float
     bends: bool = True
+    pictures_points: float = 0.0
+
+    @property
+    def noise_points(self) -> float:
+        """By how much one observation is expected to stray, as a standard deviation."""
+        return max(NOISE_OF_LIMIT * self.limit_points, NOISE_OF_PICTURES * self.pictures_points)
 
     @property
     def knee_points(self) -> float:
@@ -60,7 +70,10 @@ class DropScale:
         return points, deviation * stretch
 
 
-def of(goal: Goal, shift_points: float = 0.0, widest_points: float = 0.0) -> DropScale:
-    """The scale for a goal. shift_points: by which its limit is looser for these trials; widest_points: the widest limit looked for."""
+def of(goal: Goal, shift_points: float = 0.0, widest_points: float = 0.0, pictures_points: float = 0.0) -> DropScale:
+    """The scale for a goal.
+
+    shift_points: by which its limit is looser for these trials; widest_points: the widest limit looked for; pictures_points: as there.
+    """
     limit = max(goal.drop_limit, widest_points) + max(shift_points, 0.0)
-    return DropScale(max(limit, LEAST_LIMIT_POINTS), bends=goal.kind != "max-latency")
+    return DropScale(max(limit, LEAST_LIMIT_POINTS), goal.kind != "max-latency", pictures_points)

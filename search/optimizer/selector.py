@@ -103,6 +103,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         self.limit = goal.drop_limit
         self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
+        self.pictures_points = 0.0  # standard deviation of a top-1 that the validation pictures' number leaves
         self.best: float | None = None
         self.boldness = self.caution = 1.0
         self.leap = LEAP
@@ -128,7 +129,8 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
 
     def scale(self) -> DropScale:
         """What drops are modelled on: points up to a few times the widest limit that proposals are made for."""
-        return drop_scale.of(self._goal, self.limit_shift, MAX_PARETO_LIMIT_POINTS if self._goal.kind == "pareto" else 0.0)
+        widest = MAX_PARETO_LIMIT_POINTS if self._goal.kind == "pareto" else 0.0
+        return drop_scale.of(self._goal, self.limit_shift, widest, self.pictures_points)
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""

@@ -28,6 +28,7 @@ GROUPS, STAGES, WHOLE, PATHS, DEVIATION, LENGTH, RECIPE, RECIPE_LENGTH, DECAY, N
 # recipes have in common.
 PRIOR_MEDIANS = np.array([*np.log([1.0, 1.0, 1.0, 0.5, 0.5, 0.3, 1.0, 0.6, 0.5, 0.05]), 0.5])
 PRIOR_DEVIATIONS = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 0.7, 1.5, 0.7, 0.8, 1.5, 1.0])
+KNOWN_NOISE_DEVIATION = 0.5  # the same for noise whose size is expected
 BOUND_DEVIATIONS = 5.0  # prior deviations beyond which no hyper-parameter is looked for: a line search may try anything
 JITTER = 1e-6  # added to the diagonal; the unit is a standardised drop's variance
 REFIT_ALWAYS_BELOW = 60  # observations: up to here hyper-parameters move with every one
@@ -122,19 +123,20 @@ class DropModel:
     def update(self, features: Features, drops: Floats, scale: DropScale | None = None) -> DropModel:
         """Condition on ``drops`` (n points) observed at ``features``; returns itself. scale: what they are modelled on; points without.
 
-        With a scale, drops that are all alike leave an uncertainty of the order of its limit, and noise is expected to be of that order.
+        With a scale, drops that are all alike leave an uncertainty of the order of its limit, and its noise is expected: where one network
+        keeps the limit and its neighbour does not, no noise is learnt from it.
         """
         self.scale = scale
         scaled = drops if scale is None else scale.scaled(drops)
         self._features, self._mean = features, float(scaled.mean())
         self._scale = max(float(scaled.std()) + 1e-9, 0.0 if scale is None else scale.limit_points)
-        self._prior = PRIOR_MEDIANS.copy()
+        medians, deviations = PRIOR_MEDIANS.copy(), PRIOR_DEVIATIONS.copy()
         if scale is not None:
-            self._prior[NOISE] += 2 * np.log(scale.limit_points / self._scale)
+            medians[NOISE], deviations[NOISE] = 2 * np.log(scale.noise_points / self._scale), KNOWN_NOISE_DEVIATION
         targets = (scaled - self._mean) / self._scale
         if self._due(len(drops)):
             rows = np.arange(len(drops)) if len(drops) <= FIT_AT_MOST else _spread(drops, FIT_AT_MOST)
-            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta, self._prior)
+            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta, medians, deviations)
             self._fitted = len(drops)
         covariance = kernel(self.theta, pairs(features, features)).total
         covariance[np.diag_indices_from(covariance)] += np.exp(self.theta[NOISE]) + JITTER
@@ -175,23 +177,25 @@ class DropModel:
         return count // every > self._fitted // every
 
 
-def _fit(parts: _Pairs, targets: Floats, start: Floats, medians: Floats) -> Floats:
-    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient. medians: of their prior."""
-    reach = BOUND_DEVIATIONS * PRIOR_DEVIATIONS
+def _fit(parts: _Pairs, targets: Floats, start: Floats, medians: Floats, deviations: Floats) -> Floats:
+    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient; two vectors of their prior."""
+    reach = BOUND_DEVIATIONS * deviations
     bounds = list(zip(medians - reach, medians + reach, strict=True))
     start = np.clip(start, medians - reach, medians + reach)
     result = minimize(
-        _loss, start, args=(parts, targets, medians), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS}
+        _loss, start, args=(parts, targets, medians, deviations), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS}
     )
     return np.asarray(result.x, dtype=np.float64) if np.isfinite(result.fun) and result.fun < 1e9 else start
 
 
-def _loss(theta: Floats, parts: _Pairs, targets: Floats, medians: Floats = PRIOR_MEDIANS) -> tuple[float, Floats]:
+def _loss(
+    theta: Floats, parts: _Pairs, targets: Floats, medians: Floats = PRIOR_MEDIANS, deviations: Floats = PRIOR_DEVIATIONS
+) -> tuple[float, Floats]:
     """Negative log posterior of the hyper-parameters ([Rasmussen2006]_ eq. 2.30 plus the prior) and its gradient (eq. 5.9)."""
     found = kernel(theta, parts)
     noisy = found.total.copy()
     noisy[np.diag_indices_from(noisy)] += np.exp(theta[NOISE]) + JITTER
-    prior = (theta - medians) / PRIOR_DEVIATIONS
+    prior = (theta - medians) / deviations
     try:
         factor = cho_factor(noisy, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
@@ -200,7 +204,7 @@ def _loss(theta: Floats, parts: _Pairs, targets: Floats, medians: Floats = PRIOR
     loss = 0.5 * targets @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * (prior**2).sum()
     inverse = cho_solve(factor, np.eye(len(targets)), check_finite=False)
     inner = inverse - np.outer(weights, weights)  # twice the slope of the loss in each entry of the covariance
-    return float(loss), 0.5 * _slopes(theta, parts, found, inner) + prior / PRIOR_DEVIATIONS
+    return float(loss), 0.5 * _slopes(theta, parts, found, inner) + prior / deviations
 
 
 def _slopes(theta: Floats, parts: _Pairs, found: _Kernel, inner: Floats) -> Floats:
