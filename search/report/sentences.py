@@ -108,7 +108,17 @@ def _in_int8(summary: Summary, rival: Compared) -> str:
         return "; quantised after training it is that very network"
     judged = smaller.against_off_the_shelf
     interval = f" ({verdict_interval(judged)})" if judged is not None and judged.outcome in ("faster", "slower") else ""
-    return f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {_lost(smaller.test_drop)}"
+    return (
+        f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {_lost(smaller.test_drop)}{_over(summary, smaller)}"
+    )
+
+
+def _over(summary: Summary, entry: Compared) -> str:
+    """That a network which nobody chose loses more than was allowed, by validation as all others are judged; or nothing."""
+    limit = summary.outcome.max_drop_points
+    if limit is None or entry.validation_drop is None or entry.validation_drop.points <= limit:
+        return ""
+    return f", over the limit on validation ({points(entry.validation_drop.points)} points)"
 
 
 def further_sentence(summary: Summary) -> str:

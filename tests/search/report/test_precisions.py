@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from search.records.losses.drop import Drop
 from search.records.outcome import IN_INT8
 from search.report import report, sentences, summary
 from search.report.summary import Summary
@@ -102,6 +103,9 @@ def test_the_chosen_network_in_int8_stands_everywhere_and_changes_nothing_of_the
     faster = change(again, IN_INT8, lambda one: replace(one, against_off_the_shelf=replace(judged, outcome="faster")))
     told = f"; quantised after training too it runs {judged.times:.2f}× faster than that ({judged.low:.1f}"
     assert told in sentences.rival_sentence(faster)
+    worse = change(again, IN_INT8, lambda one: replace(one, validation_drop=Drop(1.43, 0.0, 3.0)))
+    assert sentences.rival_sentence(worse).endswith(", over the limit on validation (1.43 points).")
+    assert "over the limit" not in said
     assert not sentences.further_sentence(before)
     assert "--precision=f32,int8" in sentences.further_sentence(again)
     for written in report.write(again):
@@ -110,7 +114,7 @@ def test_the_chosen_network_in_int8_stands_everywhere_and_changes_nothing_of_the
     console = Console(file=io.StringIO(), width=100)
     report.print_summary(console, again)
     printed = console.file.getvalue()  # type: ignore[attr-defined]
-    assert IN_INT8 in printed
+    assert "optimised-" in printed, "a long name takes two lines"
     assert "--precision=f32,int8" in printed
     shelf = next(one for one in again.compared if one.contender.name == "dense-int8")
     twin = replace(
