@@ -140,7 +140,9 @@ def parser() -> argparse.ArgumentParser:
     compare = verbs.add_parser(
         "compare", help="our campaign against other optimisers, on equal trials", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    compare.add_argument("--problem", default="r56", help="synthetic ones: r56, r56c, vgg; stored campaigns by name; several with commas")
+    compare.add_argument(
+        "--problem", default="r56", help="r56, r56c, vgg, r20d (synthetic), or stored campaigns by name; several with commas"
+    )
     compare.add_argument("--methods", default="espalier,random,uniform", help="also espalier-ladder, -guess, -pareto, smac, optuna-tpe")
     compare.add_argument("--trials", type=option("trials"), default=100, help="trials of every method")
     compare.add_argument("--seeds", type=option("seeds"), default=5, help="seeds of every method, each on its own instance of the problem")

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.devices import spec
 from harness.errors import CampaignError
 from harness.files import leftovers
+from harness.latency.verdict.machine_state import fast_share
 from harness.networks.own import source
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
@@ -86,7 +87,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    plan = planning.again(plan, dataset, record, display)
+    plan = planning.again(plan, dataset, record, fast_share(one.latency for one in stored.file.measurements), display)
     folders.write_request(folder, plan.request)
     ends_s = math.inf if plan.limit_s is None else plan.search_s
     return _search_and_prove(
