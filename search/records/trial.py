@@ -38,7 +38,7 @@ MaybeRatio = Annotated[float, OrUnknown(), SHARE]  # the accuracies of a trial w
 MaybeBound = Annotated[float, OrUnknown(), Range(-1, 2)]  # of an interval, which may reach a little beyond 0 to 1
 Points = Annotated[float, Range(-10_000, 10_000)]  # a made-up problem may lose more than all
 MaybePoints = Annotated[float, OrUnknown(), Range(-10_000, 10_000)]
-Number = Annotated[int, Range(-1, 10**9, whole=True)]
+Number = Annotated[int, Range(-(10**9), 10**9, whole=True)]  # those taken over from other campaigns count from -2 downwards
 
 UNNUMBERED = -1  # number of a request that has no line in the journal yet
 

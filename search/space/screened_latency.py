@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.errors import UnknownName
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -54,12 +55,20 @@ class LatencyBySize:
 
 def in_precision(latency: KnownLatency, precision: str) -> KnownLatency:
     """What is known of latency in one precision; all that is known where there is one only, or ``precision`` is empty."""
-    return latency.by_precision[precision] if precision and isinstance(latency, LatencyByPrecision) else latency
+    if not precision or not isinstance(latency, LatencyByPrecision):
+        return latency
+    if precision not in latency.by_precision:
+        raise UnknownName("precision", precision, latency.by_precision, "as the campaign was asked for")
+    return latency.by_precision[precision]
 
 
 def at_size(latency: KnownLatency, size: str) -> KnownLatency:
     """What is known of latency at one size; all that is known where there is one only, or ``size`` is empty."""
-    return latency.by_size[size] if size and isinstance(latency, LatencyBySize) else latency
+    if not size or not isinstance(latency, LatencyBySize):
+        return latency
+    if size not in latency.by_size:
+        raise UnknownName("size of the pictures", size, latency.by_size, "as the campaign was asked for")
+    return latency.by_size[size]
 
 
 def as_it_runs(latency: KnownLatency, runs_in: RunsIn) -> KnownLatency:

@@ -119,6 +119,13 @@ def test_what_is_known_at_one_size_does_not_change_with_another(sized_space: Sea
     assert np.array_equal(sized_latency.seconds(widths), as_it_runs(fewer, RunsIn("f32", "32x32")).seconds(widths))
 
 
+def test_what_was_not_measured_is_refused_by_name(sized_latency: LatencyBySize) -> None:
+    with pytest.raises(UnknownName, match="20x20"):
+        as_it_runs(sized_latency, RunsIn("f32", "20x20"))
+    with pytest.raises(UnknownName, match="bf16"):
+        as_it_runs(sized_latency, RunsIn("bf16", "28x28"))
+
+
 def test_the_first_design_tries_the_dense_network_at_further_sizes_and_a_walked_one_there(
     sized_space: SearchSpace, sized_latency: LatencyBySize
 ) -> None:
