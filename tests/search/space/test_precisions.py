@@ -18,7 +18,7 @@ from harness.training import recipes
 from search.campaign.subject import space_of
 from search.optimizer import first_design, seeds, width_costs
 from search.records import folder as folders
-from search.records import journal
+from search.records import journal, recipe_record
 from search.records.outcome import MEASUREMENTS
 from search.records.trial import KnownLatency, TuningChoice
 from search.space import measurements
@@ -90,7 +90,8 @@ def test_a_published_campaign_has_the_space_that_its_journal_names(name: str) ->
     request, told = folders.read_request(CAMPAIGNS / name), journal.read(CAMPAIGNS / name)
     network = Network.wrap(request.network, zoo.build(request.network, SHAPE, CLASSES), SHAPE, CLASSES)
     stored = measurements.read(CAMPAIGNS / name / MEASUREMENTS, network.architecture, *request.precisions)
-    recipe = recipes.tuning_recipe(request.dataset, request.budget, request.seed)
+    settled = recipe_record.read(CAMPAIGNS / name)
+    recipe = recipes.tuning_recipe(request.dataset, request.budget, request.seed) if settled is None else settled.recipe
     space, _ = space_of(request, network, stored, recipe)
     assert space.digest == told.header.space
     assert all(space.covers(trial.request.config, trial.request.recipe) for trial in told.finished)
