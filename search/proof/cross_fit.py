@@ -44,7 +44,7 @@ def folds(dataset: Dataset, most: int) -> tuple[Dataset, ...]:
     A fold is as large as the validation split, so that as much is left to train on; there are ``most`` at most. Their training split is
     all other training pictures and the validation ones; test pictures are in none of them.
     """
-    labels, contents = dataset.train.labels.numpy(), dataset.train.content_keys.view(np.int64)
+    labels, contents = dataset.train.strata.numpy(), dataset.train.content_keys.view(np.int64)
     left, found = np.arange(len(labels)), []
     for place in range(fold_count(len(labels), len(dataset.validation), most)):
         _, kinds, counts = np.unique(labels[left], return_inverse=True, return_counts=True)
@@ -112,7 +112,7 @@ def judge(
 ) -> dict[str, Paired]:
     """What every entrant, pruned from a dense network trained without the fold's pictures, loses of them against that one tuned alike."""
     model = baseline.dense(network.name, fold, dense, cache, lambda done, steps: progress("dense, from nothing", done, steps))
-    ours = Network.wrap(network.name, model, fold.input_shape, fold.classes)
+    ours = Network.wrap(network.name, model, fold.input_shape, fold.classes, fold.task)
     unpruned = Entrant("dense", "dense", network.architecture.dense())
     tuned = tuning.tune(ours, fold, [unpruned, *entrants], by, 1, folder, progress, side_by_side)
     right = right_answers(tuned, fold.validation)

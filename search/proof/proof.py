@@ -11,10 +11,12 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from harness.networks import export, onnx_graph
 from harness.networks.datasets import Dataset, Split
+from harness.networks.tasks.classification import CLASSIFICATION, whole
+from harness.networks.tasks.task import Scores
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.quantisation.answering import QuantisedNetwork
@@ -29,8 +31,8 @@ from search.records.losses.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
 from search.space.measurements import Bench, run_bench
 
-Right = dict[str, NDArray[np.bool_]]
-"""Which images every entrant answered rightly, by its name: seeds x images."""
+Right = dict[str, Scores]
+"""Every image's part in the metric (which were answered rightly) for every entrant, by its name: seeds x images."""
 
 
 Curses = Mapping[tuple[PruningConfig, str], float]
@@ -39,7 +41,7 @@ Curses = Mapping[tuple[PruningConfig, str], float]
 
 def right_answers(tuned: Sequence[Tuned], split: Split) -> Right:
     """What every tuned network answers on ``split``."""
-    return {entry.entrant.name: _right([accuracy.answers(one.model, split) for one in entry.judged], split) for entry in tuned}
+    return {entry.entrant.name: np.stack([accuracy.scores(one.model, split) for one in entry.judged]) for entry in tuned}
 
 
 def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
@@ -99,7 +101,7 @@ def write_contenders(
     tuned: Sequence[Tuned],
     chosen: Entrant,
     right: Right,
-    untouched: NDArray[np.bool_],
+    untouched: Scores,
     folder: Path,
     known: Mapping[str, Evidence] = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
@@ -110,13 +112,12 @@ def write_contenders(
     ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
-    answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
-    on_test = {entry.entrant.name: _right(one, dataset.test) for entry, one in zip(tuned, answers, strict=True)}
+    on_test = right_answers(tuned, dataset.test)
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     written = []
-    for entry, logits in zip(tuned, answers, strict=True):
+    for entry in tuned:
         name = entry.entrant.name
-        contender = _write_contender(network, dataset, entry, name == chosen.name, folder, logits)
+        contender = _write_contender(network, dataset, entry, name == chosen.name, folder, on_test[name])
         if name != dense:
             paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
             contender = replace(contender, paired=paired, paired_validation=paired_validation)
@@ -127,7 +128,7 @@ def write_contenders(
 
 
 def _write_contender(
-    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor]
+    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, scores: Scores
 ) -> Contender:
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
@@ -138,14 +139,14 @@ def _write_contender(
         artefact = onnx_graph.stamped(artefact, entrant.precision)
     path = folder / "contenders" / f"{name}.onnx"
     stored_files.replace(path, artefact.onnx)
-    stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
+    if dataset.task.name == CLASSIFICATION.name:  # others' outputs may be large: the host answers again where they are compared
+        stored_files.replace(path.with_suffix(".logits.npy"), _npy(whole(accuracy.answers(deployed.model, dataset.test)).numpy()))
     if is_chosen:
-        about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing)
+        about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing, dataset.task)
         saved.save(folder, entrant.config, in_float, *about)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
     repeats = tuple(
-        Repeat(one.seed, one.validation, accuracy.count(accuracy.right(answers, dataset.test)))
-        for one, answers in zip(entry.judged, logits, strict=True)
+        Repeat(one.seed, one.validation, accuracy.count(seen)) for one, seen in zip(entry.judged, scores, strict=True)
     )
     return Contender(
         name=name,
@@ -178,11 +179,6 @@ def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds:
 def now() -> str:
     """The present moment, ISO 8601, UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _right(answers: Sequence[Tensor], split: Split) -> NDArray[np.bool_]:
-    """Which answers were right: seeds x images."""
-    return np.stack([accuracy.right(logits, split) for logits in answers])
 
 
 def _parameters(model: nn.Module) -> int:

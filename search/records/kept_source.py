@@ -1,4 +1,4 @@
-"""A user's file that makes the network, kept in the campaign's folder with its digest, so that the campaign goes on without the file."""
+"""A user's file that makes the network, or gives the task, kept in the campaign's folder with its digest, so that the campaign goes on without the file."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from harness.errors import CampaignError
 from harness.networks.own import source
 from harness.records import stored_files
 
-FOLDER = source.COPIES
+FOLDER, TASK_FOLDER = source.COPIES, "task"  # two files may be called alike
 
 
-def lay(folder: Path, network: str) -> None:
-    """Copy the file behind ``network`` into the campaign's ``folder``, its SHA-256 beside it as ``sha256sum`` writes it."""
+def lay(folder: Path, network: str, place: str = FOLDER) -> None:
+    """Copy the file behind ``network`` into ``place`` of the campaign's ``folder``, its SHA-256 beside it as ``sha256sum`` writes it."""
     if not source.is_own(network):
         return
     found = source.find(network)
-    path = _path(folder, network)
+    path = _path(folder, network, place)
     path.parent.mkdir(parents=True, exist_ok=True)
     stored_files.replace(path, found.content)
     stored_files.replace(_sum_of(path), f"{hashlib.sha256(found.content).hexdigest()}  {path.name}\n".encode())
 
 
-def take(folder: Path, network: str, say: Callable[[str], None]) -> None:
+def take(folder: Path, network: str, say: Callable[[str], None], place: str = FOLDER) -> None:
     """Make ``network`` by the campaign's copy from now on; said where the user's file is another one now.
 
     Nothing for a network that needs no file, or a campaign from before there were copies. CampaignError for a copy that was changed.
     """
-    path = _path(folder, network)
+    path = _path(folder, network, place)
     if not source.is_own(network) or not path.is_file():
         return
     content = path.read_bytes()
@@ -38,12 +38,12 @@ def take(folder: Path, network: str, say: Callable[[str], None]) -> None:
         raise CampaignError(f"{path} is not the file that the campaign began with; put it back, or start a new campaign")
     there = source.path_of(network)
     if there.is_file() and there.read_bytes() != content:
-        say(f"network: {there} has changed since the campaign began, which goes on with its copy, {path}")
+        say(f"{place}: {there} has changed since the campaign began, which goes on with its copy, {path}")
     source.keep_to(network, path)
 
 
-def _path(folder: Path, network: str) -> Path:
-    return folder / FOLDER / source.file_name(network)
+def _path(folder: Path, name: str, place: str) -> Path:
+    return folder / place / source.file_name(name)
 
 
 def _sum_of(path: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import CampaignError
 from harness.records.accuracy import Accuracy
+from harness.records.metric import TOP_1, Metric
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
 from search.records.losses.certainty import Evidence
@@ -93,7 +94,7 @@ class Outcome:
 
     command: repeats the campaign. settings: what it ran with, as printed at its start. split_sizes: images for
     training, validation and test. seconds: where the time went, by step. certainty: probability of keeping ``max_drop_points`` that was
-    asked for. untouched, certainty: None in files that do not say.
+    asked for. untouched, certainty: None in files that do not say. metric: what networks were judged by; top-1 where a file does not say.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Outcome:
     finished_at: str
     untouched: Untouched | None = None
     certainty: float | None = None
+    metric: Metric = TOP_1
 
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""
@@ -144,6 +146,7 @@ def read(folder: Path) -> Outcome:
         if document.pop("schema") != SCHEMA:
             raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
         document["contenders"] = tuple(_contender(document["network"], entry) for entry in document["contenders"])
+        document["metric"] = Metric(**document.get("metric", {}))
         if (untouched := document.get("untouched")) is not None:
             document["untouched"] = Untouched(*(Accuracy(**untouched[split]) for split in ("validation", "test")))
         for key in ("settings", "seconds", "split_sizes"):

@@ -135,5 +135,5 @@ def _drop(one: Mapping[str, Any]) -> Drop:
 
 def _reference(one: Mapping[str, Any]) -> Reference:
     harm = one["harm"]
-    lost = Paired(float(harm["total"]), float(harm["squares"]), int(harm["images"]))
+    lost = Paired(float(harm["total"]), float(harm["squares"]), int(harm["images"]), bool(harm.get("counted", True)))
     return Reference(float(one["epochs"]), Accuracy(**one["validation"]), lost)

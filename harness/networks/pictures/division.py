@@ -22,17 +22,18 @@ _AS_GIVEN = "validation as given: it must not have been trained on"
 
 Pixels = NDArray[np.uint8]  # N x C x H x W
 Labels = NDArray[np.int64]
+Masks = NDArray[np.uint8]  # N x H x W, a class for every pixel
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels ``N x C x H x W`` and labels ``N``.
+    """Pixels ``N x C x H x W`` and labels ``N``, or masks, which are not divided by.
 
     contents: ``N`` numbers, the same for all copies of a picture, also in another part; None where no copies are known.
     """
 
     pixels: Pixels
-    labels: Labels
+    labels: Labels | Masks
     contents: Labels | None = None
 
     def __len__(self) -> int:
