@@ -5,6 +5,7 @@ import pytest
 from harness.errors import UsageError
 from harness.networks import export, onnx_graph
 from harness.quantisation.quantising import is_quantised
+from harness.runner import options
 from harness.training import device_accuracy
 
 GIVEN = "given weights"
@@ -22,7 +23,7 @@ def artefact(judged, network, contenders, pytestconfig):
     """The exported network, and the file it is from, None for one that is exported now."""
     if judged != GIVEN:
         path = dict(contenders)[judged]
-        return export.read(path, judged), path
+        return export.read(path, judged, image=options.input_shape(pytestconfig)), path
     if pytestconfig.getoption("--config") is not None:
         raise UsageError("--config prunes without fine-tuning; give the tuned network as --contender NAME=FILE.onnx")
     return export.export(network.model, network.architecture.input_shape, network.name), None

@@ -2,10 +2,11 @@
 
 import pytest
 
+from harness import exported
 from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS, Outcome, compare
 from harness.networks import export
-from harness.pipeline import foreign_subject
+from harness.runner import options
 
 
 def pytest_generate_tests(metafunc):
@@ -16,9 +17,12 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def measured(device, network, contenders, measure_together, request):
+def measured(device, network, contenders, batch_size, measure_together, collected, request):
     """All contenders, loaded at once and measured in turn, with the times of their layers."""
-    subjects = [foreign_subject(network.architecture, export.read(path, name)) for name, path in contenders]
+    image = options.input_shape(request.config)
+    found = [exported.beside(network.architecture, export.read(path, name, batch_size, image)) for name, path in contenders]
+    subjects = [subject for subject, _ in found]
+    collected.architectures.extend(architecture for _, architecture in found)
     rounds = request.config.getoption("--rounds") or 1500
     found = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     return dict(zip([name for name, _ in contenders], found, strict=True))

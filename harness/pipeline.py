@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
-from harness.networks import datasets, export, groups, onnx_graph, zoo
+from harness.networks import datasets, export, groups, zoo
 from harness.networks.drawing import draw
 from harness.networks.own import source, torchvision_door
 from harness.networks.tasks.classification import CLASSIFICATION
@@ -223,20 +223,6 @@ def subject(
         artefact_digest=artefact.digest,
         node_layers=artefact.node_layers,
         role=role,
-    )
-
-
-def foreign_subject(architecture: Architecture, artefact: export.Artefact) -> Subject:
-    """An exported network, for measuring beside those of an architecture; what it was pruned by is not known."""
-    return Subject(
-        network=architecture.network,
-        architecture_digest=architecture.digest,
-        config=None,
-        onnx=artefact.onnx,
-        artefact_digest=artefact.digest,
-        node_layers=artefact.node_layers,
-        label=artefact.name,
-        precision=onnx_graph.runs_in(artefact),
     )
 
 

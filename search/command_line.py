@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UsageError
 from search.records.checks import checked
@@ -188,8 +189,18 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
         word = f"--{field.name.replace('_', '-')}"
         if field.type in ("bool", "bool | None"):
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])
+        elif field.name == "in_float":
+            run.add_argument(word, action=_Joined, default=field.default, help=HELP[field.name])
         else:
             run.add_argument(word, type=kind, default=field.default, help=HELP[field.name])
+
+
+class _Joined(argparse.Action):
+    """Given several times, an option by comma keeps all that was said."""
+
+    def __call__(self, parser: argparse.ArgumentParser, into: argparse.Namespace, given: Any, option: str | None = None) -> None:
+        before = getattr(into, self.dest, None)
+        setattr(into, self.dest, f"{before},{given}" if before else given)
 
 
 Words = argparse.Namespace

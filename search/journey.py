@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
-from harness.networks.own import source
+from harness.quantisation.answering import answer_alike
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -57,8 +57,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     """
     _refuse_words(request)
     if request.old is not None:
-        old = folders.existing(request.old, request.reports)
-        _keep_to_copies(old, request, display, missing_only=True)
+        kept_source.take_own(folders.existing(request.old, request.reports), request, display.say, missing_only=True)
     request = replace(request, name=folders.free_name(request))
     request = divided(request, display.say)
     folder = request.campaigns / str(request.name)
@@ -83,7 +82,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
-    _keep_to_copies(folder, request, display)  # the user may go on editing the file
+    kept_source.take_own(folder, request, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
@@ -117,7 +116,7 @@ def resume(
         told = summary.load(folder)
         report.write(told)
         return Done(folder, told.limit_missed)
-    _keep_to_copies(folder, request, display)
+    kept_source.take_own(folder, request, display.say)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
     display.metric = dataset.task.metric
@@ -131,13 +130,6 @@ def resume(
     else:  # killed before its first trial
         record = common_recipe.settle(folder, request, subject, _checked(request, subject, display), display)
     return _search_and_prove(folder, request, subject, stored, record, display, resume=begun, without_device=without_device)
-
-
-def _keep_to_copies(folder: Path, request: Request, display: Display, missing_only: bool = False) -> None:
-    """Whatever the user's own files make is made by the copies in a campaign's folder from now on; or only what is not there itself."""
-    for name, place in ((request.network, kept_source.FOLDER), (request.own_task, kept_source.TASK_FOLDER)):
-        if not (missing_only and source.path_of(name).is_file()):
-            kept_source.take(folder, name, display.say, place)
 
 
 def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck:
@@ -293,7 +285,7 @@ def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
     folder = folders.existing(old, request.reports)
     found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
     theirs = folders.read_request(folder)
-    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float)
+    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
     return sharing.restated(found, theirs.precisions, request.precisions, same_int8)
 
 

@@ -60,9 +60,16 @@ def built_for_measuring(name: str, input_shape: InputShape, classes: int, task: 
         return built(name, input_shape, classes, task=task)
     except OtherOutputs as error:
         made = built(name, input_shape, classes, task=None)
-        return Bare(
-            made.model,
-            (*made.notes, f"the network answers {error.told}: it can be measured and explained, and needs a --task to be judged"),
+        note = f"the network answers {error.told}: it is measured and explained; to be judged and pruned it needs a --task"
+        return Bare(made.model, (*made.notes, note))
+
+
+def check_has_code(name: str) -> None:
+    """Refuse, with UsageError, an ONNX file: a graph can be measured, but only code can be trained and pruned."""
+    if name.lower().endswith(".onnx"):
+        raise UsageError(
+            f"network {name} is an ONNX file, which can be measured (pytest bench/ --network={name}) but not trained, pruned or searched; "
+            "give its code, --network=path/to/file.py:factory"
         )
 
 
@@ -137,6 +144,7 @@ def _construct(name: str, input_shape: InputShape, classes: int) -> Bare:
         return Bare(NETWORKS[name](input_shape[0], classes), ())
     if name.startswith(TORCHVISION_PREFIX):
         return Bare(torchvision_door.classifier(name.removeprefix(TORCHVISION_PREFIX), input_shape[0], classes), ())
+    check_has_code(name)
     if source.is_own(name):
         return bare.bare(_of_file(name, input_shape, classes), name)
     raise UnknownName("network", name, NETWORKS, _HINT)

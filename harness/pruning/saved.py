@@ -38,6 +38,7 @@ class Description:
     classes: int
     preprocessing: Preprocessing | None = None
     task: str = CLASSIFICATION.name
+    outputs: str = CLASSIFICATION.outputs_told
 
     @property
     def looked_at(self) -> Task | None:
@@ -106,4 +107,9 @@ def describe(config_path: Path) -> Description:
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
     told = document.get("preprocessing")
     preprocessing = None if told is None else Preprocessing.of_canonical(json.dumps(told))
-    return Description(config, (shape[0], shape[1], shape[2]), classes, preprocessing, str(document.get("task", CLASSIFICATION.name)))
+    return Description(config, (shape[0], shape[1], shape[2]), classes, preprocessing, *_task_of(document))
+
+
+def _task_of(document: dict[str, object]) -> tuple[str, str]:
+    """Its name, and what the outputs mean; a file of a classifier says neither."""
+    return str(document.get("task", CLASSIFICATION.name)), str(document.get("outputs", CLASSIFICATION.outputs_told))

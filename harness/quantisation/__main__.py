@@ -14,7 +14,7 @@ from harness.networks import datasets, export
 from harness.networks.export import Artefact
 from harness.networks.pictures.preparing import Preparation
 from harness.quantisation import calibration
-from harness.quantisation.quantising import Options, quantise
+from harness.quantisation.quantising import Options, layers_of, quantise
 from harness.records import stored_files
 from harness.records.preprocessing import Preprocessing
 from harness.records.quantisation import quantised_sentence
@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--signed", action="store_true", help="signed activations only, as TensorRT takes them")
     parser.add_argument("--per-tensor", action="store_true", help="one scale for all filters of a layer")
     parser.add_argument("--full-bias-correction", action="store_true", help="layer after layer, which takes minutes")
-    parser.add_argument("--in-float", action="append", default=[], metavar="LAYER", help="leave this layer as it is; may be repeated")
+    parser.add_argument("--in-float", action="append", default=[], metavar="LAYERS", help="stay as they are, by comma; may be repeated")
     asked = parser.parse_args(words)
     try:
         _quantise(asked)
@@ -50,13 +50,14 @@ def _quantise(asked: argparse.Namespace) -> None:
         raise UsageError(f"--out={out}: nothing can be written there; give a file in a folder that is there")
     if asked.asymmetric and asked.signed:
         raise UsageError("--asymmetric and --signed: TensorRT, for which activations are signed, takes symmetric ones only; leave one out")
-    artefact = export.read(asked.network, asked.network.stem)
+    artefact = export.read(asked.network, asked.network.stem, keep_open=True)
+    export.check_picture(artefact, "INT8")
     dataset = datasets.load(asked.dataset, asked.data, asked=_preparation(asked.network, artefact))
     options = Options(
         per_channel=not asked.per_tensor,
         symmetric=not asked.asymmetric,
         fast_bias_correction=not asked.full_bias_correction,
-        in_float=tuple(asked.in_float),
+        in_float=layers_of(asked.in_float),
         signed=asked.signed,
     )
     found = quantise(artefact, calibration.of(dataset, asked.calibration), options)

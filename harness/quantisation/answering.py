@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from harness.devices.session import Device, Loaded, Session
 from harness.devices.spec import find
+from harness.errors import UsageError
 from harness.networks import export, several_outputs
 from harness.networks.export import Artefact
 from harness.networks.tasks.task import Outputs
@@ -39,6 +40,15 @@ def runs_int8(device: str) -> bool:
 def as_taken(device: str, in_float: Sequence[str] = ()) -> Options:
     """How networks are quantised for ``device``."""
     return Options(in_float=tuple(in_float), signed=find(device).runtime in SIGNED_ONLY)
+
+
+def answer_alike(one: str, other: str) -> bool:
+    """Whether two devices' INT8 networks are quantised alike and judged by one arithmetic; not where one of them is no longer known."""
+    try:
+        told = [(as_taken(device).signed, find(arithmetic_of(device)).runtime) for device in (one, other)]
+    except UsageError:
+        return False
+    return told[0] == told[1]
 
 
 def answered(loaded: Loaded, images: Tensor) -> NDArray[np.float32]:

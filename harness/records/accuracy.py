@@ -95,7 +95,7 @@ class DeviceAccuracy:
         """The accuracy in words, with what was lost against the host's f32 where that is known."""
         (low, high), name, metric = self.on_device.interval_ratio, self.metric.name, self.metric
         told = f"{self.network} on {self.device}, {self.effective_precision}: {self.split} {name} {metric.told(self.on_device.top1_ratio)}"
-        between = f"{low:.1%}–{high:.1%}" if metric.is_share else metric.between(low, high)
+        between = f"{low:.1%}–{high:.1%}" if metric.is_share and metric.better_is_higher else metric.between(low, high)
         told += f" (95 % interval {between}, {self.on_device.told} on {self.dataset})"
         if self.on_host is None or self.largest_difference is None:
             return f"{told}; the host's answers are not known"

@@ -58,6 +58,13 @@ class Metric:
         first, last = sorted((self.figure(low), self.figure(high)))
         return f"{100 * first:.1f}–{100 * last:.1f} %" if self.is_share else f"{first:.4g}–{last:.4g}"
 
+    @property
+    def axis(self) -> str:
+        """What an axis of a plot is called, on which up is better."""
+        if self.is_share:
+            return f"{self.name} (%)" if self.better_is_higher else f"{self.name} (%), negated: up is better"
+        return f"{self.name} in {self.unit}" if self.better_is_higher else f"{self.name} in {self.unit}, negated: up is better"
+
     def worded(self, text: str) -> str:
         """``text``, which speaks of top-1 and of points, in this metric's words; as it is for top-1."""
         if self == TOP_1:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from harness import exported
 from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.pictures import preparing
@@ -25,12 +27,15 @@ def preparation(config: pytest.Config, items: Sequence[pytest.Item] = ()) -> Pre
     """Size and standardisation. items: what is run; latency alone needs no image of a built-in set in the size that is measured."""
     asked = config.getoption
     shape, dataset = asked("--input-shape"), asked("--dataset")
+    if dataset.startswith(datasets.OWN):
+        return preparing.of_words()  # its pictures come as the task's file has them
     known = dataset in datasets.DATASETS
     varies = not known or dataset == datasets.FASHION_MNIST
     if varies if shape is None else known and not _are_judged(config, items):
         shape = _own_size(config)
     found = preparing.of_words(shape, asked("--channels"), asked("--resize"), asked("--mean"), asked("--std"))
-    wanted = {zoo.wanted_channels(name, asked("--weights")) for name in options.network_names(config)} - {None}
+    built = [name for name in options.network_names(config) if not exported.is_file(name)]
+    wanted = {zoo.wanted_channels(name, asked("--weights")) for name in built} - {None}
     return replace(found, channels=found.channels or (wanted.pop() if len(wanted) == 1 else None))
 
 
@@ -38,6 +43,11 @@ def shape(config: pytest.Config, dataset: Dataset) -> tuple[int, int, int]:
     """Channels x height x width that networks are measured at."""
     channels, height, width = options.input_shape(config) or dataset.input_shape
     return channels or dataset.input_shape[0], height, width
+
+
+def narrowed_names(config: pytest.Config) -> list[str]:
+    """The networks whose channels can be removed."""
+    return [name for name in options.network_names(config) if not exported.is_file(name)]
 
 
 @functools.cache
@@ -50,9 +60,11 @@ def architecture_of(name: str, config: pytest.Config) -> Architecture:
 
 def _own_size(config: pytest.Config) -> str:
     asked = config.getoption
-    if given := options.contenders(config):  # files say themselves
-        _, _, height, width = export.read(given[0][1], given[0][0]).input_shape
-        return f"{height}x{width}"
+    files = [path for _, path in options.contenders(config)]
+    files += [Path(name) for name in options.network_names(config) if exported.is_file(name)]
+    if files:  # they say themselves
+        sizes = export.read(files[0], files[0].stem, image=options.input_shape(config)).input_shape
+        return "x".join(map(str, sizes[2:])) if len(sizes) == 4 else f"{preparing.SIDE}x{preparing.SIDE}"
     found = input_size.of(options.network_names(config)[0], asked("--dataset")).text
     if asked("--dataset") != datasets.FASHION_MNIST:
         return found

@@ -11,15 +11,14 @@ import pytest
 from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
-from harness.errors import UnknownName, UsageError
+from harness.errors import UsageError
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
+from harness.networks import datasets
 from harness.networks.own import source
 from harness.networks.pictures import division, preparing
 from harness.quantisation import calibration
-from harness.quantisation.quantising import SIGNED_ONLY, Options
-from harness.records.architecture import Architecture
-from harness.records.conditions import INT8
+from harness.runner import int8_options
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
@@ -35,8 +34,9 @@ def add(parser: pytest.Parser) -> None:
 def _add_subjects(group: pytest.OptionGroup) -> None:
     option = group.addoption
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
-    option("--network", action="append", metavar="NAME", help=f"what to measure; may be repeated (default: {DEFAULT_NETWORK})")
+    option("--network", action="append", metavar="NAME", help=f"or FILE.py:factory or FILE.onnx; repeatable (default: {DEFAULT_NETWORK})")
     option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
+    option("--task-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --dataset=task:FILE:task names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
     option("--input-shape", metavar="CxHxW", help="what images are brought to, as 3x224x224 or 224x224 (default: as search decides)")
     option("--resize", metavar="HOW", help="cover, margin, or as torchvision's Resize: 256, 256x320 (default: cover)")
@@ -107,7 +107,7 @@ def _add_quantisation(group: pytest.OptionGroup) -> None:
     option("--asymmetric", action="store_true", help="activations with a zero point of their own (not on TensorRT)")
     option("--per-tensor", action="store_true", help="one scale for all filters of a layer's weights")
     option("--full-bias-correction", action="store_true", help="correct biases layer after layer, which takes minutes")
-    option("--in-float", action="append", default=[], metavar="LAYER", help="layer that stays in float, as layer1.0.conv1; may be repeated")
+    option("--in-float", action="append", default=[], metavar="LAYERS", help="stay in float, by comma, as conv1,layer1.0.conv2; repeatable")
     option(
         "--int8-max-drop",
         type=float,
@@ -207,65 +207,18 @@ def also_widths(config: pytest.Config) -> dict[str, int]:
     return found
 
 
-def quantisation(config: pytest.Config, runtime: str) -> Options:
-    """How networks are quantised for devices of this runtime."""
-    asked = config.getoption
-    return Options(
-        per_channel=not asked("--per-tensor"),
-        symmetric=not asked("--asymmetric"),
-        fast_bias_correction=not asked("--full-bias-correction"),
-        in_float=tuple(asked("--in-float")),
-        signed=runtime in SIGNED_ONLY,
-    )
-
-
-def check_in_float(config: pytest.Config, architecture: Architecture) -> None:
-    """Refuse, with UnknownName, layers to leave in float that the network does not have; of contenders only their files tell."""
-    known = {site.name for site in architecture.layers}
-    for layer in config.getoption("--in-float"):
-        if layer not in known and not config.getoption("--contender"):
-            raise UnknownName("layer", layer, known, "for --in-float")
-
-
-def _check_int8(config: pytest.Config) -> None:
-    """Refuse what INT8 cannot be had by, or by these devices."""
-    asked = config.getoption
-    if not asked("--precision") or "," in asked("--precision"):
-        raise UsageError(
-            f"--precision={asked('--precision')}: a run measures in one precision; give f32, bf16, f16 or int8, a run for each"
-        )
-    words = ("--calibration", "--asymmetric", "--per-tensor", "--full-bias-correction", "--in-float", "--int8-max-drop")
-    given = [word for word in words if asked(word) not in (None, False, [])]
-    if asked("--precision") != INT8:
-        if given:
-            raise UsageError(f"{given[0]} is about INT8, but --precision is {asked('--precision')}; give --precision=int8 with it")
-        return
-    if asked("--compile-only"):
-        raise UsageError("--compile-only with --precision=int8: the stick's compiler has no INT8; leave --precision out")
-    if asked("--calibration") is not None and asked("--calibration") < 1:
-        raise UsageError(f"--calibration={asked('--calibration')}: give at least 1 image, {calibration.IMAGES} as a rule")
-    if asked("--int8-max-drop") is not None and not 0 <= asked("--int8-max-drop") < 100:
-        raise UsageError(f"--int8-max-drop={asked('--int8-max-drop')}: give points of accuracy, e.g. 0.2")
-    if asked("--int8-max-drop") is not None and asked("--weights") is None and not asked("--contender"):
-        raise UsageError("--int8-max-drop is about accuracy, and random weights have none; give --weights=FILE, or a --contender")
-    for name in device_names(config):
-        runtime = device_spec(config, name).runtime
-        if runtime == "myriad":
-            raise UsageError(f"--precision=int8: device {name} has no INT8; give --precision=f16 for it")
-        if runtime == "trtexec" and asked("--asymmetric"):
-            raise UsageError(f"--asymmetric: TensorRT on {name} takes symmetric activations only; leave it out")
-
-
 def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use; make the folder that --benchmark-json names."""
     protocol(config)
     contenders(config)
     input_shape(config)
     also_widths(config)
-    _check_int8(config)
+    int8_options.check(config, [device_spec(config, name) for name in device_names(config)])
     if config.getoption("--network-copy"):
         for name in network_names(config):
             source.keep_to(name, config.getoption("--network-copy"))
+    if config.getoption("--task-copy"):
+        source.keep_to(str(config.getoption("--dataset")).removeprefix(datasets.OWN), config.getoption("--task-copy"))
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     if config.getoption("--batch-size") < 1:

@@ -45,6 +45,7 @@ def judge(
     by default the artefact's own where the runtime answers one after the other. Raises ModelRefused and the errors of a
     failing device.
     """
+    export.check_picture(artefact, "accuracy on a device")
     sent, test, task = _in_batches(session, artefact, batch_size), dataset.test, dataset.task
     with _loaded(session, sent, network, precision) as loaded:
         found, effective = answered(loaded, test.images), loaded.effective_precision

@@ -64,7 +64,8 @@ def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str]
     """Another campaign's trials as one says them that chooses among other precisions; those in a precision that it lacks are left out.
 
     theirs, ours: the precisions that each campaign's networks may run in. A campaign with one does not name it. same_int8: whether both
-    leave the same layers in float; what INT8 answered is otherwise not what it answers here, and is left out too.
+    leave the same layers in float and their devices answer alike; what INT8 answered is otherwise not what it answers here, and is left
+    out too.
     """
     found = [(trial, trial.request.recipe.precision or theirs[0]) for trial in trials]
     return tuple(

@@ -15,6 +15,7 @@ from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE
 from harness.networks.tasks.task import Scores, Task
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
+from harness.quantisation.answering import as_taken
 from harness.records.accuracy import Accuracy
 from harness.records.pruning_config import PruningConfig
 from harness.records.quantisation import in_float_note
@@ -67,6 +68,7 @@ def divided(request: Request, say: Callable[[str], None]) -> Request:
     Weights from elsewhere may remember every training picture: what is missing of validation is then cut from the test split. A fork
     keeps the division of the campaign that it begins with.
     """
+    zoo.check_has_code(request.network)
     if request.own_task:  # the pictures come as the task's own file has them
         say(f"task: {request.own_task}, which gives pictures, loss and metric")
         return replace(request, validation_from=request.validation_from or division.SOURCES[0])
@@ -207,6 +209,7 @@ def settings_of(folder: Path, request: Request, dataset: Dataset, record: Recipe
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
     if QUANTISED in request.precisions:
         decisive += (QUANTISED + in_float_note(request.layers_in_float)).encode()  # a trial of such a campaign may be one of INT8
+        decisive += b"signed" * as_taken(request.device).signed  # which answers otherwise than what a processor takes
     if record.counts_alike:
         decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
     resolved = resolution.plan(request, folders.dense_recipe(folder, request), record.reference(request.budget), len(dataset.train))

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import CampaignError
 from harness.networks.own import source
 from harness.records import stored_files
+from search.records.request import Request
 
 FOLDER, TASK_FOLDER = source.COPIES, "task"  # two files may be called alike
 
@@ -22,6 +23,13 @@ def lay(folder: Path, network: str, place: str = FOLDER) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     stored_files.replace(path, found.content)
     stored_files.replace(_sum_of(path), f"{hashlib.sha256(found.content).hexdigest()}  {path.name}\n".encode())
+
+
+def take_own(folder: Path, request: Request, say: Callable[[str], None], missing_only: bool = False) -> None:
+    """Make by the copies in a campaign's folder whatever files of the user's own make; or only what is not where it was."""
+    for name, place in ((request.network, FOLDER), (request.own_task, TASK_FOLDER)):
+        if not (missing_only and source.path_of(name).is_file()):
+            take(folder, name, say, place)
 
 
 def take(folder: Path, network: str, say: Callable[[str], None], place: str = FOLDER) -> None:

@@ -17,6 +17,7 @@ from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
 from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
+from harness.networks import datasets
 from harness.networks.own import source
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture

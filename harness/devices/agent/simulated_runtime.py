@@ -91,6 +91,9 @@ class Runtime:
         except onnx_reader.NotOnnx as error:
             raise faults.Refused("the simulated device cannot read the model: %s" % error)
         int8_nodes.check(graph, wanted["precision"])
+        if graph.batch_size() not in (1, wanted["batch_size"]):
+            told = (graph.batch_size(), wanted["batch_size"])
+            raise faults.Refused("the model is of batch size %d, not %d; ask for its own, or export it at that batch size" % told)
         self.busy_s += self.numbers["load_s"]
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
@@ -137,7 +140,7 @@ class Model:
             stage.precision = self.ran.get(stage.sources[0], "f16")
             stage.seconds /= INT8_SPEEDUP if stage.precision == int8_nodes.INT8 else 1.0
         self.seconds = sum(stage.seconds for stage in self.stages)
-        self.image = list(graph.inputs[0][1][1:]) if graph.inputs else []
+        self.image = graph.leading()[1:]
         self.runs, self.total_s, self.compiled = 0, 0.0, None
         self.salt = zlib.crc32(onnx) / float(1 << 31) - 1.0
         self.level = math.exp(runtime.places.gauss(0.0, runtime.numbers["load_spread"]))
