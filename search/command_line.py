@@ -87,7 +87,8 @@ HELP = {
     "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
     "global_pruning": "also compare with Torch-Pruning's global pruning, by magnitude and by Taylor, cut to the chosen network's latency "
     "(default: where --minutes leaves the time)",
-    "max_drop": "points of top-1, or of the task's metric in its own unit, that may be lost on the validation split (1 where no latency is asked for either)",
+    "max_drop": "points of top-1, or of the task's metric in its own unit, that may be lost on the validation split "
+    "(1 where no latency is asked for either)",
     "in_float": "layers that INT8 leaves in float, by comma, as conv1,layer1.0.conv2; by default told by what the dense network loses",
     "keep_slow": "search also in precisions that a look finds slower than f32 on the device",
     "certainty": "probability with which the chosen network's true drop must be at most --max-drop",

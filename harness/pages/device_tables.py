@@ -11,12 +11,12 @@ from harness.errors import RecordError
 from harness.pages.layout import Cell, Section
 from harness.pages.tables import duration, interval, label
 from harness.records.accuracy import Accuracy, DeviceAccuracy
-from harness.records.metric import Metric
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation
 from harness.records.conditions import Conditions, DeviceInfo
 from harness.records.measurement import Measurement
+from harness.records.metric import Metric
 
 SIMULATED = "SIMULATED"
 NAMED_GROUPS = 2  # narrowed in a compiled network; more are told by the configuration's digest

@@ -53,7 +53,7 @@ def judge(
         raise UsageError(f"the host's answers have shape {host.shape}, the device's {found.shape}; export the network again")
     each = several_outputs.shapes(artefact)
     ours, theirs = several_outputs.apart(found, each), None if host is None else several_outputs.apart(host, each)
-    if wrong := task.fits(_one(ours), artefact.input_shape[1:], dataset.classes):
+    if wrong := task.fits(_one(ours), dataset.input_shape, dataset.classes):
         raise UsageError(f"{network} cannot be judged on {dataset.name}: it {wrong}")
     return DeviceAccuracy(
         artefact_digest=artefact.digest,

@@ -89,8 +89,8 @@ def refuse_chance(request: Request, subject: Subject) -> None:
     )
     if validation.task.name != CLASSIFICATION.name:
         told = (
-            f"the dense network's {metric.name} on validation is {metric.told(seen)}, and {metric.told(chance)} is had by {found.told}: short "
-            f"of {metric.told(least)} (--chance-margin) pruning could keep nothing"
+            f"the dense network's {metric.name} on validation is {metric.told(seen)}, and {metric.told(chance)} is had by {found.told}: "
+            f"short of {metric.told(least)} (--chance-margin) pruning could keep nothing"
         )
     if request.weights is None:
         training = dense_training(request, validation.task)

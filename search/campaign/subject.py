@@ -53,7 +53,8 @@ class Subject:
     def right_of(self, drawn: Drawn) -> Scores:
         """The same of drawn validation images alone: a part in the metric of these is another than in that of all."""
         if self.right.dtype == bool:
-            return self.right[drawn.numbers.numpy()]
+            of_drawn: Scores = self.right[drawn.numbers.numpy()]
+            return of_drawn
         return accuracy.scores(self.network.model, drawn.split)
 
     @property
@@ -136,7 +137,8 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
         network = Network.by_name(request.network, dataset, request.weights)
     else:
         with display.step("training the dense network") as bar:
-            model = baseline.dense(request.network, dataset, dense_training(request, dataset.task), progress=lambda done, steps: bar.at(done, steps))
+            recipe = dense_training(request, dataset.task)
+            model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
         network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes, dataset.task)
     subject = Subject(network, dataset, accuracy.scores(network.model, dataset.validation))
     judged = subject.dense

@@ -41,7 +41,7 @@ Curses = Mapping[tuple[PruningConfig, str], float]
 
 def right_answers(tuned: Sequence[Tuned], split: Split) -> Right:
     """What every tuned network answers on ``split``."""
-    return {entry.entrant.name: np.stack([accuracy.scores(one.model, split) for one in entry.judged]) for entry in tuned}
+    return {entry.entrant.name: _scores(entry, split) for entry in tuned}
 
 
 def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
@@ -179,6 +179,12 @@ def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds:
 def now() -> str:
     """The present moment, ISO 8601, UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _scores(entry: Tuned, split: Split) -> Scores:
+    """Seeds x images."""
+    stacked: Scores = np.array([accuracy.scores(one.model, split) for one in entry.judged])
+    return stacked
 
 
 def _parameters(model: nn.Module) -> int:

@@ -20,7 +20,7 @@ def of_task(asked: Request) -> Request:
     """The request with the dataset that its task is about; UsageError where the two do not go together."""
     if asked.task is None:
         return asked
-    kind, _, path = asked.dataset.partition(":")
+    kind = asked.dataset.partition(":")[0]
     if asked.task.rpartition(":")[0].endswith(".py"):
         if asked.dataset not in (Request.dataset, OWN + asked.task):
             raise UsageError(f"--task={asked.task} gives its own pictures, but --dataset={asked.dataset} others; leave one of them out")

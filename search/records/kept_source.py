@@ -1,4 +1,4 @@
-"""A user's file that makes the network, or gives the task, kept in the campaign's folder with its digest, so that the campaign goes on without the file."""
+"""Files of the user's own that make a network or give a task, kept in the campaign's folder, so that the campaign goes on without them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def script() -> str:
 def sentences(folder: Path) -> tuple[str, ...]:
     """What to do with the files of a campaign's folder."""
     if not is_classified(folder):
-        return (f"The output of model.onnx, for pictures that are prepared as this campaign's were: {saved.describe(folder / saved.CONFIG_NAME).outputs}.",)
+        meant = saved.describe(folder / saved.CONFIG_NAME).outputs
+        return (f"What model.onnx answers to pictures that are prepared as this campaign's were: {meant}.",)
     return (
         f"{SCRIPT}, beside model.onnx and config.json, answers which class a picture is of: python {SCRIPT} PICTURE. It prepares pictures "
         "as this campaign did; a network that is given others answers worse than this report says.",

@@ -16,7 +16,7 @@ from search.records.losses.drop import mean_accuracy
 from search.records.trial import Trial
 from search.report.compared import Compared
 from search.report.figures.drawing import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both
-from search.report.figures.wording import Unit, number, percent, points, reached, reached_interval
+from search.report.figures.wording import Unit, number, points, reached, reached_interval
 from search.report.sentences import unit_for
 from search.report.summary import Summary
 
@@ -111,7 +111,8 @@ def _trial_tip(trial: Trial, unit: Unit, metric: Metric) -> str:
     found = trial.outcome
     return (
         f"trial {trial.number} ({trial.request.origin}): predicted {unit.told(trial.latency_s)}, validation top-1 "
-        f"{reached(metric, found.top1_ratio)} ({reached_interval(metric, (found.top1_low, found.top1_high))}), drop {points(found.drop_points)} points"
+        f"{reached(metric, found.top1_ratio)} ({reached_interval(metric, (found.top1_low, found.top1_high))}), "
+        f"drop {points(found.drop_points)} points"
     )
 
 
@@ -132,7 +133,8 @@ def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
             f"{entry.contender.name}: {unit.told(latency.median_s)}, test top-1 {reached(summary.outcome.metric, test.top1_ratio)}"
         )
     word = summary.provenance
-    axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})", ylabel=f"test {summary.outcome.metric.axis}, 95 % interval")
+    axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})")
+    axes.set_ylabel(f"test {summary.outcome.metric.axis}, 95 % interval")
     axes.legend(loc="best", handletextpad=0.4)
     axes.margins(x=0.08, y=0.06)
 

@@ -60,7 +60,10 @@ def _references(record: RecipeRecord, metric: Metric) -> Table:
 
 
 def _dense(record: RecipeRecord, metric: Metric) -> Table:
-    rows = [(Cell(name), Cell(reached(metric, one.top1_ratio), reached_interval(metric, one.interval_ratio)), Cell("")) for name, one in record.splits]
+    rows = [
+        (Cell(name), Cell(reached(metric, one.top1_ratio), reached_interval(metric, one.interval_ratio)), Cell(""))
+        for name, one in record.splits
+    ]
     rows += [(Cell(step), Cell(""), _lost(lost)) for step, lost in record.path]
     columns = (Column("split, or step of a trial", numeric=False), Column("top-1"), Column("points lost"))
     return Table("dense-network", columns, tuple(rows), "Points are lost against the untouched network.", "The dense network as it came")

@@ -22,18 +22,17 @@ _AS_GIVEN = "validation as given: it must not have been trained on"
 
 Pixels = NDArray[np.uint8]  # N x C x H x W
 Labels = NDArray[np.int64]
-Masks = NDArray[np.uint8]  # N x H x W, a class for every pixel
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels ``N x C x H x W`` and labels ``N``, or masks, which are not divided by.
+    """Pixels ``N x C x H x W`` and labels ``N``; of pictures that were divided already, masks ``N x H x W`` may stand in their place.
 
     contents: ``N`` numbers, the same for all copies of a picture, also in another part; None where no copies are known.
     """
 
     pixels: Pixels
-    labels: Labels | Masks
+    labels: Labels
     contents: Labels | None = None
 
     def __len__(self) -> int:

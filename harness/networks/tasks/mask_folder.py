@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from PIL import Image
 from harness.errors import DatasetError
 from harness.networks.pictures import decoding, division, image_folder, large_arrays
 from harness.networks.pictures.depth import SIXTEEN_BITS
-from harness.networks.pictures.division import Division, Given, Labelled
+from harness.networks.pictures.division import Division, Given, Labelled, Labels
 from harness.networks.pictures.layout import SPLIT_NAMES, SUFFIXES
 from harness.networks.pictures.preparing import Preparation
 from harness.networks.pictures.resizing import of_size
@@ -212,7 +213,7 @@ def _divided(splits: Sequence[int], contents: NDArray[np.int64], validation_from
 
 def _taken(pixels: NDArray[np.uint8], masks: Masks, part: Labelled) -> Labelled:
     rows = _as_rows(part)
-    return Labelled(large_arrays.taken(pixels, rows), masks[rows])
+    return Labelled(large_arrays.taken(pixels, rows), cast(Labels, masks[rows]))
 
 
 def _as_pixels(rows: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -75,7 +75,8 @@ def _pair(part: Any, collate: Callable[[list[Any]], Tensor] | None) -> Pair:
 def _items(part: Any) -> Iterable[tuple[Any, Any]]:
     if hasattr(part, "__len__") and hasattr(part, "__getitem__") and not isinstance(part, list | tuple):
         return (part[at] for at in range(len(part)))  # a torch Dataset need not stop by itself
-    return iter(part)
+    pairs: Iterable[tuple[Any, Any]] = part
+    return pairs
 
 
 def _stacked(targets: list[Tensor]) -> Tensor:

@@ -69,9 +69,9 @@ class OwnTask:
     @property
     def metric(self) -> Metric:
         """As the file calls and counts it."""
-        words = tuple(str(self._told(key, usual)) for key, usual in (("name", "score"), ("unit", POINTS)))
+        name, unit = (str(self._told(key, usual)) for key, usual in (("name", "score"), ("unit", POINTS)))
         try:
-            return Metric(*words, self._number("per_unit", 0.01), bool(self._told("better_is_higher", True)))
+            return Metric(name, unit, self._number("per_unit", 0.01), bool(self._told("better_is_higher", True)))
         except HarnessError as error:
             raise UsageError(f"{self.name}: {error}") from error
 

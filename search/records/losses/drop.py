@@ -2,8 +2,8 @@
 
 All networks answer the same images. Where it is known which ones each got right, the interval is that of the mean of paired
 differences, with one pseudo-image each way as in [AgrestiMin2005]_. Where only the counts are known, it is [Newcombe1998]_'s hybrid score
-interval for independent samples (of a mean over pictures, its own interval in the same way), which is wider and errs on the safe side. Where networks were tuned with several seeds, the
-spread between the seeds widens it, by Student's t.
+interval for independent samples (of a mean over pictures, its own interval in the same way), which is wider and errs on the safe side.
+Where networks were tuned with several seeds, the spread between the seeds widens it, by Student's t.
 
 .. [Newcombe1998] R. G. Newcombe, Interval estimation for the difference between independent proportions, method 10,
    Statistics in Medicine 17, 1998.
@@ -30,7 +30,7 @@ LEAST_SPREAD = 0.001  # of images' losses, as a ratio: networks that seem never 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Top-1, or whatever else is judged by, lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
+    """Top-1, or another metric, lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
 
     points: float
     low: float
