@@ -102,4 +102,4 @@ class DeviceAccuracy:
         lost = 100 * (self.on_host.top1_ratio - self.on_device.top1_ratio)
         told += f"; {lost:.2f} {metric.unit} lost against f32 on the host ({metric.told(self.on_host.top1_ratio)})"
         told += "" if self.agreement_ratio is None else f", the same answer to {self.agreement_ratio:.2%}"
-        return f"{told}, logits differ by {self.largest_difference:.3g} at most"
+        return f"{told}, {'logits' if self.on_device.is_counted else 'outputs'} differ by {self.largest_difference:.3g} at most"

@@ -81,6 +81,8 @@ class Request:
         words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
         for field in OPTIONS:
             chosen = getattr(self, field.name)
+            if field.name == "dataset" and self.task is not None and self.own_task:
+                continue  # it follows from the task
             word = field.name.replace("_", "-")
             if isinstance(chosen, bool):
                 words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]

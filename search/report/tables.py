@@ -149,7 +149,7 @@ def _device_cells(entry: Compared, metric: Metric) -> tuple[Cell, Cell]:
     if told.largest_difference is None:
         return answered, Cell(MISSING, tone="quiet")
     same = MISSING if told.agreement_ratio is None else percent(told.agreement_ratio)
-    return answered, Cell(same, "", f"logits differ by at most {told.largest_difference:.1e}")
+    return answered, Cell(same, "", f"{'logits' if seen.is_counted else 'outputs'} differ by at most {told.largest_difference:.1e}")
 
 
 def widths(summary: Summary) -> Table:
