@@ -18,7 +18,7 @@ KINDS = ("disc", "square")
 MOST_BOXES = 3  # of a picture; targets are padded to so many
 
 Pictures = tuple[Tensor, Tensor]
-"""Images ``N x 1 x SIDE x SIDE``, and boxes ``N x MOST_BOXES x 5``: kind (-1: none), centre across and down, width and height, in pixels."""
+"""Images ``N x 1 x SIDE x SIDE``; boxes ``N x MOST_BOXES x 5``: kind (-1: none), centre across and down, width, height, in pixels."""
 
 
 class Detector(nn.Module):
@@ -69,7 +69,7 @@ class Detection:
         return objectness + 2 * place + functional.cross_entropy(kinds.permute(0, 2, 3, 1)[there], kind[there])
 
     def metric(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> float:
-        """Average precision at IoU 0.5, over all pictures and both kinds, by the area under the precision-recall curve [Everingham2010]_."""
+        """Average precision at IoU 0.5, over all pictures and both kinds: the area under precision over recall [Everingham2010]_."""
         return average_precision(*(one.numpy() for one in detections(outputs)), targets.numpy())
 
 

@@ -78,9 +78,7 @@ class Network:
         self.__dict__.update(state, model=pickle.loads(state["model"]))
 
     @classmethod
-    def wrap(
-        cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int, task: Task = CLASSIFICATION
-    ) -> Network:
+    def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int, task: Task = CLASSIFICATION) -> Network:
         """Find the channel groups of ``model``; PruningError when they cannot be found."""
         return cls(name, model, groups.architecture_of(model, name, input_shape, classes), task=task)
 

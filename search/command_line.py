@@ -231,7 +231,8 @@ def changed(old: Request, arguments: Words) -> Request:
 
 def left_open(arguments: Words) -> tuple[str, ...]:
     """What a fork takes over of the campaign's subject, for the command line does not say it."""
-    return tuple(name for name in INHERITED if getattr(arguments, name) is None)
+    left = tuple(name for name in INHERITED if getattr(arguments, name) is None)
+    return left if arguments.task is None else tuple(name for name in left if name != "dataset")  # which follows from the task
 
 
 def request(arguments: Words) -> Request:

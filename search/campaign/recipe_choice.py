@@ -68,9 +68,9 @@ def choose(
 ) -> tuple[Recipe, tuple[Probed, ...]]:
     """The recipe by which both networks answer most, and all that were tried, in order.
 
-    untouched: what the untuned network answers to the same images. taught: whether a teacher's answers can be
-    learnt from. Of the recipes that cost the unpruned network at most ``HARM_SHARE`` of the limit, or of all where none does, the best is taken; of equally good ones the highest learning rate, for it brings back most of
-    what heavier pruning will lose.
+    untouched: what the untuned network answers to the same images. taught: whether a teacher's answers can be learnt from. Of the recipes
+    that cost the unpruned network at most ``HARM_SHARE`` of the limit, or of all where none does, the best is taken; of equally good ones
+    the highest learning rate, for it brings back most of what heavier pruning will lose.
     """
     tried = _Tried(judge, untouched)
     first, second = tried.add(base), tried.add(replace(base, learning_rate=base.learning_rate / RATE_STEP))

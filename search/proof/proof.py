@@ -127,9 +127,7 @@ def write_contenders(
     return tuple(written)
 
 
-def _write_contender(
-    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, scores: Scores
-) -> Contender:
+def _write_contender(network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, scores: Scores) -> Contender:
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
     quantised = deployed.model.quantised if isinstance(deployed.model, QuantisedNetwork) else None
@@ -145,9 +143,7 @@ def _write_contender(
         about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing, dataset.task)
         saved.save(folder, entrant.config, in_float, *about)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
-    repeats = tuple(
-        Repeat(one.seed, one.validation, accuracy.count(seen)) for one, seen in zip(entry.judged, scores, strict=True)
-    )
+    repeats = tuple(Repeat(one.seed, one.validation, accuracy.count(seen)) for one, seen in zip(entry.judged, scores, strict=True))
     return Contender(
         name=name,
         role=role,

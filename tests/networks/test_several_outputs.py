@@ -44,7 +44,8 @@ def test_the_device_answers_every_output_as_torch_does(heads):
     with torch.no_grad():
         wanted = heads(images)
     assert several_outputs.shapes(artefact) == ((4, 4, 4), (3,))
-    assert torch.allclose(boxes, wanted[0], atol=1e-5) and torch.allclose(kinds, wanted[1]["kinds"], atol=1e-5)
+    assert torch.allclose(boxes, wanted[0], atol=1e-5)
+    assert torch.allclose(kinds, wanted[1]["kinds"], atol=1e-5)
 
 
 def test_one_output_stays_what_it_is(heads):

@@ -42,9 +42,11 @@ def test_words_follow_the_metric(metric, told):
 
 
 def test_shares_are_told_in_per_cent_and_others_as_they_are():
-    assert TOP_1.told(0.98765) == "98.77%" and Metric("mIoU").between(0.5, 0.25) == "25.0–50.0 %"
+    assert TOP_1.told(0.98765) == "98.77%"
+    assert Metric("mIoU").between(0.5, 0.25) == "25.0–50.0 %"
     error = Metric("error", "px", 0.5, better_is_higher=False)
-    assert error.told(error.ratio(3.25)) == "3.25" and error.between(error.ratio(4.0), error.ratio(3.0)) == "3–4"
+    assert error.told(error.ratio(3.25)) == "3.25"
+    assert error.between(error.ratio(4.0), error.ratio(3.0)) == "3–4"
 
 
 @pytest.mark.parametrize("bad", [{"per_unit": 0.0}, {"per_unit": float("nan")}, {"name": " "}, {"unit": ""}])

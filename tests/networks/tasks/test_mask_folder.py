@@ -55,8 +55,11 @@ def load(folder: Path):
 )
 def test_layouts_that_people_use_are_read(tmp_path, places, ending, mode):
     found = load(lay(tmp_path, places, 20 if len(places) == 1 else 6, ending, mode))
-    assert found.classes == 3 and found.task.name == "segmentation"
-    assert found.train.labels.shape[1:] == (SIDE, SIDE) and len(found.validation) and len(found.test)
+    assert found.classes == 3
+    assert found.task.name == "segmentation"
+    assert found.train.labels.shape[1:] == (SIDE, SIDE)
+    assert len(found.validation)
+    assert len(found.test)
     for part in (found.train, found.validation, found.test):
         assert len(part) == len(part.labels) == len(part.images)
 
@@ -75,7 +78,8 @@ def test_every_picture_keeps_its_own_mask_whatever_the_order_of_the_files(tmp_pa
 def test_masks_are_resized_without_inventing_classes(tmp_path):
     lay(tmp_path, SPLIT_FIRST)
     found = datasets.load(f"segmentation:{tmp_path}", asked=Preparation(height=11, width=13))
-    assert found.train.labels.shape[1:] == (11, 13) and set(found.train.labels.unique().tolist()) == {0, 1, 2}
+    assert found.train.labels.shape[1:] == (11, 13)
+    assert set(found.train.labels.unique().tolist()) == {0, 1, 2}
     framed = datasets.load(f"segmentation:{tmp_path}", asked=Preparation(height=20, width=20, resize="margin"))
     assert set(framed.train.labels[:, 0].unique().tolist()) == {255}  # of the margin no class is asked
 
@@ -85,7 +89,8 @@ def test_masks_of_black_and_white_are_one_class_on_a_background(tmp_path):
     for file in tmp_path.glob("*/masks/*.png"):
         mask(file, 255 * (striped(int(file.stem)) > 1))
     found = load(tmp_path)
-    assert found.class_names == ("background", "foreground") and set(found.train.labels.unique().tolist()) == {0, 1}
+    assert found.class_names == ("background", "foreground")
+    assert set(found.train.labels.unique().tolist()) == {0, 1}
     assert any("255 is taken for the one class" in note for note in found.notes)
 
 

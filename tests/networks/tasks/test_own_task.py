@@ -46,8 +46,10 @@ def written(folder: Path, text: str = WHOLE, name: str = "task") -> str:
 def test_the_file_says_metric_unit_and_pictures(tmp_path, name):
     found = datasets.load(f"task:{written(tmp_path, name=name)}")
     metric = found.task.metric
-    assert (metric.name, metric.unit) == ("error", "lux") and (len(found.train), len(found.validation), len(found.test)) == (12, 6, 6)
-    assert found.input_shape == (1, 8, 8) and found.train.strata.unique().tolist() == [0]
+    assert (metric.name, metric.unit) == ("error", "lux")
+    assert (len(found.train), len(found.validation), len(found.test)) == (12, 6, 6)
+    assert found.input_shape == (1, 8, 8)
+    assert found.train.strata.unique().tolist() == [0]
     assert found.task.chance(found.train.labels, 1).ratio == metric.ratio(40.0)
 
 
@@ -56,7 +58,8 @@ def test_less_of_an_error_is_more_inside_and_a_hundredth_is_one_unit(tmp_path):
     targets = torch.tensor([10.0, 20.0, 30.0])
     worse, better = (task.scores(task.seen((targets + by)[:, None], targets)) for by in (6.0, 2.0))
     assert 100 * (better.mean() - worse.mean()) == pytest.approx((6.0 - 2.0) / 2.0)  # in units of 2 lux
-    assert task.metric.told(float(worse.mean())) == "6" and task.metric.worded("1 point of top-1, 2 points") == "1 lux of error, 2 lux"
+    assert task.metric.told(float(worse.mean())) == "6"
+    assert task.metric.worded("1 point of top-1, 2 points") == "1 lux of error, 2 lux"
 
 
 def test_a_number_for_all_pictures_is_parted_among_them(tmp_path):
@@ -65,7 +68,8 @@ def test_a_number_for_all_pictures_is_parted_among_them(tmp_path):
     targets = torch.arange(20.0)
     outputs = targets[:, None] + torch.linspace(0, 4, 20)[:, None]
     found = task.scores(task.seen(outputs, targets))
-    assert found.shape == (20,) and task.metric.figure(float(found.mean())) == pytest.approx(float((outputs[:, 0] - targets).median()))
+    assert found.shape == (20,)
+    assert task.metric.figure(float(found.mean())) == pytest.approx(float((outputs[:, 0] - targets).median()))
 
 
 def test_it_goes_to_other_processes_with_its_file(tmp_path):
@@ -73,7 +77,8 @@ def test_it_goes_to_other_processes_with_its_file(tmp_path):
     sent = pickle.dumps(task)
     Path(tmp_path / "mine.py").unlink()
     again = pickle.loads(sent)
-    assert again.metric == task.metric and callable(again.made.loss)
+    assert again.metric == task.metric
+    assert callable(again.made.loss)
 
 
 def test_its_digest_follows_from_its_text(tmp_path):
@@ -94,7 +99,8 @@ def test_pictures_come_from_datasets_and_loaders_too(tmp_path):
     )
     found = datasets.load(f"task:{written(tmp_path, text)}")
     assert [len(part) for part in (found.train, found.validation, found.test)] == [12, 12, 12]
-    assert torch.equal(found.train.images, found.validation.images) and torch.equal(found.train.labels, found.test.labels)
+    assert torch.equal(found.train.images, found.validation.images)
+    assert torch.equal(found.train.labels, found.test.labels)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +141,8 @@ def test_metrics_that_are_none_are_refused(tmp_path, new, told):
 
 
 def test_a_network_of_other_outputs_is_measured_all_the_same_and_that_is_noted(tmp_path):
-    text = "from torch import nn\n\n\ndef net(channels):\n    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))\n"
+    layers = "nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))"
+    text = f"from torch import nn\n\n\ndef net(channels):\n    return {layers}\n"
     (tmp_path / "net.py").write_text(text)
     name = f"{tmp_path / 'net.py'}:net"
     task = datasets.load("digits").task

@@ -76,7 +76,8 @@ def test_groups_of_pictures_share_their_part_where_they_are_many():
         return float(values[rows].mean())
 
     found = by_leaving_out(mean, len(values))
-    assert len(asked) == 401 and found.mean() == pytest.approx(values.mean())
+    assert len(asked) == 401
+    assert found.mean() == pytest.approx(values.mean())
     assert found.std() * 30 == pytest.approx(values.std() * 30, rel=0.4)  # as noisy a mean, told by fewer
 
 

@@ -27,7 +27,8 @@ def masks(seed=0, count=4, side=6):
 def test_right_answers_everywhere_are_one_and_wrong_ones_everywhere_are_none():
     wanted = masks()
     right, wrong = (TASK.scores(TASK.seen(outputs_of(one), wanted.to(torch.uint8))) for one in (wanted, (wanted + 1) % 3))
-    assert np.all(right == 1) and wrong.mean() == 0
+    assert np.all(right == 1)
+    assert wrong.mean() == 0
 
 
 def test_the_metric_is_that_of_counting_pixels_by_hand():
@@ -73,7 +74,8 @@ def test_masks_are_shifted_and_mirrored_with_their_pictures():
     wanted = masks(8, count=16, side=12).to(torch.uint8)
     train = Split(wanted[:, None].float().clone(), wanted, TASK)
     images, moved, _ = augmented(train, torch.arange(16), Recipe(1, crop_margin=2), None, True, 1.0, torch.Generator().manual_seed(0))
-    assert torch.equal(images[:, 0].to(torch.uint8), moved) and moved.dtype == wanted.dtype
+    assert torch.equal(images[:, 0].to(torch.uint8), moved)
+    assert moved.dtype == wanted.dtype
     assert not torch.equal(moved, wanted)
 
 
