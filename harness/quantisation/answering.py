@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from harness.devices.spec import find
 from harness.errors import UsageError
 from harness.networks import export, several_outputs
 from harness.networks.export import Artefact
+from harness.networks.pictures import large_arrays
 from harness.networks.tasks.task import Outputs
 from harness.quantisation.calibration import Calibration
 from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, here, is_quantised, quantise
@@ -53,8 +55,11 @@ def answer_alike(one: str, other: str) -> bool:
 
 def answered(loaded: Loaded, images: Tensor) -> NDArray[np.float32]:
     """What a loaded network answers to any number of images, a frame's worth after the other."""
-    values = images.detach().cpu().contiguous().numpy()
-    return np.concatenate([loaded.outputs(values[at : at + IMAGES_PER_CALL]) for at in range(0, len(values), IMAGES_PER_CALL)])
+    found = []
+    for part in torch.split(images.detach().cpu(), IMAGES_PER_CALL):
+        found.append(loaded.outputs(part.contiguous().numpy()))
+        large_arrays.was_read(part.nbytes)
+    return np.concatenate(found)
 
 
 class Answers:

@@ -24,9 +24,11 @@ def scores(model: nn.Module, split: Split, batch_size: int = 256, precision: str
 
     precision: what the network computes in, ``f32`` or as a recipe names it. Raises what the task does for outputs that it cannot judge.
     """
-    task, targets = split.task, torch.split(split.labels, batch_size)
-    outputs = _answered(model, split, batch_size, precision)
-    seen = [task.seen(batch, theirs) for batch, theirs in zip(outputs, targets, strict=True)]
+    task, seen, start = split.task, [], 0
+    for outputs in _answered(model, split, batch_size, precision):
+        end = start + len(outputs if isinstance(outputs, Tensor) else outputs[0])
+        seen.append(task.seen(outputs, split.labels[start:end]))
+        start = end
     return task.scores(tuple(torch.cat(part) for part in zip(*seen, strict=True)))
 
 
@@ -61,7 +63,7 @@ def _answered(model: nn.Module, split: Split, batch_size: int, precision: str) -
     model.eval().to(place)
     halved = torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(precision) == "bf16")
     try:
-        for images in torch.split(split.images, batch_size):
+        for images in split.batches(batch_size):
             with torch.inference_mode(), processor.whole_float32(), halved:
                 outputs = on_host(parts(model(processor.laid(images).to(place))))
             yield outputs

@@ -18,7 +18,7 @@ def augmented(
 
     mirrors: whether half of them are. scale: of their sides, below 1 only where targets have no place in the picture.
     """
-    images, targets = train.images[chosen], train.labels[chosen]
+    images, targets = train.taken(chosen), train.labels[chosen]
     if train.task.training is not None and train.task.training.moves:
         soft = None if guidance is None else guidance.to(chosen, torch.zeros(len(chosen), dtype=torch.bool))
         maps = [images, targets[:, None].float(), *([] if soft is None else [soft])]  # whole numbers below 2^24 stay what they are

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
 from harness.networks.tasks.classification import whole
 from harness.networks.tasks.task import on_host, parts
 from harness.records.stored_files import replace
@@ -42,7 +42,7 @@ class Guidance:
 def fits(teacher: nn.Module, dataset: Dataset, mirrored: bool) -> bool:
     """Whether all answers are one tensor of no more than ``MOST_BYTES``; what is larger is not learnt from."""
     with torch.no_grad():
-        one = parts(teacher.eval()(processor.laid(dataset.train.images[:1])))
+        one = parts(teacher.eval()(processor.laid(dataset.train.taken(torch.tensor([0])))))
     return isinstance(one, Tensor) and one.numel() * 4 * len(dataset.train) * (1 + mirrored) <= MOST_BYTES
 
 
@@ -57,8 +57,8 @@ def answers(teacher: nn.Module, dataset: Dataset, mirrored: bool, cache_dir: Pat
             return Guidance(safetensors.torch.load_file(path)[_KEY])
         except (safetensors.SafetensorError, KeyError, OSError):
             path.unlink(missing_ok=True)
-    images = dataset.train.images
-    logits = torch.stack([_ask(teacher, images), _ask(teacher, images, mirror=True)] if mirrored else [_ask(teacher, images)])
+    train = dataset.train
+    logits = torch.stack([_ask(teacher, train), _ask(teacher, train, mirror=True)] if mirrored else [_ask(teacher, train)])
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, safetensors.torch.save({_KEY: logits}))
@@ -66,12 +66,12 @@ def answers(teacher: nn.Module, dataset: Dataset, mirrored: bool, cache_dir: Pat
 
 
 @torch.no_grad()
-def _ask(teacher: nn.Module, images: Tensor, mirror: bool = False) -> Tensor:
+def _ask(teacher: nn.Module, split: Split, mirror: bool = False) -> Tensor:
     place = processor.device()
-    was_training, home = teacher.training, next(iter(teacher.parameters()), images).device
+    was_training, home = teacher.training, next(iter(teacher.parameters()), split.labels).device
     teacher.eval().to(place)
     found = []
-    for batch in torch.split(images, BATCH):
+    for batch in split.batches(BATCH):
         shown = processor.laid(batch.flip(3) if mirror else batch).to(place)
         with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision("auto") == "bf16"):
             found.append(whole(on_host(parts(teacher(shown)))))

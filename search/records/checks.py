@@ -47,6 +47,10 @@ def checked(asked: Request) -> Request:
             asked.in_float is not None and QUANTISED not in asked.precisions,
             f"--in-float={asked.in_float} is about INT8, but --precision is {asked.precision}; give --precision=f32,int8 with it",
         ),
+        (
+            asked.input_size is not None and asked.dataset.startswith((OWN, f"{TASKS[1]}:")),
+            f"--input-size={asked.input_size}: only pictures that are classified can be tried at several sizes; leave it out",
+        ),
         (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
@@ -111,5 +115,5 @@ def checked(asked: Request) -> Request:
             raise UsageError(message)
     if asked.name is not None:
         folder_name(asked.name)
-    _ = asked.preparation  # which refuses what cannot be meant
+    _ = asked.preparation, asked.sizes  # which refuse what cannot be meant
     return asked

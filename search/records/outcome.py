@@ -50,7 +50,7 @@ class Contender:
     alike; None for that one, and in files that do not say. paired_untouched: the test images that it lost against the untouched dense
     network. folds: training images that networks of this configuration lost which had not seen them. curse_points: how much of its
     validation top-1 was held to be luck.
-    precision: what it runs in; empty for what the dense network is compared in.
+    precision: what it runs in; size: of its pictures (``HxW``); each empty for what the dense network is compared in.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Contender:
     folds: tuple[Paired, ...] = ()
     curse_points: float = 0.0
     precision: str = ""
+    size: str = ""
 
     def evidence(self, dense: Contender) -> Evidence | None:
         """What is known of its true drop without the test split; None for ``dense`` itself, and in files that do not say."""

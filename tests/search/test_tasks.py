@@ -15,7 +15,16 @@ from search.records import folder as folders
 from search.records import outcome
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TINY = ("--device=simulated", "--trials=2", "--budget=0.5", "--proof-budget=0.5", "--designs=14", "--rounds=20", "--finalists=0", "--folds=0")
+TINY = (
+    "--device=simulated",
+    "--trials=2",
+    "--budget=0.5",
+    "--proof-budget=0.5",
+    "--designs=14",
+    "--rounds=20",
+    "--finalists=0",
+    "--folds=0",
+)
 
 
 def ended(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,9 +35,7 @@ def ended(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "XDG_CACHE_HOME": str(home / "cache"),
         "COLUMNS": "80",
     }
-    found = subprocess.run(
-        [sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=home, env=environment, timeout=280
-    )
+    found = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=home, env=environment, timeout=280)
     assert found.returncode in (0, 3), found.stdout + found.stderr
     return found
 
@@ -39,7 +46,14 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     home = tmp_path_factory.mktemp("segmented")
     (home / "unet.py").write_bytes((EXAMPLES / "unet.py").read_bytes())
     subprocess.run([sys.executable, "unet.py", "shapes"], cwd=home, check=True, capture_output=True)
-    asked = ("--task=segmentation", "--dataset=segmentation:shapes", "--network=unet.py:unet", "--max-drop=5", "--dense-epochs=6", "--name=own")
+    asked = (
+        "--task=segmentation",
+        "--dataset=segmentation:shapes",
+        "--network=unet.py:unet",
+        "--max-drop=5",
+        "--dense-epochs=6",
+        "--name=own",
+    )
     return home / "reports" / "campaigns" / "own", ended(home, *asked, *TINY).stdout
 
 
@@ -47,7 +61,9 @@ def test_a_campaign_on_segmentation_speaks_of_mean_iou_everywhere(segmented: tup
     folder, printed = segmented
     for told in (printed, (folder / "report.html").read_text(), (folder / "report.md").read_text()):
         assert "mIoU" in told and "top-1" not in told
-    assert "validation mIoU" in printed and "test mIoU drop" in printed.replace("\n", " ") or "unchanged test mIoU" in printed.replace("\n", " ")
+    assert ("validation mIoU" in printed and "test mIoU drop" in printed.replace("\n", " ")) or "unchanged test mIoU" in printed.replace(
+        "\n", " "
+    )
 
 
 def test_its_figures_are_means_over_pictures_with_intervals(segmented: tuple[Path, str]) -> None:

@@ -50,6 +50,21 @@ def test_what_must_not_be_is_counted_on_the_page(row: Surveyed, wrong: bool) -> 
     assert "| net | 96 |" in page
 
 
+def test_a_survey_that_was_killed_goes_on_with_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "findings"
+    survey.keep(store, FOUND)
+    survey.keep(store, replace(FOUND, network="other"))
+    with store.open("a") as file:
+        file.write('{"network": "half')
+    assert survey.kept(store) == {"net": FOUND, "other": replace(FOUND, network="other")}
+    asked = ["net", "torchvision:nothing", "--reports", str(tmp_path), "--keep", str(store)]
+    assert survey.main(asked) == 0, "net is no network that could be built: it was taken from the file"
+    assert list(survey.kept(store)) == ["net", "other", "torchvision:nothing"]
+    store.write_text("no findings\n")
+    assert survey.main(asked) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_calibrated_weights_make_the_logits_of_two_pictures_differ() -> None:
     model, side = surveyed.built("torchvision:mobilenet_v3_small")
     surveyed.calibrate(model, side)

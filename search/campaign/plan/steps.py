@@ -23,6 +23,7 @@ PRUNE_S = 0.8  # of a trial: choosing channels and solving what is behind them a
 CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe_choice.MOST_TRIALS``, and asking the pictures in between)
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
 GLOBAL = 2  # more: Torch-Pruning's global pruning by two importances; tuned anew each, as they are made for the chosen network
+AT_A_SIZE = 4  # more at every further size: dense, two published ones and the uniform one, each tuned
 QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a device that runs it; not tuned anew
 QUANTISE_S = 4.0  # of a network: calibrating it, and judging it by the device's arithmetic
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
@@ -145,16 +146,19 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     promoted = 0 if request.short is None else request.finalists + request.trials / 4
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
-    more = GLOBAL if request.global_pruning else 0
-    tuned, quantised = (NEWLY_TUNED + more) * max(1, request.proof_seeds), QUANTISED_TOO if scope.runs_int8 else 0
+    sizes = max(1, len(request.sizes))
+    by_torch_pruning = sizes * GLOBAL if request.global_pruning else 0
+    more = by_torch_pruning + (sizes - 1) * AT_A_SIZE
+    tuned, quantised = (NEWLY_TUNED + more) * max(1, request.proof_seeds), sizes * QUANTISED_TOO if scope.runs_int8 else 0
     compared = COMPARED + more + quantised
     proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers + quantised * QUANTISE_S
-    designed = (request.designs + HELD_OUT) * len(request.precisions)
+    told = f", {by_torch_pruning} of them by Torch-Pruning," if by_torch_pruning else ""
+    designed = (request.designs + HELD_OUT) * len(request.precisions) * sizes
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
         Step(
             PROOF,
-            f"{compared} networks{', 2 of them by Torch-Pruning,' if more else ''} tuned, measured in turns, and told",
+            f"{compared} networks{told} tuned, measured in turns, and told",
             proof_s + compared * pace.compared_s + REPORT_S,
         ),
     ]
