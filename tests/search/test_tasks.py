@@ -60,24 +60,29 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_a_campaign_on_segmentation_speaks_of_mean_iou_everywhere(segmented: tuple[Path, str]) -> None:
     folder, printed = segmented
     for told in (printed, (folder / "report.html").read_text(), (folder / "report.md").read_text()):
-        assert "mIoU" in told and "top-1" not in told
-    assert ("validation mIoU" in printed and "test mIoU drop" in printed.replace("\n", " ")) or "unchanged test mIoU" in printed.replace(
-        "\n", " "
-    )
+        assert "mIoU" in told
+        assert "top-1" not in told
+    said = " ".join(printed.split())
+    assert "validation mIoU" in said
+    assert any(words in said for words in ("test mIoU drop", "unchanged test mIoU", "a test mIoU"))
 
 
 def test_its_figures_are_means_over_pictures_with_intervals(segmented: tuple[Path, str]) -> None:
     told = outcome.read(segmented[0])
-    assert told.metric.name == "mIoU" and told.contender("dense").test.top1_ratio > 0.7
+    assert told.metric.name == "mIoU"
+    assert told.contender("dense").test.top1_ratio > 0.7
     for contender in told.contenders:
         low, high = contender.test.interval_ratio
-        assert not contender.test.is_counted and low < contender.test.top1_ratio < high
+        assert not contender.test.is_counted
+        assert low < contender.test.top1_ratio < high
         assert contender.paired is None or not contender.paired.counted
 
 
 def test_its_network_is_rebuilt_from_config_and_weights_and_the_config_says_what_it_answers(segmented: tuple[Path, str]) -> None:
     config = json.loads((segmented[0] / "config.json").read_text())
-    assert config["task"] == "segmentation" and config["metric"] == "mIoU" and "per class for every pixel" in config["outputs"]
+    assert config["task"] == "segmentation"
+    assert config["metric"] == "mIoU"
+    assert "per class for every pixel" in config["outputs"]
     assert config["preprocessing"]["classes"] == ["background", "disc", "square"]
     rebuilt = saved.load(segmented[0])
     assert sum(one.numel() for one in rebuilt.parameters()) > 0
@@ -90,17 +95,21 @@ def test_a_task_of_ones_own_goes_the_whole_way_and_on_without_its_file(tmp_path:
     printed = ended(tmp_path, *words, *TINY).stdout
     folder = tmp_path / "reports" / "campaigns" / "own"
     told = outcome.read(folder)
-    assert told.metric.name == "AP@0.5" and told.contender("dense").test.top1_ratio > 0.3
+    assert told.metric.name == "AP@0.5"
+    assert told.contender("dense").test.top1_ratio > 0.3
     for text in (printed, (folder / "report.html").read_text(), (folder / "report.md").read_text()):
-        assert "AP@0.5" in text and "top-1" not in text
+        assert "AP@0.5" in text
+        assert "top-1" not in text
     assert "for each cell of 8 x 8 pixels" in (folder / "report.md").read_text()
     (tmp_path / "detector.py").unlink()
     shown = ended(tmp_path, "show", "own").stdout
     assert "test AP@0.5" in shown
     assert "is finished" in ended(tmp_path, "resume", "own").stdout
     again = folders.read_request(folder)
-    assert again.own_task == "detector.py:task" and (folder / "task" / "detector.py").is_file()
-    assert "--dataset" not in again.command and "--task detector.py:task" in again.command
+    assert again.own_task == "detector.py:task"
+    assert (folder / "task" / "detector.py").is_file()
+    assert "--dataset" not in again.command
+    assert "--task detector.py:task" in again.command
 
 
 @pytest.mark.parametrize(
@@ -125,4 +134,5 @@ def test_campaigns_of_before_were_judged_by_top_1(tmp_path: Path) -> None:
     if stored is None:
         pytest.skip("no campaign is stored in this checkout")
     told = outcome.read(stored.parent)
-    assert told.metric.name == "top-1" and all(one.test.is_counted for one in told.contenders)
+    assert told.metric.name == "top-1"
+    assert all(one.test.is_counted for one in told.contenders)
