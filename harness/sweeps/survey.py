@@ -21,6 +21,7 @@ from harness.networks.channels.trial import EXACT_RATIO
 from harness.records.stored_files import replace as replace_file
 from harness.sweeps.surveyed import SIDE, TIMM, Surveyed, report
 
+TELLING_RATIO = 1e-3  # of the largest logit, that a cut changes at least: less, and exactness says nothing
 LIMIT_S = 60.0  # of a processor, for one network
 TOO_LONG = "TOO LONG"
 WAITING = 30.0  # times as long by the clock, for a busy machine
@@ -75,7 +76,8 @@ def is_wrong(row: Surveyed) -> bool:
     """Whether something was found that must not be."""
     if row.refusal:
         return row.refusal.startswith((TOO_LONG, "TRACEBACK"))
-    return row.difference_ratio > EXACT_RATIO or row.macs != row.counted_macs
+    exact = row.difference_ratio <= EXACT_RATIO and row.change_ratio >= TELLING_RATIO  # what is no number is neither
+    return not exact or row.macs != row.counted_macs
 
 
 def kept(path: Path | None) -> dict[str, Surveyed]:

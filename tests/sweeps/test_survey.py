@@ -37,11 +37,13 @@ def test_an_unknown_network_is_a_refusal_and_nothing_wrong(tmp_path: Path, capsy
     [
         (FOUND, False),
         (replace(FOUND, difference_ratio=0.01), True),
+        (replace(FOUND, difference_ratio=float("nan")), True),
+        (replace(FOUND, change_ratio=0.0), True),
         (replace(FOUND, counted_macs=999), True),
         (replace(FOUND, refusal="it has no channels"), False),
         (replace(FOUND, refusal="TRACEBACK: ValueError: 3"), True),
     ],
-    ids=["exact", "not exact", "counted otherwise", "refused", "traceback"],
+    ids=["exact", "not exact", "no number", "nothing changed", "counted otherwise", "refused", "traceback"],
 )
 def test_what_must_not_be_is_counted_on_the_page(row: Surveyed, wrong: bool) -> None:
     assert survey.is_wrong(row) == wrong
