@@ -132,9 +132,9 @@ def _placed(boxes: Tensor) -> Tensor:
 
 def _cells(targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Which cells hold a box's centre, as what they should place it, and its kind."""
-    count, cells = len(targets), SIDE // CELL
-    there, kind = torch.zeros(count, cells, cells, dtype=torch.bool), torch.zeros(count, cells, cells, dtype=torch.int64)
-    wanted = torch.zeros(count, cells, cells, 4)
+    size, where = (len(targets), SIDE // CELL, SIDE // CELL), targets.device
+    there, kind = torch.zeros(size, dtype=torch.bool, device=where), torch.zeros(size, dtype=torch.int64, device=where)
+    wanted = torch.zeros(*size, 4, device=where)
     picture, place = (targets[..., 0] >= 0).nonzero(as_tuple=True)
     box = targets[picture, place]
     column, row = (box[:, 1] / CELL).long(), (box[:, 2] / CELL).long()
