@@ -10,6 +10,8 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
+from harness.files import leftovers
+from harness.latency.verdict.machine_state import fast_share
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -85,7 +87,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    plan = planning.again(plan, dataset, record, display)
+    plan = planning.again(plan, dataset, record, fast_share(one.latency for one in stored.file.measurements), display)
     folders.write_request(folder, plan.request)
     ends_s = math.inf if plan.limit_s is None else plan.search_s
     return _search_and_prove(
@@ -103,9 +105,9 @@ def resume(
     without_device: as for ``run``.
     """
     folder = folders.existing(name, reports)
+    leftovers.sweep_files(folder)
     old = folders.read_request(folder)
-    asked = change(old)
-    request = replace(asked, reports=reports)
+    asked = request = change(old)
     if request.dask is not None:
         dask_pool.check(request.dask)
     if asked != old:
@@ -123,7 +125,7 @@ def resume(
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
-    begun = (folder / outcome.JOURNAL).is_file()
+    begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
     else:  # killed before its first trial

@@ -19,17 +19,18 @@ SHIPPED = ROOT / "harness" / "devices" / "agent"
 FLOORS = {
     "harness.errors": (0, 0),
     "harness.progress": (0, 0),
-    "harness.records": (1, 0),
+    "harness.files": (1, 1),
+    "harness.records": (1, 2),
     "harness.latency.verdict": (2, 1),
     "harness.latency.model": (2, 2),
     "harness.latency.explanation": (2, 3),
     "harness.devices": (2, 0),
     "harness.networks.pictures": (1, 2),
-    "harness.networks.channels": (1, 2),
+    "harness.networks.channels": (1, 3),
+    "harness.networks.own": (1, 2),
+    "harness.networks.foreign": (1, 2),
+    "harness.networks.weights": (1, 2),
     "harness.networks.tasks": (2, 4),
-    "harness.networks.own": (1, 1),
-    "harness.networks.foreign": (1, 1),
-    "harness.networks.weights": (1, 1),
     "harness.networks": (2, 5),
     "harness.pruning": (3, 0),
     "harness.quantisation": (3, 0),
@@ -54,7 +55,8 @@ FLOORS = {
     "search.journey": (8, 11),
     "search.experiment": (8, 12),
     "search.command_line": (8, 13),
-    "search.__main__": (8, 14),
+    "search.verbs": (8, 14),
+    "search.__main__": (8, 15),
 }
 
 # Who alone imports a heavy package: a folder, or single files; nobody where there are none.

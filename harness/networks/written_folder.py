@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from harness.errors import DatasetError, HarnessError, UsageError
+from harness.files import numbers
 from harness.networks import datasets
 from harness.networks.pictures import division, preparing
 from harness.networks.pictures.division import Labelled
@@ -108,8 +109,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where it goes; must be new or empty")
     parser.add_argument("--layout", choices=tuple(LAYOUTS), default="splits", help="the folders below it (default: %(default)s)")
     parser.add_argument("--names", choices=NAMES, default="ordered", help="shuffled: names of random digits (default: %(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="images of each split at most, by class (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the shuffled names (default: %(default)s)")
+    parser.add_argument("--limit", type=numbers.option("limit"), metavar="N", help="images of each split at most, by class (default: all)")
+    parser.add_argument("--seed", type=numbers.option("seed"), default=0, help="of the shuffled names (default: %(default)s)")
     parser.add_argument("--input-shape", metavar="CxHxW", help="what they are brought to, or 224x224 (default: 32x32)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the dataset lies, if it is not installed")
     asked = parser.parse_args(words)

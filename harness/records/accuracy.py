@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from harness.errors import RecordError
+from harness.files.numbers import COUNT
 from harness.records.metric import TOP_1, Metric
 
 _Z_975 = 1.959964
@@ -22,8 +24,8 @@ class Accuracy:
     interval; ``correct`` is 0 then.
     """
 
-    correct: int
-    total: int
+    correct: Annotated[int, COUNT]
+    total: Annotated[int, COUNT]
     mean: float | None = None
     low: float | None = None
     high: float | None = None

@@ -24,7 +24,7 @@ from search.records import folder as folders
 from search.records import journal
 from search.records.display import Display
 from search.records.losses.certainty import Evidence
-from search.records.outcome import ROLES, Outcome, Untouched
+from search.records.outcome import IN_INT8, ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
@@ -84,8 +84,41 @@ def prepare(
     held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", seeds, display)
     right |= proof.right_answers(held_against, dataset.validation, subject.sized_validation)
     tuned += held_against
+    known = dict(decided.known)
+    if quantises and QUANTISED not in request.precisions:
+        in_int8 = _chosen_in_int8(folder, request, subject, tuned, chosen, by, display)
+        right |= proof.right_answers(in_int8, dataset.validation, subject.sized_validation)
+        luck = {(config, there._replace(precision=QUANTISED)): points for (config, there), points in curses.items()}  # of f32, as chosen
+        known |= proof.evidence([*tuned, *in_int8], right, luck, IN_INT8)
+        tuned += in_int8
+        _say_of_int8(known.get(IN_INT8), request.drop_limit_points, display)
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
-    return Prepared(tuple(tuned), chosen, by, right, decided.known)
+    return Prepared(tuple(tuned), chosen, by, right, known)
+
+
+def _chosen_in_int8(
+    folder: Path, request: Request, subject: Subject, tuned: Sequence[Tuned], chosen: Entrant, by: Recipes, display: Display
+) -> list[Tuned]:
+    """The chosen network quantised after training, tuned as it is already; none where it cannot be, which is said."""
+    entrant = entrants.chosen_in_int8(chosen, [entry.entrant for entry in tuned])
+    seeds = len(tuned[0].judged)
+    try:
+        return _tuned(folder, request, subject, [entrant], by, "quantising the chosen network", seeds, display)
+    except HarnessError as error:
+        display.say(f"the chosen network is not shown in INT8: {error}")
+        return []
+
+
+def _say_of_int8(known: Evidence | None, limit_points: float | None, display: Display) -> None:
+    """What the chosen network loses in INT8 on the validation pictures, and how sure it is that it keeps the limit."""
+    if known is None:
+        return
+    lost = known.drop
+    chance = "" if limit_points is None else f", probability to keep the limit {known.chance_within(limit_points):.2f}"
+    display.say(
+        f"  {IN_INT8}: drop seen {known.seen_points:+.2f} points on {known.pictures} pictures, "
+        f"true drop {lost.points:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}){chance}"
+    )
 
 
 def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:

@@ -17,6 +17,7 @@ from search.campaign.ends import AllOverLimit
 from search.campaign.result import CampaignResult
 from search.optimizer import choice
 from search.optimizer.choice import Standing
+from search.records.outcome import IN_INT8
 from search.records.request import QUANTISED
 from search.records.trial import KnownLatency, RunsIn
 from search.space.screened_latency import as_it_runs, seconds_of
@@ -128,6 +129,15 @@ def at_size(entrant: Entrant, size: str) -> Entrant:
     """The same network on pictures of another size: what a person gets without pruning anything further."""
     source = f"{entrant.name} on pictures of {size}"
     return replace(entrant, name=f"{entrant.name}-{size}", role="off-the-shelf", source=source, size=size)
+
+
+def chosen_in_int8(chosen: Entrant, others: Sequence[Entrant]) -> Entrant:
+    """The network that stands for the campaign, quantised after training: what its user gets in seconds, where f32 was searched for.
+
+    It is called the same network where one of ``others`` is that already, and then measured once.
+    """
+    found = replace(chosen, name=IN_INT8, role=IN_INT8, precision=QUANTISED)
+    return replace(found, source=same_as(found, others) or "optimised, quantised after training (NNCF)")
 
 
 def _named(runs_in: RunsIn, reference: str, full: str) -> RunsIn:

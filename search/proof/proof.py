@@ -58,8 +58,8 @@ def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
     return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(right[name], right[dense])) for name in candidates}
 
 
-def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxyType({})) -> dict[str, Evidence]:
-    """What is known of every candidate's true drop, by name."""
+def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxyType({}), role: str = "candidate") -> dict[str, Evidence]:
+    """What is known of the true drop of every network of a role, of the candidates unless another is given; by name."""
     seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     return {
@@ -70,7 +70,7 @@ def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxy
             curse_points=curses.get((one.config, one.runs_in), 0.0),
         )
         for one in (entry.entrant for entry in tuned)
-        if one.role == "candidate"
+        if one.role == role
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.files import reading, trust
 from harness.networks.own import source
 from harness.records import stored_files
 from search.records.request import Request
@@ -21,6 +22,7 @@ def lay(folder: Path, network: str, place: str = FOLDER) -> None:
     found = source.find(network)
     path = _path(folder, network, place)
     path.parent.mkdir(parents=True, exist_ok=True)
+    trust.allow(found.content, found.path)
     stored_files.replace(path, found.content)
     stored_files.replace(_sum_of(path), f"{hashlib.sha256(found.content).hexdigest()}  {path.name}\n".encode())
 
@@ -35,23 +37,39 @@ def take_own(folder: Path, request: Request, say: Callable[[str], None], missing
 def take(folder: Path, network: str, say: Callable[[str], None], place: str = FOLDER) -> None:
     """Make ``network`` by the campaign's copy from now on; said where the user's file is another one now.
 
-    Nothing for a network that needs no file, or a campaign from before there were copies. CampaignError for a copy that was changed.
+    Nothing for a network that needs no file. CampaignError for a copy that was changed; UsageError for code that was never allowed to run,
+    the campaign's own or, in a campaign from before there were copies, the file that it names.
     """
-    path = _path(folder, network, place)
-    if not source.is_own(network) or not path.is_file():
+    if not source.is_own(network):
         return
-    content = path.read_bytes()
-    told = _sum_of(path).read_text(encoding="utf-8", errors="replace").split()[:1] if _sum_of(path).is_file() else []
-    if told != [hashlib.sha256(content).hexdigest()]:
-        raise CampaignError(f"{path} is not the file that the campaign began with; put it back, or start a new campaign")
+    path, content = allowed(folder, network, place)
     there = source.path_of(network)
-    if there.is_file() and there.read_bytes() != content:
+    if path == there:
+        return
+    if there.is_file() and reading.read(there) != content:
         say(f"{place}: {there} has changed since the campaign began, which goes on with its copy, {path}")
     source.keep_to(network, path)
 
 
-def _path(folder: Path, name: str, place: str) -> Path:
-    return folder / place / source.file_name(name)
+def allowed(folder: Path, network: str, place: str = FOLDER) -> tuple[Path, bytes]:
+    """The file that would make the campaign's network, and what is in it; raises as ``take``."""
+    path = _path(folder, network, place)
+    if not path.is_file():
+        if not source.path_of(network).is_file():
+            return source.path_of(network), b""  # whoever needs it will say so
+        found = source.find(network)
+        trust.require(found.path, found.content)
+        return found.path, found.content
+    content = reading.read(path)
+    told = reading.read(_sum_of(path)).decode(errors="replace").split()[:1] if _sum_of(path).is_file() else []
+    if told != [hashlib.sha256(content).hexdigest()]:
+        raise CampaignError(f"{path} is not the file that the campaign began with; put it back, or start a new campaign")
+    trust.require(path, content)
+    return path, content
+
+
+def _path(folder: Path, network: str, place: str) -> Path:
+    return folder / place / source.file_name(network)
 
 
 def _sum_of(path: Path) -> Path:

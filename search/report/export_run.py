@@ -22,9 +22,9 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     """
     folder = folders.existing(name, reports)
     path = folder / "optuna.db" if target is None else target
-    optuna_export.refuse(path)
-    request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
+    request, contents = folders.read_request(folder), journal.read(folder)
     kept_source.take_own(folder, request, display.say)
+    optuna_export.refuse(path)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)
     stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])

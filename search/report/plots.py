@@ -27,6 +27,7 @@ ROLE_MARKERS = {  # one each, in turn
     "global-pruning": "oh",
     "random": "P",
     "optimised": "*",
+    "optimised-int8": "*",
     "candidate": "pHX8",
     "from-scratch": "d",
 }

@@ -111,9 +111,15 @@ class PipelineEvaluate:
             return TrialOutcome.stopped(hopeless.floor, tuple(watched.curve), trial.budget_epochs, time.perf_counter() - began)
         if place is not None:
             judged = Judged(trial.seed, tuned.model, tuned.validation)
-            tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, network, judged)
+            self._keep(place, trial, recipe, network, judged)
         outcome = self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
         return self._in_precisions(trial, tuned.model, replace(outcome, curve=tuple(watched.curve)))
+
+    def _keep(self, place: Path, trial: TrialRequest, recipe: Recipe, network: Network, judged: Judged) -> None:
+        try:
+            tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, network, judged)
+        except OSError:  # a full disk says nothing of this configuration: the journal will end the campaign, and the comparison tunes anew
+            return
 
     def _in_precisions(self, trial: TrialRequest, model: nn.Module | None, found: TrialOutcome) -> TrialOutcome:
         """What the tuned ``model`` answers in the trial's own precision, with what it answers in all others.

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from harness.errors import UsageError
+from harness.files import user_folders
 
 BOUND_VARIABLE = "ESPALIER_PICTURES_MIB"  # inherited by worker processes
 FREE_SHARE = 4  # one part in so many of the memory that is free may hold pictures
@@ -34,7 +35,7 @@ _read = [0]  # bytes, since pages were given back
 
 def cache_folder() -> Path:
     """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
+    return user_folders.cache()
 
 
 def bound_bytes() -> int:

@@ -7,6 +7,7 @@ A file is the array in numpy's format with the digest of all of it behind, which
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import os
 import tempfile
@@ -18,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from harness.files import locks
 from harness.networks.pictures import large_arrays
 from harness.networks.pictures.large_arrays import cache_folder as cache_folder
 
@@ -75,9 +76,8 @@ def alone(name: str) -> Iterator[None]:
     lock = None
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_path(name).with_suffix(".lock"))
-        lock.acquire()
-    except (OSError, NotImplementedError):
+        lock = locks.take(_path(name).with_suffix(".lock"), wait_s=math.inf)
+    except OSError:
         lock = None
     try:
         yield

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+from torch import Tensor, nn
+
 from harness.devices import spec
 from harness.devices.measure import Subject
 from harness.devices.session import Device
-from harness.errors import DeviceBusy
+from harness.errors import DeviceBusy, UsageError, one_line
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.pipeline import Network, latency_subject
@@ -33,6 +36,8 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
         display.say(note)
     if request.weights is None:
         finetune.recalibrate(network.model, draw(dataset.train, SEEN_IMAGES).split.images)
+    else:
+        refuse_constant(network.model, draw(dataset.validation, SEEN_IMAGES).split.images, str(request.weights))
     architecture = network.architecture
     layers_in_float.check(request, architecture)
     each = (network, *(network_at(network, size) for size in request.sizes[1:]))
@@ -40,6 +45,23 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
     precisions = [one for one in request.precisions if one != QUANTISED]
     if not without_device:
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
+
+
+@torch.no_grad()
+def refuse_constant(model: nn.Module, images: Tensor, origin: str) -> None:
+    """UsageError for weights, from ``origin``, by which every picture and noise get the same answer: all zero, say, or not numbers.
+
+    images: ``N x C x H x W``.
+    """
+    noise = torch.randn(2, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+    was_training = model.training
+    logits = model.eval()(torch.cat([images, noise]))
+    model.train(was_training)
+    if not bool(torch.isfinite(logits).all()):
+        raise UsageError(one_line(f"--weights={origin}: the network's answers with them are no numbers; give weights that were trained"))
+    if bool((logits == logits[0]).all()):
+        told = f"--weights={origin}: with them the network gives every picture the very same answer, as with weights that are all zero"
+        raise UsageError(one_line(f"{told}; give weights that were trained"))
 
 
 def halved(architecture: Architecture) -> PruningConfig:

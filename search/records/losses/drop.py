@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from harness.errors import RecordError
 from harness.networks.tasks.task import Scores
 from harness.records.accuracy import Accuracy
 
@@ -68,6 +69,11 @@ class Paired:
     squares: float
     images: int
     counted: bool = True
+
+    def __post_init__(self) -> None:
+        most = self.images * (1 + 1e-9)  # sums of shares are rounded
+        if self.images < 1 or self.squares < 0 or (self.counted and not (abs(self.total) <= most and 0 <= self.squares <= most)):
+            raise RecordError(f"losses of {self.total:g} and {self.squares:g} on {self.images} images are none; judge again")
 
     @classmethod
     def of(cls, ours: Scores, dense: Scores) -> Paired:

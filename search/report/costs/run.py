@@ -13,6 +13,7 @@ from harness.errors import CampaignError, HarnessError
 from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.staircase import Staircase
 from harness.networks.datasets import Dataset
+from harness.networks.own import source
 from harness.records.conditions import Conditions
 from harness.records.metric import TOP_1, Metric
 from harness.records.stored_files import stem
@@ -113,6 +114,7 @@ def _asked(request: Request, display: Display) -> _Asked:
     if request.name is not None:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
+        kept_source.take(found, theirs.network, display.say)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
@@ -125,6 +127,8 @@ def _asked(request: Request, display: Display) -> _Asked:
             if any(getattr(request, key) not in (None, getattr(theirs, key)) for key in _OF_PICTURES):
                 continue  # about the same network, in other pictures
             pictures = {key: getattr(theirs, key) for key in _OF_PICTURES}
+            if source.is_own(theirs.network):
+                kept_source.allowed(path.parent, theirs.network)
             asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name, **pictures)
         except HarnessError as error:
             display.say(f"passing over {path.parent}: {error}")
