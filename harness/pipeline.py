@@ -10,9 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
@@ -20,6 +18,8 @@ from harness.errors import PruningError
 from harness.networks import datasets, export, groups, zoo
 from harness.networks.drawing import draw
 from harness.networks.own import source, torchvision_door
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Scores, Task
 from harness.pruning import criteria, global_pruning, reconstruction, residuals, surgery
 from harness.pruning.global_pruning import GlobalPruning
 from harness.pruning.reconstruction import Moments
@@ -54,12 +54,14 @@ class Network:
     the teacher, so each is computed once. exports: of its shapes, by batch size. notes: what a person should know of how it and its
     weights were read, each a sentence. teacher: who answers the training images instead, with these; of a network that is another one's
     at another size of the images.
+    task: what it was built to answer.
     """
 
     name: str
     model: nn.Module
     architecture: Architecture
     notes: tuple[str, ...] = ()
+    task: Task = CLASSIFICATION
     teacher: tuple[Network, datasets.Dataset] | None = field(default=None, repr=False)
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
@@ -82,22 +84,31 @@ class Network:
         self.__dict__.update(state, model=pickle.loads(state["model"]))
 
     @classmethod
-    def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Network:
+    def wrap(cls, name: str, model: nn.Module, input_shape: tuple[int, int, int], classes: int, task: Task = CLASSIFICATION) -> Network:
         """Find the channel groups of ``model``; PruningError when they cannot be found."""
-        return cls(name, model, groups.architecture_of(model, name, input_shape, classes))
+        return cls(name, model, groups.architecture_of(model, name, input_shape, classes), task=task)
 
     @classmethod
     def by_name(
-        cls, name: str, dataset: datasets.Dataset, weights: Path | None = None, input_shape: tuple[int, int, int] | None = None
+        cls,
+        name: str,
+        dataset: datasets.Dataset,
+        weights: Path | None = None,
+        input_shape: tuple[int, int, int] | None = None,
+        must_fit: bool = True,
     ) -> Network:
         """Build a network of the zoo for a dataset's images and classes, with weights from a file or at random.
 
-        input_shape: channels x height x width of other images than the dataset's, for latency alone.
+        input_shape: channels x height x width of other images than the dataset's, for latency alone. must_fit: whether its outputs must
+        be what the dataset's task wants; what is only measured may answer anything, which is noted.
         """
         shape = input_shape or dataset.input_shape
-        made = zoo.built(name, shape, dataset.classes)
+        task = dataset.task
+        made = (
+            zoo.built(name, shape, dataset.classes, task=task) if must_fit else zoo.built_for_measuring(name, shape, dataset.classes, task)
+        )
         read = () if weights is None else zoo.load_weights(made.model, weights)
-        return replace(cls.wrap(name, made.model, shape, dataset.classes), notes=(*made.notes, *read))
+        return replace(cls.wrap(name, made.model, shape, dataset.classes, task), notes=(*made.notes, *read))
 
     def at(self, input_shape: tuple[int, int, int]) -> Network:
         """This network with its weights for images of another size.
@@ -127,13 +138,13 @@ class Network:
             self.global_pruning(criterion, dataset)
         elif key not in self._scores:
             seen = draw(dataset.train, CALIBRATION_IMAGES).split
-            self._scores[key] = criteria.scores(criterion, self.model, self.architecture, seen.images, seen.labels, seed)
+            self._scores[key] = criteria.scores(criterion, self.model, self.architecture, seen.images, seen.labels, seed, seen.task)
         return self._scores[key]
 
     def global_pruning(self, importance: str, dataset: datasets.Dataset) -> GlobalPruning:
         """Torch-Pruning's ranking of all channels, on the training images that every criterion sees."""
         seen = draw(dataset.train, CALIBRATION_IMAGES).split
-        found = GlobalPruning(importance, self.model, self.architecture, seen.images, seen.labels)
+        found = GlobalPruning(importance, self.model, self.architecture, seen.images, seen.labels, seen.task)
         self._scores[importance, 0] = found.scores
         return found
 
@@ -167,11 +178,11 @@ class Network:
     def guidance(self, dataset: datasets.Dataset, recipe: Recipe) -> Guidance | None:
         """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
         if recipe.distillation <= 0 or recipe.epochs <= 0:
-            return None
+            return None  # recipes of tasks whose outputs cannot be learnt from have none (``recipes.fitted``)
         if self.teacher is not None:
             taught_by, images = self.teacher
             return taught_by.guidance(images, recipe)
-        key = (dataset.digest, finetune.mirrors(dataset, recipe))
+        key = (dataset.digest, finetune.mirrors_guidance(dataset, recipe))
         if key not in self._guidance:
             self._guidance[key] = guidance.answers(self.model, dataset, key[1], baseline.CACHE_DIR)
         return self._guidance[key]
@@ -179,12 +190,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A pruned and tuned network with its validation accuracy, which images it answers rightly, and where the time went (seconds)."""
+    """A pruned and tuned network with its validation accuracy, every image's part in it, and where the time went (seconds)."""
 
     config: PruningConfig
     model: nn.Module
     validation: Accuracy
-    right: NDArray[np.bool_]
+    right: Scores
     prune_s: float
     tune_s: float
     evaluate_s: float
@@ -211,7 +222,7 @@ def compress(
     pruned_at = time.perf_counter()
     tuned = finetune.finetune(pruned, dataset, recipe, network.guidance(dataset, recipe), progress, checkpoint, looks)
     tuned_at = time.perf_counter()
-    right = accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
+    right = accuracy.scores(tuned.model, dataset.validation)
     validation, done = accuracy.count(right), time.perf_counter()
     return Compressed(config, tuned.model, validation, right, pruned_at - started, tuned_at - pruned_at, done - tuned_at)
 

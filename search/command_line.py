@@ -13,7 +13,7 @@ from harness.files.numbers import number, option, whole
 from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
-PICTURES = ("dataset", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
+PICTURES = ("dataset", "task", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
 DENSE = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")
 INHERITED = (*DENSE, "input_size", "chance_margin")  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment", "trust")
@@ -27,7 +27,7 @@ EXPLAINED = (
     "reports",
 )  # a campaign's options that explain takes
 # a campaign's options that groups takes
-GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels", "input_shape", "input_size")
+GROUPED = ("network", "dataset", "task", "data", "weights", "validation_from", "channels", "input_shape", "input_size")
 CHANGEABLE = (  # of a campaign that is resumed
     "trials",
     "hours",
@@ -48,7 +48,9 @@ LIMIT_MISSED = 3  # exit code: the campaign went to its end, and nothing found k
 HELP = {
     "device": "where latency counts: a table [tool.espalier.devices.NAME] of pyproject.toml",
     "network": "resnet20/32/44/56, mobilenetv2, torchvision:NAME, or path/to/file.py:factory",
-    "dataset": "digits, fashion-mnist, cifar10, or imagefolder:PATH",
+    "dataset": "digits, fashion-mnist, cifar10, imagefolder:PATH, or segmentation:PATH (pictures and masks)",
+    "task": "what networks are trained for and judged by: classification, segmentation (with --dataset=segmentation:PATH), or "
+    "path/to/file.py:task, which gives loss, metric and pictures (default: as the dataset says)",
     "data": "where the dataset lies, for those that are not installed",
     "weights": "trained dense network, safetensors or torch's (FILE#KEY: another of its tables, as model_ema); without it, one is trained",
     "validation_from": "split that missing validation pictures are cut from: train or test (default: test for --weights from elsewhere)",
@@ -89,7 +91,8 @@ HELP = {
     "from_scratch": "also train the chosen network's shape from nothing, as long as the dense network and the fine-tuning together",
     "global_pruning": "also compare with Torch-Pruning's global pruning, by magnitude and by Taylor, cut to the chosen network's latency "
     "(default: where --minutes leaves the time)",
-    "max_drop": "points of top-1 on the validation split that may be lost (1 where no latency is asked for either)",
+    "max_drop": "points of top-1, or of the task's metric in its own unit, that may be lost on the validation split "
+    "(1 where no latency is asked for either)",
     "in_float": "layers that INT8 leaves in float, by comma, as conv1,layer1.0.conv2; by default told by what the dense network loses",
     "keep_slow": "search also in precisions that a look finds slower than f32 on the device",
     "certainty": "probability with which the chosen network's true drop must be at most --max-drop",
@@ -251,7 +254,8 @@ def changed(old: Request, arguments: Words) -> Request:
 
 def left_open(arguments: Words) -> tuple[str, ...]:
     """What a fork takes over of the campaign's subject, for the command line does not say it."""
-    return tuple(name for name in INHERITED if getattr(arguments, name) is None)
+    left = tuple(name for name in INHERITED if getattr(arguments, name) is None)
+    return left if arguments.task is None else tuple(name for name in left if name != "dataset")  # which follows from the task
 
 
 def request(arguments: Words) -> Request:

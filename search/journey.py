@@ -12,7 +12,6 @@ from harness.devices import spec
 from harness.errors import CampaignError
 from harness.files import leftovers
 from harness.latency.verdict.machine_state import fast_share
-from harness.networks.own import source
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -58,8 +57,8 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     Whatever can be refused is refused before anything is written. Raises the harness's errors.
     """
     _refuse_words(request)
-    if request.old is not None and not source.path_of(request.network).is_file():
-        kept_source.take(folders.existing(request.old, request.reports), request.network, display.say)
+    if request.old is not None:
+        kept_source.take_own(folders.existing(request.old, request.reports), request, display.say, missing_only=True)
     request = replace(request, name=folders.free_name(request))
     request = divided(request, display.say)
     folder = request.campaigns / str(request.name)
@@ -67,6 +66,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     if request.dask is not None:
         dask_pool.check(request.dask)
     dataset = dataset_of(request)
+    display.metric = dataset.task.metric
     for note in dataset.notes:
         display.say(note)
     with display.timed("a first look at the network, untrained" if request.weights is None else "a first look at the network"):
@@ -83,7 +83,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     stored = _latencies(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
     folders.lay(folder, request, subject.network, stored.path)
-    kept_source.take(folder, request.network, display.say)  # the user may go on editing the file
+    kept_source.take_own(folder, request, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
@@ -117,9 +117,10 @@ def resume(
         told = summary.load(folder)
         report.write(told)
         return Done(folder, told.limit_missed)
-    kept_source.take(folder, request.network, display.say)
+    kept_source.take_own(folder, request, display.say)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
+    display.metric = dataset.task.metric
     display.say(dataset.size_sentence)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
@@ -136,9 +137,9 @@ def _checked(request: Request, subject: Subject, display: Display) -> DenseCheck
     """The dense network judged on every split and by the way that trials take, before anything long is begun."""
     dense_check.refuse_chance(request, subject)
     with display.timed("checking the dense network"):
-        recipe = common_recipe.base(request, subject.dataset.name)
+        recipe = common_recipe.base(request, subject.dataset)
         seen = dense_check.check(subject, recipe, goal_of(request).drop_limit, request.weights is not None)
-    display.say(f"dense {request.network}: top-1 {seen.sentence}")
+    display.say(f"dense {request.network}: {seen.metric.name} {seen.sentence}")
     resolved = resolution.plan(request, stored_baseline.recipe_of(request.weights), subject.dense, len(subject.dataset.train))
     for told in (*seen.doubts, *(() if resolved is None else resolved.sentences)):
         display.say(told)
@@ -178,7 +179,7 @@ def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     if request.old is not None:
         sharing.of_fork(request.old, request, subject.network.architecture.digest)
     if request.compiled_for is None:
-        space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
+        space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset))
         check_choice(space, published, request.precisions)
         if request.max_latency_s is not None:
             check_reachable(goal_of(request), space, stored.latency)

@@ -1,7 +1,8 @@
-"""Image classification datasets by name, in memory, with fixed train, validation and test splits.
+"""Datasets by name, in memory, with fixed train, validation and test splits, and what networks are to make of their pictures.
 
 digits (scikit-learn's 1,797 images of 8 x 8, scaled to 32 x 32), fashion-mnist (55,000 + 5,000 + 10,000 images of
-28 x 28, or padded to 32 x 32), cifar10 (45,000 + 5,000 + 10,000) and imagefolder:PATH. Splits depend on nothing but the
+28 x 28, or padded to 32 x 32), cifar10 (45,000 + 5,000 + 10,000) and imagefolder:PATH are classified; segmentation:PATH has
+a mask for every picture, and task:FILE.py:NAME is whatever a file of the user's says. Splits depend on nothing but the
 dataset, and on whether validation images are cut from train or from test, so that figures from different runs are
 comparable; validation images are never trained on, test images are read once, at the end.
 """
@@ -20,63 +21,43 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
-from harness.networks import idx_files
 from harness.networks.own import torchvision_door
-from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
+from harness.networks.pictures import division, idx_files, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
 from harness.networks.pictures.standardising import mean_and_deviation, scale_and_shift
+from harness.networks.splits import Dataset as Dataset
 from harness.networks.splits import Split as Split
 from harness.networks.splits import Standard, StreamedSplit
+from harness.networks.tasks import mask_folder, own_data
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.own_task import OwnTask
+from harness.networks.tasks.segmentation import Segmentation
+from harness.networks.tasks.task import Task
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
 FASHION_MNIST = "fashion-mnist"
+SEGMENTATION, OWN = "segmentation", "task:"  # how names of datasets begin that are no classification
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CHUNK = 256  # images that are looked at at once
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """One dataset with its three splits.
-
-    digest: first 16 hexadecimal digits of the SHA-256 of all pixels, labels and splits. input_shape: channels x height
-    x width. mirrored: whether a flipped image keeps its label, which augmentation needs to know. class_names: in order of
-    labels. notes: one sentence on each split that was cut, on each that needs care, and on what is not read or lies there twice.
-    preprocessing: what was done to the pictures, for whoever runs the network; None for pictures that were made up.
-    """
-
-    name: str
-    digest: str
-    input_shape: tuple[int, int, int]
-    classes: int
-    train: Split
-    validation: Split
-    test: Split
-    mirrored: bool = False
-    class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    preprocessing: Preprocessing | None = None
-
-    @property
-    def size_sentence(self) -> str:
-        """What the pictures were brought to, and how."""
-        channels, height, width = self.input_shape
-        resize = COVER if self.preprocessing is None else self.preprocessing.resize
-        return Preparation(channels, height, width, resize).sentence
-
-
 @dataclass(frozen=True)
 class Pictures:
-    """A dataset as bytes, 0 to 255, before normalisation. white: the brightest value of grey pictures of more than 8 bits."""
+    """A dataset as bytes, 0 to 255, before normalisation. white: the brightest value of grey pictures of more than 8 bits.
+
+    task: what the labels mean.
+    """
 
     splits: Division
     class_names: tuple[str, ...]
     mirrored: bool
     white: float = SIXTEEN_BITS.white
+    task: Task = CLASSIFICATION
 
 
 def load(
@@ -97,6 +78,8 @@ def load(
     """
     asked = asked or Preparation()
     asked = replace(asked, channels=asked.channels or channels)
+    if name.startswith(OWN):
+        return _of_task(name)
     return _normalised(name, pictures(name, data_dir, validation_from=validation_from, asked=asked), asked)
 
 
@@ -132,12 +115,32 @@ def pictures(
         splits = division.divide(found.given, found.classes, validation_from)
         notes = tuple(map(one_line, (*splits.notes, *found.notes)))
         return Pictures(replace(splits, notes=notes), found.classes, mirrored=True, white=found.white)
+    if prefix == SEGMENTATION:
+        if not path:
+            raise DatasetError("segmentation needs a path; give segmentation:PATH, a folder of pictures and masks")
+        masked = mask_folder.read(Path(path), asked, validation_from)
+        splits = replace(masked.splits, notes=tuple(map(one_line, masked.splits.notes)))
+        return Pictures(splits, masked.classes, mirrored=True, white=masked.white, task=Segmentation(len(masked.classes)))
     if name not in DATASETS:
-        raise UnknownName("dataset", name, DATASETS, "or give imagefolder:PATH")
+        raise UnknownName("dataset", name, DATASETS, "or give imagefolder:PATH, segmentation:PATH, or task:FILE.py:NAME")
     if asked.channels == 4:
         raise UsageError(f"{name} has no pictures of 4 channels; give 1 or 3")
     built_in = _of_size(DATASETS[name](data_dir, validation_from), asked, name)
     return built_in if asked.channels is None else _with_channels(built_in, asked.channels)
+
+
+def _of_task(name: str) -> Dataset:
+    """The pictures that a user's own task gives, as it gives them."""
+    task = OwnTask.of(name.removeprefix(OWN))
+    pairs = own_data.read(task)
+    train, validation, test = (Split(images, targets, task) for images, targets in pairs)
+    channels, height, width = train.images.shape[1:]
+    told = (
+        f"pictures: {len(train)} for training, {len(validation)} for validation, {len(test)} for test, as {task.file.path.name} gives them"
+    )
+    return Dataset(
+        name, own_data.digest(pairs, task), (channels, height, width), task.classes, train, validation, test, notes=(one_line(told),)
+    )
 
 
 def _digits(data_dir: Path | None, validation_from: str) -> Pictures:
@@ -251,7 +254,7 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
     streams = not large_arrays.fits(size)
     by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in scale_and_shift(mean, std)))
-    train, validation, test = (_scaled(part, by, streams) for part in parts)
+    train, validation, test = (_scaled(part, found.task, by, streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
@@ -267,10 +270,10 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     )
 
 
-def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:
+def _scaled(part: Labelled, task: Task, standard: Standard, streams: bool) -> Split:
     labels = torch.from_numpy(np.array(part.labels))
-    streamed = StreamedSplit(part.pixels, labels, standard)
-    return streamed if streams else Split(streamed.images, labels)
+    streamed = StreamedSplit(part.pixels, labels, standard, task)
+    return streamed if streams else Split(streamed.images, labels, task)
 
 
 def _streamed_note(size: int) -> str:

@@ -33,6 +33,8 @@ class Drawn:
     @property
     def sentence(self) -> str:
         """How many were drawn, of each class too."""
+        if len(self.per_class) == 1:
+            return f"{len(self.numbers)} of {self.per_class[0][2]} pictures"
         counts = sorted({count for _, count, _ in self.per_class})
         each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         whole = sum(there for _, _, there in self.per_class)
@@ -45,7 +47,7 @@ def draw(split: Split, count: int, seed: int = 0) -> Drawn:
     Which ones follows from the pictures themselves and ``seed``: the same in any order of the split. Where there are more
     classes than ``count``, the largest are drawn from.
     """
-    labels = split.labels.numpy()
+    labels = split.strata.numpy()
     keys = _mixed(split.content_keys, seed)
     classes, there = np.unique(labels, return_counts=True)
     wanted = _shares(there, min(count, len(labels)))

@@ -67,20 +67,21 @@ def export(model: nn.Module, input_shape: tuple[int, int, int], name: str, batch
     still.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing from torch's stubs
     running = observed(still, images)
     attends = any(operation.startswith(_FUSED_ATTENTION) for operation in running.operations)
-    graph = _written(still, images, name, NEWER_OPSETS if attends else (OPSET, *NEWER_OPSETS))
+    graph = _written(still, images, name, NEWER_OPSETS if attends else (OPSET, *NEWER_OPSETS), running.outputs)
     pairs = _node_layers(graph.graph, tuple(running.ran))
     graph.metadata_props.add(key=NODE_LAYERS, value=json.dumps(pairs))
     data = graph.SerializeToString(deterministic=True)
     return Artefact(name, data, hashlib.sha256(data).hexdigest(), shape, pairs)
 
 
-def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[int, ...]) -> onnx.ModelProto:
+def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[int, ...], outputs: int) -> onnx.ModelProto:
+    names = ["logits"] if outputs == 1 else [f"output{number}" for number in range(outputs)]
     for opset in opsets:
         content = io.BytesIO()
         try:
             with _quiet():
                 torch.onnx.export(
-                    still, (images,), cast(str, content), opset_version=opset, dynamo=False, input_names=["images"], output_names=["logits"]
+                    still, (images,), cast(str, content), opset_version=opset, dynamo=False, input_names=["images"], output_names=names
                 )
             graph = onnx.load_model_from_string(content.getvalue())
             onnx.checker.check_model(graph, full_check=True)

@@ -21,6 +21,7 @@ from harness.networks.channels.coupling import CoupledChannels, LeftOut, Span, c
 from harness.networks.channels.running import CONV, RunLayer
 from harness.networks.channels.tracing import IN, OUT, Traced, trace
 from harness.networks.channels.trial import Block, guilty
+from harness.networks.tasks.task import parts
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 
 InputShape = tuple[int, int, int]
@@ -30,12 +31,16 @@ TRIED_IMAGES = 3  # odd, so that a size that is written into a view fails there,
 
 @dataclass(frozen=True)
 class Coupling:
-    """The groups of one network, what is left out of them, the layers that one inference runs, and the residual blocks that can go."""
+    """The groups of one network, what is left out of them, the layers that one inference runs, and the residual blocks that can go.
+
+    answers: the shapes of what the network answers to one image.
+    """
 
     groups: tuple[CoupledChannels, ...]
     left_out: tuple[LeftOut, ...]
     layers: tuple[RunLayer, ...]
     blocks: tuple[Block, ...]
+    answers: tuple[tuple[int, ...], ...]
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[tuple[object, ...], Coupling]] = weakref.WeakKeyDictionary()
@@ -112,7 +117,19 @@ def _found(model: nn.Module, input_shape: InputShape) -> Coupling:
         (*coupled.left_out, *also_out),
         traced.ran,
         tuple(block for block in blocks if block not in wrong),
+        answered(model, images[:1])[0],
     )
+
+
+def answered(model: nn.Module, images: torch.Tensor) -> tuple[tuple[tuple[int, ...], ...], bool]:
+    """The shapes of all outputs for ``images``, and whether they are finite; the network's mode is left as it was."""
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        found = parts(model(images))
+    model.train(training)
+    each = (found,) if isinstance(found, torch.Tensor) else found
+    return tuple(tuple(one.shape) for one in each), all(bool(torch.isfinite(one).all()) for one in each)
 
 
 def _blocks(model: nn.Module, traced: Traced) -> tuple[Block, ...]:

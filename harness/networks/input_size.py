@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.networks import datasets, zoo
 from harness.networks.pictures import image_folder
 from harness.networks.pictures.preparing import SIDE
+from harness.networks.tasks import mask_folder
 
 SMALL_SIDE = 96  # pictures that are all of one size, and no larger, keep it also in a network that was published for larger ones
 LARGE_SIDE = 512  # larger pictures cost minutes an epoch: those are only taken whole where that is asked for
@@ -31,12 +32,12 @@ class InputSize:
 def of(network: str, dataset: str) -> InputSize:
     """Height and width for pictures of ``dataset`` in ``network``. Raises UnknownName, UsageError and DatasetError."""
     prefix, _, path = dataset.partition(":")
-    if prefix != "imagefolder" or not path:
+    if prefix not in ("imagefolder", datasets.SEGMENTATION) or not path:
         return InputSize(*_OWN_SIZES.get(dataset, (SIDE, SIDE)), "as the set is known")
     told = zoo.told_size(network)
     if told is not None and not network.startswith(zoo.TORCHVISION_PREFIX):
         return InputSize(*told, "as the network says")
-    found = image_folder.sizes(Path(path))
+    found = image_folder.sizes(Path(path)) if prefix == "imagefolder" else mask_folder.sizes(Path(path))
     one = next(iter(found))[::-1] if len(found) == 1 else None
     if one is not None and max(one) <= SMALL_SIDE:
         return InputSize(*one, "as all of them are")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 _CHOSEN = "_espalier_output"  # attribute of a network of several outputs: the place of the one that is used
 
 
-def only_logits(model: nn.Module, answer: object, classes: int) -> object:
-    """What ``model`` answers from now on, for ``answer`` to one image: of several outputs the first that is one logit per class.
+def only(model: nn.Module, answer: object, fits: Callable[[Tensor], bool]) -> object:
+    """What ``model`` answers from now on, for ``answer`` to one image: of several outputs the first that ``fits``.
 
-    ``model`` is changed where there is one: all that it computes for other outputs alone is neither judged nor exported.
+    fits: whether an output is what the task wants. ``model`` is changed where there is one: all that it computes for other
+    outputs alone is neither judged nor exported.
     """
     if isinstance(answer, dict):
         places: list[object] = list(answer)
@@ -22,7 +24,7 @@ def only_logits(model: nn.Module, answer: object, classes: int) -> object:
     else:
         return answer
     for place, part in zip(places, parts, strict=True):
-        if isinstance(part, Tensor) and tuple(part.shape) == (1, classes):
+        if isinstance(part, Tensor) and fits(part):
             model.register_forward_hook(partial(_take, place=place))
             setattr(model, _CHOSEN, place)
             return part

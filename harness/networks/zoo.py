@@ -1,7 +1,8 @@
 """Networks by name: ours, torchvision's by prefix, yours as ``path/to/file.py:factory``.
 
 A factory is called as ``factory(input_shape, classes)``, by what its parameters are named where they are named otherwise, or without
-arguments when it takes none, and returns an ``nn.Module`` that maps ``N x C x H x W`` images to ``N x classes`` logits.
+arguments when it takes none, and returns an ``nn.Module`` that maps ``N x C x H x W`` images to what its task wants: ``N x classes``
+logits, where nothing else is said.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from harness.networks import outputs
 from harness.networks.own import bare, source, torchvision_door
 from harness.networks.own.bare import Bare
 from harness.networks.resnet_cifar import DEPTHS, CifarResNet
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Task, parts, shapes_told
 from harness.networks.weights import fitting, weights_file
 
 InputShape = tuple[int, int, int]
@@ -31,23 +34,34 @@ TORCHVISION_PREFIX = "torchvision:"
 _HINT = "or give torchvision:NAME, or path/to/file.py:factory"
 
 
-def build(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> nn.Module:
+def build(name: str, input_shape: InputShape, classes: int, seed: int = 0, task: Task | None = CLASSIFICATION) -> nn.Module:
     """The network called ``name`` in evaluation mode, its random weights decided by ``seed``.
 
-    input_shape: channels x height x width. The caller's random state is left as it was. Raises UnknownName, or
-    UsageError when the network cannot take such images or answers something else than one logit per class.
+    input_shape: channels x height x width. task: what it must answer to; None for a network that is only measured, or was looked at
+    before. The caller's random state is left as it was. Raises UnknownName, UsageError when the network cannot take such images, and
+    OtherOutputs when it answers something else than the task wants.
     """
-    return built(name, input_shape, classes, seed).model
+    return built(name, input_shape, classes, seed, task).model
 
 
-def built(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> Bare:
+def built(name: str, input_shape: InputShape, classes: int, seed: int = 0, task: Task | None = CLASSIFICATION) -> Bare:
     """The same with a sentence on whatever was taken off the network that a user's file made."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # parameters made in it could never be trained
         torch.manual_seed(seed)
         made = _construct(name, input_shape, classes)
         made.model.eval()
-        _check_output(made.model, name, input_shape, classes)
+        _check_output(made.model, name, input_shape, classes, task)
     return made
+
+
+def built_for_measuring(name: str, input_shape: InputShape, classes: int, task: Task) -> Bare:
+    """The same for whoever needs no more than its shape: what it answers may be something else than ``task`` wants, which is noted."""
+    try:
+        return built(name, input_shape, classes, task=task)
+    except OtherOutputs as error:
+        made = built(name, input_shape, classes, task=None)
+        note = f"the network answers {error.told}: it is measured and explained; to be judged and pruned it needs a --task"
+        return Bare(made.model, (*made.notes, note))
 
 
 def rebuilt(name: str, trained: nn.Module, input_shape: InputShape, classes: int) -> nn.Module:
@@ -159,16 +173,28 @@ def _of_file(name: str, input_shape: InputShape, classes: int) -> nn.Module:
     return source.build(found, input_shape, classes)
 
 
-def _check_output(model: nn.Module, name: str, input_shape: InputShape, classes: int) -> None:
+class OtherOutputs(UsageError):
+    """A network answers something else than its task wants. told: what it answers, for a person."""
+
+    def __init__(self, message: str, told: str) -> None:
+        super().__init__(message)
+        self.told = told
+
+
+def _check_output(model: nn.Module, name: str, input_shape: InputShape, classes: int, task: Task | None) -> None:
     shape = "x".join(map(str, input_shape))
     try:
         with torch.no_grad():  # not in inference mode: a lazy layer makes its parameters now
-            logits = outputs.only_logits(model, model(torch.zeros(1, *input_shape)), classes)
+            answer = model(torch.zeros(1, *input_shape))
+            found = parts(answer)
+            if task is not None and task.fits(found, input_shape, classes):
+                found = parts(outputs.only(model, answer, lambda one: not task.fits(one, input_shape, classes)))
     except Exception as error:  # shapes decide which of many exceptions torch raises
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"network {name} cannot take {shape} images ({first}{source.place(error)}); use larger images or another network"
         ) from error
-    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if found != (1, classes):
-        raise UsageError(f"network {name} answers {found} for one {shape} image, not (1, {classes}); return one logit per class")
+    if isinstance(found, tuple) and not found:
+        raise UsageError(f"network {name} answers {type(answer).__name__} for one {shape} image, and no tensor; return one, or several")
+    if task is not None and (wrong := task.fits(found, input_shape, classes)):
+        raise OtherOutputs(f"network {name}, given one {shape} image, {wrong}", shapes_told(found))

@@ -16,6 +16,7 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation
 from harness.records.conditions import Conditions, DeviceInfo
 from harness.records.measurement import Measurement
+from harness.records.metric import Metric
 
 SIMULATED = "SIMULATED"
 NAMED_GROUPS = 2  # narrowed in a compiled network; more are told by the configuration's digest
@@ -94,16 +95,17 @@ def accuracies(found: Sequence[DeviceAccuracy]) -> Section:
     """Accuracy answered by the devices themselves, and what is lost against the host's f32."""
     rows = []
     for one in dict.fromkeys(found):
-        host = NONE if one.on_host is None else _share(one.on_host)
+        host = NONE if one.on_host is None else _share(one.on_host, one.metric)
         lost = NONE
         if one.on_host is not None:
             lost = Cell(f"{100 * (one.on_host.top1_ratio - one.on_device.top1_ratio):+.2f}", number=True)
         agreed = NONE if one.agreement_ratio is None else Cell(f"{one.agreement_ratio:.2%}", number=True)
         furthest = NONE if one.largest_difference is None else Cell(f"{one.largest_difference:.3g}", number=True)
         where = Cell(f"{one.device}, {one.effective_precision}", f"{one.dataset}, {one.split} split")
-        rows.append((Cell(one.network), where, _share(one.on_device), host, lost, agreed, furthest))
-    columns = ("network", "device", "top-1 there", "top-1 on the host, f32", "points lost", "same answer", "largest logit difference")
-    text = "The exported network answered every image on the device; 95 % intervals after Wilson."
+        rows.append((Cell(one.network), where, _share(one.on_device, one.metric), host, lost, agreed, furthest))
+    names = "/".join(dict.fromkeys(one.metric.name for one in found))
+    columns = ("network", "device", f"{names} there", f"{names} on the host, f32", "points lost", "same answer", "largest logit difference")
+    text = "The exported network answered every image on the device; 95 % intervals after Wilson, of other metrics by resampling images."
     return Section("Accuracy on the device", text, columns, tuple(rows))
 
 
@@ -217,9 +219,10 @@ def _warning(kind: str) -> str:
     return f"{SIMULATED}: computed by a model of a device, not measured on one." if kind == SIMULATED else ""
 
 
-def _share(found: Accuracy) -> Cell:
+def _share(found: Accuracy, metric: Metric) -> Cell:
     low, high = found.interval_ratio
-    return Cell(f"{found.top1_ratio:.2%}", f"{low:.1%}–{high:.1%}, {found.correct} of {found.total}", True)
+    between = f"{low:.1%}–{high:.1%}" if metric.is_share and metric.better_is_higher else metric.between(low, high)
+    return Cell(metric.told(found.top1_ratio), f"{between}, {found.told}", True)
 
 
 def _compiled_name(one: Compilation, architecture: Architecture | None) -> str:

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PruningError, UnknownName
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Task, in_float32, parts
 from harness.pruning.lineage import batch_norms, follow_activations, weight_layers
 from harness.records.architecture import Architecture
 
@@ -33,7 +35,7 @@ CALIBRATION_BATCH = 64  # images per forward pass: bounds memory, changes no sta
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a criterion may look at: the model in evaluation mode, the layers it scores, images, labels and a seed.
+    """What a criterion may look at: the model in evaluation mode, the layers it scores, images, labels, a seed, and whose loss counts.
 
     factors: layer to one factor per filter, by which its weights are multiplied before they are ranked; absent, none.
     """
@@ -44,6 +46,7 @@ class Subject:
     labels: Tensor | None
     seed: int
     factors: Mapping[str, Tensor] = field(default_factory=dict)
+    task: Task = CLASSIFICATION
 
     @property
     def device(self) -> torch.device:
@@ -84,18 +87,20 @@ def scores(
     images: Tensor | None = None,
     labels: Tensor | None = None,
     seed: int = 0,
+    task: Task = CLASSIFICATION,
 ) -> dict[str, Tensor]:
     """Group name to a float64 vector with one score per channel, high = keep; the model is left as it was.
 
-    images: calibration images ``N x C x H x W`` (apoz, mean-activation, taylor, bn-scale). labels: their ``N`` classes
-    (taylor). seed: of ``random``. Raises UnknownName for the criterion, PruningError for what it lacks or cannot score.
+    images: calibration images ``N x C x H x W`` (apoz, mean-activation, taylor, bn-scale). labels: their ``N`` classes, or the
+    targets of another ``task`` (taylor). seed: of ``random``. Raises UnknownName for the criterion, PruningError for what it lacks
+    or cannot score.
     """
     if name not in CRITERIA:
         raise UnknownName("criterion", name, CRITERIA, "as a function in harness/pruning/criteria.py")
     criterion = CRITERIA[name]
     members = {group.name: tuple(weight_layers(model, group.members)) for group in architecture.groups}
     layers = weight_layers(model, [layer for names in members.values() for layer in names])
-    subject = Subject(model, layers, _calibration(criterion, images, labels, architecture), labels, seed)
+    subject = Subject(model, layers, _calibration(criterion, images, labels, architecture), labels, seed, task=task)
     with _evaluating(model):
         per_layer = criterion.score(subject)
     return {group.name: _group_score(name, group.name, group.channels, members[group.name], per_layer) for group in architecture.groups}
@@ -159,7 +164,7 @@ def taylor(subject: Subject) -> dict[str, Tensor]:
     count = 0
     try:
         for images, labels in zip(subject.batches(subject.images), subject.batches(subject.labels), strict=True):
-            loss = nn.functional.cross_entropy(subject.model(images), labels)
+            loss = subject.task.loss(in_float32(parts(subject.model(images))), labels, 0.0)
             gradients = torch.autograd.grad(loss, list(gates.values()), allow_unused=True)
             for name, gradient in zip(gates, gradients, strict=True):
                 if gradient is not None:

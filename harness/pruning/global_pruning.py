@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from harness.errors import PruningError
 from harness.networks.groups import coupling_of
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Task, in_float32, parts
 from harness.pruning.criteria import CALIBRATION_BATCH
 from harness.records.architecture import Architecture, ChannelGroup
 from harness.records.pruning_config import PruningConfig
@@ -37,7 +39,13 @@ class GlobalPruning:
     """
 
     def __init__(
-        self, name: str, model: nn.Module, architecture: Architecture, images: Tensor | None = None, labels: Tensor | None = None
+        self,
+        name: str,
+        model: nn.Module,
+        architecture: Architecture,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         if left := coupling_of(model, architecture.input_shape).left_out:  # its walk may fail on what we leave alone, or never end
             raise PruningError(
@@ -49,7 +57,7 @@ class GlobalPruning:
             walked = copy.deepcopy(model).eval()
             for parameter in walked.parameters():
                 parameter.requires_grad_(True)  # the graph's walk needs it
-            importance = _importance(name, walked, images, labels)
+            importance = _importance(name, walked, images, labels, task)
             self._group_of = _groups_by_module(walked, architecture)
             self._pruner = torch_pruning.pruner.BasePruner(
                 walked,
@@ -98,7 +106,7 @@ class GlobalPruning:
         return told
 
 
-def _importance(name: str, model: nn.Module, images: Tensor | None, labels: Tensor | None) -> Callable[[Any], Tensor]:
+def _importance(name: str, model: nn.Module, images: Tensor | None, labels: Tensor | None, task: Task) -> Callable[[Any], Tensor]:
     if name == MAGNITUDE:
         magnitude: Callable[[Any], Tensor] = torch_pruning.importance.GroupMagnitudeImportance(p=2)
         return magnitude
@@ -106,7 +114,8 @@ def _importance(name: str, model: nn.Module, images: Tensor | None, labels: Tens
         raise PruningError(f"{name} needs gradients on labelled images; pass some of the training split")
     for start in range(0, len(images), CALIBRATION_BATCH):
         batch = slice(start, start + CALIBRATION_BATCH)
-        nn.functional.cross_entropy(model(images[batch]), labels[batch], reduction="sum").backward()  # type: ignore[no-untyped-call]
+        loss = task.loss(in_float32(parts(model(images[batch]))), labels[batch], 0.0) * len(labels[batch])
+        loss.backward()  # type: ignore[no-untyped-call]
     for parameter in model.parameters():  # what the loss does not reach counts for nothing
         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad / len(images)
     taylor: Callable[[Any], Tensor] = torch_pruning.importance.GroupTaylorImportance()

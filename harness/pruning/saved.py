@@ -1,7 +1,8 @@
 """A pruned network on disk: ``config.json`` and ``weights.safetensors``, enough to rebuild it.
 
 config.json is a pruning configuration with three more keys: input_shape, classes and espalier (the schema number), and a fourth where
-it is known how pictures become its input: preprocessing.
+it is known how pictures become its input: preprocessing. Of another task than classification it names that, its metric, and what the
+outputs mean.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from harness.errors import PruningError, UsageError
 from harness.files import json_text, reading
 from harness.networks import groups, zoo
 from harness.networks.own import source
+from harness.networks.tasks import segmentation
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Task
 from harness.pruning import surgery
 from harness.records.preprocessing import Preprocessing
 from harness.records.pruning_config import PruningConfig
@@ -34,6 +38,14 @@ class Description:
     input_shape: tuple[int, int, int]
     classes: int
     preprocessing: Preprocessing | None = None
+    task: str = CLASSIFICATION.name
+    outputs: str = CLASSIFICATION.outputs_told
+
+    @property
+    def looked_at(self) -> Task | None:
+        """What the network is held to where it is built again: a task of the user's own was looked at when it was saved."""
+        known: dict[str, Task] = {CLASSIFICATION.name: CLASSIFICATION, segmentation.NAME: segmentation.Segmentation(self.classes)}
+        return known.get(self.task)
 
 
 def save(
@@ -44,6 +56,7 @@ def save(
     input_shape: tuple[int, int, int],
     classes: int,
     preprocessing: Preprocessing | None = None,
+    task: Task = CLASSIFICATION,
 ) -> tuple[Path, Path]:
     """Write ``model``, pruned from ``network`` by ``config``, into ``directory``; returns the config's and the weights' paths.
 
@@ -53,6 +66,8 @@ def save(
     if config.network != network:
         raise PruningError(f"the configuration is for {config.network}, the network is {network}; save the network it belongs to")
     document = json_text.parse(config.canonical) | {"input_shape": list(input_shape), "classes": classes, "espalier": SCHEMA}
+    if task.name != CLASSIFICATION.name:
+        document |= {"task": task.name, "metric": task.metric.name, "outputs": task.outputs_told}
     document |= {} if preprocessing is None else {"preprocessing": json_text.parse(preprocessing.canonical)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +87,7 @@ def load(path: Path, weights: Path | None = None) -> nn.Module:
     description = describe(config_path)
     config = description.config
     with source.copies_in(config_path.parent, config.network):
-        dense = zoo.build(config.network, description.input_shape, description.classes)
+        dense = zoo.build(config.network, description.input_shape, description.classes, task=description.looked_at)
     architecture = groups.architecture_of(dense, config.network, description.input_shape, description.classes)
     model = surgery.shrink(dense, architecture, config)
     zoo.load_weights(model, weights if weights is not None else config_path.with_name(WEIGHTS_NAME))
@@ -93,4 +108,9 @@ def describe(config_path: Path) -> Description:
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
     told = document.get("preprocessing")
     preprocessing = None if told is None else Preprocessing.of_canonical(json.dumps(told))
-    return Description(config, (shape[0], shape[1], shape[2]), classes, preprocessing)
+    return Description(config, (shape[0], shape[1], shape[2]), classes, preprocessing, *_task_of(document))
+
+
+def _task_of(document: dict[str, object]) -> tuple[str, str]:
+    """Its name, and what the outputs mean; a file of a classifier says neither."""
+    return str(document.get("task", CLASSIFICATION.name)), str(document.get("outputs", CLASSIFICATION.outputs_told))

@@ -3,7 +3,7 @@
 Guards, each because its absence gives a wrong network without a message:
 
 1. channels that feed a grouped convolution are removed at the same places in each of its groups;
-2. the network must still run after the removal, and give finite logits of the same shape;
+2. the network must still run after the removal, and give finite outputs of the same shapes;
 3. the output layer belongs to no group, so its classes cannot be removed.
 
 That a removal is the same as zeros in its place is tried when the groups are found (``harness.networks.channels.trial``).
@@ -21,7 +21,7 @@ from harness.networks.branches import remove_branch
 from harness.networks.channels.slicing import Places, cut, duplicate, zero_whole
 from harness.networks.channels.slicing import zero as zero_places
 from harness.networks.channels.trial import Block, dropped
-from harness.networks.groups import Coupling, coupling_of
+from harness.networks.groups import Coupling, answered, coupling_of
 from harness.networks.own import source
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
@@ -112,7 +112,7 @@ def _removed(model: nn.Module, architecture: Architecture, coupling: Coupling, k
     for block in _removed_blocks(architecture, coupling, kept):
         remove_branch(thinned, block.name)
     cut(thinned, _dropped(coupling, kept))
-    _check_runs(thinned, architecture)
+    _check_runs(thinned, architecture, coupling.answers)
     return thinned
 
 
@@ -145,27 +145,19 @@ def _repeated(places: list[int], channels: int, step: int) -> tuple[int, ...]:
     return tuple(start + place for start in range(0, channels, part) for place in places)
 
 
-def _check_runs(thinned: nn.Module, architecture: Architecture) -> None:
+def _check_runs(thinned: nn.Module, architecture: Architecture, wanted: tuple[tuple[int, ...], ...]) -> None:
     try:
-        logits = _logits(thinned, torch.zeros(1, *architecture.input_shape))
+        found, is_finite = answered(thinned, torch.zeros(1, *architecture.input_shape))
     except Exception as error:  # torch raises by shape, the user's forward as it likes
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         told = f"{architecture.network} does not run after the removal ({first_line}{source.place(error)})"
         remedy = "a number of channels is written into its code: take it from the tensor, as x.flatten(1) in place of x.view(-1, 400)"
         raise PruningError(f"{told}; {remedy}") from error
-    if tuple(logits.shape) != (1, architecture.classes):
-        raise PruningError(f"{architecture.network} answers {tuple(logits.shape)} after the removal; leave its output layer alone")
-    if not bool(torch.isfinite(logits).all()):
+    if found != wanted:
+        told = " and ".join(map(str, found))
+        raise PruningError(f"{architecture.network} answers {told} after the removal; leave its output layer alone")
+    if not is_finite:
         raise PruningError(f"{architecture.network} answers no finite numbers after the removal; check the weights it was given")
-
-
-def _logits(model: nn.Module, images: Tensor) -> Tensor:
-    training = model.training
-    model.eval()
-    with torch.inference_mode():
-        logits: Tensor = model(images)
-    model.train(training)
-    return logits
 
 
 def _removed_blocks(architecture: Architecture, coupling: Coupling, kept: Kept) -> list[Block]:

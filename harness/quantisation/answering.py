@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from harness.devices.session import Device, Loaded, Session
 from harness.devices.spec import find
 from harness.errors import UsageError
-from harness.networks import export
+from harness.networks import export, several_outputs
 from harness.networks.export import Artefact
 from harness.networks.pictures import large_arrays
+from harness.networks.tasks.task import Outputs
 from harness.quantisation.calibration import Calibration
 from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, here, is_quantised, quantise
 from harness.records.conditions import INT8
@@ -70,7 +71,7 @@ class Answers:
         self._loaded: tuple[str, Loaded] | None = None
 
     def __call__(self, artefact: Artefact, images: Tensor, precision: str = INT8) -> NDArray[np.float32]:
-        """Logits (images x classes) of ``images`` (``N x C x H x W``).
+        """The output for ``images`` (``N x C x H x W``), of several all of them joined (``several_outputs.apart``).
 
         Raises ModelRefused, also for an artefact that does not run in ``precision``, and the errors of a failing device.
         """
@@ -93,7 +94,8 @@ class Answers:
             self._session = Device(self._spec).open()
         elif self._loaded is not None:
             self._loaded[1].unload()
-        loaded = self._session.load(artefact.onnx, artefact.name, precision, False, artefact.node_layers, artefact.input_shape[0])
+        sent = several_outputs.as_one(artefact)
+        loaded = self._session.load(sent.onnx, artefact.name, precision, False, artefact.node_layers, artefact.input_shape[0])
         self._loaded = artefact.digest, loaded
         return loaded
 
@@ -105,9 +107,11 @@ class QuantisedNetwork(nn.Module):
         super().__init__()
         self.in_float, self.quantised, self._device = in_float, quantised, device
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (images x classes)."""
-        return torch.from_numpy(_answers(self._device)(self.quantised.artefact, images))
+        self._shapes = several_outputs.shapes(quantised.artefact)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """What the network answers: logits (images x classes), or as its task has it."""
+        return several_outputs.apart(_answers(self._device)(self.quantised.artefact, images), self._shapes)
 
 
 def quantised_network(

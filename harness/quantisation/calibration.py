@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
+from harness.networks.tasks.classification import CLASSIFICATION
 from harness.records.quantisation import CalibrationRecord
 
 IMAGES = 300  # NNCF's own default; scales from one image cost ResNet-20 0.2 points of top-1
@@ -41,7 +42,8 @@ def of(dataset: Dataset, count: int = IMAGES, seed: int = 0) -> Calibration:
         raise UsageError(f"{count} calibration images calibrate nothing; give at least 1, {IMAGES} as a rule")
     if not len(dataset.train):
         raise UsageError(f"{dataset.name} has no training images to calibrate with; give a dataset with a training split")
-    if dataset.classes > 1 and bool((dataset.train.labels == dataset.train.labels[0]).all()):
+    strata = dataset.train.strata
+    if dataset.task.name == CLASSIFICATION.name and dataset.classes > 1 and bool((strata == strata[0]).all()):
         raise UsageError(
             f"all {len(dataset.train)} training images of {dataset.name} are of one class, which calibrates for that class alone; "
             "give images of every class"

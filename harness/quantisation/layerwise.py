@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UsageError
-from harness.networks import onnx_graph
+from harness.networks import onnx_graph, several_outputs
 from harness.networks.datasets import Split
 from harness.networks.drawing import draw
 from harness.networks.export import Artefact
@@ -67,11 +67,10 @@ def within(
     judged: validation images, never test. answers: how any artefact answers images. Raises what ``quantise`` does, and UsageError where
     INT8 in any layer loses more.
     """
-    labels = judged.labels.numpy()
-    right = _top1(answers(artefact, judged.images), labels)
+    right = _metric(answers(artefact, judged.images), artefact, judged)
 
     def lost(found: Quantised) -> float:
-        return right - _top1(answers(found.artefact, judged.images), labels)
+        return right - _metric(answers(found.artefact, judged.images), found.artefact, judged)
 
     whole = quantise(artefact, calibration, options)
     drop = lost(whole)
@@ -119,5 +118,6 @@ def _error(logits: Logits, expected: Logits) -> float:
     return float(np.mean(np.square(logits.astype(np.float64) - expected)))
 
 
-def _top1(logits: Logits, labels: NDArray[np.int64]) -> float:
-    return float(np.mean(logits.argmax(1) == labels))
+def _metric(answers: Logits, artefact: Artefact, judged: Split) -> float:
+    outputs = several_outputs.apart(answers, several_outputs.shapes(artefact))
+    return float(judged.task.scores(judged.task.seen(outputs, judged.labels)).mean())

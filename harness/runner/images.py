@@ -30,6 +30,8 @@ def preparation(config: pytest.Config, items: Sequence[pytest.Item] = ()) -> Pre
     """Size and standardisation. items: what is run; latency alone needs no image of a built-in set in the size that is measured."""
     asked = config.getoption
     shape, dataset = asked("--input-shape"), asked("--dataset")
+    if dataset.startswith(datasets.OWN):
+        return preparing.of_words()  # its pictures come as the task's file has them
     known = dataset in datasets.DATASETS
     varies = not known or dataset == datasets.FASHION_MNIST
     if varies if shape is None else known and not _are_judged(config, items):

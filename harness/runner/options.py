@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.files.numbers import OPTIONS, number, whole
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
+from harness.networks import datasets
 from harness.networks.own import source
 from harness.networks.pictures import division, preparing
 from harness.quantisation import calibration
@@ -35,6 +36,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--device", action="append", metavar="NAME", help=f"where to measure; may be repeated (default: {DEFAULT_DEVICE})")
     option("--network", action="append", metavar="NAME", help=f"or FILE.py:factory or FILE.onnx; repeatable (default: {DEFAULT_NETWORK})")
     option("--network-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --network=FILE:factory names")
+    option("--task-copy", type=Path, metavar="FILE", help="copy to take in place of the file that --dataset=task:FILE:task names")
     option("--dataset", default=DEFAULT_DATASET, help="gives the image size, the classes and the images (default: %(default)s)")
     option("--input-shape", metavar="CxHxW", help="what images are brought to, as 3x224x224 or 224x224 (default: as search decides)")
     option("--resize", metavar="HOW", help="cover, margin, or as torchvision's Resize: 256, 256x320 (default: cover)")
@@ -216,6 +218,10 @@ def check(config: pytest.Config) -> None:
         if config.getoption("--network-copy"):
             source.keep_to(name, config.getoption("--network-copy"))
         source.named_by_user(name)
+    if config.getoption("--task-copy"):
+        source.keep_to(str(config.getoption("--dataset")).removeprefix(datasets.OWN), config.getoption("--task-copy"))
+    if str(config.getoption("--dataset")).startswith(datasets.OWN):
+        source.named_by_user(str(config.getoption("--dataset")).removeprefix(datasets.OWN))
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
     for name, allowed in OPTIONS.items():

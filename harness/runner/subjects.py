@@ -33,7 +33,8 @@ def network(request: pytest.FixtureRequest, collected: Collected) -> Network | E
     made: Network | Exported | None = _read(config, request.param)
     if made is None:
         seen: Dataset = request.getfixturevalue("dataset")
-        made = Network.by_name(request.param, seen, config.getoption("--weights"), images.shape(config, seen))
+        weights = config.getoption("--weights")
+        made = Network.by_name(request.param, seen, weights, images.shape(config, seen), must_fit=weights is not None)
     int8_options.check_in_float(config, made.architecture)
     collected.architectures.append(made.architecture)
     collected.texts.extend(made.notes)

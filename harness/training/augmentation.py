@@ -1,10 +1,40 @@
-"""Random shifts, mirroring, and scaling of a whole batch at once."""
+"""Random shifts, mirroring, and scaling of a whole batch at once; targets that are maps move with their pictures."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from harness.networks.datasets import Split
+from harness.training.guidance import Guidance
+from harness.training.recipes import Recipe
+
+
+def augmented(
+    train: Split, chosen: Tensor, recipe: Recipe, guidance: Guidance | None, mirrors: bool, scale: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The pictures numbered ``chosen`` (``B``) as a step sees them, with their targets and what a teacher answers to them.
+
+    mirrors: whether half of them are. scale: of their sides, below 1 only where targets have no place in the picture.
+    """
+    images, targets = train.taken(chosen), train.labels[chosen]
+    if train.task.training is not None and train.task.training.moves:
+        soft = None if guidance is None else guidance.to(chosen, torch.zeros(len(chosen), dtype=torch.bool))
+        maps = [images, targets[:, None].float(), *([] if soft is None else [soft])]  # whole numbers below 2^24 stay what they are
+        moved = shifted(torch.cat(maps, dim=1), recipe.crop_margin, generator)
+        if mirrors:
+            moved = mirrored(moved, coins(len(chosen), generator))
+        images, masks, *taught = torch.split(moved, [one.shape[1] for one in maps], dim=1)
+        return images.contiguous(), masks[:, 0].to(targets.dtype), taught[0] if taught else None
+    images = shifted(images, recipe.crop_margin, generator)
+    flips = torch.zeros(len(chosen), dtype=torch.bool)
+    if mirrors:
+        flips = coins(len(chosen), generator)
+        images = mirrored(images, flips)
+    if scale < 1:
+        images = scaled(images, scale)
+    return images, targets, None if guidance is None else guidance.to(chosen, flips)
 
 
 def shifted(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:

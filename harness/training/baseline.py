@@ -32,6 +32,9 @@ _DECIDING_SOURCES = (
     "networks/own/torchvision_door.py",
     "networks/resnet_cifar.py",
     "networks/splits.py",
+    "networks/tasks/classification.py",
+    "networks/tasks/segmentation.py",
+    "networks/tasks/task.py",
     "networks/zoo.py",
     "training/augmentation.py",
     "training/finetune.py",
@@ -53,7 +56,7 @@ def dense(
     its last minute. Raises what building, training and
     reading weights raise.
     """
-    model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed)
+    model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed, dataset.task)
     if weights is not None:
         zoo.load_weights(model, weights)
         return model
@@ -63,7 +66,7 @@ def dense(
             zoo.load_weights(model, path)
             return model
         except UsageError:  # half a file from a full disk: as good as none
-            model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed)
+            model = zoo.build(network, dataset.input_shape, dataset.classes, recipe.seed, dataset.task)
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"), path.stem)
     trained = finetune(model, dataset, recipe, progress=progress, checkpoint=checkpoint).model
     path.parent.mkdir(parents=True, exist_ok=True)

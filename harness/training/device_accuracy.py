@@ -1,4 +1,4 @@
-"""Top-1 accuracy of an exported network, answered by the device itself, beside the host's answers to the same images.
+"""What an exported network reaches on the test split, answered by the device itself, beside the host's answers to the same images.
 
 Every runtime answers by itself: OpenVINO on processors and the compute stick through an infer request, TensorRT through
 trtexec's ``--loadInputs`` and ``--exportOutput``, one process per batch, and therefore in larger batches.
@@ -17,11 +17,13 @@ from torch import Tensor
 from harness.devices.session import Device, Loaded, Session
 from harness.devices.spec import find
 from harness.errors import UsageError
-from harness.networks import export
+from harness.networks import export, several_outputs
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
+from harness.networks.tasks.task import Outputs
 from harness.quantisation.answering import HOST, answered
-from harness.records.accuracy import Accuracy, DeviceAccuracy
+from harness.records.accuracy import DeviceAccuracy
+from harness.training.accuracy import count, right
 
 PROCESS_PER_BATCH = {"trtexec": 32}  # runtimes that start a program for every batch, with the batch size that makes up for it
 
@@ -39,17 +41,20 @@ def judge(
 ) -> DeviceAccuracy:
     """Let the device answer the test split.
 
-    host: the host's logits (images x classes) for the same images, where they are known. batch_size: images per inference,
+    host: the host's outputs for the same images, where they are known. batch_size: images per inference,
     by default the artefact's own where the runtime answers one after the other. Raises ModelRefused and the errors of a
     failing device.
     """
     export.check_picture(artefact, "accuracy on a device")
-    labels = dataset.test.labels.numpy()
-    sent = _in_batches(session, artefact, batch_size)
+    sent, test, task = _in_batches(session, artefact, batch_size), dataset.test, dataset.task
     with _loaded(session, sent, network, precision) as loaded:
-        found, effective = answered(loaded, dataset.test.images), loaded.effective_precision
+        found, effective = answered(loaded, test.images), loaded.effective_precision
     if host is not None and host.shape != found.shape:
         raise UsageError(f"the host's answers have shape {host.shape}, the device's {found.shape}; export the network again")
+    each = several_outputs.shapes(artefact)
+    ours, theirs = several_outputs.apart(found, each), None if host is None else several_outputs.apart(host, each)
+    if wrong := task.fits(_one(ours), dataset.input_shape, dataset.classes):
+        raise UsageError(f"{network} cannot be judged on {dataset.name}: it {wrong}")
     return DeviceAccuracy(
         artefact_digest=artefact.digest,
         network=network,
@@ -58,16 +63,20 @@ def judge(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
         split="test",
-        on_device=_top1(found, labels),
-        on_host=None if host is None else _top1(host, labels),
-        agreement_ratio=None if host is None else float(np.mean(found.argmax(1) == host.argmax(1))),
+        on_device=count(right(ours, test)),
+        on_host=None if theirs is None else count(right(theirs, test)),
+        agreement_ratio=None if theirs is None else task.agreement(ours, theirs),
         largest_difference=None if host is None else float(np.abs(found - host).max()),
         batch_size=sent.input_shape[0],
+        metric=task.metric,
     )
 
 
 def answers(session: Session, artefact: Artefact, images: Tensor, precision: str) -> Logits:
-    """The device's logits (images x classes) for any images (``N x C x H x W``). Raises ModelRefused and the errors of a failing device."""
+    """The device's outputs (of several, all joined) for any images (``N x C x H x W``).
+
+    Raises ModelRefused and the errors of a failing device.
+    """
     with _loaded(session, _in_batches(session, artefact), artefact.name, precision) as loaded:
         return answered(loaded, images)
 
@@ -99,10 +108,12 @@ def _in_batches(session: Session, artefact: Artefact, batch_size: int | None = N
 
 @contextmanager
 def _loaded(session: Session, artefact: Artefact, network: str, precision: str) -> Iterator[Loaded]:
-    loaded = session.load(artefact.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0] or 1)
+    sent = several_outputs.as_one(artefact)
+    loaded = session.load(sent.onnx, network, precision, node_layers=artefact.node_layers, batch_size=artefact.input_shape[0] or 1)
     yield loaded
     loaded.unload()
 
 
-def _top1(answers: Logits, labels: NDArray[np.int64]) -> Accuracy:
-    return Accuracy(int((answers.argmax(1) == labels).sum()), len(labels))
+def _one(outputs: Outputs) -> Outputs:
+    """What is answered to the first image."""
+    return outputs[:1] if isinstance(outputs, Tensor) else tuple(part[:1] for part in outputs)

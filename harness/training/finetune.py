@@ -17,7 +17,7 @@ from harness.networks.datasets import Dataset, Split
 from harness.networks.drawing import Drawn, draw
 from harness.networks.pictures import large_arrays
 from harness.training import processor
-from harness.training.augmentation import coins, mirrored, scaled, shifted
+from harness.training.augmentation import augmented
 from harness.training.checkpoint import Checkpoint, Point
 from harness.training.guidance import Guidance
 from harness.training.recipes import Recipe
@@ -144,7 +144,7 @@ def _train(
     """Optimiser steps on the training images numbered ``subset``; returns the loss of every step."""
     train = dataset.train
     generator = torch.Generator().manual_seed(recipe.seed)
-    take_step = Stepper(student, recipe)
+    take_step = Stepper(student, recipe, train.task)
     steps, first, order, losses = step_count(recipe, len(train)), 0, torch.empty(0, dtype=torch.int64), list[float]()
     begun = None if checkpoint is None else checkpoint.restore(student, take_step.optimiser)
     if begun is not None:
@@ -156,15 +156,11 @@ def _train(
         if len(order) < 2:
             order = subset[torch.randperm(len(subset), generator=generator)]
         chosen, order = even(order[: recipe.batch_size]), order[recipe.batch_size :]
-        images = shifted(train.taken(chosen), recipe.crop_margin, generator)
-        flips = torch.zeros(len(chosen), dtype=torch.bool)
-        if mirrors(dataset, recipe):
-            flips = coins(len(chosen), generator)
-            images = mirrored(images, flips)
-        if step < round(recipe.small_ratio * steps):
-            images = scaled(images, SMALL_SCALE)
-        soft = None if guidance is None else guidance.to(chosen, flips)
-        losses.append(take_step(images, train.labels[chosen], soft, learning_rate(step, steps, recipe)))
+        is_small = step < round(recipe.small_ratio * steps)
+        images, targets, soft = augmented(
+            train, chosen, recipe, guidance, mirrors(dataset, recipe), SMALL_SCALE if is_small else 1.0, generator
+        )
+        losses.append(take_step(images, targets, soft, learning_rate(step, steps, recipe)))
         if not math.isfinite(losses[-1]):
             raise TrainingError(
                 f"the loss became {losses[-1]} at step {step + 1} of {steps}; lower the learning rate (now {recipe.learning_rate:g})"
@@ -190,6 +186,12 @@ def even(batch: Tensor) -> Tensor:
 def mirrors(dataset: Dataset, recipe: Recipe) -> bool:
     """Whether training by this recipe mirrors images of this dataset."""
     return recipe.flip and dataset.mirrored
+
+
+def mirrors_guidance(dataset: Dataset, recipe: Recipe) -> bool:
+    """Whether a teacher must be asked about mirror images too: not where its answers are mirrored with the pictures."""
+    training = dataset.task.training
+    return mirrors(dataset, recipe) and (training is None or not training.moves)
 
 
 def calibration(dataset: Dataset, recipe: Recipe) -> Drawn:

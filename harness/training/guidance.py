@@ -15,22 +15,35 @@ import torch
 from torch import Tensor, nn
 
 from harness.networks.datasets import Dataset, Split
+from harness.networks.tasks.classification import whole
+from harness.networks.tasks.task import on_host, parts
 from harness.records.stored_files import replace
 from harness.training import processor
 
 BATCH = 256
+MOST_BYTES = 2 << 30  # of a teacher's answers, which are kept in memory: maps of many classes are large
 _KEY = "logits"
 
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """A teacher's answers. logits: ``1 x N x classes``, or ``2 x N x classes`` with those to the mirrored images second."""
+    """A teacher's answers. logits: ``1 x N x classes``, or ``2 x N x classes`` with those to the mirrored images second.
+
+    Of another task its outputs, with whatever sizes there are behind N.
+    """
 
     logits: Tensor
 
     def to(self, images: Tensor, flips: Tensor) -> Tensor:
         """Logits ``B x classes`` to the training images numbered ``images`` (``B``), mirrored where ``flips`` (``B``, bool) says so."""
         return self.logits[flips.long() if len(self.logits) > 1 else torch.zeros_like(images), images]
+
+
+def fits(teacher: nn.Module, dataset: Dataset, mirrored: bool) -> bool:
+    """Whether all answers are one tensor of no more than ``MOST_BYTES``; what is larger is not learnt from."""
+    with torch.no_grad():
+        one = parts(teacher.eval()(processor.laid(dataset.train.taken(torch.tensor([0])))))
+    return isinstance(one, Tensor) and one.numel() * 4 * len(dataset.train) * (1 + mirrored) <= MOST_BYTES
 
 
 def answers(teacher: nn.Module, dataset: Dataset, mirrored: bool, cache_dir: Path | None = None) -> Guidance:
@@ -61,7 +74,7 @@ def _ask(teacher: nn.Module, split: Split, mirror: bool = False) -> Tensor:
     for batch in split.batches(BATCH):
         shown = processor.laid(batch.flip(3) if mirror else batch).to(place)
         with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision("auto") == "bf16"):
-            found.append(teacher(shown).float().cpu())
+            found.append(whole(on_host(parts(teacher(shown)))))
     teacher.train(was_training).to(home)
     return torch.cat(found)
 

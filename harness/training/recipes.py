@@ -14,6 +14,7 @@ from typing import Annotated
 
 from harness.errors import RecordError, UsageError
 from harness.files import json_text
+from harness.networks.tasks.task import Task
 from harness.records.decoding import AsWritten, decode
 from harness.training.processor import PRECISIONS
 
@@ -96,6 +97,27 @@ class Recipe:
     def with_seed(self, seed: int) -> Recipe:
         """The same recipe with other random choices."""
         return replace(self, seed=seed)
+
+
+def fitted(recipe: Recipe, task: Task, is_dense: bool = False) -> Recipe:
+    """The recipe as ``task`` can be trained by it: without what it has no meaning for, in its own batches and at its own rates.
+
+    is_dense: of training from nothing; what is tuned begins with a quarter of that rate.
+    """
+    training = task.training
+    if training is None:
+        return recipe
+    return replace(
+        recipe,
+        epochs=training.epochs if is_dense else recipe.epochs,
+        learning_rate=training.learning_rate / (1 if is_dense else 4),
+        batch_size=training.batch_size,
+        crop_margin=recipe.crop_margin if training.moves else 0,
+        flip=recipe.flip and training.moves,
+        small_ratio=0.0,
+        label_smoothing=recipe.label_smoothing if training.smooths else 0.0,
+        distillation=recipe.distillation if training.imitates else 0.0,
+    )
 
 
 def dense_recipe(dataset: str) -> Recipe:

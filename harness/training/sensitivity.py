@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from harness.errors import UsageError
 from harness.networks.datasets import Dataset, Split
 from harness.networks.drawing import draw
+from harness.networks.tasks.task import on_host, parts
 from harness.pruning import surgery
 from harness.records.accuracy import Accuracy
 from harness.records.architecture import Architecture, ChannelGroup
@@ -82,6 +83,8 @@ def quick_losses(
 ) -> tuple[float, ...]:
     """Points of the right answer's mean probability lost in each case, one group at a width: what a few pictures can tell.
 
+    Of another task, what it grades its outputs by.
+
     Probabilities tell more than right answers where pictures are few, and batch norm takes its statistics from the very pictures, so that
     each network sees them once. pictures: a few hundred, by class.
     """
@@ -102,8 +105,7 @@ def _mean_probability(model: nn.Module, pictures: Split) -> float:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    chances = model(processor.laid(pictures.images).to(place)).float().softmax(dim=1).cpu()
-    return float(chances[torch.arange(len(pictures)), pictures.labels].mean())
+    return pictures.task.graded(on_host(parts(model(processor.laid(pictures.images).to(place)))), pictures.labels)
 
 
 def widths(group: ChannelGroup, keep_ratios: tuple[float, ...], also: int | None = None) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One optimiser step, and how a GPU takes it: recorded once as a CUDA graph, then replayed.
+"""One optimiser step on a task's loss, and how a GPU takes it: recorded once as a CUDA graph, then replayed.
 
 The networks here are small: launched one by one, the hundreds of kernels of a step keep a GPU waiting for the processor. What is
 replayed is the very same step: forward pass, loss, backward pass and the update of [Sutskever2013]_ as torch's SGD writes it.
@@ -15,8 +15,9 @@ from collections import Counter
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.task import Outputs, Task, in_float32, parts
 from harness.training import processor
 from harness.training.recipes import Recipe
 
@@ -24,9 +25,10 @@ EAGER_STEPS = 3  # of every batch shape before it is recorded: libraries choose 
 
 
 class Stepper:
-    """The optimiser steps of one training; ``student`` stays where it is, on the CPU or a GPU."""
+    """The optimiser steps of one training for ``task``; ``student`` stays where it is, on the CPU or a GPU."""
 
-    def __init__(self, student: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, student: nn.Module, recipe: Recipe, task: Task = CLASSIFICATION) -> None:
+        self._task = task
         self.optimiser = torch.optim.SGD(
             _decayed(student, recipe.weight_decay), recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0
         )
@@ -38,7 +40,7 @@ class Stepper:
         self._recorded: dict[torch.Size, _Recording | None] = {}
 
     def __call__(self, images: Tensor, labels: Tensor, soft: Tensor | None, rate: float) -> float:
-        """One step on a batch (``N x C x H x W``) at a learning rate; its loss, which may be no number. soft: a teacher's logits."""
+        """One step on a batch (``N x C x H x W``) at a learning rate; its loss, which may be no number. soft: a teacher's output."""
         recording = self._recording(images, labels, soft)
         return self._eager(images, labels, soft, rate) if recording is None else recording(images, labels, soft, rate)
 
@@ -76,8 +78,8 @@ class Stepper:
     def loss(self, images: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
         """The recipe's loss on a batch that is where the network is."""
         with torch.autocast(self.place.type, torch.bfloat16, enabled=self._bf16):
-            logits = self._student(images)
-        return _loss(logits.float(), labels, soft, self._recipe)
+            outputs = parts(self._student(images))
+        return _loss(self._task, in_float32(outputs), labels, soft, self._recipe)
 
     @torch.no_grad()
     def update(self, rate: Tensor) -> None:
@@ -125,16 +127,12 @@ class _Recording:
         return self._loss.item()
 
 
-def _loss(logits: Tensor, labels: Tensor, guidance: Tensor | None, recipe: Recipe) -> Tensor:
-    """Cross entropy with smoothed labels, mixed with [Hinton2015]_'s soft targets, whose gradients scale with 1/T^2."""
-    hard = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+def _loss(task: Task, outputs: Outputs, labels: Tensor, guidance: Tensor | None, recipe: Recipe) -> Tensor:
+    """The task's loss, mixed with what it makes of a teacher's answers ([Hinton2015]_)."""
+    hard = task.loss(outputs, labels, recipe.label_smoothing)
     if guidance is None:
         return hard
-    heat = recipe.temperature
-    soft = functional.kl_div(
-        functional.log_softmax(logits / heat, 1), functional.log_softmax(guidance / heat, 1), reduction="batchmean", log_target=True
-    )
-    return (1 - recipe.distillation) * hard + recipe.distillation * heat**2 * soft
+    return (1 - recipe.distillation) * hard + recipe.distillation * task.imitation(outputs, guidance, recipe.temperature)
 
 
 def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -16,6 +16,15 @@ from harness.records.width_accuracy import WidthAccuracy
 from harness.training.sensitivity import WidthLoss
 
 
+def _dense(loss: WidthLoss) -> Accuracy:
+    """What the dense network reached on the same pictures."""
+    ours, lost = loss.accuracy, loss.points_lost / 100
+    if ours.is_counted:
+        return Accuracy(round(ours.correct + lost * ours.total), ours.total)
+    low, high = ours.interval_ratio
+    return Accuracy(0, ours.total, ours.top1_ratio + lost, low + lost, high + lost)
+
+
 def weights_digest(model: nn.Module) -> str:
     """First 16 hexadecimal digits of the SHA-256 of every tensor of the state, with its name."""
     return _digest(model.state_dict())
@@ -49,7 +58,7 @@ def records(
             group=loss.group,
             channels=loss.channels,
             accuracy=loss.accuracy,
-            dense=Accuracy(round(loss.accuracy.correct + loss.points_lost / 100 * loss.accuracy.total), loss.accuracy.total),
+            dense=_dense(loss),
         )
         for loss in losses
     )

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress, prune
-from harness.training import accuracy, baseline, finetune, processor, recipes
+from harness.records.metric import TOP_1, Metric
+from harness.training import accuracy, baseline, finetune, guidance, processor, recipes
 from harness.training.recipes import Recipe
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign import recipe_choice
@@ -29,18 +31,19 @@ from search.space.goals import goal_of
 CRITERION = "l1"
 
 
-def base(request: Request, dataset: str) -> Recipe:
-    """The recipe to begin with, for a full-length trial: the dataset's own, with what the command line says of it.
+def base(request: Request, dataset: Dataset) -> Recipe:
+    """The recipe to begin with, for a full-length trial: the dataset's and its task's own, with what the command line says of it.
 
     Its precision is the one that this campaign trains in: another machine, to which it may be moved, keeps it.
     """
-    found = replace(recipes.tuning_recipe(dataset, request.budget, request.seed), precision=processor.precision("auto"))
+    usual = recipes.fitted(recipes.tuning_recipe(dataset.name, request.budget, request.seed), dataset.task)
+    found = replace(usual, precision=processor.precision("auto"))
     return found if request.learning_rate is None else replace(found, learning_rate=request.learning_rate)
 
 
 def known(folder: Path, request: Request, subject: Subject) -> RecipeRecord:
     """What a campaign's folder says; of one without a record, from before there were any, the dataset's recipe and untouched drops."""
-    return recipe_record.read(folder) or RecipeRecord(base(request, subject.dataset.name), subject.dense)
+    return recipe_record.read(folder) or RecipeRecord(base(request, subject.dataset), subject.dense)
 
 
 def settle(folder: Path, request: Request, subject: Subject, seen: DenseCheck, display: Display) -> RecipeRecord:
@@ -54,12 +57,12 @@ def settle(folder: Path, request: Request, subject: Subject, seen: DenseCheck, d
             record = _settled(folder, request, subject, seen.precision, _Trainings(bar))
         record = replace(record, splits=seen.splits, path=seen.path, drawn=_drawn(subject, record.recipe))
         recipe_record.write(folder, record)
-    for line in told(record, goal_of(request).drop_limit, request.search_epochs):
+    for line in told(record, goal_of(request).drop_limit, request.search_epochs, subject.dataset.task.metric):
         display.say(line)
     return record
 
 
-def told(record: RecipeRecord, limit_points: float, epochs: float) -> tuple[str, ...]:
+def told(record: RecipeRecord, limit_points: float, epochs: float, metric: Metric = TOP_1) -> tuple[str, ...]:
     """The recipe, why it, what it does to the unpruned network, and a warning where that is too much."""
     recipe, own = record.recipe, {GIVEN: "as asked for", TABLE: "the dataset's own", INHERITED: "as in the campaign that is forked"}
     rates = ", ".join(f"{rate:.2g}" for rate in sorted({one.recipe.learning_rate for one in record.tried}, reverse=True))
@@ -71,7 +74,7 @@ def told(record: RecipeRecord, limit_points: float, epochs: float) -> tuple[str,
         return tuple(lines)
     harm = reference.harm.drop
     lines.append(
-        f"the unpruned network, tuned by it for {epochs:g} epochs: validation top-1 {reference.validation.top1_ratio:.2%}, "
+        f"the unpruned network, tuned by it for {epochs:g} epochs: validation top-1 {metric.told(reference.validation.top1_ratio)}, "
         f"{harm.points:+.2f} points lost ({harm.low:+.2f} to {harm.high:+.2f}); drops are counted from it"
     )
     if harm.points > HARM_SHARE * limit_points:
@@ -83,7 +86,7 @@ def told(record: RecipeRecord, limit_points: float, epochs: float) -> tuple[str,
 
 
 def _settled(folder: Path, request: Request, subject: Subject, precision: str, trainings: _Trainings) -> RecipeRecord:
-    begun = replace(base(request, subject.dataset.name), precision=precision)
+    begun = replace(base(request, subject.dataset), precision=precision)
     record = RecipeRecord(begun, subject.dense, TABLE if request.learning_rate is None else GIVEN)
     inherited = None if request.old is None else recipe_record.read(request.campaigns / request.old)
     if inherited is not None and request.learning_rate is None:
@@ -95,6 +98,7 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, t
             return found
     except CampaignError:
         pass  # damaged: settled anew
+    record = replace(record, recipe=_taught(subject, record.recipe))
     subject.network.prepare(subject.dataset, record.recipe)  # what all trials share is no part of the choice's cost
     lengths = dict.fromkeys(request.lengths)
     trainings.to_come = len(lengths)
@@ -114,6 +118,14 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, t
     record = replace(record, references=tuple(references))
     recipe_record.write(cached, record)
     return record
+
+
+def _taught(subject: Subject, recipe: Recipe) -> Recipe:
+    """The recipe without a teacher whose answers to all training pictures are several, or more than memory holds."""
+    if recipe.distillation <= 0 or recipe.epochs <= 0:
+        return recipe
+    mirrored = finetune.mirrors_guidance(subject.dataset, recipe)
+    return recipe if guidance.fits(subject.network.model, subject.dataset, mirrored) else replace(recipe, distillation=0.0)
 
 
 def _probed(record: RecipeRecord, subject: Subject, epochs: float, limit_points: float, trainings: _Trainings) -> RecipeRecord:
@@ -139,11 +151,14 @@ def _try(
     begun = [prune(subject.network, dataset, config, CRITERION, short) for config in configs]  # once, and not for every recipe
 
     def judge(tried: Recipe, pruned: bool) -> Right:
-        guidance = subject.network.guidance(dataset, tried)
-        tuned = finetune.finetune(begun[pruned], dataset, tried, guidance, trainings.begin())
-        return accuracy.right(accuracy.answers(tuned.model, dataset.validation), dataset.validation)
+        taught = subject.network.guidance(dataset, tried)
+        tuned = finetune.finetune(begun[pruned], dataset, tried, taught, trainings.begin())
+        return accuracy.scores(tuned.model, dataset.validation)
 
-    return recipe_choice.choose(short, judge, subject.right[seen.numbers.numpy()], limit_points, plan.recipes)
+    untouched = subject.right_of(seen)
+    training = dataset.task.training
+    taught = training is None or recipe.distillation > 0  # of other tasks only where their outputs can be learnt from, and fit
+    return recipe_choice.choose(short, judge, untouched, limit_points, plan.recipes, taught)
 
 
 def _keep(folder: Path, recipe: Recipe, subject: Subject, tuned: Compressed) -> None:

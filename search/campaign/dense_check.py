@@ -13,8 +13,10 @@ from torch import nn
 from harness.errors import TrainingError
 from harness.networks.datasets import Split
 from harness.networks.drawing import draw
+from harness.networks.tasks.classification import CLASSIFICATION
 from harness.pruning import surgery
 from harness.records.accuracy import Accuracy
+from harness.records.metric import TOP_1, Metric
 from harness.training import accuracy, finetune
 from harness.training.recipes import Recipe
 from search.campaign.recipe_choice import HARM_SHARE
@@ -37,11 +39,12 @@ class DenseCheck:
     path: tuple[tuple[str, Drop], ...]
     doubts: tuple[str, ...]
     precision: str
+    metric: Metric = TOP_1
 
     @property
     def sentence(self) -> str:
         """The accuracies in one line."""
-        return ", ".join(f"{name} {found.top1_ratio:.2%}" for name, found in self.splits)
+        return ", ".join(f"{name} {self.metric.told(found.top1_ratio)}" for name, found in self.splits)
 
 
 def check(subject: Subject, recipe: Recipe, limit_points: float, are_foreign: bool) -> DenseCheck:
@@ -68,27 +71,36 @@ def check(subject: Subject, recipe: Recipe, limit_points: float, are_foreign: bo
             f"the dense network answers validation {known.points:.2f} points better than test ({known.low:.2f} to {known.high:.2f}): its "
             "weights may have been trained on the validation pictures, which then tell too little; give a validation split it has not seen"
         )
-    return DenseCheck(splits, path, tuple(doubts), "f32" if rounded else recipe.precision)
+    return DenseCheck(splits, path, tuple(doubts), "f32" if rounded else recipe.precision, dataset.task.metric)
 
 
 def refuse_chance(request: Request, subject: Subject) -> None:
     """TrainingError, saying what to do, for a dense network that is hardly better than one that always answers the commonest class."""
-    labels = subject.dataset.validation.labels
-    chance, seen = float(labels.bincount().max()) / len(labels), subject.dense.top1_ratio
-    least = chance + request.chance_margin * (1 - chance)
+    validation, seen, metric = subject.dataset.validation, subject.dense.top1_ratio, subject.dataset.task.metric
+    found = validation.task.chance(validation.labels, subject.dataset.classes)
+    if found is None:  # nobody knows what having learnt nothing is worth
+        return
+    chance, least = found.ratio, found.ratio + request.chance_margin * (found.best - found.ratio)
     if seen >= least or not request.chance_margin:
         return
     told = (
         f"the dense network answers {seen:.2%} of the validation pictures, where {chance:.2%} are right by always naming the commonest of "
         f"{subject.dataset.classes} classes: below {least:.2%} (--chance-margin) pruning could keep nothing"
     )
+    if validation.task.name != CLASSIFICATION.name:
+        told = (
+            f"the dense network's {metric.name} on validation is {metric.told(seen)}, and {metric.told(chance)} is had by {found.told}: "
+            f"short of {metric.told(least)} (--chance-margin) pruning could keep nothing"
+        )
     if request.weights is None:
-        training = dense_training(request)
+        training = dense_training(request, validation.task)
         rate, epochs = training.learning_rate, training.epochs
         raise TrainingError(
             f"{told}; give --weights of a trained network, or train it otherwise: another --dense-learning-rate (now {rate:g}), more "
-            f"--dense-epochs (now {epochs:g}), or a larger --input-shape"
+            f"--dense-epochs (now {epochs:g}), or {'more pictures' if request.own_task else 'a larger --input-shape'}"
         )
+    if request.own_task:
+        raise TrainingError(f"{told}; give --weights of this network, trained for this task on such pictures")
     first = ", ".join(subject.dataset.class_names[:3])
     raise TrainingError(
         f"{told}; give --weights of this network, trained on these classes in this order ({first} ...), "
@@ -100,13 +112,13 @@ def _path(subject: Subject, recipe: Recipe) -> tuple[tuple[str, Drop], ...]:
     """Points lost by each step of the way, on the same drawn validation pictures."""
     network = subject.network
     seen = draw(subject.dataset.validation, SEEN_IMAGES)
-    before = subject.right[seen.numbers.numpy()][None]
+    before = subject.right_of(seen)[None]
     whole = surgery.chosen(network.architecture, network.architecture.dense(), network.scores("l1", subject.dataset))
     laid_out = surgery.remove(network.model, network.architecture, whole)
     recalibrated = finetune.finetune(laid_out, subject.dataset, recipe.with_epochs(0)).model
 
     def lost(model: nn.Module, split: Split, precision: str = "f32") -> Drop:
-        return Paired.of(accuracy.right(accuracy.answers(model, split, precision=precision), split)[None], before).drop
+        return Paired.of(accuracy.scores(model, split, precision=precision)[None], before).drop
 
     return (
         (LAID_OUT, lost(laid_out, seen.split)),

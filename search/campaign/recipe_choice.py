@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.errors import TrainingError
+from harness.networks.tasks.task import Scores
 from harness.training.accuracy import count
 from harness.training.recipes import Recipe
 from search.records.losses.drop import Drop, Paired
@@ -30,8 +30,8 @@ HARM_SHARE = 0.2  # of the limit: more lost by the recipe alone is said before t
 MILD_RATIO = 0.75  # channels that the mildly pruned network keeps, of every width
 _TAUGHT, _DISTILLED, _WARMED = 0.5, 0.9, 0.3  # of the teacher where there was none, where there was some; share of the steps
 
-Right = NDArray[np.bool_]
-"""Which images were answered rightly."""
+Right = Scores
+"""Every image's part in the metric: which were answered rightly."""
 
 Judge = Callable[[Recipe, bool], Right]
 """Tunes the unpruned network, or the mildly pruned one (True), by a recipe, and judges it. May raise TrainingError."""
@@ -63,12 +63,14 @@ def lengths(recipe: Recipe, train_images: int, validation_images: int) -> ProbeL
     return None
 
 
-def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, most: int) -> tuple[Recipe, tuple[Probed, ...]]:
+def choose(
+    base: Recipe, judge: Judge, untouched: Right, limit_points: float, most: int, taught: bool = True
+) -> tuple[Recipe, tuple[Probed, ...]]:
     """The recipe by which both networks answer most, and all that were tried, in order.
 
-    untouched: what the untuned network answers to the same images. Of the recipes that cost the unpruned network at most ``HARM_SHARE``
-    of the limit, or of all where none does, the best is taken; of equally good ones the highest learning rate, for it brings back most of
-    what heavier pruning will lose.
+    untouched: what the untuned network answers to the same images. taught: whether a teacher's answers can be learnt from. Of the recipes
+    that cost the unpruned network at most ``HARM_SHARE`` of the limit, or of all where none does, the best is taken; of equally good ones
+    the highest learning rate, for it brings back most of what heavier pruning will lose.
     """
     tried = _Tried(judge, untouched)
     first, second = tried.add(base), tried.add(replace(base, learning_rate=base.learning_rate / RATE_STEP))
@@ -79,17 +81,17 @@ def choose(base: Recipe, judge: Judge, untouched: Right, limit_points: float, mo
             break
         best = further
     best = tried.preferred(limit_points)
-    for changed in _variants(tried.recipe(best)):
+    for changed in _variants(tried.recipe(best), taught):
         if len(tried) >= most:
             break
         tried.add(changed)
     return tried.recipe(tried.preferred(limit_points)), tried.probed
 
 
-def _variants(recipe: Recipe) -> tuple[Recipe, ...]:
+def _variants(recipe: Recipe, taught: bool) -> tuple[Recipe, ...]:
     """What else may decide, one change each: how much of the teacher, a slower start, larger batches."""
     distilled = replace(recipe, distillation=_DISTILLED if recipe.distillation > 0 else _TAUGHT)
-    return distilled, replace(recipe, warm_up_ratio=_WARMED), replace(recipe, batch_size=2 * recipe.batch_size)
+    return *([distilled] if taught else []), replace(recipe, warm_up_ratio=_WARMED), replace(recipe, batch_size=2 * recipe.batch_size)
 
 
 @dataclass
@@ -118,7 +120,7 @@ class _Tried:
             try:
                 both.append(self.judge(recipe, pruned))
             except TrainingError:
-                both.append(np.zeros_like(self.untouched))
+                both.append(np.full_like(self.untouched, min(0.0, float(self.untouched.min()))))  # of scores, as low as any image has
         self.recipes.append(recipe)
         self.right.append((both[0], both[1]))
         return len(self) - 1
@@ -129,8 +131,8 @@ class _Tried:
     def harm(self, place: int) -> Drop:
         return Paired.of(self.right[place][0][None], self.untouched[None]).drop
 
-    def gain(self, ours: int, theirs: int) -> int:
-        """Right answers, of both networks, by which one recipe is better than another."""
+    def gain(self, ours: int, theirs: int) -> float:
+        """Right answers, or images' parts in the metric, of both networks, by which one recipe is better than another."""
         return self._answered(ours) - self._answered(theirs)
 
     def answers_any(self, place: int) -> bool:
@@ -142,6 +144,6 @@ class _Tried:
         mild = [place for place in range(len(self)) if self.harm(place).points <= HARM_SHARE * limit_points]
         return max(mild or range(len(self)), key=lambda place: (self._answered(place), self.recipe(place).learning_rate, -place))
 
-    def _answered(self, place: int) -> int:
-        """Right answers of both networks."""
-        return sum(int(right.sum()) for right in self.right[place])
+    def _answered(self, place: int) -> float:
+        """Right answers of both networks, or what their images' parts add up to."""
+        return sum(float(right.sum()) for right in self.right[place])

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.networks import datasets, groups, input_size, outputs, zoo
 from harness.networks.datasets import Dataset, Split
+from harness.networks.drawing import Drawn
 from harness.networks.pictures import division, preparing
 from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE, Preparation, pixels_of
+from harness.networks.tasks.task import Scores, Task
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.quantisation.answering import as_taken
@@ -45,15 +44,23 @@ DESIGNED = "latencies of the designed networks"  # the step, for a person
 
 @dataclass(frozen=True)
 class Subject:
-    """The dense network of a campaign with its data. right: which validation images it answers rightly, untouched.
+    """The dense network of a campaign with its data.
 
-    sized: the same at every further size of the pictures among which the campaign chooses.
+    right: every validation image's part in the metric, such as whether it is answered rightly, untouched. sized: the same at every further
+    size of the pictures among which the campaign chooses.
     """
 
     network: Network
     dataset: Dataset
-    right: NDArray[np.bool_]
+    right: Scores
     sized: Sized = field(default_factory=dict)
+
+    def right_of(self, drawn: Drawn) -> Scores:
+        """The same of drawn validation images alone: a part in the metric of these is another than in that of all."""
+        if self.right.dtype == bool:
+            of_drawn: Scores = self.right[drawn.numbers.numpy()]
+            return of_drawn
+        return accuracy.scores(self.network.model, drawn.split)
 
     @property
     def dense(self) -> Accuracy:
@@ -83,6 +90,9 @@ def divided(request: Request, say: Callable[[str], None]) -> Request:
     keeps the division of the campaign that it begins with.
     """
     zoo.check_has_code(request.network)
+    if request.own_task:  # the pictures come as the task's own file has them
+        say(f"task: {request.own_task}, which gives pictures, loss and metric")
+        return replace(request, validation_from=request.validation_from or division.SOURCES[0])
     request = _several(_sized(request, say), request, say)
     channels = request.preparation.channels or zoo.wanted_channels(request.network, request.weights)
     decided = replace(request, channels=channels)
@@ -137,11 +147,15 @@ def _told_size(request: Request) -> str:
 
 def _varies(request: Request) -> bool:
     """Whether the dataset has pictures of other sizes than the one that was taken before it was asked for."""
+    if request.own_task:
+        return False
     return request.dataset not in datasets.DATASETS or request.dataset == datasets.FASHION_MNIST
 
 
 def dataset_of(request: Request) -> Dataset:
     """The campaign's pictures. A request of before that was told of has them cut from the training split."""
+    if request.own_task:
+        return datasets.load(request.dataset)
     source = request.validation_from or division.SOURCES[0]
     return datasets.load(request.dataset, request.data, validation_from=source, asked=_asked(request))
 
@@ -161,9 +175,9 @@ def sized(request: Request, network: Network, dataset: Dataset) -> Sized:
     return found
 
 
-def dense_training(request: Request) -> Recipe:
+def dense_training(request: Request, task: Task) -> Recipe:
     """How the dense network is trained where no weights are given."""
-    found = recipes.dense_recipe(request.dataset)
+    found = recipes.fitted(recipes.dense_recipe(request.dataset), task, is_dense=True)
     epochs = found.epochs if request.dense_epochs is None else request.dense_epochs
     return replace(found, epochs=epochs, learning_rate=request.dense_learning_rate or found.learning_rate)
 
@@ -174,15 +188,17 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
         network = Network.by_name(request.network, dataset, request.weights)
     else:
         with display.step("training the dense network") as bar:
-            model = baseline.dense(request.network, dataset, dense_training(request), progress=lambda done, steps: bar.at(done, steps))
-        network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
-    right = accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation)
+            recipe = dense_training(request, dataset.task)
+            model = baseline.dense(request.network, dataset, recipe, progress=lambda done, steps: bar.at(done, steps))
+        network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes, dataset.task)
+    right = accuracy.scores(network.model, dataset.validation)
     subject = Subject(network, dataset, right, sized(request, network, dataset))
     judged = subject.dense
     told = (outputs.note(network.model), groups.sentence(network.architecture, groups.coupling_of(network.model, dataset.input_shape)))
     for line in filter(None, told):
         display.say(line)
-    display.say(f"dense {request.network}: validation top-1 {judged.top1_ratio:.2%} ({judged.correct} of {judged.total})")
+    metric = dataset.task.metric
+    display.say(f"dense {request.network}: validation {metric.name} {metric.told(judged.top1_ratio)} ({judged.told})")
     return subject
 
 

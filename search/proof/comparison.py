@@ -74,7 +74,7 @@ def prepare(
     with display.timed("judging the tuned networks on the validation split"):
         right = proof.right_answers(tuned, dataset.validation, subject.sized_validation)
     dense = folders.dense_recipe(folder, request)
-    trained = (dense or dense_training(request)) if can_train_anew(request, dense) else None
+    trained = (dense or dense_training(request, dataset.task)) if can_train_anew(request, dense) else None
     curses = entrants.curses(result, request.precisions[0], full)
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
@@ -129,7 +129,7 @@ def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
             images = calibration.of(dataset, seed=request.seed)
             parts = (network.model, dataset.input_shape, network.name, images, request.device)
             quantised = quantised_network(*parts, request.layers_in_float)
-            accuracy.answers(quantised, draw(dataset.validation, 1).split)
+            accuracy.scores(quantised, draw(dataset.validation, 1).split)
     except HarnessError as error:
         display.say(f"nothing quantised after training enters the comparison: {error}")
         return False
@@ -173,7 +173,7 @@ def misses_limit(prepared: Prepared, goal: Goal) -> bool:
 def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
     """Export what was tuned, read the test split once, and measure all on the device."""
     network, dataset = subject.network, subject.dataset
-    untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
+    untouched = accuracy.scores(network.model, dataset.test)
     contenders = proof.write_contenders(
         network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known, subject.sized
     )
@@ -196,6 +196,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
         finished_at=proof.now(),
         untouched=Untouched(subject.dense, accuracy.count(untouched)),
         certainty=request.certainty,
+        metric=dataset.task.metric,
     )
 
 
@@ -240,7 +241,7 @@ def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: Rec
     From nothing, a network is trained as long as the dense one and the fine-tuning together.
     """
     tuned = record.recipe.with_epochs(request.proof_budget).with_seed(request.seed)
-    dense = folders.dense_recipe(folder, request) or dense_training(request)
+    dense = folders.dense_recipe(folder, request) or dense_training(request, dataset.task)
     scratch = replace(dense, epochs=dense.epochs + request.proof_budget, seed=request.seed)
     if request.recipe == "fixed" or result.chosen is None:
         return Recipes(tuned, scratch, request.device, request.layers_in_float)

@@ -67,7 +67,7 @@ def folds(dataset: Dataset, most: int) -> tuple[Dataset, ...]:
 
 def _held(dataset: Dataset, most: int) -> list[NDArray[np.int64]]:
     """Numbers of the training pictures of each fold."""
-    labels, contents = dataset.train.labels.numpy(), dataset.train.content_keys.view(np.int64)
+    labels, contents = dataset.train.strata.numpy(), dataset.train.content_keys.view(np.int64)
     left, found = np.arange(len(labels)), []
     for _ in range(fold_count(len(labels), len(dataset.validation), most)):
         _, kinds, counts = np.unique(labels[left], return_inverse=True, return_counts=True)
@@ -139,7 +139,7 @@ def judge(
     sized: the fold at further sizes of the pictures, for entrants that run there.
     """
     model = baseline.dense(network.name, fold, dense, cache, lambda done, steps: progress("dense, from nothing", done, steps))
-    ours = Network.wrap(network.name, model, fold.input_shape, fold.classes)
+    ours = Network.wrap(network.name, model, fold.input_shape, fold.classes, fold.task)
     unpruned = Entrant("dense", "dense", network.architecture.dense())
     needed = {one.size for one in entrants if one.size}
     subjects = {size: AtSize(ours.resized(fold, one), one) for size, one in sized.items() if size in needed}

@@ -11,10 +11,12 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from harness.networks import export, onnx_graph
 from harness.networks.datasets import Dataset, Split
+from harness.networks.tasks.classification import CLASSIFICATION, whole
+from harness.networks.tasks.task import Scores
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.quantisation.answering import QuantisedNetwork
@@ -31,8 +33,8 @@ from search.records.trial import RunsIn
 from search.space.measurements import Bench, run_bench
 from search.workers.sized import AtSize, Sized, at
 
-Right = dict[str, NDArray[np.bool_]]
-"""Which images every entrant answered rightly, by its name: seeds x images."""
+Right = dict[str, Scores]
+"""Every image's part in the metric (which were answered rightly) for every entrant, by its name: seeds x images."""
 
 
 Curses = Mapping[tuple[PruningConfig, RunsIn], float]
@@ -44,7 +46,7 @@ def right_answers(tuned: Sequence[Tuned], split: Split, sized: Mapping[str, Spli
     found = {}
     for entry in tuned:
         seen = sized[entry.entrant.size] if entry.entrant.size else split
-        found[entry.entrant.name] = _right([accuracy.answers(one.model, seen) for one in entry.judged], seen)
+        found[entry.entrant.name] = _scores(entry, seen)
     return found
 
 
@@ -105,7 +107,7 @@ def write_contenders(
     tuned: Sequence[Tuned],
     chosen: Entrant,
     right: Right,
-    untouched: NDArray[np.bool_],
+    untouched: Scores,
     folder: Path,
     known: Mapping[str, Evidence] = MappingProxyType({}),
     sized: Sized = MappingProxyType({}),
@@ -118,13 +120,12 @@ def write_contenders(
     """
     (folder / "contenders").mkdir(exist_ok=True)
     each = [at(network, dataset, sized, entry.entrant.size) for entry in tuned]
-    answers = [[accuracy.answers(one.model, seen.dataset.test) for one in entry.judged] for entry, seen in zip(tuned, each, strict=True)]
-    on_test = {entry.entrant.name: _right(one, dataset.test) for entry, one in zip(tuned, answers, strict=True)}
+    on_test = {entry.entrant.name: _scores(entry, seen.dataset.test) for entry, seen in zip(tuned, each, strict=True)}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     written = []
-    for entry, logits, subject in zip(tuned, answers, each, strict=True):
+    for entry, subject in zip(tuned, each, strict=True):
         name = entry.entrant.name
-        contender = _write_contender(subject, entry, name == chosen.name, folder, logits)
+        contender = _write_contender(subject, entry, name == chosen.name, folder, on_test[name])
         if name != dense:
             paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
             contender = replace(contender, paired=paired, paired_validation=paired_validation)
@@ -134,7 +135,7 @@ def write_contenders(
     return tuple(written)
 
 
-def _write_contender(subject: AtSize, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor]) -> Contender:
+def _write_contender(subject: AtSize, entry: Tuned, is_chosen: bool, folder: Path, scores: Scores) -> Contender:
     network, dataset = subject
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
@@ -145,15 +146,13 @@ def _write_contender(subject: AtSize, entry: Tuned, is_chosen: bool, folder: Pat
         artefact = onnx_graph.stamped(artefact, entrant.precision)
     path = folder / "contenders" / f"{name}.onnx"
     stored_files.replace(path, artefact.onnx)
-    stored_files.replace(path.with_suffix(".logits.npy"), _npy(logits[0].numpy()))
+    if dataset.task.name == CLASSIFICATION.name:  # others' outputs may be large: the host answers again where they are compared
+        stored_files.replace(path.with_suffix(".logits.npy"), _npy(whole(accuracy.answers(deployed.model, dataset.test)).numpy()))
     if is_chosen:
-        about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing)
+        about = (network.name, architecture.input_shape, architecture.classes, dataset.preprocessing, dataset.task)
         saved.save(folder, entrant.config, in_float, *about)
         stored_files.replace(folder / "model.onnx", artefact.onnx)
-    repeats = tuple(
-        Repeat(one.seed, one.validation, accuracy.count(accuracy.right(answers, dataset.test)))
-        for one, answers in zip(entry.judged, logits, strict=True)
-    )
+    repeats = tuple(Repeat(one.seed, one.validation, accuracy.count(seen)) for one, seen in zip(entry.judged, scores, strict=True))
     return Contender(
         name=name,
         role=role,
@@ -188,9 +187,10 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _right(answers: Sequence[Tensor], split: Split) -> NDArray[np.bool_]:
-    """Which answers were right: seeds x images."""
-    return np.stack([accuracy.right(logits, split) for logits in answers])
+def _scores(entry: Tuned, split: Split) -> Scores:
+    """Seeds x images."""
+    stacked: Scores = np.array([accuracy.scores(one.model, split) for one in entry.judged])
+    return stacked
 
 
 def _parameters(model: nn.Module) -> int:

@@ -182,7 +182,7 @@ def _judged(job: _Job, progress: Callable[[int, int], None]) -> Judged:
         model, validation = compressed.model, compressed.validation
     else:
         architecture = network.architecture
-        fresh = zoo.build(network.name, architecture.input_shape, architecture.classes, recipe.seed)
+        fresh = zoo.build(network.name, architecture.input_shape, architecture.classes, recipe.seed, dataset.task)
         shrunk = surgery.shrink(fresh, architecture, entrant.config)
         model = finetune.finetune(shrunk, dataset, recipe, progress=progress, checkpoint=checkpoint).model
         validation = accuracy.evaluate(model, dataset.validation)

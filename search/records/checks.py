@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from harness.errors import UsageError
+from dataclasses import replace
+
+from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
 from harness.networks.pictures.preparing import CHANNELS
-from search.records.request import QUANTISED, Request, folder_name
+from search.records.request import OWN, QUANTISED, Request, folder_name
 
 MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_EPOCHS = 10_000
+TASKS = ("classification", "segmentation")  # beside the user's own
 MOST_FOLDS = 10  # each trains the dense network anew
+
+
+def of_task(asked: Request) -> Request:
+    """The request with the dataset that its task is about; UsageError where the two do not go together."""
+    if asked.task is None:
+        return asked
+    kind = asked.dataset.partition(":")[0]
+    if asked.task.rpartition(":")[0].endswith(".py"):
+        if asked.dataset not in (Request.dataset, OWN + asked.task):
+            raise UsageError(f"--task={asked.task} gives its own pictures, but --dataset={asked.dataset} others; leave one of them out")
+        return replace(asked, dataset=OWN + asked.task)
+    if asked.task not in TASKS:
+        raise UnknownName("task", asked.task, TASKS, "or give path/to/file.py:task")
+    if (asked.task == TASKS[1]) != (kind == TASKS[1]):
+        wanted = "segmentation:FOLDER, of pictures and masks" if asked.task == TASKS[1] else "imagefolder:FOLDER, or a built-in one"
+        raise UsageError(f"--task={asked.task} and --dataset={asked.dataset} do not go together; give --dataset={wanted}")
+    return asked
 
 
 def checked(asked: Request) -> Request:
     """The same request; UsageError for a number or a name that makes no sense."""
+    asked = of_task(asked)
     checks = (
         (asked.trials < 1, f"--trials={asked.trials}: give at least 1"),
         (
@@ -27,12 +48,16 @@ def checked(asked: Request) -> Request:
             asked.in_float is not None and QUANTISED not in asked.precisions,
             f"--in-float={asked.in_float} is about INT8, but --precision is {asked.precision}; give --precision=f32,int8 with it",
         ),
+        (
+            asked.input_size is not None and asked.dataset.startswith((OWN, f"{TASKS[1]}:")),
+            f"--input-size={asked.input_size}: only pictures that are classified can be tried at several sizes; leave it out",
+        ),
         (asked.finalists < 0, f"--finalists={asked.finalists}: give 0 or more"),
         (asked.budget < 0 or asked.budget != asked.budget, f"--budget={asked.budget}: give 0 or more epochs"),
         (asked.proof_budget < 0 or asked.proof_budget != asked.proof_budget, f"--proof-budget={asked.proof_budget}: give 0 or more epochs"),
         (
             asked.max_drop is not None and not 0 <= asked.max_drop <= MAX_DROP_POINTS,
-            f"--max-drop={asked.max_drop}: give points of top-1 between 0 and {MAX_DROP_POINTS:g}",
+            f"--max-drop={asked.max_drop}: give points of top-1, or units of the task's own metric, between 0 and {MAX_DROP_POINTS:g}",
         ),
         (not 0.5 <= asked.certainty <= MOST_CERTAIN, f"--certainty={asked.certainty}: give a probability from 0.5 to {MOST_CERTAIN:g}"),
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),

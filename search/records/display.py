@@ -11,16 +11,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.progress import EVERY_S, Lines
+from harness.records.metric import TOP_1, Metric
 
 
 @dataclass
 class Display:
-    """Draws steps on a console and keeps how long each took, in seconds. every_s: between two lines where it is no terminal."""
+    """Draws steps on a console and keeps how long each took, in seconds. every_s: between two lines where it is no terminal.
+
+    metric: in whose words whatever is said of top-1 and points is said.
+    """
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=perf_counter)
     every_s: float = EVERY_S
+    metric: Metric = TOP_1
     _lines: Lines = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,7 +38,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(self.metric.worded(line), markup=False, soft_wrap=True)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -61,6 +61,7 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
     try:
         lay_dense(laid, network, request.weights)
         kept_source.lay(laid, request.network)
+        kept_source.lay(laid, request.own_task, kept_source.TASK_FOLDER)
         shutil.copyfile(measurements, laid / MEASUREMENTS)
         write_request(laid, request)
         os.rename(laid, folder)
@@ -82,7 +83,8 @@ def write_request(folder: Path, request: Request) -> None:
 def lay_dense(folder: Path, network: Network, weights: Path | None) -> None:
     """Keep the dense network in the folder, and how it was trained where a description beside ``weights`` tells."""
     architecture, path = network.architecture, folder / DENSE
-    saved.save(path.parent, architecture.dense(), network.model, network.name, architecture.input_shape, architecture.classes)
+    shape = architecture.input_shape, architecture.classes
+    saved.save(path.parent, architecture.dense(), network.model, network.name, *shape, task=network.task)
     if (recipe := stored_baseline.recipe_of(weights)) is not None:
         stored_files.replace(path.with_suffix(".json"), json.dumps({"recipe": recipe.canonical}).encode())
 

@@ -1,4 +1,4 @@
-"""A user's file that makes the network, kept in the campaign's folder with its digest, so that the campaign goes on without the file."""
+"""Files of the user's own that make a network or give a task, kept in the campaign's folder, so that the campaign goes on without them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from harness.errors import CampaignError
 from harness.files import reading, trust
 from harness.networks.own import source
 from harness.records import stored_files
+from search.records.request import Request
 
-FOLDER = source.COPIES
+FOLDER, TASK_FOLDER = source.COPIES, "task"  # two files may be called alike
 
 
-def lay(folder: Path, network: str) -> None:
-    """Copy the file behind ``network`` into the campaign's ``folder``, its SHA-256 beside it as ``sha256sum`` writes it."""
+def lay(folder: Path, network: str, place: str = FOLDER) -> None:
+    """Copy the file behind ``network`` into ``place`` of the campaign's ``folder``, its SHA-256 beside it as ``sha256sum`` writes it."""
     if not source.is_own(network):
         return
     found = source.find(network)
-    path = _path(folder, network)
+    path = _path(folder, network, place)
     path.parent.mkdir(parents=True, exist_ok=True)
     trust.allow(found.content, found.path)
     stored_files.replace(path, found.content)
     stored_files.replace(_sum_of(path), f"{hashlib.sha256(found.content).hexdigest()}  {path.name}\n".encode())
 
 
-def take(folder: Path, network: str, say: Callable[[str], None]) -> None:
+def take_own(folder: Path, request: Request, say: Callable[[str], None], missing_only: bool = False) -> None:
+    """Make by the copies in a campaign's folder whatever files of the user's own make; or only what is not where it was."""
+    for name, place in ((request.network, FOLDER), (request.own_task, TASK_FOLDER)):
+        if not (missing_only and source.path_of(name).is_file()):
+            take(folder, name, say, place)
+
+
+def take(folder: Path, network: str, say: Callable[[str], None], place: str = FOLDER) -> None:
     """Make ``network`` by the campaign's copy from now on; said where the user's file is another one now.
 
     Nothing for a network that needs no file. CampaignError for a copy that was changed; UsageError for code that was never allowed to run,
@@ -34,18 +42,18 @@ def take(folder: Path, network: str, say: Callable[[str], None]) -> None:
     """
     if not source.is_own(network):
         return
-    path, content = allowed(folder, network)
+    path, content = allowed(folder, network, place)
     there = source.path_of(network)
     if path == there:
         return
     if there.is_file() and reading.read(there) != content:
-        say(f"network: {there} has changed since the campaign began, which goes on with its copy, {path}")
+        say(f"{place}: {there} has changed since the campaign began, which goes on with its copy, {path}")
     source.keep_to(network, path)
 
 
-def allowed(folder: Path, network: str) -> tuple[Path, bytes]:
+def allowed(folder: Path, network: str, place: str = FOLDER) -> tuple[Path, bytes]:
     """The file that would make the campaign's network, and what is in it; raises as ``take``."""
-    path = _path(folder, network)
+    path = _path(folder, network, place)
     if not path.is_file():
         if not source.path_of(network).is_file():
             return source.path_of(network), b""  # whoever needs it will say so
@@ -60,8 +68,8 @@ def allowed(folder: Path, network: str) -> tuple[Path, bytes]:
     return path, content
 
 
-def _path(folder: Path, network: str) -> Path:
-    return folder / FOLDER / source.file_name(network)
+def _path(folder: Path, network: str, place: str) -> Path:
+    return folder / place / source.file_name(network)
 
 
 def _sum_of(path: Path) -> Path:

@@ -11,6 +11,7 @@ from harness.errors import CampaignError, RecordError
 from harness.files.numbers import SECONDS, Range
 from harness.records.accuracy import Accuracy
 from harness.records.decoding import OneOf
+from harness.records.metric import TOP_1, Metric
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
 from search.records.losses.certainty import Evidence
@@ -103,7 +104,7 @@ class Outcome:
 
     command: repeats the campaign. settings: what it ran with, as printed at its start. split_sizes: images for
     training, validation and test. seconds: where the time went, by step. certainty: probability of keeping ``max_drop_points`` that was
-    asked for. untouched, certainty: None in files that do not say.
+    asked for. untouched, certainty: None in files that do not say. metric: what networks were judged by; top-1 where a file does not say.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Outcome:
     finished_at: str
     untouched: Untouched | None = None
     certainty: Annotated[float, Range(0, 1)] | None = None
+    metric: Metric = TOP_1
 
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""

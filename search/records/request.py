@@ -13,6 +13,7 @@ from harness.networks.pictures.preparing import Preparation
 
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 QUANTISED = "int8"
+OWN = "task:"  # how the dataset of a user's own task begins (``harness.networks.datasets``)
 DEFAULT_DROP_POINTS = 1.0  # when neither a drop nor a latency is asked for
 
 
@@ -23,6 +24,7 @@ class Request:
     device: str = "cpu"
     network: str = "resnet20"
     dataset: str = "digits"
+    task: str | None = None
     data: Path | None = None
     weights: Path | None = None
     validation_from: str | None = None
@@ -80,6 +82,8 @@ class Request:
         words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
         for field in OPTIONS:
             chosen = getattr(self, field.name)
+            if field.name == "dataset" and self.task is not None and self.own_task:
+                continue  # it follows from the task
             word = field.name.replace("_", "-")
             if isinstance(chosen, bool):
                 words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]
@@ -94,8 +98,13 @@ class Request:
         return told if self.old is None else (("fork of", self.old), *told)
 
     @property
+    def own_task(self) -> str:
+        """The name of the user's own task, ``file.py:task``; empty where pictures are classified or segmented."""
+        return self.dataset.removeprefix(OWN) if self.dataset.startswith(OWN) else ""
+
+    @property
     def drop_limit_points(self) -> float | None:
-        """Points of top-1 that may be lost; None where only a latency was asked for."""
+        """Points of the metric, in its own unit, that may be lost; None where only a latency was asked for."""
         return DEFAULT_DROP_POINTS if self.max_drop is None and self.max_latency_ms is None else self.max_drop
 
     @property

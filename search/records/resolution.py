@@ -26,17 +26,21 @@ LEAST_RATIO = 1e-5  # of pictures; a limit that is less is none
 class Resolution:
     """What ``pictures`` tell of a drop of at most ``limit_points``, with ``certainty``.
 
-    differing_ratio: share of pictures that are supposed to be answered differently.
+    differing_ratio: share of pictures that are supposed to be answered differently; where pictures are not just right or wrong (not
+    counted), the variance that their losses are supposed to have: as much as pictures differ among themselves.
     """
 
     pictures: int
     differing_ratio: float
     limit_points: float
     certainty: float
+    counted: bool = True
 
     @classmethod
     def of(cls, dense: Accuracy, limit_points: float, certainty: float) -> Resolution:
         """Of the split on which the dense network was judged; a split without an error counts as if there were one."""
+        if not dense.is_counted:
+            return cls(dense.total, max(dense.variance, LEAST_RATIO), limit_points, certainty, counted=False)
         return cls(dense.total, (max(dense.total - dense.correct, 1)) / dense.total, limit_points, certainty)
 
     def with_more(self, pictures: int) -> Resolution:
@@ -75,6 +79,8 @@ class Resolution:
     @cached_property
     def largest_seen_points(self) -> float:
         """The largest drop seen, in points, with which the limit is kept with the certainty; -inf where none is small enough."""
+        if not self.counted:
+            return self.limit_points - self.margin_points
         differing = min(self.differing_ratio * self.pictures, 400.0)  # more counts than that change nothing; the normal form is exact there
         if self.differing_ratio * self.pictures > differing:
             return self.limit_points - self.margin_points
@@ -85,7 +91,11 @@ class Resolution:
         """What the split tells, what the limit needs of it, and how many pictures would do."""
         limit = f"{self.limit_points:g} {'point' if self.limit_points == 1 else 'points'}"
         told = f"{self.pictures} validation pictures tell a drop to ±{self.margin_points:.1f} points with a certainty of {self.certainty:g}"
-        told += f" (if {self.differing_ratio:.1%} of them are answered differently, as many as the dense network gets wrong)"
+        told += (
+            f" (if {self.differing_ratio:.1%} of them are answered differently, as many as the dense network gets wrong)"
+            if self.counted
+            else " (if two networks differ on a picture by as much as pictures differ among themselves)"
+        )
         if self.resolves:
             return f"{told}: enough for a limit of {limit}"
         seen = self.largest_seen_points

@@ -133,7 +133,8 @@ class InPrecision:
 class TrialOutcome:
     """What an evaluation found.
 
-    top1_ratio: validation accuracy in [0, 1]; top1_low, top1_high: its 95 % interval. drop_points: percentage points
+    top1_ratio: validation accuracy in [0, 1], of another task its metric (``harness.records.metric``); top1_low, top1_high: its 95 %
+    interval. drop_points: percentage points
     lost against the dense network. prune_s, tune_s, evaluate_s: how long each part took. status: "ok", "crashed", or "stopped" before
     its end as hopeless, with the reason; the accuracies of a trial without an end are not numbers. curve: validation top-1 on the
     way, by share of the steps. least_points: what a stopped trial would have lost at least, by those that stood higher. others: the same
@@ -192,7 +193,7 @@ class TrialOutcome:
 
     def checked(self) -> TrialOutcome:
         """The same, or a crashed one when the accuracies are not usable numbers."""
-        if self.ok and not (math.isfinite(self.drop_points) and 0.0 <= self.top1_ratio <= 1.0):
+        if self.ok and not all(map(math.isfinite, (self.drop_points, self.top1_ratio, self.top1_low, self.top1_high))):
             return TrialOutcome.crashed(f"the accuracy is not usable: top-1 {self.top1_ratio}, drop {self.drop_points}", self.seconds)
         return self
 

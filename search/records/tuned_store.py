@@ -53,6 +53,6 @@ def find(place: Path, seed: int) -> Judged | None:
 def keep(place: Path, name: str, config: PruningConfig, recipe: Recipe, network: Network, found: Judged) -> None:
     """Keep a tuned network of ``network``'s architecture; what says that it is whole is written last."""
     architecture = network.architecture
-    saved.save(place, config, found.model, network.name, architecture.input_shape, architecture.classes)
+    saved.save(place, config, found.model, network.name, architecture.input_shape, architecture.classes, task=network.task)
     document = {"entrant": name, "recipe": recipe.canonical, "validation": dataclasses.asdict(found.validation)}
     stored_files.replace(place / JUDGED, json.dumps(document, indent=1).encode())

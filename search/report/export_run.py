@@ -23,7 +23,7 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     folder = folders.existing(name, reports)
     path = folder / "optuna.db" if target is None else target
     request, contents = folders.read_request(folder), journal.read(folder)
-    kept_source.take(folder, request.network, display.say)
+    kept_source.take_own(folder, request, display.say)
     optuna_export.refuse(path)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)

@@ -21,7 +21,10 @@ def run(request: Request, display: Display) -> None:
     """Print groups, widths, removable branches, and what is left alone and why. PruningError when nothing can be pruned."""
     asked = divided(request, display.say)
     dataset = dataset_of(asked)
-    model = zoo.build(asked.network, dataset.input_shape, dataset.classes)
+    made = zoo.built_for_measuring(asked.network, dataset.input_shape, dataset.classes, dataset.task)
+    model = made.model
+    for note in made.notes:
+        display.say(note)
     if asked.weights is not None:
         zoo.load_weights(model, asked.weights)
     if told := outputs.note(model):

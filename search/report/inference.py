@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.networks.pictures.preparing import DATA, IMAGENET, Preparation
+from harness.networks.tasks.classification import CLASSIFICATION
 from harness.pruning import saved
 from harness.records.preprocessing import Preprocessing
 from search.report.figures.cells import Cell, Column, Table
@@ -20,13 +21,22 @@ def preprocessing_of(folder: Path) -> Preprocessing | None:
     return saved.describe(path).preprocessing if path.is_file() else None
 
 
+def is_classified(folder: Path) -> bool:
+    """Whether a picture has one class, which is what the example script answers, and it is known how pictures are prepared."""
+    path = folder / saved.CONFIG_NAME
+    return path.is_file() and (told := saved.describe(path)).task == CLASSIFICATION.name and told.preprocessing is not None
+
+
 def script() -> str:
     """The example: it needs numpy, Pillow and a runtime, and nothing of ours."""
     return _SOURCE.read_text(encoding="utf-8")
 
 
-def sentences(told: Preprocessing) -> tuple[str, ...]:
-    """What to do with the files."""
+def sentences(folder: Path) -> tuple[str, ...]:
+    """What to do with the files of a campaign's folder."""
+    if not is_classified(folder):
+        meant = saved.describe(folder / saved.CONFIG_NAME).outputs
+        return (f"What model.onnx answers to pictures that are prepared as this campaign's were: {meant}.",)
     return (
         f"{SCRIPT}, beside model.onnx and config.json, answers which class a picture is of: python {SCRIPT} PICTURE. It prepares pictures "
         "as this campaign did; a network that is given others answers worse than this report says.",

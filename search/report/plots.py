@@ -11,11 +11,12 @@ from typing import Any
 
 from harness.latency.model.held_out import Judged
 from harness.records.measurement import Prediction
+from harness.records.metric import Metric
 from search.records.losses.drop import mean_accuracy
 from search.records.trial import Trial
 from search.report.compared import Compared
 from search.report.figures.drawing import FRONT, INK, LINE, MUTED, PAPER, ROLE_COLOURS, Figure, Sheet, both
-from search.report.figures.wording import Unit, interval_percent, number, percent, points
+from search.report.figures.wording import Unit, number, points, reached, reached_interval
 from search.report.sentences import unit_for
 from search.report.summary import Summary
 
@@ -36,7 +37,7 @@ _BAND = 0.05  # half width of the band in the figure of predictions
 def pareto(summary: Summary) -> Figure:
     """What the search saw (predicted latency, validation) beside what the proof measured (measured latency, test)."""
     described = (
-        f"Two panels of top-1 accuracy against latency: {len(summary.trials)} trials with predicted latency, "
+        f"Two panels of top-1 against latency: {len(summary.trials)} trials with predicted latency, "
         f"and {len(summary.compared)} compared networks with {summary.provenance} latency and 95 % intervals."
     )
     return both("pareto", described, (partial(_trials, summary), partial(_contenders, summary)))
@@ -77,10 +78,10 @@ def _trials(summary: Summary, axes: Any, sheet: Sheet) -> None:
             gid=f"trial-{trial.number}",
             zorder=3,
         )
-        sheet.tips[f"trial-{trial.number}"] = _trial_tip(trial, unit)
+        sheet.tips[f"trial-{trial.number}"] = _trial_tip(trial, unit, summary.outcome.metric)
     _limit(axes, summary, found)
     axes.set(title=f"Search: {len(found)} trials", xlabel=f"{_predicted(summary)} ({unit.name})")
-    axes.set_ylabel("validation top-1 (%), 95 % interval on the front")
+    axes.set_ylabel(f"validation {summary.outcome.metric.axis}, 95 % interval on the front")
     axes.plot([], [], marker="o", linestyle="none", color=MUTED, markersize=5.5, label=f"trial, {longest:g} epochs")
     if any(trial.request.budget_epochs != longest for trial in found):
         axes.plot([], [], marker="o", linestyle="none", markerfacecolor=PAPER, markeredgecolor=MUTED, markersize=4, label="shorter trial")
@@ -107,11 +108,12 @@ def _limit(axes: Any, summary: Summary, found: Sequence[Trial]) -> None:
     axes.axhline(reference - summary.outcome.max_drop_points, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="limit", zorder=1)
 
 
-def _trial_tip(trial: Trial, unit: Unit) -> str:
+def _trial_tip(trial: Trial, unit: Unit, metric: Metric) -> str:
     found = trial.outcome
     return (
         f"trial {trial.number} ({trial.request.origin}): predicted {unit.told(trial.latency_s)}, validation top-1 "
-        f"{percent(found.top1_ratio)} ({interval_percent((found.top1_low, found.top1_high))}), drop {points(found.drop_points)} points"
+        f"{reached(metric, found.top1_ratio)} ({reached_interval(metric, (found.top1_low, found.top1_high))}), "
+        f"drop {points(found.drop_points)} points"
     )
 
 
@@ -128,9 +130,12 @@ def _contenders(summary: Summary, axes: Any, sheet: Sheet) -> None:
         size = 13 if marker == "*" else 8
         axes.plot([x], [y], marker=marker, markersize=size, color=colour, linestyle="none", markeredgecolor=PAPER, zorder=3,
                   gid=f"network-{place}", label=entry.name)  # fmt: skip
-        sheet.tips[f"network-{place}"] = f"{entry.contender.name}: {unit.told(latency.median_s)}, test top-1 {percent(test.top1_ratio)}"
+        sheet.tips[f"network-{place}"] = (
+            f"{entry.contender.name}: {unit.told(latency.median_s)}, test top-1 {reached(summary.outcome.metric, test.top1_ratio)}"
+        )
     word = summary.provenance
-    axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})", ylabel="test top-1 (%), 95 % interval")
+    axes.set(title="Proof: compared networks", xlabel=f"{word} latency, median ({unit.name})")
+    axes.set_ylabel(f"test {summary.outcome.metric.axis}, 95 % interval")
     axes.legend(loc="best", handletextpad=0.4)
     axes.margins(x=0.08, y=0.06)
 

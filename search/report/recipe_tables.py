@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from harness.records.metric import TOP_1, Metric
 from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO
 from search.records.losses.drop import Drop
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord
 from search.report.figures.cells import Cell, Column, Table
-from search.report.figures.wording import duration, interval_percent, number, percent, points, points_interval
+from search.report.figures.wording import duration, number, percent, points, points_interval, reached, reached_interval
 
 _WHY = {
     GIVEN: "as it was asked for",
@@ -30,40 +31,45 @@ def sentences(record: RecipeRecord) -> tuple[str, ...]:
     ]
     if record.drawn:
         pictures = "; ".join(f"{purpose}: {told}" for purpose, told in record.drawn)
-        said.append(f"Training pictures drawn by class, in no order of the files: {pictures}.")
+        by = "by class" if any("classes" in told for _, told in record.drawn) else "by what they hold"
+        said.append(f"Training pictures drawn {by}, in no order of the files: {pictures}.")
     return tuple(said)
 
 
-def tables(record: RecipeRecord) -> tuple[Table, ...]:
+def tables(record: RecipeRecord, metric: Metric = TOP_1) -> tuple[Table, ...]:
     """The unpruned network tuned alike, its accuracy on every split and by the way that trials take, and the recipes that were tried."""
-    found = [_references(record)] if record.references else []
-    found += [_dense(record)] if record.splits else []
-    return (*found, *([_tried(record)] if record.source == PROBED else []))
+    found = [_references(record, metric)] if record.references else []
+    found += [_dense(record, metric)] if record.splits else []
+    return (*found, *([_tried(record, metric)] if record.source == PROBED else []))
 
 
-def _references(record: RecipeRecord) -> Table:
+def _references(record: RecipeRecord, metric: Metric) -> Table:
     heads = ("epochs", "validation top-1", "points lost by tuning alone")
     rows = [
         (
             Cell(f"{one.epochs:g}"),
-            Cell(percent(one.validation.top1_ratio), interval_percent(one.validation.interval_ratio)),
+            Cell(reached(metric, one.validation.top1_ratio), reached_interval(metric, one.validation.interval_ratio)),
             _lost(one.harm.drop),
         )
         for one in record.references
     ]
-    caption = f"Untouched it answers {percent(record.untouched.top1_ratio)} of the validation split. Much lost is the sign of a recipe "
+    untouched = reached(metric, record.untouched.top1_ratio)
+    caption = f"Untouched its validation top-1 is {untouched}. Much lost is the sign of a recipe "
     caption += "that does harm, or of weights that know the validation pictures."
     return Table("references", tuple(Column(head) for head in heads), tuple(rows), caption, "The unpruned network, tuned alike")
 
 
-def _dense(record: RecipeRecord) -> Table:
-    rows = [(Cell(name), Cell(percent(one.top1_ratio), interval_percent(one.interval_ratio)), Cell("")) for name, one in record.splits]
+def _dense(record: RecipeRecord, metric: Metric) -> Table:
+    rows = [
+        (Cell(name), Cell(reached(metric, one.top1_ratio), reached_interval(metric, one.interval_ratio)), Cell(""))
+        for name, one in record.splits
+    ]
     rows += [(Cell(step), Cell(""), _lost(lost)) for step, lost in record.path]
     columns = (Column("split, or step of a trial", numeric=False), Column("top-1"), Column("points lost"))
     return Table("dense-network", columns, tuple(rows), "Points are lost against the untouched network.", "The dense network as it came")
 
 
-def _tried(record: RecipeRecord) -> Table:
+def _tried(record: RecipeRecord, metric: Metric) -> Table:
     heads = ("learning rate", "distillation", "warm-up", "batch", "unpruned, top-1", "points lost", "mildly pruned, top-1")
     rows = []
     for one in record.tried:
@@ -75,9 +81,9 @@ def _tried(record: RecipeRecord) -> Table:
                 Cell(f"{recipe.distillation:g}"),
                 Cell(percent(recipe.warm_up_ratio, 0)),
                 Cell(str(recipe.batch_size)),
-                Cell(percent(one.unpruned.top1_ratio)),
+                Cell(reached(metric, one.unpruned.top1_ratio)),
                 _lost(one.harm),
-                Cell(percent(one.pruned.top1_ratio)),
+                Cell(reached(metric, one.pruned.top1_ratio)),
             )
         )
     first = record.tried[0]

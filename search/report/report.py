@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -63,25 +63,28 @@ def write(summary: Summary) -> tuple[Path, Path]:
         "style": Markup((TEMPLATES / "report.css").read_text()),
         "roles": wording.ROLE_WORDS,
     }
-    text = environment.get_template("report.md.j2").render(given)
-    page = environment.overlay(autoescape=True).get_template("report.html.j2").render(given)
-    if inference.preprocessing_of(summary.folder) is not None:
+    metric = summary.outcome.metric
+    on_page = replace(metric, name=str(escape(metric.name)), unit=str(escape(metric.unit)))
+    text = metric.worded(environment.get_template("report.md.j2").render(given))
+    page = on_page.worded(environment.overlay(autoescape=True).get_template("report.html.j2").render(given))
+    if inference.is_classified(summary.folder):
         whole_file.write(summary.folder / inference.SCRIPT, inference.script())
     return whole_file.write(summary.folder / PAGE, page), whole_file.write(summary.folder / TEXT, text)
 
 
 def print_summary(console: Console, summary: Summary) -> None:
     """The answer, the compared networks and the paths, on the terminal."""
-    console.print(Text(sentences.headline(summary), style="bold"))
-    console.print(Text(sentences.rival_sentence(summary)))
-    if cut := sentences.global_pruning_sentence(summary):
-        console.print(Text(cut))
-    if twins := sentences.twins_sentence(summary):
-        console.print(Text(twins))
-    if noisy := sentences.noise_sentence(summary):
-        console.print(Text(noisy, style="yellow"))
-    console.print(_rich(tables.compared(summary)))
-    console.print(Text(f"Limits: {sentences.limit_sentence(summary)}."))
+    metric = summary.outcome.metric
+    said = [(sentences.headline(summary), "bold"), (sentences.rival_sentence(summary), "")]
+    said += [(told, "") for told in (sentences.global_pruning_sentence(summary), sentences.twins_sentence(summary)) if told]
+    said += [(sentences.noise_sentence(summary), "yellow")]
+    for told, style in said:
+        if told:
+            console.print(Text(metric.worded(told), style=style))
+    compared = tables.compared(summary)
+    columns = tuple(replace(column, heading=metric.worded(column.heading)) for column in compared.columns)
+    console.print(_rich(replace(compared, columns=columns)))
+    console.print(Text(metric.worded(f"Limits: {sentences.limit_sentence(summary)}.")))
     console.print(Text(sentences.error_sentence(summary)))
     if further := sentences.further_sentence(summary):
         console.print(Text(further))
@@ -95,14 +98,22 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),)), *_recipe(summary)]
     found += [_prediction(summary), *_layers(summary), _widths(summary), *_costs(summary)]
     found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
-    if (told := inference.preprocessing_of(summary.folder)) is not None:
-        found.append(Section("use", "Use it", inference.sentences(told), tables=(inference.table(told),)))
+    found += _use(summary)
     found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
     found.append(Section("settings", "Settings", tables=(circumstances.settings(summary),)))
     found.append(Section("conditions", "Conditions of the comparison", tables=(circumstances.conditions(summary),)))
     if summary.trials:
         found.append(Section("trials", "All trials", (_trials_sentence(summary),), tables=(tables.trials(summary),), folded=True))
     return tuple(found)
+
+
+def _use(summary: Summary) -> list[Section]:
+    """What the exported network takes and answers."""
+    told = inference.preprocessing_of(summary.folder)
+    if told is None and inference.is_classified(summary.folder):
+        return []
+    shown = () if told is None else (inference.table(told),)
+    return [Section("use", "Use it", inference.sentences(summary.folder), tables=shown)]
 
 
 def _front(summary: Summary) -> Section:
@@ -121,7 +132,7 @@ def _recipe(summary: Summary) -> list[Section]:
     record = summary.recipe
     if record is None:
         return []
-    shown = recipe_tables.tables(record)
+    shown = recipe_tables.tables(record, summary.outcome.metric)
     return [Section("recipe", "How the networks were tuned", recipe_tables.sentences(record), tables=shown)]
 
 

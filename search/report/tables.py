@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.records.metric import Metric
 from search.records.losses.drop import Drop, mean_accuracy
 from search.records.trial import Trial
 from search.report.compared import Compared, SpeedUp
@@ -13,10 +14,11 @@ from search.report.figures.wording import (
     ROLE_WORDS,
     Unit,
     duration,
-    interval_percent,
     percent,
     points,
     points_interval,
+    reached,
+    reached_interval,
     share_correct,
     size,
 )
@@ -48,7 +50,7 @@ def compared(summary: Summary) -> Table:
 
 
 def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
-    contender, unit, dense = entry.contender, unit_for(summary), summary.dense
+    contender, unit, dense, metric = entry.contender, unit_for(summary), summary.dense, summary.outcome.metric
     latency, test = entry.latency, mean_accuracy(contender.tests)
     slowest = max(other.latency.median_s for other in summary.compared)
     noise = bool(latency.noise)
@@ -59,7 +61,7 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
         Cell(entry.name, "", contender.source or ROLE_WORDS.get(contender.role, contender.role), contender.role),
         Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s), count, "noisy" if noise else "", bars),
         *against,
-        Cell(percent(test.top1_ratio), interval_percent(test.interval_ratio), share_correct(test)),
+        Cell(reached(metric, test.top1_ratio), reached_interval(metric, test.interval_ratio), share_correct(test)),
         _drop_cell(entry.test_drop),
         *_chance_cells(summary, entry),
         _predicted_cell(entry, unit),
@@ -113,17 +115,17 @@ def accuracies(summary: Summary) -> Table:
     heads = ("validation top-1", "validation drop, points", "test top-1", "test drop, points", *untouched)
     heads += ("test top-1 on the device", "same answer")
     columns = (Column("network", numeric=False), *(Column(head) for head in heads))
-    limit = summary.outcome.max_drop_points
+    limit, metric = summary.outcome.max_drop_points, summary.outcome.metric
     rows = []
     for entry in summary.compared:
         splits = [
-            Cell(percent(found.top1_ratio), interval_percent(found.interval_ratio), share_correct(found))
+            Cell(reached(metric, found.top1_ratio), reached_interval(metric, found.interval_ratio), share_correct(found))
             for found in map(mean_accuracy, (entry.contender.validations, entry.contender.tests))
         ]
         drops = _drop_cell(entry.validation_drop, limit), _drop_cell(entry.test_drop, limit)
         name = Cell(entry.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
         beside = [_drop_cell(entry.untouched_drop)] if untouched else []
-        rows.append((name, splits[0], drops[0], splits[1], drops[1], *beside, *_device_cells(entry)))
+        rows.append((name, splits[0], drops[0], splits[1], drops[1], *beside, *_device_cells(entry, metric)))
     return Table("accuracies", columns, tuple(rows), _accuracy_caption(summary))
 
 
@@ -132,20 +134,22 @@ def _accuracy_caption(summary: Summary) -> str:
     told = "Chosen on validation; the test split was read once, afterwards. 95 % intervals. Drops are counted from the dense network tuned "
     told += "alike"
     untouched = summary.outcome.untouched
-    told += "." if untouched is None else f"; as it came, its test top-1 is {percent(untouched.test.top1_ratio)}."
+    told += "." if untouched is None else f"; as it came, its test top-1 is {reached(summary.outcome.metric, untouched.test.top1_ratio)}."
     if seeds == 1:
         return told
     return f"{told} Means over {seeds} seeds; intervals of drops cover other seeds too. The device answered for the first."
 
 
-def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
+def _device_cells(entry: Compared, metric: Metric) -> tuple[Cell, Cell]:
     if entry.on_device is None:
         return Cell("not asked", tone="quiet"), Cell(MISSING, tone="quiet")
     told = entry.on_device
-    answered = Cell(percent(told.on_device.top1_ratio), interval_percent(told.on_device.interval_ratio), share_correct(told.on_device))
-    if told.agreement_ratio is None or told.largest_difference is None:
+    seen = told.on_device
+    answered = Cell(reached(metric, seen.top1_ratio), reached_interval(metric, seen.interval_ratio), share_correct(seen))
+    if told.largest_difference is None:
         return answered, Cell(MISSING, tone="quiet")
-    return answered, Cell(percent(told.agreement_ratio), "", f"logits differ by at most {told.largest_difference:.1e}")
+    same = MISSING if told.agreement_ratio is None else percent(told.agreement_ratio)
+    return answered, Cell(same, "", f"{'logits' if seen.is_counted else 'outputs'} differ by at most {told.largest_difference:.1e}")
 
 
 def widths(summary: Summary) -> Table:
@@ -176,7 +180,8 @@ def trials(summary: Summary) -> Table:
 def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
     unit, told, asked = unit_for(summary), trial.outcome, trial.request
     if told.ok:
-        accuracy = Cell(percent(told.top1_ratio), interval_percent((told.top1_low, told.top1_high))), Cell(points(told.drop_points))
+        metric, ends = summary.outcome.metric, (told.top1_low, told.top1_high)
+        accuracy = Cell(reached(metric, told.top1_ratio), reached_interval(metric, ends)), Cell(points(told.drop_points))
     else:
         accuracy = Cell(told.status, "", told.reason, "bad" if told.failed else "quiet"), Cell(MISSING, tone="quiet")
     on_front = trial.number in summary.front

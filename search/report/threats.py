@@ -58,10 +58,8 @@ def _accuracy(summary: Summary) -> tuple[str, ...]:
     best, (_, validation, test) = summary.optimised, summary.outcome.split_sizes
     said = []
     if min(validation, test) < FEW_IMAGES:
-        said.append(
-            f"Accuracies rest on {validation} validation and {test} test images: one image is {points(100 / validation)} and "
-            f"{points(100 / test)} points."
-        )
+        one = f": one image is {points(100 / validation)} and {points(100 / test)} points" if best.contender.test.is_counted else ""
+        said.append(f"Accuracies rest on {validation} validation and {test} test images{one}.")
     lost = best.test_drop
     if lost is not None and best.contender.paired is None:
         said.append(
@@ -103,7 +101,9 @@ def _better(summary: Summary) -> list[str]:
     """Networks that beat the answer in both latency and test accuracy: chance on validation, or a better plain idea."""
     best = summary.optimised
     return [
-        f"{entry.contender.name} ran faster and answered at least as many test images correctly: validation did not foresee it."
+        f"{entry.contender.name} ran faster and "
+        + ("answered at least as many test images correctly" if best.contender.test.is_counted else "reached no less on the test split")
+        + ": validation did not foresee it."
         for entry in summary.compared
         if entry.latency.interval_s[1] < best.latency.interval_s[0]
         and mean_accuracy(entry.contender.tests).top1_ratio >= mean_accuracy(best.contender.tests).top1_ratio

@@ -17,6 +17,7 @@ from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
 from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
+from harness.networks import datasets
 from harness.networks.own import source
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
@@ -69,6 +70,7 @@ class Bench:
         """As words of a command line."""
         words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
         words += [f"--network-copy={copied}"] if (copied := source.kept(self.network)) else []
+        words += [f"--task-copy={copied}"] if (copied := source.kept(self.dataset.removeprefix(datasets.OWN))) else []
         words += [f"--data={self.data}"] if self.data else []
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
         words += [f"--channels={self.channels}"] if self.channels else []

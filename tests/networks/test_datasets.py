@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import DatasetError, UnknownName, UsageError
-from harness.networks import datasets, idx_files
+from harness.networks import datasets
 from harness.networks.datasets import Pictures
 from harness.networks.own import torchvision_door
+from harness.networks.pictures import idx_files
 from harness.networks.pictures.division import Division, Labelled
 from harness.networks.pictures.standardising import mean_and_deviation, scale_and_shift
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DatasetError, UsageError
-from harness.networks import datasets, idx_files, written_folder
+from harness.networks import datasets, written_folder
 from harness.networks.datasets import Pictures
-from harness.networks.pictures import preparing
+from harness.networks.pictures import idx_files, preparing
 from harness.networks.pictures.division import Labelled
 
 SPLITS = ("train", "validation", "test")

@@ -153,7 +153,7 @@ def test_classes_that_differ_in_brightness_and_number_harm_no_unpruned_network(
     recalibrate(spoilt, unequal.train.images[unequal.train.labels == 0][:128])
     assert accuracy.evaluate(spoilt, unequal.validation).top1_ratio < before.top1_ratio - 0.1, "one class alone, as a folder begins"
     subject, asked = _subject(network, unequal), Request(budget=2, max_drop=1.0, weights=Path("x"))
-    seen = dense_check.check(subject, common_recipe.base(asked, unequal.name), 1.0, are_foreign=True)
+    seen = dense_check.check(subject, common_recipe.base(asked, unequal), 1.0, are_foreign=True)
     assert not [lost for _, lost in seen.path if lost.low > 0]
     record = common_recipe.settle(tmp_path, asked, subject, seen, Display())
     assert all(one.harm.drop.low <= 0 for one in record.references)

@@ -95,6 +95,7 @@ class Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.ran: list[RunLayer] = []
         self.operations: set[str] = set()
+        self.outputs = 1  # tensors that the network answers
         self._images = images
         self._times: dict[str, int] = {}
         self.inside: list[tuple[str, nn.Module]] = []  # modules whose forward is under way, outermost first
@@ -200,7 +201,8 @@ def observed(model: nn.Module, images: Tensor) -> Running:
     """What one inference of ``images`` runs."""
     running = Running(model, len(images))
     with following(running, model):
-        model(images)
+        answer = model(images)
+    running.outputs = sum(isinstance(one, Tensor) for one in tree_leaves(answer))
     return running
 
 

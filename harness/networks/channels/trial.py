@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from harness.networks.channels.coupling import CoupledChannels
 from harness.networks.channels.slicing import Places, cut, duplicate, zero, zero_whole
@@ -74,7 +75,7 @@ def _reason(model: nn.Module, candidates: Sequence[Candidate], images: Tensor, r
     cut(changed, lost)
     with torch.inference_mode():
         try:
-            found = _answer(changed(images))
+            found = _outputs(changed(images))
         except Exception as error:  # torch raises by shape, the user's forward as it likes
             first = (str(error).splitlines() or [type(error).__name__])[0]
             return f"{WRITTEN_SIZE} ({first}{source.place(error)}); {REMEDY}"
@@ -83,12 +84,16 @@ def _reason(model: nn.Module, candidates: Sequence[Candidate], images: Tensor, r
     for block in blocks:
         zero_whole(changed, block.gone)
     with torch.inference_mode():
-        wanted = _answer(changed(images))
-    if found.shape != wanted.shape:
+        wanted = _outputs(changed(images))
+    if [one.shape for one in found] != [one.shape for one in wanted]:
         return f"{WRITTEN_SIZE}; {REMEDY}"
-    if bool(torch.isfinite(wanted).all()) and float((found - wanted).abs().max()) > EXACT_RATIO * float(wanted.abs().max()):
-        return INEXACT
-    return None
+    return INEXACT if any(map(_differ, found, wanted)) else None
+
+
+def _differ(found: Tensor, wanted: Tensor) -> bool:
+    if not wanted.numel() or not bool(torch.isfinite(wanted).all()):
+        return False
+    return float((found - wanted).abs().max()) > EXACT_RATIO * float(wanted.abs().max())
 
 
 def _every_other(group: CoupledChannels) -> frozenset[int]:
@@ -97,10 +102,6 @@ def _every_other(group: CoupledChannels) -> frozenset[int]:
     return frozenset(start + place for start in range(0, group.channels, part) for place in range(0, part, 2))
 
 
-def _answer(answer: object) -> Tensor:
-    while isinstance(answer, list | tuple):
-        answer = answer[0]
-    if isinstance(answer, dict):
-        answer = next(iter(answer.values()))
-    assert isinstance(answer, Tensor)
-    return answer
+def _outputs(answer: object) -> list[Tensor]:
+    """All outputs that hold numbers, whatever they lie in: a channel may serve one of them alone."""
+    return [one for one in tree_leaves(answer) if isinstance(one, Tensor) and one.is_floating_point()]

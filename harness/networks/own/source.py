@@ -20,7 +20,7 @@ from typing import Any
 
 from torch import nn
 
-from harness.errors import UnknownName, UsageError, one_line
+from harness.errors import HarnessError, UnknownName, UsageError, one_line
 from harness.files import reading, trust
 from harness.networks.own import signature
 from harness.networks.own.signature import InputShape
@@ -115,20 +115,32 @@ def digest(name: str) -> str:
 
 def build(source: Source, input_shape: InputShape, classes: int) -> nn.Module:
     """The network that the file's factory makes; UsageError with the user's own words and line where it makes none."""
-    named = f"{source.path}:{source.factory}"
-    with _telling(named):
-        module = imported(source)
-        factory = getattr(module, source.factory, None)
-        if isinstance(factory, nn.Module):
-            return copy.deepcopy(factory)
+    shown = f"{source.path}:{source.factory}"
+    factory = named(source)
+    if isinstance(factory, nn.Module):
+        return copy.deepcopy(factory)
+    with telling(shown):
         if not callable(factory):
-            offered = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-            raise UnknownName(f"factory in {source.path}", source.factory, offered)
-        call = signature.call_of(factory, named, input_shape, classes)
+            raise _unknown(source, vars(imported(source)))
+        call = signature.call_of(factory, shown, input_shape, classes)
         model: Any = factory(*call.positional, **dict(call.named))
     if not isinstance(model, nn.Module):
-        raise UsageError(f"{named} returned a {type(model).__name__}; return a torch.nn.Module")
+        raise UsageError(f"{shown} returned a {type(model).__name__}; return a torch.nn.Module")
     return model
+
+
+def named(source: Source) -> Any:
+    """What stands under the factory's name in the file; UnknownName where nothing does, UsageError for a file that fails."""
+    with telling(f"{source.path}:{source.factory}"):
+        there = vars(imported(source))
+        if source.factory not in there:
+            raise _unknown(source, there)
+        return there[source.factory]
+
+
+def _unknown(source: Source, there: dict[str, Any]) -> UnknownName:
+    offered = [key for key, value in there.items() if callable(value) and not key.startswith("_")]
+    return UnknownName(f"factory in {source.path}", source.factory, offered)
 
 
 def imported(source: Source) -> ModuleType:
@@ -153,11 +165,11 @@ def imported(source: Source) -> ModuleType:
 
 
 @contextmanager
-def _telling(named: str) -> Iterator[None]:
-    """The user's code may raise anything: it is their traceback's last line, and where in their file, that helps."""
+def telling(named: str) -> Iterator[None]:
+    """The user's code, called ``named``, may raise anything: it is their traceback's last line, and where in their file, that helps."""
     try:
         yield
-    except UsageError:
+    except HarnessError:
         raise
     except (Exception, SystemExit) as error:
         told = f"failed with {type(error).__name__}: {error}{place(error)}"

@@ -26,7 +26,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels ``N x C x H x W`` and labels ``N``.
+    """Pixels ``N x C x H x W`` and labels ``N``; of pictures that were divided already, masks ``N x H x W`` may stand in their place.
 
     contents: ``N`` numbers, the same for all copies of a picture, also in another part; None where no copies are known.
     """

@@ -48,11 +48,11 @@ def read(path: Path, asked: Preparation) -> Found:
     found = _listed(path)
     told = decoding.digests([file.path for file in found.files])
     entries = sorted(Entry(file.split, digest, file.label, file.path) for file, digest in zip(found.files, told, strict=True))
-    pixels, depth = _pixels(entries, asked)
-    seen = pixels if asked.divided_as is None else _pixels(entries, asked.divided_as)[0]  # the same splits at every size
+    decoded, depth = pixels(entries, asked)
+    seen = decoded if asked.divided_as is None else pixels(entries, asked.divided_as)[0]  # the same splits at every size
     alike = twins.by_pixels(entries, seen)
     notes = [*found.notes, *([] if depth is None else [depth.sentence]), *twins.likeness(entries, alike, path), *twins.notes(alike, path)]
-    return Found(found.classes, _given(alike, pixels), tuple(notes), (depth or SIXTEEN_BITS).white)
+    return Found(found.classes, _given(alike, decoded), tuple(notes), (depth or SIXTEEN_BITS).white)
 
 
 def sizes(path: Path) -> set[tuple[int, int]]:
@@ -68,7 +68,7 @@ def _listed(path: Path) -> layout.Layout:
         raise DatasetError(f"{error.filename} cannot be listed ({error.strerror}); give the folder back its permissions") from error
 
 
-def _pixels(entries: Sequence[Entry], asked: Preparation) -> tuple[picture_cache.Rows, Depth | None]:
+def pixels(entries: Sequence[Entry], asked: Preparation) -> tuple[picture_cache.Rows, Depth | None]:
     """The pictures of all entries, ``N x C x H x W``, decoded before, or now; what is white, where they have more than 8 bits."""
     if (kept := picture_cache.find(_name(entries, asked, None))) is not None:
         return kept, None

@@ -9,16 +9,19 @@ from harness.networks.pictures.preparing import COVER, MARGIN
 _LONGEST = 256  # times the shorter side, to be scaled whole; of anything longer no more than the middle is looked at
 
 
-def of_size(image: Image.Image, height: int, width: int, resize: str = COVER) -> Image.Image:
-    """``image``, ``height`` high and ``width`` wide; resize as ``preparing.Preparation`` tells it."""
+def of_size(image: Image.Image, height: int, width: int, resize: str = COVER, nearest: bool = False, around: int = 0) -> Image.Image:
+    """``image``, ``height`` high and ``width`` wide; resize as ``preparing.Preparation`` tells it.
+
+    nearest: values are names and cannot be mixed, as a mask's. around: the value of a margin.
+    """
     shorter = min(image.size)
     if max(image.size) > _LONGEST * shorter:  # whole, it would be scaled to gigabytes that are cut off again
         image = _centre(image, *(min(length, _LONGEST * shorter) for length in image.size))
     scaled = _scaled(image.size, height, width, resize)
     if image.size != scaled:
-        image = image.resize(scaled, Image.Resampling.BILINEAR)
+        image = image.resize(scaled, Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR)
     if resize == MARGIN:
-        framed = Image.new(image.mode, (width, height))
+        framed = Image.new(image.mode, (width, height), around) if around else Image.new(image.mode, (width, height))
         framed.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
         return framed
     if resize == COVER:

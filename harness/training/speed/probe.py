@@ -17,10 +17,12 @@ from torch import nn
 from harness.errors import TrainingError
 from harness.files import json_text
 from harness.networks import zoo
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
+from harness.networks.splits import joined
+from harness.networks.tasks.classification import CLASSIFICATION
 from harness.training import processor
 from harness.training.processor import Way
-from harness.training.recipes import Recipe, tuning_recipe
+from harness.training.recipes import Recipe, fitted, tuning_recipe
 from harness.training.speed import answers, turns, waiting
 from harness.training.stepping import EAGER_STEPS, Stepper
 
@@ -71,7 +73,13 @@ class Speed:
 
 
 def settle(
-    model: nn.Module, input_shape: tuple[int, int, int], classes: int, recipe: Recipe, most_threads: int, fresh: bool = False
+    model: nn.Module,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    most_threads: int,
+    fresh: bool = False,
+    pictures: Split | None = None,
 ) -> Speed:
     """The fastest way to train ``model`` by ``recipe``, from the cache where this machine tried it before.
 
@@ -91,23 +99,23 @@ def settle(
         known = [Tried(Way(**one["way"]), float(one["images_per_s"]), one["failure"]) for one in json_text.parse(text)]
         return Speed(_fastest(known), tuple(known))
     busy = answers.is_busy()
-    found = attempt(model, input_shape, classes, recipe, ways)
+    found = attempt(model, input_shape, classes, recipe, ways, pictures=pictures)
     answers.keep(KIND, key, json.dumps([asdict(one) for one in found]), busy)
     return Speed(_fastest(found), found, note)
 
 
 def adopt(network: str, dataset: Dataset, most_threads: int) -> Speed:
     """Train by the fastest way from now on: that of tuning ``network`` on ``dataset``. Raises what building and ``settle`` raise."""
-    model = zoo.build(network, dataset.input_shape, dataset.classes)
-    found = settle(model, dataset.input_shape, dataset.classes, tuning_recipe(dataset.name, 1.0), most_threads)
+    model, recipe = zoo.build(network, dataset.input_shape, dataset.classes, task=dataset.task), _recipe(dataset)
+    found = settle(model, dataset.input_shape, dataset.classes, recipe, most_threads, pictures=_pictures(dataset))
     processor.adopt(found.chosen)
     return found
 
 
 def refusal(network: str, dataset: Dataset, way: Way) -> str:
     """Why ``network`` cannot be trained in this way, in one line; "" where it can. Raises what building raises."""
-    model, recipe = zoo.build(network, dataset.input_shape, dataset.classes), tuning_recipe(dataset.name, 1.0)
-    (tried,) = attempt(model, dataset.input_shape, dataset.classes, recipe, [way])
+    model, recipe = zoo.build(network, dataset.input_shape, dataset.classes, task=dataset.task), _recipe(dataset)
+    (tried,) = attempt(model, dataset.input_shape, dataset.classes, recipe, [way], pictures=_pictures(dataset))
     return tried.failure
 
 
@@ -122,7 +130,13 @@ def candidates(recipe: Recipe, most_threads: int) -> tuple[Way, ...]:
 
 
 def attempt(
-    model: nn.Module, input_shape: tuple[int, int, int], classes: int, recipe: Recipe, ways: Sequence[Way], seconds: float = 0.0
+    model: nn.Module,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    ways: Sequence[Way],
+    seconds: float = 0.0,
+    pictures: Split | None = None,
 ) -> tuple[Tried, ...]:
     """Train in every way for a moment, in turns; with ``seconds``, in each for so long, in two visits."""
     rigs, failures = {}, {}
@@ -131,7 +145,7 @@ def attempt(
         try:
             for way in ways:
                 try:
-                    rigs[way] = Rig(model, input_shape, classes, recipe, way)
+                    rigs[way] = Rig(model, input_shape, classes, recipe, way, pictures)
                 except (RuntimeError, ValueError, TypeError) as error:
                     failures[way] = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if seconds:
@@ -145,16 +159,29 @@ def attempt(
 
 
 class Rig:
-    """A copy of a network set up to be trained in one way on made-up pictures; RuntimeError where it cannot be."""
+    """A copy of a network set up to be trained in one way; RuntimeError where it cannot be.
 
-    def __init__(self, model: nn.Module, input_shape: tuple[int, int, int], classes: int, recipe: Recipe, way: Way) -> None:
+    pictures: as many as a batch has, with the targets of their task; None makes some up to be classified.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        recipe: Recipe,
+        way: Way,
+        pictures: Split | None = None,
+    ) -> None:
         self._way = way
         student = copy.deepcopy(model).to(processor.device()).train()
         student.to(memory_format=way.memory_format)  # type: ignore[call-overload]  # missing from torch's stubs
         self._images = torch.randn(recipe.batch_size, *input_shape)
-        self._labels = torch.arange(recipe.batch_size) % classes
+        self._labels, task = torch.arange(recipe.batch_size) % classes, CLASSIFICATION if pictures is None else pictures.task
+        if pictures is not None:
+            self._images, self._labels = pictures.images, pictures.labels
         with processor.adopted(way):
-            self._step = Stepper(student, replace(recipe, precision=way.precision))
+            self._step = Stepper(student, replace(recipe, precision=way.precision), task)
             for _ in range(WARM_UP_STEPS if self._step.place.type == "cpu" else EAGER_STEPS + WARM_UP_STEPS):
                 self._timed()
 
@@ -172,6 +199,18 @@ class Rig:
         began = time.perf_counter()
         self._step(self._images, self._labels, None, 0.0)
         return time.perf_counter() - began
+
+
+def _recipe(dataset: Dataset) -> Recipe:
+    return fitted(tuning_recipe(dataset.name, 1.0), dataset.task)
+
+
+def _pictures(dataset: Dataset) -> Split | None:
+    """A batch of training pictures of a task whose targets cannot be made up."""
+    if dataset.task.name == CLASSIFICATION.name:
+        return None
+    rows = torch.arange(_recipe(dataset).batch_size) % len(dataset.train)
+    return joined((dataset.train, rows))
 
 
 def _fastest(tried: Sequence[Tried]) -> Way:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.errors import UnknownName, UsageError
-from harness.networks import export
+from harness.networks import export, several_outputs
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, layerwise
 from harness.quantisation.answering import Answers, arithmetic_of, as_taken
 from harness.quantisation.layerwise import LIMIT_RATIO
 from harness.quantisation.quantising import quantise
 from harness.records.architecture import Architecture
+from harness.training import accuracy
 from search.campaign.subject import Subject
 from search.records.display import Display
 from search.records.losses.drop import Drop, Paired
@@ -75,8 +76,8 @@ def _decided(request: Request, subject: Subject, artefact: Artefact, answers: An
 
 def _lost(subject: Subject, artefact: Artefact, answers: Answers) -> Drop:
     split = subject.dataset.validation
-    found = answers(artefact, split.images).argmax(1) == split.labels.numpy()
-    return Paired.of(found[None], subject.right[None]).drop
+    outputs = several_outputs.apart(answers(artefact, split.images), several_outputs.shapes(artefact))
+    return Paired.of(accuracy.right(outputs, split)[None], subject.right[None]).drop
 
 
 def _told(lost: Drop) -> str:

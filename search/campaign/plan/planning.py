@@ -72,7 +72,7 @@ def _key(request: Request, what: str) -> tuple[str, ...]:
 
 
 def _scope(request: Request, dataset: Dataset) -> Scope:
-    dense = dense_training(request)
+    dense = dense_training(request, dataset.task)
     trained = request.weights is not None or baseline.cached_path(request.network, dataset, dense).is_file()
     folder, stem = bench_of(request).folder, bench_of(request).stem
     return Scope(

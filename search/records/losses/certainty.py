@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtrit
+from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from harness.records.accuracy import Accuracy
 from search.records.losses.drop import Drop, Paired, seed_spread
@@ -83,7 +83,7 @@ class Evidence:
         """All pictures together; the curse counts for those that the search chose by."""
         whole = self.judged
         for fold in self.folds:
-            whole = Paired(whole.total + fold.total, whole.squares + fold.squares, whole.images + fold.images)
+            whole = Paired(whole.total + fold.total, whole.squares + fold.squares, whole.images + fold.images, whole.counted)
         return whole
 
     @property
@@ -201,8 +201,12 @@ def _below(paired: Paired, limits_points: Floats) -> Floats:
     """Posterior probability that the drop is at most each of ``limits_points``.
 
     With s the share of pictures that differ and r the part of them that is lost, s and r are independent, both Beta, and the drop is
-    s (2 r - 1). Means over seeds lose fractions of a picture: as many whole steps are counted as have the same mean and squares.
+    s (2 r - 1). Means over seeds lose fractions of a picture: as many whole steps are counted as have the same mean and squares. Of
+    another task, whose pictures lose parts of a metric, the mean loss has Student's distribution.
     """
+    if not paired.counted:
+        mean = 100 * paired.total / paired.images
+        return np.asarray(stdtr(max(paired.images - 1, 1), (limits_points - mean) / paired.standard_points))
     step = 1.0 if abs(paired.total) <= paired.squares else paired.squares / abs(paired.total) if paired.total else 1.0
     differing, net = paired.squares / step**2, paired.total / step
     lost, won = max((differing + net) / 2, 0.0), max((differing - net) / 2, 0.0)

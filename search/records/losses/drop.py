@@ -1,9 +1,9 @@
-"""Accuracy lost against the dense network, in percentage points, with an interval.
+"""What is lost against the dense network, in percentage points of the metric, with an interval.
 
 All networks answer the same images. Where it is known which ones each got right, the interval is that of the mean of paired
 differences, with one pseudo-image each way as in [AgrestiMin2005]_. Where only the counts are known, it is [Newcombe1998]_'s hybrid score
-interval for independent samples, which is wider and errs on the safe side. Where networks were tuned with several seeds, the
-spread between the seeds widens it, by Student's t.
+interval for independent samples (of a mean over pictures, its own interval in the same way), which is wider and errs on the safe side.
+Where networks were tuned with several seeds, the spread between the seeds widens it, by Student's t.
 
 .. [Newcombe1998] R. G. Newcombe, Interval estimation for the difference between independent proportions, method 10,
    Statistics in Medicine 17, 1998.
@@ -19,18 +19,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from harness.errors import RecordError
+from harness.networks.tasks.task import Scores
 from harness.records.accuracy import Accuracy
 
 _Z_975 = 1.959963984540054
+LEAST_SPREAD = 0.001  # of images' losses, as a ratio: networks that seem never to differ may on other images
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Top-1 lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
+    """Top-1, or another metric, lost against the dense network, in percentage points, with its 95 % interval; below 0 is a gain."""
 
     points: float
     low: float
@@ -43,11 +44,15 @@ def drop(ours: Accuracy, dense: Accuracy) -> Drop:
     (dense_low, dense_high), (our_low, our_high) = dense.interval_ratio, ours.interval_ratio
     below = math.hypot(dense.top1_ratio - dense_low, our_high - ours.top1_ratio)
     above = math.hypot(dense_high - dense.top1_ratio, ours.top1_ratio - our_low)
-    return Drop(100 * lost, max(-100.0, 100 * (lost - below)), min(100.0, 100 * (lost + above)))  # rounding may leave that by a bit
+    most = 100.0 if ours.is_counted else math.inf  # which rounding may leave by a bit
+    return Drop(100 * lost, max(-most, 100 * (lost - below)), min(most, 100 * (lost + above)))
 
 
 def mean_accuracy(accuracies: Sequence[Accuracy]) -> Accuracy:
     """Mean over seeds that answered the same images, rounded to whole answers: more seeds do not make more images."""
+    if not accuracies[0].is_counted:
+        low, high = (statistics.fmean(ends) for ends in zip(*(one.interval_ratio for one in accuracies), strict=True))
+        return Accuracy(0, accuracies[0].total, statistics.fmean(one.top1_ratio for one in accuracies), low, high)
     return Accuracy(round(statistics.fmean(one.correct for one in accuracies)), accuracies[0].total)
 
 
@@ -56,23 +61,25 @@ class Paired:
     """Two networks on the same images: what each image lost, summed.
 
     An image's loss is the share of seeds in which dense was right less that in which ours was, from -1 to 1. total: sum of
-    the losses; squares: sum of their squares.
+    the losses; squares: sum of their squares. counted: whether images were right or wrong; else losses are differences of the images'
+    parts in a metric, of any size.
     """
 
     total: float
     squares: float
     images: int
+    counted: bool = True
 
     def __post_init__(self) -> None:
         most = self.images * (1 + 1e-9)  # sums of shares are rounded
-        if self.images < 1 or not (abs(self.total) <= most and 0 <= self.squares <= most):
+        if self.images < 1 or self.squares < 0 or (self.counted and not (abs(self.total) <= most and 0 <= self.squares <= most)):
             raise RecordError(f"losses of {self.total:g} and {self.squares:g} on {self.images} images are none; judge again")
 
     @classmethod
-    def of(cls, ours: NDArray[np.bool_], dense: NDArray[np.bool_]) -> Paired:
-        """From which answers were right: seeds x images, of both networks."""
+    def of(cls, ours: Scores, dense: Scores) -> Paired:
+        """From every image's part in the metric, such as whether it was answered rightly: seeds x images, of both networks."""
         lost = dense.mean(axis=0) - ours.mean(axis=0)
-        return cls(float(lost.sum()), float((lost**2).sum()), lost.size)
+        return cls(float(lost.sum()), float((lost**2).sum()), lost.size, bool(ours.dtype == np.bool_))
 
     @property
     def drop(self) -> Drop:
@@ -83,10 +90,18 @@ class Paired:
     @property
     def margin_points(self) -> float:
         """Half the 95 % interval for other images, in points."""
+        if not self.counted:
+            return float(stdtrit(max(self.images - 1, 1), 0.975)) * self.standard_points
         images = self.images + 2  # of the two pseudo-images, half a one is lost and half a one won
         mean = self.total / images
         variance = (self.squares + 1) / images - mean**2
         return 100 * _Z_975 * math.sqrt(max(variance, 0.0) / images)
+
+    @property
+    def standard_points(self) -> float:
+        """Standard error of the mean loss where it is no count, in points; never quite none, for a handful of images tells little of it."""
+        spread = max(self.squares / self.images - (self.total / self.images) ** 2, 0.0) * self.images / max(self.images - 1, 1)
+        return 100 * math.sqrt((spread + LEAST_SPREAD**2) / self.images)
 
 
 def drop_over_seeds(ours: Sequence[Accuracy], dense: Sequence[Accuracy], paired: Paired | None = None) -> Drop:

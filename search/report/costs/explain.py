@@ -118,9 +118,11 @@ def analysed(points: Sequence[WidthAccuracy]) -> Analysis | None:
     least = max(LEAST_POINTS, 100 / first.dense.total)
     told = (
         f"Accuracy: each group of coupled channels narrowed alone, by {first.criterion}, batch norm recalibrated and nothing trained, on "
-        f"the {first.dense.total} validation images of {first.dataset}, of which the dense network answers {first.dense.top1_ratio:.2%}; "
-        f"one image is {100 / first.dense.total:.2f} points."
+        f"the {first.dense.total} validation images of {first.dataset}"
     )
+    if first.dense.is_counted:
+        told += f", of which the dense network answers {first.dense.top1_ratio:.2%}; one image is {100 / first.dense.total:.2f} points"
+    told += "."
     return Analysis(MEASURED, tuple(losses), least, told)
 
 

@@ -69,12 +69,13 @@ def _analysis(
     count, epochs, losses = single_losses(architecture, trials, wanted)
     if not losses:
         return None, [f"No sensitivity is stored, and {count} full-length trials are too few to estimate it ({FEWEST_TRIALS} at least)."]
-    least = max(LEAST_POINTS, 100 / told.split_sizes[1])
+    least = max(LEAST_POINTS, 100 / told.split_sizes[1])  # of another metric too: what few pictures tell is no finer
     told_so = (
         f"Accuracy: estimated by the campaign's surrogate from {count} trials of {epochs:g} epochs, in which many groups were narrowed at "
-        f"once; no group was analysed alone. Intervals are the surrogate's own; one of the {told.split_sizes[1]} validation images is "
-        f"{100 / told.split_sizes[1]:.2f} points."
+        f"once; no group was analysed alone. Intervals are the surrogate's own"
     )
+    is_counted = told.contender("dense").validation.is_counted
+    told_so += f"; one of the {told.split_sizes[1]} validation images is {100 / told.split_sizes[1]:.2f} points." if is_counted else "."
     return Analysis(ESTIMATED, losses, least, told_so), ["No sensitivity analysis of these weights is stored."]
 
 

@@ -15,6 +15,7 @@ from harness.latency.explanation.staircase import Staircase
 from harness.networks.datasets import Dataset
 from harness.networks.own import source
 from harness.records.conditions import Conditions
+from harness.records.metric import TOP_1, Metric
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign.plan import training_speed
@@ -59,7 +60,10 @@ def run(request: Request, display: Display) -> Path:
     about the same network, images and conditions; what is missing is measured, and said.
     """
     asked = _asked(request, display)
+    if asked.campaign is not None:
+        kept_source.take_own(asked.campaign, asked.request, display.say, missing_only=True)
     dataset = dataset_of(asked.request)
+    display.metric = metric = dataset.task.metric
     if asked.campaign is None:
         training_speed.begin(asked.request, dataset, display)
     else:
@@ -75,20 +79,21 @@ def run(request: Request, display: Display) -> Path:
     analysed = _sensitivities(asked, subject, dataset, widths, display)
     probes = _probes(asked, conditions, display)
     told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(analysed.points), notes, probes)
-    show(told, display.console)
+    show(told, display.console, metric)
     path = asked.request.reports / "explain" / f"{_stem(asked.request)}-{asked.request.device}.md"
-    whole_file.write(path, markdown(told, request.command.replace("search run", "search explain", 1)))
+    whole_file.write(path, metric.worded(markdown(told, request.command.replace("search run", "search explain", 1))))
     display.say(f"written: {path}")
     return path
 
 
-def show(told: Explanation, console: Console) -> None:
-    """The whole explanation on a terminal."""
-    console.print(Text(cost_words.headline(told), style="bold"))
+def show(told: Explanation, console: Console, metric: Metric = TOP_1) -> None:
+    """The whole explanation on a terminal, in the words of what networks are judged by."""
+    console.print(Text(metric.worded(cost_words.headline(told)), style="bold"))
     for sentence in cost_words.sentences(told):
-        console.print(Text(sentence, style="yellow" if told.notes and sentence.endswith(told.notes[-1]) else ""))
+        console.print(Text(metric.worded(sentence), style="yellow" if told.notes and sentence.endswith(told.notes[-1]) else ""))
     for table in cost_tables.tables(told):
-        console.print(_drawn(table.undrawn()))
+        columns = tuple(replace(column, heading=metric.worded(column.heading)) for column in table.columns)
+        console.print(_drawn(replace(table, columns=columns, caption=metric.worded(table.caption)).undrawn()))
 
 
 def markdown(told: Explanation, repeat: str) -> str:

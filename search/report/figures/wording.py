@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harness.records.accuracy import Accuracy
+from harness.records.metric import Metric
 from search.records.losses.drop import Drop
 
 MINUS, DASH, MISSING, NARROW = "−", "–", "—", "\u202f"
@@ -70,6 +71,17 @@ def interval_percent(interval: tuple[float, float]) -> str:
     return f"{_fixed(100 * interval[0], 1)}{DASH}{_fixed(100 * interval[1], 1)} %"
 
 
+def reached(metric: Metric, ratio: float) -> str:
+    """What a network reached: a percentage, or the metric's own figure."""
+    return percent(metric.figure(ratio)) if metric.is_share else number(metric.figure(ratio))
+
+
+def reached_interval(metric: Metric, interval: tuple[float, float]) -> str:
+    """The same of an interval, the lower figure first."""
+    low, high = sorted(map(metric.figure, interval))
+    return interval_percent((low, high)) if metric.is_share else f"{number(low)}{DASH}{number(high)}"
+
+
 def points(figure: float) -> str:
     """Percentage points with two decimals."""
     return _fixed(figure, 2)
@@ -115,8 +127,8 @@ def duration(seconds: float) -> str:
 
 
 def share_correct(accuracy: Accuracy) -> str:
-    """``349 of 360``."""
-    return f"{accuracy.correct} of {accuracy.total}"
+    """``349 of 360``, or on how many pictures a metric rests."""
+    return accuracy.told
 
 
 def _places(figure: float) -> int:

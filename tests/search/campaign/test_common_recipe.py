@@ -71,7 +71,7 @@ def settle(subject: Subject, tmp_path: Path) -> Callable[..., RecipeRecord]:
     def run(request: Request = ASKED, name: str = "one") -> RecipeRecord:
         folder = tmp_path / "reports" / "campaigns" / name
         folder.mkdir(parents=True, exist_ok=True)
-        seen = dense_check.check(subject, common_recipe.base(request, subject.dataset.name), 1.0, are_foreign=False)
+        seen = dense_check.check(subject, common_recipe.base(request, subject.dataset), 1.0, are_foreign=False)
         return common_recipe.settle(folder, request, subject, seen, Display())
 
     return run

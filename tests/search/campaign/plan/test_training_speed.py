@@ -75,7 +75,7 @@ def test_a_resumed_campaign_keeps_its_way_whatever_is_faster(
     training_speed.go_on(tmp_path, Request(), digits, display)
     assert processor.way() == BEGUN.way
     assert "as the campaign began" in said(display)
-    assert common_recipe.base(Request(), "digits").precision == "bf16"
+    assert common_recipe.base(Request(), datasets.load("digits")).precision == "bf16"
 
 
 def test_a_campaign_from_before_tries_once_and_keeps_that(digits: Dataset, display: Display, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """How sure a drop is: relations between pictures, losses, limits and luck."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import binom
 
 from harness.records.accuracy import Accuracy
@@ -113,3 +116,16 @@ def test_the_searchs_own_chance_is_the_same_posterior_in_normal_form(mean: float
     density = np.exp(-0.5 * (drops - mean) ** 2 / (deviation**2 + pictures**2) - 0.5 * (np.minimum(drops, 0) / USUAL_GAIN_POINTS) ** 2)
     expected = density[drops <= 1.0].sum() / density.sum()
     assert float(normal_chance(1.0, np.array(mean), np.array(deviation), np.array(pictures))) == pytest.approx(expected, abs=0.001)
+
+
+def test_parts_of_a_metric_are_as_sure_as_student_says():
+    lost = np.random.default_rng(0).normal(0.01, 0.02, 60)
+    known = Evidence(Paired.of((0.7 - lost)[None], np.full((1, 60), 0.7)))
+    assert known.chance_within(0.5) < 0.1
+    assert known.chance_within(2.0) > 0.99
+    assert known.quantile(0.9) == pytest.approx(100 * (lost.mean() + stats.t.ppf(0.9, 59) * lost.std(ddof=1) / math.sqrt(60)), abs=0.03)
+
+
+def test_folds_of_such_parts_are_pooled_as_such():
+    lost = Paired.of(np.full((1, 20), 0.6), np.linspace(0.6, 0.62, 20)[None])
+    assert not Evidence(lost, (lost, lost)).pooled.counted

@@ -1,9 +1,12 @@
 """Accuracy lost, with an interval: over images alone, and over seeds too."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from harness.records.accuracy import Accuracy
 from search.records.losses.drop import Paired, drop, drop_over_seeds, mean_accuracy
@@ -69,3 +72,37 @@ def test_the_paired_interval_covers_what_it_promises() -> None:
         margin = Paired.of(ours, dense).margin_points
         held += abs(100 * (float(dense.mean()) - float(ours.mean())) - 100 * true) <= margin
     assert 0.93 <= held / 500 <= 0.98
+
+
+def parts(seed: int, pictures: int = 50, spread: float = 0.05) -> np.ndarray:
+    """Pictures' parts in a metric that is no count."""
+    return np.random.default_rng(seed).normal(0.7, spread, pictures)
+
+
+def test_a_loss_of_parts_of_a_metric_has_students_interval():
+    dense, ours = parts(0), parts(0) - 0.01 + parts(1, spread=0.02) - 0.7
+    found = Paired.of(ours[None], dense[None])
+    lost = dense - ours
+    assert not found.counted
+    assert found.drop.points == pytest.approx(100 * lost.mean())
+    assert found.margin_points == pytest.approx(100 * stats.t.ppf(0.975, 49) * lost.std(ddof=1) / math.sqrt(50), rel=0.01)
+
+
+def test_parts_of_a_metric_are_told_far_closer_than_answers_that_are_right_or_wrong():
+    lost = parts(2, spread=0.02) - 0.7
+    fine = Paired.of((0.7 - lost)[None], np.full((1, 50), 0.7))
+    coarse = Paired(fine.total, fine.squares, fine.images)
+    assert fine.margin_points < 0.5 * coarse.margin_points
+
+
+def test_networks_that_never_differ_may_yet_on_other_pictures():
+    same = parts(3)[None]
+    assert 0 < Paired.of(same, same).margin_points < 0.1
+
+
+def test_means_over_seeds_stay_means_over_pictures():
+    seeds = [Accuracy(0, 40, mean, mean - 0.02, mean + 0.02) for mean in (0.5, 0.6)]
+    found = mean_accuracy(seeds)
+    assert (found.top1_ratio, found.total, found.is_counted) == (pytest.approx(0.55), 40, False)
+    assert drop(seeds[0], seeds[1]).points == pytest.approx(10.0)
+    assert drop(seeds[1], seeds[0]).points == pytest.approx(-10.0)

@@ -1,0 +1,162 @@
+"""Folders of pictures and masks, as people have them, and what is refused of them in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.errors import DatasetError
+from harness.networks import datasets
+from harness.networks.pictures.preparing import Preparation
+from harness.networks.tasks import mask_folder
+
+SIDE = 16
+
+
+def picture(place: Path, number: int, side: int = SIDE) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(number).integers(0, 255, (side, side), dtype=np.uint8)).save(place)
+
+
+def mask(place: Path, values: np.ndarray, mode: str | None = None) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(values.astype(np.uint8))
+    if mode == "P":
+        image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
+    (image.convert(mode) if mode == "RGB" else image).save(place)
+
+
+def striped(number: int, classes: int = 3) -> np.ndarray:
+    return np.repeat((np.arange(SIDE) + number)[None] % classes, SIDE, axis=0)
+
+
+def lay(folder: Path, places: dict[str, tuple[str, str]], count: int = 6, ending: str = "", mode: str | None = None) -> Path:
+    """places: by split the folders of pictures and of masks."""
+    for at, (pictures, masks) in enumerate(places.values()):
+        for number in range(count):
+            picture(folder / pictures / f"{number}.png", 100 * at + number)
+            mask(folder / masks / f"{number}{ending}.png", striped(number), mode)
+    return folder
+
+
+SPLIT_FIRST = {one: (f"{one}/images", f"{one}/masks") for one in ("train", "val", "test")}
+KIND_FIRST = {one: (f"JPEGImages/{one}", f"SegmentationClass/{one}") for one in ("training", "validation", "test")}
+
+
+def load(folder: Path):
+    return datasets.load(f"segmentation:{folder}", asked=Preparation(height=SIDE, width=SIDE))
+
+
+@pytest.mark.parametrize(
+    ("places", "ending", "mode"),
+    [(SPLIT_FIRST, "", None), (KIND_FIRST, "_mask", "P"), ({"all": ("images", "labels")}, "-mask", None)],
+    ids=["split-first", "kind-first-palette", "undivided"],
+)
+def test_layouts_that_people_use_are_read(tmp_path, places, ending, mode):
+    found = load(lay(tmp_path, places, 20 if len(places) == 1 else 6, ending, mode))
+    assert found.classes == 3
+    assert found.task.name == "segmentation"
+    assert found.train.labels.shape[1:] == (SIDE, SIDE)
+    assert len(found.validation)
+    assert len(found.test)
+    for part in (found.train, found.validation, found.test):
+        assert len(part) == len(part.labels) == len(part.images)
+
+
+def test_every_picture_keeps_its_own_mask_whatever_the_order_of_the_files(tmp_path):
+    lay(tmp_path, {"all": ("images", "masks")}, 20)
+    for number in range(20):  # a picture that says which mask is its own
+        Image.fromarray(np.full((SIDE, SIDE), 10 * number, np.uint8)).save(tmp_path / "images" / f"{number}.png")
+        mask(tmp_path / "masks" / f"{number}.png", np.full((SIDE, SIDE), number % 3))
+    found = load(tmp_path)
+    for part in (found.train, found.validation, found.test):
+        grey = part.images[:, 0, 0, 0] * found.preprocessing.std[0] + found.preprocessing.mean[0]
+        assert ((grey * 255 / 10).round().long() % 3).tolist() == part.labels[:, 0, 0].tolist()
+
+
+def test_masks_are_resized_without_inventing_classes(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    found = datasets.load(f"segmentation:{tmp_path}", asked=Preparation(height=11, width=13))
+    assert found.train.labels.shape[1:] == (11, 13)
+    assert set(found.train.labels.unique().tolist()) == {0, 1, 2}
+    framed = datasets.load(f"segmentation:{tmp_path}", asked=Preparation(height=20, width=20, resize="margin"))
+    assert set(framed.train.labels[:, 0].unique().tolist()) == {255}  # of the margin no class is asked
+
+
+def test_masks_of_black_and_white_are_one_class_on_a_background(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    for file in tmp_path.glob("*/masks/*.png"):
+        mask(file, 255 * (striped(int(file.stem)) > 1))
+    found = load(tmp_path)
+    assert found.class_names == ("background", "foreground")
+    assert set(found.train.labels.unique().tolist()) == {0, 1}
+    assert any("255 is taken for the one class" in note for note in found.notes)
+
+
+def test_a_class_that_a_split_lacks_is_said(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    for file in (tmp_path / "test" / "masks").iterdir():
+        mask(file, np.minimum(striped(int(file.stem)), 1))
+    assert any(note.startswith("test: no pixel of class 2") for note in load(tmp_path).notes)
+
+
+def broken_size(folder):
+    mask(folder / "train/masks/0.png", striped(0)[:8])
+
+
+def broken_colour(folder):
+    mask(folder / "train/masks/0.png", striped(0), "RGB")
+
+
+def broken_class(folder):
+    (folder / "classes.txt").write_text("ground\nroad\n")
+
+
+def broken_pair(folder):
+    (folder / "train/masks/0.png").unlink()
+
+
+def broken_file(folder):
+    (folder / "train/masks/0.png").write_bytes(b"no picture")
+
+
+def broken_one_class(folder):
+    for file in folder.glob("*/masks/*.png"):
+        mask(file, np.zeros((SIDE, SIDE)))
+
+
+def broken_names(folder):
+    (folder / "classes.txt").write_text("ground\n")
+
+
+def broken_train(folder):
+    (folder / "train").rename(folder / "other")
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (broken_size, r"0\.png is 16 x 8, its picture 16 x 16; give masks of their pictures' size"),
+        (broken_colour, r"0\.png is a mask in colours \(RGB\); save class numbers in one channel"),
+        (broken_class, r"holds pixels of class 2, but classes\.txt names 2; mend the mask, or name the class"),
+        (broken_pair, r"0\.png has no mask in .*masks; add 0\.png there"),
+        (broken_file, r"not a readable image \(UnidentifiedImageError\); replace or remove it"),
+        (broken_one_class, r"hold one class at most; give masks of two classes at least"),
+        (broken_names, r"classes\.txt names 1 classes; name 2 to 254"),
+        (broken_train, r"there are no training pictures; lay them as train/images and train/masks"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path, harm, told):
+    lay(tmp_path, SPLIT_FIRST, 3)
+    harm(tmp_path)
+    with pytest.raises(DatasetError, match=told) as refused:
+        load(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_folders_that_are_none_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match="there is no folder"):
+        mask_folder.listed(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="holds no folders of pictures and masks; lay them as"):
+        mask_folder.listed(tmp_path)

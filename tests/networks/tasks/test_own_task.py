@@ -1,0 +1,153 @@
+"""A task of the user's own: what it gives, what is made of it, and what is refused in one line."""
+
+import pickle
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.errors import HarnessError, UsageError
+from harness.networks import datasets, zoo
+from harness.networks.tasks.own_task import OwnTask
+
+WHOLE = """
+import torch
+
+
+class Brightness:
+    name, unit, per_unit, better_is_higher = "error", "lux", 2.0, False
+    chance = 40.0
+
+    def data(self):
+        images = torch.rand(12, 1, 8, 8)
+        return tuple((part, part.mean((1, 2, 3)) * 100) for part in (images, images[:6], images[6:]))
+
+    def loss(self, outputs, targets):
+        return ((outputs[:, 0] - targets) ** 2).mean()
+
+    def metric(self, outputs, targets):
+        return (outputs[:, 0] - targets).abs()
+
+
+task = Brightness
+made = Brightness()
+"""
+
+
+def written(folder: Path, text: str = WHOLE, name: str = "task") -> str:
+    file = folder / "mine.py"
+    file.write_text(textwrap.dedent(text))
+    return f"{file}:{name}"
+
+
+@pytest.mark.parametrize("name", ["task", "made"])
+def test_the_file_says_metric_unit_and_pictures(tmp_path, name):
+    found = datasets.load(f"task:{written(tmp_path, name=name)}")
+    metric = found.task.metric
+    assert (metric.name, metric.unit) == ("error", "lux")
+    assert (len(found.train), len(found.validation), len(found.test)) == (12, 6, 6)
+    assert found.input_shape == (1, 8, 8)
+    assert found.train.strata.unique().tolist() == [0]
+    assert found.task.chance(found.train.labels, 1).ratio == metric.ratio(40.0)
+
+
+def test_less_of_an_error_is_more_inside_and_a_hundredth_is_one_unit(tmp_path):
+    task = OwnTask.of(written(tmp_path))
+    targets = torch.tensor([10.0, 20.0, 30.0])
+    worse, better = (task.scores(task.seen((targets + by)[:, None], targets)) for by in (6.0, 2.0))
+    assert 100 * (better.mean() - worse.mean()) == pytest.approx((6.0 - 2.0) / 2.0)  # in units of 2 lux
+    assert task.metric.told(float(worse.mean())) == "6"
+    assert task.metric.worded("1 point of top-1, 2 points") == "1 lux of error, 2 lux"
+
+
+def test_a_number_for_all_pictures_is_parted_among_them(tmp_path):
+    one_for_all = WHOLE.replace("return (outputs[:, 0] - targets).abs()", "return float((outputs[:, 0] - targets).abs().median())")
+    task = OwnTask.of(written(tmp_path, one_for_all))
+    targets = torch.arange(20.0)
+    outputs = targets[:, None] + torch.linspace(0, 4, 20)[:, None]
+    found = task.scores(task.seen(outputs, targets))
+    assert found.shape == (20,)
+    assert task.metric.figure(float(found.mean())) == pytest.approx(float((outputs[:, 0] - targets).median()))
+
+
+def test_it_goes_to_other_processes_with_its_file(tmp_path):
+    task = OwnTask.of(written(tmp_path))
+    sent = pickle.dumps(task)
+    Path(tmp_path / "mine.py").unlink()
+    again = pickle.loads(sent)
+    assert again.metric == task.metric
+    assert callable(again.made.loss)
+
+
+def test_its_digest_follows_from_its_text(tmp_path):
+    text = WHOLE.replace("torch.rand(12, 1, 8, 8)", "torch.ones(12, 1, 8, 8)")
+    first = datasets.load(f"task:{written(tmp_path, text)}").digest
+    other = datasets.load(f"task:{written(tmp_path, text.replace('** 2', '** 4'))}").digest
+    assert first == datasets.load(f"task:{written(tmp_path, text)}").digest != other
+
+
+def test_pictures_come_from_datasets_and_loaders_too(tmp_path):
+    text = WHOLE.replace(
+        "return tuple((part, part.mean((1, 2, 3)) * 100) for part in (images, images[:6], images[6:]))",
+        """
+        from torch.utils.data import DataLoader, TensorDataset
+        pairs = TensorDataset(images, images.mean((1, 2, 3)))
+        return pairs, DataLoader(pairs, batch_size=5), list(pairs)
+        """.strip(),
+    )
+    found = datasets.load(f"task:{written(tmp_path, text)}")
+    assert [len(part) for part in (found.train, found.validation, found.test)] == [12, 12, 12]
+    assert torch.equal(found.train.images, found.validation.images)
+    assert torch.equal(found.train.labels, found.test.labels)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("def metric", "def other", r"gives no metric; a task has the functions loss, metric and data"),
+        ("images[:6], images[6:])", "images)", r"returned 2 parts; return three: training, validation and test"),
+        ("torch.rand(12, 1, 8, 8)", "torch.rand(12, 8, 8)[:, None][:, 0]", r"failed with IndexError"),
+        ("torch.rand(12, 1, 8, 8)", "torch.rand(12, 1, 4, 4)", r"at least 8 pixels high and wide"),
+        ("torch.rand(12, 1, 8, 8)", "torch.rand(12, 1, 8, 8) / 0", r"hold values that are no numbers"),
+        ("* 100)", "[1:] * 100)", r"12 images but targets of shape \(11,\); give one for every image"),
+        ("images[6:])", "images[:1])", r"test pictures of .*: 1 are too few; give at least 2"),
+        ("2.0, False", "-1.0, False", r"per_unit of .* is -1\.0; give a number above 0"),
+        ("import torch", "import torch, nowhere_at_all", r"failed with ModuleNotFoundError.*mend the file"),
+    ],
+    ids=["no-metric", "two-parts", "fails", "small", "infinite", "short", "few", "unit", "import"],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path, old, new, told):
+    assert old in WHOLE
+    with pytest.raises(HarnessError, match=told) as refused:
+        datasets.load(f"task:{written(tmp_path, WHOLE.replace(old, new))}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ("return float('nan')", "is nan; give a metric that is a number"),
+        ("return torch.ones(3, 2)", r"returned numbers of shape \(3, 2\) for 6 pictures"),
+        ("return [1.0] * 5 + [float('inf')]", "is no number for 1 of 6 pictures; mend it"),
+        ("return outputs.nonsense", "metric of .*mine.py:task failed with AttributeError"),
+    ],
+)
+def test_metrics_that_are_none_are_refused(tmp_path, new, told):
+    task = OwnTask.of(written(tmp_path, WHOLE.replace("return (outputs[:, 0] - targets).abs()", new)))
+    with pytest.raises(UsageError, match=told):
+        task.scores(task.seen(torch.zeros(6, 1), torch.zeros(6)))
+
+
+def test_a_network_of_other_outputs_is_measured_all_the_same_and_that_is_noted(tmp_path):
+    layers = "nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))"
+    text = f"from torch import nn\n\n\ndef net(channels):\n    return {layers}\n"
+    (tmp_path / "net.py").write_text(text)
+    name = f"{tmp_path / 'net.py'}:net"
+    task = datasets.load("digits").task
+    with pytest.raises(UsageError, match=r"answers \(1, 2, 30, 30\), not \(1, 10\); return one logit per class"):
+        zoo.build(name, (1, 32, 32), 10)
+    made = zoo.built_for_measuring(name, (1, 32, 32), 10, task)
+    assert made.notes == ("the network answers (1, 2, 30, 30): it is measured and explained; to be judged and pruned it needs a --task",)
+    assert isinstance(np.array(made.model(torch.zeros(1, 1, 32, 32)).shape), np.ndarray)
