@@ -15,7 +15,7 @@ from search.records.request import OPTIONS, Request
 
 PICTURES = ("dataset", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
 DENSE = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")
-INHERITED = (*DENSE, "chance_margin")  # by a fork
+INHERITED = (*DENSE, "input_size", "chance_margin")  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment", "trust")
 EXPLAINED = (
     "device",
@@ -26,7 +26,8 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
-GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # a campaign's options that groups takes
+# a campaign's options that groups takes
+GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels", "input_shape", "input_size")
 CHANGEABLE = (  # of a campaign that is resumed
     "trials",
     "hours",
@@ -54,6 +55,8 @@ HELP = {
     "channels": "of the pictures: 1 grey, 3 RGB, 4 RGB and one more (default: what the network or its weights take, or their own)",
     "input_shape": "what pictures are brought to, as 3x224x224, or 224x224 with the pictures' own channels (default: as the network says, "
     "or the pictures where all are of one size; 28x28 of fashion-mnist)",
+    "input_size": "further sizes of the pictures, among which the search chooses, by comma, as 28,24 or 96x128 (default: none); speed-ups "
+    "and drops are counted from --input-shape, or where that is left out from the largest of all",
     "resize": "how they get there: cover (scaled until they cover it), margin (never enlarged, black around), or as torchvision's Resize: "
     "256 (the shorter side), 256x320 (height and width); the centre is cut out (default: cover)",
     "mean": "that is taken from every channel, of pixels between 0 and 1: numbers as 0.485,0.456,0.406, imagenet, or data, the training "
@@ -137,7 +140,9 @@ def parser() -> argparse.ArgumentParser:
     compare = verbs.add_parser(
         "compare", help="our campaign against other optimisers, on equal trials", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    compare.add_argument("--problem", default="r56", help="synthetic ones: r56, r56c, vgg; stored campaigns by name; several with commas")
+    compare.add_argument(
+        "--problem", default="r56", help="r56, r56c, vgg, r20d (synthetic), or stored campaigns by name; several with commas"
+    )
     compare.add_argument("--methods", default="espalier,random,uniform", help="also espalier-ladder, -guess, -pareto, smac, optuna-tpe")
     compare.add_argument("--trials", type=option("trials"), default=100, help="trials of every method")
     compare.add_argument("--seeds", type=option("seeds"), default=5, help="seeds of every method, each on its own instance of the problem")

@@ -64,7 +64,10 @@ HEAVY = {
     "smac": ("search/optimizer/",),
     "dask": ("search/workers/",),
     "distributed": ("search/workers/",),
-    "onnx": ("harness/networks/export.py", "harness/networks/onnx_graph.py", "harness/networks/onnx_macs.py", "harness/networks/foreign/"),
+    "onnx": (
+        *("harness/networks/export.py", "harness/networks/onnx_", "harness/networks/foreign/"),
+        *("harness/pruning/graph_", "harness/pruning/shape_exports.py"),
+    ),
     "nncf": ("harness/quantisation/",),
     "openvino": (),
     "onnxruntime": (),

@@ -14,7 +14,7 @@ from smac import HyperparameterOptimizationFacade, Scenario
 from smac.runhistory import TrialInfo, TrialValue
 
 from harness.files.leftovers import HeldFolder
-from search.optimizer.selector import configuration
+from search.optimizer.smac_rows import configuration
 from search.records.trial import SEED, Floats
 from search.space.space import SearchSpace
 

@@ -21,11 +21,12 @@ from harness.errors import CampaignError, HarnessError, RecordError, UsageError
 from harness.files import json_text, reading
 from harness.files.numbers import option
 from harness.records.decoding import decode
-from search.race import exceedance, limit_campaign, simulated_limits
+from search.race import limit_campaign, simulated_limits
 from search.race.limit_campaign import Row
 from search.race.simulated_limits import World
 from search.records import folder as folders
 from search.records.checks import checked
+from search.records.losses import exceedance
 from search.records.request import Request
 
 FILE = "campaigns.jsonl"

@@ -95,5 +95,5 @@ def checked(asked: Request) -> Request:
             raise UsageError(f"--{name}={given if abs(given) < 10**18 else 'far too much'}: give {allowed.words}")
     if asked.name is not None:
         folder_name(asked.name)
-    _ = asked.preparation  # which refuses what cannot be meant
+    _ = asked.preparation, asked.sizes  # which refuse what cannot be meant
     return asked

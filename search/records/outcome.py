@@ -18,7 +18,8 @@ from search.records.losses.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
-ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", "candidate", "from-scratch")
+IN_INT8 = "optimised-int8"
+ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", IN_INT8, "candidate", "from-scratch")
 
 Count = Annotated[int, Range(0, 2**62, whole=True)]
 Points = Annotated[float, Range(-100, 100)]
@@ -46,14 +47,14 @@ class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
     role: one of ``ROLES``; "global-pruning" is what Torch-Pruning's users get at the optimised one's latency, "random" is what random
-    search found on as many trials, "candidate" a found network that the validation split did not choose, "from-scratch" the optimised
-    one's shape trained from nothing. macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder. test:
-    top-1 on the test split, read once, after the choice. repeats: accuracies of every seed that it was tuned with, the first of which gave
-    onnx, validation and test. paired, paired_validation: the test and validation images that it lost against the dense network tuned
-    alike; None for that one, and in files that do not say. paired_untouched: the test images that it lost against the untouched dense
-    network. folds: training images that networks of this configuration lost which had not seen them. curse_points: how much of its
-    validation top-1 was held to be luck.
-    precision: what it runs in; empty for what the dense network is compared in.
+    search found on as many trials, "optimised-int8" the optimised one quantised after training where the search itself ran no INT8,
+    "candidate" a found network that the validation split did not choose, "from-scratch" the optimised one's shape trained from nothing.
+    macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once,
+    after the choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired,
+    paired_validation: the test and validation images that it lost against the dense network tuned alike; None for that one, and in files
+    that do not say. paired_untouched: the test images that it lost against the untouched dense network. folds: training images that
+    networks of this configuration lost which had not seen them. curse_points: how much of its validation top-1 was held to be luck.
+    precision: what it runs in; size: of its pictures (``HxW``); each empty for what the dense network is compared in.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Contender:
     folds: tuple[Paired, ...] = ()
     curse_points: Points = 0.0
     precision: str = ""
+    size: str = ""
 
     def __post_init__(self) -> None:
         if Path(self.onnx).is_absolute() or ".." in Path(self.onnx).parts:

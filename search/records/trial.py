@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,13 +48,25 @@ Report = Callable[[str, float], None]
 """What an evaluation calls while it works: the phase ("prune", "tune", "evaluate") and the share of it done, in [0, 1]."""
 
 
+class RunsIn(NamedTuple):
+    """What a network runs in: its precision and its pictures' size (``HxW``), each empty for what the dense network is compared in."""
+
+    precision: str = ""
+    size: str = ""
+
+    @property
+    def words(self) -> str:
+        """After a network's name, for a person; empty where nothing is to be told."""
+        return ", ".join(part for part in (self.precision, f"at {self.size}" if self.size else "") if part)
+
+
 @dataclass(frozen=True, slots=True)
 class TuningChoice:
     """How channels are chosen and how accuracy is brought back.
 
     criterion: which channels go, a name in the pruning room. schedule: when they go ("one-shot", "iterative",
     "gradual"). distillation: weight of the dense network's soft labels in the loss, 0 to 1. precision: what the network runs in, where the
-    campaign chooses among several; empty where it has one.
+    campaign chooses among several; empty where it has one. size: of the pictures that it is tuned, judged and run on, alike.
     """
 
     criterion: str = "l1"
@@ -64,6 +76,12 @@ class TuningChoice:
     label_smoothing: Ratio = 0.0
     distillation: Ratio = 0.0
     precision: str = ""
+    size: str = ""
+
+    @property
+    def runs_in(self) -> RunsIn:
+        """Precision and size."""
+        return RunsIn(self.precision, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     optuna_export.refuse(path)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
     space, _ = space_of(request, subject.network, stored, common_recipe.known(folder, request, subject).recipe)
     space = space.including(sharing.configurations(contents.imported))
     with display.timed("exporting the trials"):

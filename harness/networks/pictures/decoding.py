@@ -22,6 +22,7 @@ from PIL import Image
 
 from harness.errors import DatasetError
 from harness.files import reading
+from harness.networks.pictures import large_arrays
 from harness.networks.pictures.depth import SIXTEEN_BITS, Depth, is_deep
 from harness.networks.pictures.preparing import COVER
 from harness.networks.pictures.resizing import of_size
@@ -90,7 +91,7 @@ def fill(rows: NDArray[np.uint8], files: Sequence[Path], expected: Sequence[byte
             rows[row] = _pixels(files[row], content, size)
 
     for _ in _in_parallel(decode, range(len(files))):
-        pass
+        large_arrays.was_read(_PER_TASK * rows[0].nbytes)
 
 
 def _in_parallel(work: Callable[[Sequence[_Item]], _Answer], items: Sequence[_Item]) -> Iterator[_Answer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import mmap
 import os
 import tempfile
 import time
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +48,7 @@ def find(name: str) -> Rows | None:
     except (OSError, ValueError):
         return None
     _touch(path)
-    return np.asarray(rows)
+    return _watched(rows)
 
 
 def make(name: str, shape: tuple[int, ...], fill: Callable[[Rows], None]) -> Rows:
@@ -109,10 +111,16 @@ def _reserved(name: str, shape: tuple[int, ...]) -> tuple[Path, Rows]:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for start in range(0, size, _CHUNK_BYTES):
                 file.write(bytes(min(_CHUNK_BYTES, size - start)))
-        return Path(part), np.asarray(np.lib.format.open_memmap(part, mode="r+"))
+        return Path(part), _watched(np.lib.format.open_memmap(part, mode="r+"))
     except BaseException:
         _remove(Path(part))
         raise
+
+
+def _watched(rows: np.memmap[Any, Any]) -> Rows:
+    if isinstance(rows.base, mmap.mmap):
+        large_arrays.watched(rows.base)
+    return np.asarray(rows)
 
 
 def _make_room(most_bytes: int) -> None:

@@ -20,6 +20,7 @@ from harness.training import finetune
 from search.campaign.plan import layers_in_float
 from search.records.display import Display
 from search.records.request import QUANTISED, Request
+from search.workers.sized import network_at
 
 SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without which its logits may hardly differ
 
@@ -27,7 +28,8 @@ SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without w
 def look(request: Request, dataset: Dataset, display: Display, without_device: bool = False) -> None:
     """Build, read ``--weights``, trace, remove half of everything, export, and load on the device where nobody else holds it.
 
-    What was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
+    All but the reading again at every further size of the pictures: one that the network does not allow is named, with the reason. What
+    was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
     """
     network = Network.by_name(request.network, dataset, request.weights)
     for note in network.notes:
@@ -38,7 +40,8 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
         refuse_constant(network.model, draw(dataset.validation, SEEN_IMAGES).split.images, str(request.weights))
     architecture = network.architecture
     layers_in_float.check(request, architecture)
-    subjects = [latency_subject(network, config) for config in (architecture.dense(), halved(architecture))]
+    each = (network, *(network_at(network, size) for size in request.sizes[1:]))
+    subjects = [latency_subject(one, config) for one in each for config in (architecture.dense(), halved(architecture))]
     precisions = [one for one in request.precisions if one != QUANTISED]
     if not without_device:
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])

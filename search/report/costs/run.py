@@ -64,6 +64,8 @@ def run(request: Request, display: Display) -> Path:
         training_speed.begin(asked.request, dataset, display)
     else:
         training_speed.go_on(asked.campaign, asked.request, dataset, display)
+        if sizes := folder.read_request(asked.campaign).sizes:
+            display.say(f"explained at {sizes[0]}; --input-shape={sizes[-1]}, without --name, explains another size of the pictures")
     subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions
@@ -133,7 +135,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
-        return stored_latencies(asked.request, subject.network, display)
+        return stored_latencies(asked.request, subject.architectures, display)
     stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, *asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
