@@ -47,11 +47,11 @@ if __name__ == "__main__":
     from pathlib import Path
     for line in sys.stdin:
         limit, log, *words = line.rstrip("\\n").split("\\t")
+        read, write = os.pipe()  # which a limit on files leaves alone
         forked = os.fork()
         if not forked:
-            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(out, 2)
+            os.dup2(write, 2)
             if int(limit) >= 0:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
             try:
@@ -62,6 +62,9 @@ if __name__ == "__main__":
                 code = 99
             sys.stderr.flush()
             os._exit(code)
+        os.close(write)
+        with os.fdopen(read, "rb") as said, open(log, "wb") as kept:
+            kept.write(said.read())
         print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), flush=True)
 """
 
