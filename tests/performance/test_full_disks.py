@@ -52,6 +52,7 @@ if __name__ == "__main__":
         if not forked:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(write, 2)
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # those of before know another file
             if int(limit) >= 0:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
             try:
