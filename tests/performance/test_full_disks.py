@@ -201,7 +201,7 @@ def test_full_disks_are_told_in_one_line_and_resume_completes(
     ways = [lambda spare=spare: reported(commands, place, spare) for spare in SPARE_BYTES] if mounts else []
     ways += [lambda spare=spare: searched(commands, place, spare) for spare in (8192, 12_288, 16_384, 20_480, 24_576)] if mounts else []
     ways += [lambda: read_only(commands, place)] * 3 if mounts else []
-    ways += [lambda limit=limit: limited(commands, place, limit) for limit in (0, 100, 1000, 4096, 10_000, 20_000, 30_000)]
+    ways += [lambda limit=limit: limited(commands, place, limit) for limit in (64, 256, 1000, 4096, 10_000, 20_000, 30_000)]
     chosen = (ways * MANY)[:count] if judged else [ways[0], ways[-8 if mounts else 0], ways[-1]]
 
     def all_of_them() -> None:
