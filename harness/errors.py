@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 MOST_NAMES_TOLD = 20
 MOST_SIGNS_TOLD = 200  # of a name
+MOST_MESSAGE = 1200  # signs of what is said of a record
 
 
 def one_line(text: str) -> str:
@@ -49,7 +50,8 @@ class RecordError(HarnessError):
     """A stored record is truncated, foreign, contradictory or from a newer schema; its own words may hold what would break the line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        told = one_line(message)
+        super().__init__(told if len(told) <= MOST_MESSAGE else f"{told[: MOST_MESSAGE // 2]} ... {told[-MOST_MESSAGE // 2 :]}")
 
 
 class ConditionsDiffer(RecordError):

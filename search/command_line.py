@@ -216,7 +216,7 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
         elif field.name == "in_float":
             run.add_argument(word, action=_Joined, default=field.default, help=HELP[field.name])
         else:
-            run.add_argument(word, type=kind, default=field.default, help=HELP[field.name])
+            run.add_argument(word, type=_in_one_line(word, kind), default=field.default, help=HELP[field.name])
 
 
 class _Joined(argparse.Action):
@@ -225,6 +225,18 @@ class _Joined(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, into: argparse.Namespace, given: Any, option: str | None = None) -> None:
         before = getattr(into, self.dest, None)
         setattr(into, self.dest, f"{before},{given}" if before else given)
+
+
+def _in_one_line(word: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """``read``, whose refusal is a UsageError that names the option, without argparse's page of usage."""
+
+    def given(text: str) -> Any:
+        try:
+            return read(text)
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"{word}: {error}") from error
+
+    return given
 
 
 Words = argparse.Namespace

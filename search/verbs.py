@@ -26,9 +26,9 @@ def main(words: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII only gets question marks, and no traceback
-    arguments = command_line.parse(sys.argv[1:] if words is None else words)
     display = Display()
     try:
+        arguments = command_line.parse(sys.argv[1:] if words is None else words)
         _refuse_surroundings()
         if getattr(arguments, "trust", False):
             trust.given()

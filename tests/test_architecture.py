@@ -224,10 +224,10 @@ def test_a_room_stays_in_view() -> None:
 
 
 def test_tests_mirror_the_rooms() -> None:
-    """``bench/`` has tests of its own, and the literature and the performance are not of one room."""
+    """``bench/`` has tests of its own, and the literature, the performance and the attacks are not of one room."""
     for path in (ROOT / "tests").rglob("test_*.py"):
         place = path.parent.relative_to(ROOT / "tests")
-        if place.parts and place.parts[0] not in ("bench", "literature", "performance"):
+        if place.parts and place.parts[0] not in ("attacks", "bench", "literature", "performance"):
             assert (ROOT / place if place.parts[0] == "search" else ROOT / "harness" / place).is_dir(), path
 
 

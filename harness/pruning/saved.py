@@ -8,6 +8,7 @@ outputs mean.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from harness.errors import PruningError, UsageError
 from harness.files import json_text, reading
+from harness.files.numbers import Range
 from harness.networks import groups, zoo
 from harness.networks.own import source
 from harness.networks.tasks import segmentation
@@ -28,6 +30,8 @@ from harness.records.stored_files import replace
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "weights.safetensors"
 SCHEMA = 1
+SIZE = Range(1, 1 << 20, whole=True)  # of channels, sides and classes
+MOST_VALUES = 1 << 26  # of a picture: 8192 x 8192 and no more
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def describe(config_path: Path) -> Description:
     document = json_text.parse(text)
     shape, classes = document.get("input_shape"), document.get("classes")
     sizes = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
-    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+    if not all(type(size) is int and SIZE.holds(size) for size in sizes) or math.prod(sizes[:-1]) > MOST_VALUES:
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
     told = document.get("preprocessing")
     preprocessing = None if told is None else Preprocessing.of_canonical(json.dumps(told))

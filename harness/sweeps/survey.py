@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import HarnessError, UsageError, one_line
+from harness.errors import HarnessError, RecordError, UsageError, one_line
+from harness.files import json_text, reading
 from harness.networks.channels.trial import EXACT_RATIO
+from harness.records.decoding import decode
 from harness.records.stored_files import replace as replace_file
 from harness.sweeps.surveyed import SIDE, TIMM, Surveyed, report
 
@@ -89,17 +92,20 @@ def kept(path: Path | None) -> dict[str, Surveyed]:
     if path is None or not path.exists():
         return found
     try:
-        *whole, _ = path.read_text(encoding="utf-8").split("\n")
-        for row in (Surveyed(**json.loads(line)) for line in whole if line):
-            found[row.network] = row
-    except (OSError, ValueError, TypeError) as error:
+        *whole, _ = reading.text(path).split("\n")
+        for number, line in enumerate(whole, start=1):
+            if line:
+                row = decode(Surveyed, json_text.parse(line), f"line {number}", "give another file")
+                found[row.network] = row
+    except (OSError, ValueError, RecordError) as error:
         raise UsageError(f"{path} holds no findings of a survey ({error}); give another file with --keep") from error
     return found
 
 
 def keep(path: Path, row: Surveyed) -> None:
     """Add a finding; UsageError where the file cannot be written."""
-    line = json.dumps(asdict(row)) + "\n"
+    told = {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in asdict(row).items()}
+    line = json.dumps(told) + "\n"
     try:
         whole = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
         replace_file(path, ("".join(whole[:2]) + line).encode())

@@ -10,6 +10,7 @@ import resource
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from harness.networks import export, groups, onnx_macs, zoo
 from harness.networks.own import torchvision_door
 from harness.pruning import surgery
 from harness.records.architecture import Architecture
+from harness.records.decoding import OrUnknown
 from harness.records.pruning_config import PruningConfig
 
 TIMM = "timm:"
@@ -28,6 +30,9 @@ USUAL_SIDE = 224
 _USUAL = ("torchvision:alexnet", "torchvision:vgg11_bn")  # their pooling to a fixed map cannot be exported at other sizes
 CALIBRATION_IMAGES = 8
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+MaybeNumber = Annotated[float, OrUnknown()]  # null where a cut network answers no numbers
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,9 @@ class Surveyed:
     branches: int = 0
     left_out: int = 0
     why: str = ""
-    prunable_ratio: float = 0.0
-    difference_ratio: float = 0.0
-    change_ratio: float = 0.0
+    prunable_ratio: MaybeNumber = 0.0
+    difference_ratio: MaybeNumber = 0.0
+    change_ratio: MaybeNumber = 0.0
     macs: int = 0
     counted_macs: int = 0
     grouping_s: float = 0.0

@@ -1,6 +1,6 @@
 """Every reader of a file that may come from somebody else, with a whole file for it, and how that file is broken.
 
-A module of the product that reads such a file and stands neither here nor in ``EXEMPT`` fails ``test_broken_files.py``.
+A module of the product that reads such a file and stands neither here nor in ``EXEMPT`` of ``test_broken_files.py`` fails there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.quantisation.__main__ import _preparation
 from harness.records import benchmark_json
 from harness.records.preprocessing import Preprocessing
 from harness.records.pruning_config import PruningConfig
-from harness.sweeps import tally
+from harness.sweeps import survey, tally
 from harness.training import device_accuracy
 from harness.training.checkpoint import Checkpoint
 from harness.verification import distiller_checkpoint
@@ -281,19 +281,5 @@ READERS = (
         LINES,
         lambda path: limit_calibration.read(path, Request()),
     ),
+    Reader("survey", "kept.jsonl", ("harness.sweeps.survey",), seeds.surveyed, LINES, survey.kept),
 )
-
-# Modules that parse, and what they parse that nobody else can have written.
-EXEMPT = {
-    "harness.files.json_text": "where JSON is parsed for all of them",
-    "harness.verification.distiller": "a schedule that schedule_text has read; the metadata of an installed package",
-    "harness.training.guidance": "this user's own cache, named by the digest of what is in it, and made anew where it cannot be read",
-    "harness.training.speed.answers": "this user's own cache, sealed by a digest",
-    "harness.training.speed.probe": "texts of speed.answers, sealed by a digest",
-    "harness.training.speed.waiting": "texts of speed.answers, sealed by a digest",
-    "harness.sweeps.precisions": "texts of speed.answers, sealed by a digest",
-    "harness.pipeline": "a network that this very process has pickled",
-    "search.workers.trial_process": "the pipe between a campaign and the children that it started",
-    "harness.networks.onnx_graph": "an artefact that export has read or written",
-    "harness.networks.onnx_macs": "an artefact that export has read or written",
-}

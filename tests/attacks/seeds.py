@@ -160,3 +160,9 @@ RECORD = {
     "path": [["laid", DROP]],
     "drawn": [["calibration", "9"]],
 }
+
+
+def surveyed() -> bytes:
+    """Two networks of a survey."""
+    rows = ({"network": name, "side": 32, "groups": 3, "prunable_ratio": 0.5, "difference_ratio": None} for name in ("a", "b"))
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
