@@ -5,7 +5,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.latency.explanation import width_series
 from harness.pages import tables
-from harness.runner import options
+from harness.runner import images
 from harness.runner.images import architecture_of
 from harness.sweeps import compiled as compiled_sweep
 from harness.sweeps.compiled import CompiledSweep
@@ -21,18 +21,18 @@ def pytest_generate_tests(metafunc):
         return
     asked, groups = metafunc.config.getoption, {}
     try:
-        for name in options.network_names(metafunc.config) if asked("--compile-only") else ():
+        for name in images.narrowed_names(metafunc.config) if asked("--compile-only") and not asked("--contender") else ():
             architecture = architecture_of(name, metafunc.config)
             every = [first for first, *_ in width_series.twins(architecture)]
             for group in every if asked("--group") == ["all"] else asked("--group") or every[:1]:
                 groups[architecture.group(group).name] = None
     except HarnessError as error:
         pytest.exit(str(error), returncode=error.exit_code)
-    metafunc.parametrize("group", list(groups))
+    metafunc.parametrize("group", list(groups) or ["nothing"])
 
 
 @pytest.fixture(scope="session")
-def sweep(device, network, collected, pytestconfig):
+def sweep(network, device, collected, pytestconfig):
     """The network on the device's compiler, with what was compiled before; at the end, where it is kept."""
     asked = pytestconfig.getoption
     made = CompiledSweep(network, device, compiled_sweep.store_path(asked("--store"), device.info.name, network.name, asked("--dataset")))
@@ -48,6 +48,7 @@ def test_compiled_schedule_and_cost(sweep, config, collected):
     assert compiled.executed_count > 0
 
 
+@pytest.mark.prunes
 def test_compiled_widths(sweep, group, collected, pytestconfig):
     """The compiler's cost against the channels of one group; the other groups stay whole."""
     if group not in {one.name for one in sweep.network.architecture.groups}:

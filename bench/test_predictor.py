@@ -14,6 +14,8 @@ from harness.progress import shown
 
 SEED = 0
 
+pytestmark = pytest.mark.prunes
+
 
 def pytest_generate_tests(metafunc):
     """One test, and so one entry of the file, per network."""

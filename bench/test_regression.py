@@ -4,11 +4,11 @@ import warnings
 
 import pytest
 
+from harness import exported
 from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.networks import export
-from harness.pipeline import foreign_subject, latency_subject
-from harness.runner import regression
+from harness.runner import options, regression
 
 
 def judge(findings, collected, pytestconfig):
@@ -23,12 +23,15 @@ def judge(findings, collected, pytestconfig):
         pytest.fail("\n".join(finding.sentence() for finding in failing), pytrace=False)
 
 
-def test_network_is_not_slower_than_the_other_model(device, network, config, measure_together, record, collected, pytestconfig):
+def test_network_is_not_slower_than_the_other_model(
+    device, network, subject, batch_size, measure_together, record, collected, pytestconfig
+):
     """``--against=MODEL.onnx``: both are measured in turns, in this run."""
     path = pytestconfig.getoption("--against")
     if path is None:
         pytest.skip("no --against=MODEL.onnx was given")
-    subjects = [latency_subject(network, config), foreign_subject(network.architecture, export.read(path, path.stem))]
+    read = export.read(path, path.stem, batch_size, options.input_shape(pytestconfig))
+    subjects = [subject, exported.beside(network.architecture, read)[0]]
     rounds = pytestconfig.getoption("--rounds") or 1500
     ours, other = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     record(ours)
@@ -36,12 +39,12 @@ def test_network_is_not_slower_than_the_other_model(device, network, config, mea
     judge([regression.interleaved(ours, other, limits.network, pytestconfig.getoption("--same-within"))], collected, pytestconfig)
 
 
-def test_network_and_layers_are_not_slower_than_before(device, network, config, measure, record, collected, pytestconfig):
+def test_network_and_layers_are_not_slower_than_before(device, network, subject, measure, record, collected, pytestconfig):
     """``--baseline=FILE``: against an earlier run's measurement, taken under the same conditions."""
     path = pytestconfig.getoption("--baseline")
     if path is None:
         pytest.skip("no --baseline=FILE was given")
-    ours = measure(device, latency_subject(network, config))
+    ours = measure(device, subject)
     record(ours)
     before = regression.baseline(path, ours)
     limits = regression.limits(network.name, pytestconfig.rootpath / "pyproject.toml")

@@ -10,6 +10,8 @@ from harness.training import baseline, processor, recipes, stored_sensitivity
 from harness.training.sensitivity import sensitivity
 from harness.training.speed import probe
 
+pytestmark = pytest.mark.prunes
+
 
 @pytest.fixture(scope="session")
 def trained(network, dataset, pytestconfig):

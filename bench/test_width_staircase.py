@@ -12,9 +12,11 @@ from harness.errors import HarnessError
 from harness.latency.explanation import width_series
 from harness.pages import staircase as staircase_view
 from harness.pipeline import latency_subject
-from harness.runner import options
+from harness.runner import images
 from harness.runner.images import architecture_of
 from harness.sweeps.widths import LOOK, SWEEP, Sweep, store_path
+
+pytestmark = pytest.mark.prunes
 
 
 def pytest_generate_tests(metafunc):
@@ -23,7 +25,7 @@ def pytest_generate_tests(metafunc):
         return
     config, places = metafunc.config, {}
     try:
-        for name in options.network_names(config):
+        for name in images.narrowed_names(config):
             architecture = architecture_of(name, config)
             for first, *_ in width_series.twins(architecture):
                 group = architecture.group(first)
@@ -31,6 +33,8 @@ def pytest_generate_tests(metafunc):
                 places |= {(first, width): None for width in widths if len(widths) > 1}
     except HarnessError as error:
         pytest.exit(str(error), returncode=error.exit_code)
+    if not places:  # nothing but files: the plugin says why they are left out
+        places = {("nothing", 0): None}
     metafunc.parametrize("place", list(places), ids=[f"{group}-{width}" for group, width in places])
 
 

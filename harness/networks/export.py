@@ -15,18 +15,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import onnx
 import torch
-from google.protobuf.message import DecodeError
 from torch import nn
 from torch.onnx.utils import register_custom_op_symbolic
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
 from harness.networks.channels.running import CONV, LINEAR, RunLayer, observed
+from harness.networks.foreign import fixing
+from harness.networks.foreign.fixing import GraphInput
 
 OPSET = 13
 NEWER_OPSETS = (14, 17)  # fused attention; layer normalisation as one operation
@@ -40,15 +42,17 @@ _LAYER_OPERATORS = {"Conv": CONV, "Gemm": LINEAR, "MatMul": LINEAR}
 class Artefact:
     """What is sent to a device.
 
-    digest: SHA-256 of ``onnx`` in hexadecimal. input_shape: batch x channels x height x width, fixed in the file; batch 0 where a foreign
-    file leaves it open. node_layers: ``(ONNX node, module path)`` of each convolution and linear layer, in the order in which they run.
+    digest: SHA-256 of ``onnx`` in hexadecimal. input_shape: batch x channels x height x width, fixed in the file; of a foreign file
+    batch x whatever its leading input takes; batch 0 where it was left open. node_layers: ``(ONNX node, module path)`` of each
+    convolution and linear layer, in the order in which they run. inputs: all that a file takes, empty for a network of our own export.
     """
 
     name: str
     onnx: bytes
     digest: str
-    input_shape: tuple[int, int, int, int]
+    input_shape: tuple[int, ...]
     node_layers: tuple[tuple[str, str], ...]
+    inputs: tuple[GraphInput, ...] = field(default=(), compare=False)
 
 
 def export(model: nn.Module, input_shape: tuple[int, int, int], name: str, batch_size: int = 1) -> Artefact:
@@ -91,44 +95,63 @@ def _written(still: nn.Module, images: torch.Tensor, name: str, opsets: tuple[in
     raise UsageError(f"{name} cannot be written as ONNX of opset {opset} ({first}); use operations that it has") from refusal
 
 
-def read(path: Path, name: str) -> Artefact:
-    """An artefact from a file; of a foreign one the layers are unknown. UsageError when it is no ONNX file of one fixed input."""
+def read(
+    path: Path, name: str, batch_size: int | None = None, image: tuple[int | None, int, int] | None = None, keep_open: bool = False
+) -> Artefact:
+    """An artefact from a file, with the weights that lie beside it; of a foreign one the layers are unknown.
+
+    batch_size: None for the file's own, 1 where it is open. image: channels x height x width that the file leaves open. keep_open: an
+    open batch stays open (0), so that what is made of the file is for any number of images, too. Raises UsageError as ``fixing.fixed``
+    does, and where the file is of another batch; one of a single picture is rewritten for larger batches where it can be.
+    """
     try:
-        data = path.read_bytes()
+        data = reading.read(path, fixing.MOST_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
-    return parse(data, name, str(path))
+    found = _artefact(fixing.fixed(data, str(path), path.parent, 0 if keep_open else batch_size or 1, image), name, str(path))
+    batch = found.input_shape[0]
+    if batch_size is None or batch == batch_size:
+        return found
+    if batch == 1 and is_picture(found):
+        return rebatched(found, batch_size)
+    told = fixing.leading(found.inputs)
+    raise UsageError(f"{path} is fixed at a batch of {batch} ({told}); give --batch-size={batch}, or export it with an open batch")
 
 
-def parse(data: bytes, name: str, origin: str = "the file") -> Artefact:
-    """The same from a file's bytes; ``origin`` names it in errors."""
+def parse(data: bytes, name: str, origin: str = "the file", keep_open: bool = False) -> Artefact:
+    """The same from the bytes of a file whose weights are inside; ``origin`` names it in errors."""
+    return _artefact(fixing.fixed(data, origin, batch_size=0 if keep_open else 1), name, origin)
+
+
+def _artefact(whole: fixing.Fixed, name: str, origin: str) -> Artefact:
     try:
-        graph = onnx.load_model_from_string(data)
-        onnx.checker.check_model(graph)
-        batch, channels, height, width = (side.dim_value for side in graph.graph.input[0].type.tensor_type.shape.dim)
+        graph = onnx.load_model_from_string(whole.onnx)
         told = next((prop.value for prop in graph.metadata_props if prop.key == NODE_LAYERS), "[]")
-        pairs = tuple((str(node), str(layer)) for node, layer in json.loads(told))
-    except (onnx.checker.ValidationError, DecodeError, ValueError, IndexError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{origin} is no ONNX network with one image input ({first}); export it again") from error
-    _refuse_unmeasurable(graph.graph, origin)
-    return Artefact(name, data, hashlib.sha256(data).hexdigest(), (batch, channels, height, width), pairs)
+        pairs = tuple((str(node), str(layer)) for node, layer in json_text.parse(told))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{origin} holds a table of layers that cannot be read ({error}); export it again") from error
+    _refuse_other_int8(graph.graph, origin)
+    return Artefact(name, whole.onnx, hashlib.sha256(whole.onnx).hexdigest(), whole.leading.sizes, pairs, whole.inputs)
 
 
-def _refuse_unmeasurable(graph: onnx.GraphProto, origin: str) -> None:
-    """UsageError for INT8 that no runtime tells, images in other numbers than float32, or of no fixed size."""
+def is_picture(artefact: Artefact) -> bool:
+    """Whether the network takes pictures in f32, ``N x C x H x W``, and nothing else."""
+    return len(artefact.input_shape) == 4 and [one.kind for one in artefact.inputs] in ([], ["f32"])
+
+
+def check_picture(artefact: Artefact, what: str) -> None:
+    """Refuse, with UsageError, a network that takes anything but pictures in f32. what: needs them."""
+    if not is_picture(artefact):
+        takes = ", ".join(map(str, artefact.inputs)) or "x".join(map(str, artefact.input_shape))
+        raise UsageError(f"{what} needs a network that takes f32 pictures alone; {artefact.name} takes {takes}")
+
+
+def _refuse_other_int8(graph: onnx.GraphProto, origin: str) -> None:
+    """UsageError for INT8 in a form of which no runtime tells what ran in it."""
     other = next((node.op_type for node in graph.node if node.op_type.startswith(_OTHER_INT8)), "")
     if other:
         told = f"{origin} is quantised by {other}, not in the QDQ form, the only one of which is told what ran in INT8"
         raise UsageError(f"{told}; give the network in float, which python -m harness.quantisation quantises")
-    taken = graph.input[0].type.tensor_type
-    if taken.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(taken.elem_type).lower()
-        raise UsageError(f"{origin} takes images in {kind}, but float32 is what devices are given; export it in float32")
-    _, *sides = taken.shape.dim
-    if not all(side.dim_value for side in sides):
-        told = " x ".join(str(side.dim_value or side.dim_param or "?") for side in sides)
-        raise UsageError(f"{origin} leaves the size of its images open ({told}); export it for images of one size")
 
 
 def rebatched(artefact: Artefact, batch_size: int) -> Artefact:
@@ -155,7 +178,9 @@ def rebatched(artefact: Artefact, batch_size: int) -> Artefact:
         told_size = f"{artefact.name} cannot be given a batch of {batch_size}"
         raise UsageError(f"{told_size} ({first}); export it at that batch size") from error
     data = graph.SerializeToString(deterministic=True)
-    return Artefact(artefact.name, data, hashlib.sha256(data).hexdigest(), (batch_size, *artefact.input_shape[1:]), artefact.node_layers)
+    inputs = tuple(replace(one, sizes=(batch_size, *one.sizes[1:])) for one in artefact.inputs)
+    digest, shape = hashlib.sha256(data).hexdigest(), (batch_size, *artefact.input_shape[1:])
+    return Artefact(artefact.name, data, digest, shape, artefact.node_layers, inputs)
 
 
 def _node_layers(graph: onnx.GraphProto, ran: tuple[RunLayer, ...]) -> tuple[tuple[str, str], ...]:

@@ -50,6 +50,27 @@ def built(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> Ba
     return made
 
 
+def rebuilt(name: str, trained: nn.Module, input_shape: InputShape, classes: int) -> nn.Module:
+    """The network called ``name`` for images of another size, with the weights of ``trained``; UsageError where they do not fit."""
+    model, known = build(name, input_shape, classes), trained.state_dict()
+    wanted = model.state_dict()
+    for entry in (*wanted, *known):
+        there, here = ("x".join(map(str, one[entry].shape)) if entry in one else "missing" for one in (wanted, known))
+        if there != here:
+            raise UsageError(f"its {entry} would be {there}, and is {here}: its weights are for one size")
+    model.load_state_dict(known)
+    return model
+
+
+def check_has_code(name: str) -> None:
+    """Refuse, with UsageError, an ONNX file: a graph can be measured, but only code can be trained and pruned."""
+    if name.lower().endswith(".onnx"):
+        raise UsageError(
+            f"network {name} is an ONNX file, which can be measured (pytest bench/ --network={name}) but not trained, pruned or searched; "
+            "give its code, --network=path/to/file.py:factory"
+        )
+
+
 def load_weights(model: nn.Module, path: Path) -> tuple[str, ...]:
     """Fill ``model`` from ``FILE`` or ``FILE#key``, safetensors or whatever torch saved, read with ``weights_only=True``.
 
@@ -121,6 +142,7 @@ def _construct(name: str, input_shape: InputShape, classes: int) -> Bare:
         return Bare(NETWORKS[name](input_shape[0], classes), ())
     if name.startswith(TORCHVISION_PREFIX):
         return Bare(torchvision_door.classifier(name.removeprefix(TORCHVISION_PREFIX), input_shape[0], classes), ())
+    check_has_code(name)
     if source.is_own(name):
         return bare.bare(_of_file(name, input_shape, classes), name)
     raise UnknownName("network", name, NETWORKS, _HINT)

@@ -177,9 +177,11 @@ def compiled(found: Compilation) -> Table:
 def label(measurement: Measurement) -> str:
     """The network's name, with its contender name or configuration where it is not the dense one."""
     given = dict(measurement.notes).get("contender")
-    if given:
+    if given and given != measurement.network:
         return f"{measurement.network} {given}"
-    return measurement.network if measurement.config is None else f"{measurement.network} {measurement.config.digest[:6]}"
+    if measurement.config is None or not measurement.config.channels:  # a file has no channels to keep
+        return measurement.network
+    return f"{measurement.network} {measurement.config.digest[:6]}"
 
 
 def text(renderables: Iterable[RenderableType], width: int) -> str:

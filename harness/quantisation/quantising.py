@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, cast
@@ -94,6 +94,11 @@ def quantise(artefact: Artefact, calibration: Calibration, options: Options = US
     return Quantised(made, layers, calibration.record, time.perf_counter() - begin)
 
 
+def layers_of(words: Iterable[str]) -> tuple[str, ...]:
+    """The layers that some words name, each word one of them or several by comma; each layer once."""
+    return tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",") if part.strip()))
+
+
 def here(options: Options, artefact: Artefact) -> Options:
     """``options`` for a network of which branches may be removed: it has fewer layers to leave in float."""
     known = {layer for _, layer in onnx_graph.layers_of(artefact)}
@@ -102,6 +107,7 @@ def here(options: Options, artefact: Artefact) -> Options:
 
 def check(artefact: Artefact, options: Options = USUAL) -> tuple[tuple[str, str], ...]:
     """``(node, layer)`` of what can be quantised; raises what ``quantise`` does, at once."""
+    export.check_picture(artefact, "INT8")
     if is_quantised(artefact):
         raise UsageError(f"{artefact.name} is quantised already; give the network in f32, or measure this one with --precision=int8")
     pairs = onnx_graph.layers_of(artefact)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from harness import exported
+from harness.errors import HarnessError, UsageError
+from harness.exported import Exported
 from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
+from harness.networks.export import Artefact
 from harness.networks.pictures import preparing
 from harness.networks.pictures.preparing import Preparation
 from harness.pipeline import Network
@@ -30,7 +35,8 @@ def preparation(config: pytest.Config, items: Sequence[pytest.Item] = ()) -> Pre
     if varies if shape is None else known and not _are_judged(config, items):
         shape = _own_size(config)
     found = preparing.of_words(shape, asked("--channels"), asked("--resize"), asked("--mean"), asked("--std"))
-    wanted = {zoo.wanted_channels(name, asked("--weights")) for name in options.network_names(config)} - {None}
+    built = [name for name in options.network_names(config) if not exported.is_file(name)]
+    wanted = {zoo.wanted_channels(name, asked("--weights")) for name in built} - {None}
     return replace(found, channels=found.channels or (wanted.pop() if len(wanted) == 1 else None))
 
 
@@ -38,6 +44,44 @@ def shape(config: pytest.Config, dataset: Dataset) -> tuple[int, int, int]:
     """Channels x height x width that networks are measured at."""
     channels, height, width = options.input_shape(config) or dataset.input_shape
     return channels or dataset.input_shape[0], height, width
+
+
+def read_contender(path: Path, name: str, config: pytest.Config, batch_size: int | None = None) -> Artefact:
+    """An exported network to compare, at its own size, which may be another one than the run's; at ``--input-shape`` where that is open.
+
+    Raises UsageError as ``export.read`` does.
+    """
+    try:
+        return export.read(path, name, batch_size)
+    except UsageError:
+        return export.read(path, name, batch_size, options.input_shape(config))
+
+
+def dataset_for(artefact: Artefact, dataset: Dataset, config: pytest.Config, items: Sequence[pytest.Item]) -> Dataset:
+    """The run's images at the size that an exported network takes, which may be another one than the run's."""
+    if len(artefact.input_shape) != 4:
+        return dataset
+    _, channels, height, width = artefact.input_shape
+    if (channels, height, width) == dataset.input_shape or channels != dataset.input_shape[0]:
+        return dataset
+    asked, prepared = config.getoption, preparation(config, items)
+    return datasets.at_size(dataset, prepared, f"{height}x{width}", asked("--data"), asked("--validation-from"))
+
+
+def architecture_for(artefact: Artefact, network: Network | Exported) -> Architecture:
+    """The run's network at the size that an exported one takes; as it is where that is not the same network."""
+    channels, *size = artefact.input_shape[1:] or (0,)
+    if isinstance(network, Exported) or (channels, *size) == network.architecture.input_shape or len(size) != 2:
+        return network.architecture
+    try:
+        return network.at((channels, size[0], size[1])).architecture
+    except HarnessError:
+        return network.architecture
+
+
+def narrowed_names(config: pytest.Config) -> list[str]:
+    """The networks whose channels can be removed."""
+    return [name for name in options.network_names(config) if not exported.is_file(name)]
 
 
 @functools.cache
@@ -50,9 +94,11 @@ def architecture_of(name: str, config: pytest.Config) -> Architecture:
 
 def _own_size(config: pytest.Config) -> str:
     asked = config.getoption
-    if given := options.contenders(config):  # files say themselves
-        _, _, height, width = export.read(given[0][1], given[0][0]).input_shape
-        return f"{height}x{width}"
+    files = [path for _, path in options.contenders(config)]
+    files += [Path(name) for name in options.network_names(config) if exported.is_file(name)]
+    if files:  # they say themselves
+        sizes = export.read(files[0], files[0].stem, image=options.input_shape(config)).input_shape
+        return "x".join(map(str, sizes[2:])) if len(sizes) == 4 else f"{preparing.SIDE}x{preparing.SIDE}"
     found = input_size.of(options.network_names(config)[0], asked("--dataset")).text
     if asked("--dataset") != datasets.FASHION_MNIST:
         return found

@@ -19,15 +19,17 @@ from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.devices.visits import Visiting, Visits
 from harness.errors import HarnessError, NoisyMeasurement
+from harness.exported import Exported
 from harness.networks import datasets
 from harness.pages import ci_summary, tables
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, images, options, precision_line
+from harness.runner import device_clock, images, options, precision_line, subjects
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
+from harness.runner.subjects import subject as subject
 
 LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
@@ -45,11 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what the options name before anything runs; one line and exit code 2 when it does not exist."""
     config.stash[COLLECTED] = Collected()
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
+    config.addinivalue_line("markers", "prunes: the test needs a network whose channels can be removed, so no ONNX file")
     config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
     with _mistakes_end_the_run():
         for name in options.device_names(config):
             options.device_spec(config, name)
         options.check(config)
+        subjects.check(config)
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
 
@@ -63,8 +67,9 @@ def _mistakes_end_the_run() -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per device and network that the options name."""
-    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", options.network_names(metafunc.config))):
+    """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
+    networks = subjects.names(metafunc.config, metafunc.fixturenames)
+    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
             metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
@@ -80,6 +85,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
+    with _mistakes_end_the_run():
+        subjects.leave_out_pruning(config, items)
     for item in items:
         if "record" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=device_clock.CLOCK))
@@ -104,22 +111,17 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
 
 
 @pytest.fixture(scope="session")
-def network(request: pytest.FixtureRequest, dataset: datasets.Dataset) -> Network:
-    """The dense network that ``--network`` names, with its channel groups."""
+def network(request: pytest.FixtureRequest) -> Network | Exported:
+    """The dense network that ``--network`` names, with its channel groups; or the ONNX file, which has layers alone."""
     with _mistakes_end_the_run():
-        shape = images.shape(request.config, dataset)
-        built = Network.by_name(request.param, dataset, request.config.getoption("--weights"), shape)
-        options.check_in_float(request.config, built.architecture)
-    request.config.stash[COLLECTED].architectures.append(built.architecture)
-    request.config.stash[COLLECTED].texts.extend(built.notes)
-    return built
+        return subjects.network(request, request.config.stash[COLLECTED])
 
 
 @pytest.fixture(scope="session")
-def config(request: pytest.FixtureRequest, network: Network) -> PruningConfig:
+def config(request: pytest.FixtureRequest, network: Network | Exported) -> PruningConfig:
     """The pruning configuration that ``--config`` names, or the dense one."""
     path = request.config.getoption("--config")
-    if path is None:
+    if path is None or isinstance(network, Exported):
         return network.architecture.dense()
     with _mistakes_end_the_run():
         chosen = PruningConfig.read(path)

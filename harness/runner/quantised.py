@@ -11,6 +11,7 @@ from torch import Tensor
 from harness import pipeline
 from harness.devices.measure import Subject
 from harness.devices.session import Session
+from harness.networks import export
 from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, layerwise, quantising
@@ -18,7 +19,7 @@ from harness.quantisation.calibration import Calibration
 from harness.quantisation.quantising import Quantised
 from harness.records.conditions import INT8
 from harness.records.quantisation import quantised_sentence
-from harness.runner import options
+from harness.runner import int8_options
 from harness.runner.collected import Collected
 from harness.training import device_accuracy
 
@@ -57,10 +58,12 @@ class Quantising:
         if not self.asked:
             return subject
         artefact = pipeline.artefact_of(subject)
+        if not quantising.is_quantised(artefact):
+            export.check_picture(artefact, "--precision=int8")
         alone = latency_alone or subject.role in FOR_LATENCY
         if alone or quantising.is_quantised(artefact) or artefact.input_shape[1:] != self.calibration.images.shape[1:]:
-            return pipeline.in_int8(subject, None, options.quantisation(self.config, session.spec.runtime))
-        wanted = options.quantisation(self.config, session.spec.runtime)
+            return pipeline.in_int8(subject, None, int8_options.quantisation(self.config, session.spec.runtime))
+        wanted = int8_options.quantisation(self.config, session.spec.runtime)
         return pipeline.with_int8(subject, self._quantised(session, artefact), wanted)
 
     def each(self, session: Session, subjects: Sequence[Subject], latency_alone: bool = False) -> list[Subject]:
@@ -80,7 +83,7 @@ class Quantising:
         """Each network is quantised once for a runtime, within ``--int8-max-drop`` where that was given."""
         key = artefact.digest, session.spec.runtime
         if key not in self._made:
-            wanted, points = options.quantisation(self.config, session.spec.runtime), self.config.getoption("--int8-max-drop")
+            wanted, points = int8_options.quantisation(self.config, session.spec.runtime), self.config.getoption("--int8-max-drop")
             if points is None:
                 self._made[key] = quantising.quantise(artefact, self.calibration, wanted)
             else:
@@ -91,6 +94,6 @@ class Quantising:
         def answers(of: Artefact, images: Tensor) -> layerwise.Logits:
             return device_accuracy.answers(session, of, images, INT8 if quantising.is_quantised(of) else "f32")
 
-        wanted = options.quantisation(self.config, session.spec.runtime)
+        wanted = int8_options.quantisation(self.config, session.spec.runtime)
         found = layerwise.within(artefact, self.calibration, self.dataset().validation, answers, limit_ratio, wanted)
         return found.quantised

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.devices.compiling import compile_network
 from harness.devices.session import Session
+from harness.exported import Exported
 from harness.latency.explanation.width_series import grid
 from harness.pipeline import Network, latency_subject
 from harness.records import benchmark_json
@@ -31,7 +32,7 @@ class CompiledSweep:
     used: every one that was asked for, each once.
     """
 
-    network: Network
+    network: Network | Exported
     session: Session
     path: Path
     compiled_now: int = 0
@@ -57,12 +58,15 @@ class CompiledSweep:
     def _find(self, config: PruningConfig) -> Compilation | None:
         for one in self._stored.compilations:
             same = one.architecture_digest == self.network.architecture.digest and one.config == config
+            if isinstance(self.network, Exported):
+                same = same and one.artefact_digest == self.network.artefact.digest
             if same and compiler(one) == _compiler(self.session):
                 return one
         return None
 
     def _compile(self, config: PruningConfig) -> Compilation:
-        made = compile_network(self.session, latency_subject(self.network, config))
+        network = self.network
+        made = compile_network(self.session, network.subject() if isinstance(network, Exported) else latency_subject(network, config))
         self.compiled_now += 1
         architectures = {one.digest: one for one in (*self._stored.architectures, self.network.architecture)}
         compilations = (*self._stored.compilations, made)

@@ -84,7 +84,7 @@ class State:
 
     def seconds(self, request: TrialRequest) -> float:
         """Known latency of what a trial is about."""
-        return seconds_of(self.space.architecture, self.latency, request.config, request.recipe.precision)
+        return seconds_of(self.space.architecture, self.latency, request.config, *request.recipe.runs_in)
 
     def improves(self, trial: Trial) -> bool:
         """Whether an observation at full length beats all finished ones, for the goal."""

@@ -91,7 +91,7 @@ def standings(
     found, dense = [], space.architecture.dense()
     for indices, m, s, shared, chance in zip(members.values(), mean, deviation, pictures, chances, strict=True):
         first = usable[indices[0]]
-        untouched = first.request.config == dense and first.request.recipe.precision == space.start.precision
+        untouched = first.request.config == dense and first.request.recipe.runs_in == space.start.runs_in
         observed = float(drops[indices].mean())
         found.append(
             Standing(

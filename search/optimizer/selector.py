@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
+from harness.files.leftovers import HeldFolder
 from search.optimizer import drop_scale
 from search.optimizer.acquisition import (
     LEAP,
@@ -43,6 +42,7 @@ from search.optimizer.acquisition import (
 )
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
 from search.optimizer.drop_scale import DropScale
+from search.optimizer.smac_rows import configuration
 from search.optimizer.surrogate import DropModel
 from search.records.trial import Floats, KnownLatency
 from search.space.goals import Goal, Reach
@@ -59,20 +59,6 @@ BOLD_FROM = 30  # evaluated configurations
 CAUTIOUS_FROM_SHARE, CAUTION = 0.75, 4.0  # share of the planned trials, power of the probability to keep the limit
 SIDE_BY_SIDE_APART = 0.05  # mean difference of keep ratios: neighbours that are tried at the same time teach little
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
-
-
-class RowConfiguration(Configuration):  # type: ignore[misc]
-    """A Configuration that compares and hashes by its vector: SMAC compares every new one with all old ones."""
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        return bytes(self.get_array().tobytes())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Configuration) and self._bytes == bytes(other.get_array().tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self._bytes)
 
 
 class Surrogate(AbstractModel):  # type: ignore[misc]
@@ -206,7 +192,7 @@ class Optimizer:
         self.space, self._blas = space, ThreadpoolController()
         self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
         self._configspace = space.configspace(seed)
-        self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
+        self._scratch = HeldFolder("espalier-smac-")
         logging.getLogger("smac").setLevel(logging.ERROR)
         scenario = Scenario(
             self._configspace,
@@ -215,7 +201,7 @@ class Optimizer:
             crash_cost=100.0,
             n_trials=_NEVER_REACHED,
             seed=seed,
-            output_directory=self._scratch.name,
+            output_directory=self._scratch.path,
         )
         batch = slots
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
@@ -297,12 +283,3 @@ class Optimizer:
 
     def _configuration(self, row: Floats, origin: str) -> Configuration:
         return configuration(self.space, self._configspace, row, origin)
-
-
-def configuration(space: SearchSpace, configspace: ConfigurationSpace, row: Floats, origin: str) -> Configuration:
-    """SMAC's form of one row. origin: how it came about, for ``ask`` to read back."""
-    vector = np.empty(space.dimensions)
-    vector[space.order(configspace)] = row
-    config = RowConfiguration(configspace, vector=vector)
-    config.origin = origin
-    return config

@@ -67,6 +67,9 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
     )
     ours, theirs = (one.measurement.conditions.effective_precision for one in (best, summary.dense))
     lost, where = _lost(best.test_drop), f"on {place(summary)}, {ours if ours == theirs else f'{ours}, dense in {theirs}'}"
+    if best.contender.size:
+        _, height, width = summary.architecture.input_shape
+        where += f", at {best.contender.size.replace('x', '×')} pixels, dense at {height}×{width}"
     return (
         *_missed(summary),
         Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),
@@ -159,7 +162,8 @@ def _no_better(summary: Summary, first: str, others: Sequence[str]) -> str:
 
 
 def _same_widths(best: Compared, rival: Compared) -> str:
-    return ", for it keeps the very same channels" if best.contender.config == rival.contender.config else ""
+    ours, theirs = ((one.contender.config, one.contender.precision, one.contender.size) for one in (best, rival))
+    return ", for it keeps the very same channels" if ours == theirs else ""
 
 
 def _speed(judged: SpeedUp | None, verb: str, baseline: str) -> str:
@@ -222,6 +226,10 @@ def error_sentence(summary: Summary) -> str:
         f"median absolute error {percent(held.median_ratio)}, mean {percent(held.mape_ratio)}, largest {percent(held.max_ratio)}, "
         f"{percent(held.within_ratio(0.05), 0)} within ±5 %, rank correlation {held.rho:.4f}; "
         f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}{refused}."
+        + "".join(
+            f" The same {where}: mean {percent(one.mape_ratio)}, largest {percent(one.max_ratio)} of {len(one.judged)}."
+            for where, one in summary.held_out_at
+        )
     )
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -192,13 +193,28 @@ def test_int8_that_is_not_in_the_qdq_form_is_refused(operator: str) -> None:
         export.parse(model.SerializeToString(), "small", "small.onnx")
 
 
-def test_images_of_other_numbers_or_of_no_size_are_refused() -> None:
+def test_images_of_other_numbers_are_read_and_refused_where_pictures_in_f32_are_needed() -> None:
     half, turned = (onnx.load_model_from_string(_small().onnx) for _ in range(2))
     half.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    with pytest.raises(UsageError, match="INT8 needs a network that takes f32 pictures alone; small takes"):
+        export.check_picture(export.parse(half.SerializeToString(), "small"), "INT8")
     turned.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
-    for model, told in ((half, "takes images in float16.*export it in float32"), (turned, "size of its images open .1 x height x 8.")):
-        with pytest.raises(UsageError, match=told):
-            export.parse(model.SerializeToString(), "small")
+    with pytest.raises(UsageError, match="leaves height of its input images .1x1xheightx8. open; give --input-shape"):
+        export.parse(turned.SerializeToString(), "small")
+
+
+def test_an_open_batch_stays_open_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(_small().onnx)
+    for told in (model.graph.input[0], model.graph.output[0]):
+        told.type.tensor_type.shape.dim[0].dim_param = "N"
+    path = tmp_path / "open.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert export.read(path, "open").input_shape == (1, 1, 8, 8)
+    assert export.read(path, "open", keep_open=True).input_shape == (0, 1, 8, 8)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UsageError, match="leaves height of its input images .Nx1xheightx8. open"):
+        export.read(path, "open", keep_open=True)
 
 
 def _small() -> export.Artefact:

@@ -178,3 +178,9 @@ def test_weights_want_the_images_that_they_were_trained_on(tmp_path: Path, name:
     assert torch.equal(torch.get_rng_state(), before)
     safetensors.torch.save_file({"other": torch.zeros(1)}, weights)
     assert zoo.wanted_channels(name, weights) is None
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "some/where/Model.ONNX"])
+def test_an_onnx_file_has_no_code_to_train(name: str) -> None:
+    with pytest.raises(UsageError, match=r"can be measured \(pytest bench/ --network=.*but not trained, pruned or searched"):
+        zoo.build(name, (3, 32, 32), 10)

@@ -20,7 +20,7 @@ from harness.networks.datasets import Dataset
 from harness.networks.export import Artefact
 from harness.quantisation import calibration, quantising
 from harness.quantisation.calibration import Calibration
-from harness.quantisation.quantising import Options, is_quantised, quantise
+from harness.quantisation.quantising import Options, is_quantised, layers_of, quantise
 from tests.quantisation.conftest import SHAPE, Answers, network
 
 LAYERS = ("stem", "first", "second", "depthwise", "fc")
@@ -67,7 +67,7 @@ def opened(artefact: Artefact) -> Artefact:
     model = onnx_graph.model_of(artefact)
     for told in (model.graph.input[0], *model.graph.output):
         told.type.tensor_type.shape.dim[0].dim_param = "images"
-    return export.parse(model.SerializeToString(), artefact.name)
+    return export.parse(model.SerializeToString(), artefact.name, keep_open=True)
 
 
 def test_a_network_for_any_number_of_images_stays_one(artefact: Artefact, images: Calibration, dataset: Dataset, answers: Answers) -> None:
@@ -186,3 +186,9 @@ def test_quantising_says_nothing_and_sends_nothing() -> None:
 def test_a_foreign_networks_layers_are_its_nodes(artefact: Artefact, images: Calibration) -> None:
     foreign = replace(artefact, node_layers=())
     assert [one.layer for one in quantise(foreign, images).layers] == [node for node, _ in artefact.node_layers]
+
+
+@given(st.lists(st.lists(st.sampled_from(["conv1", "layer1.0.conv1", "fc"]), min_size=1), max_size=3))
+def test_layers_are_named_by_comma_or_one_by_one(words: list[list[str]]) -> None:
+    flat = [layer for word in words for layer in word]
+    assert layers_of(",".join(word) for word in words) == layers_of(flat) == tuple(dict.fromkeys(flat))

@@ -28,6 +28,16 @@ def test_options_without_a_verb_mean_run() -> None:
     assert request("--network=resnet56") == replace(Request(), network="resnet56")
 
 
+INT8 = "--precision=int8"
+
+
+def test_layers_in_float_are_given_by_comma_or_one_by_one() -> None:
+    repeated, by_comma = request(INT8, "--in-float=conv1", "--in-float=fc"), request(INT8, "--in-float=conv1,fc")
+    assert repeated == by_comma
+    assert repeated.layers_in_float == ("conv1", "fc")
+    assert request().layers_in_float == ()
+
+
 def test_every_option_has_a_help_text() -> None:
     assert set(HELP) == {field.name for field in OPTIONS} == {field.name for field in fields(Request)} - {"old"}
 
@@ -163,3 +173,16 @@ def test_a_precision_that_there_is_not_is_one_line(given: str, tmp_path: Path) -
     assert "precision" in line
     assert "int8" in line, "says what there is"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["run", "groups"])
+def test_an_onnx_file_is_refused_with_what_can_be_done_with_it(verb: str, tmp_path: Path) -> None:
+    reports = (f"--reports={tmp_path}",) if verb == "run" else ()
+    command = [sys.executable, "-m", "search", verb, "--network=model.onnx", *reports]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "error: network model.onnx is an ONNX file, which can be measured (pytest bench/ --network=model.onnx) but not trained, pruned or "
+        "searched; give its code, --network=path/to/file.py:factory"
+    ]
+    assert not ended.stdout

@@ -82,6 +82,10 @@ class Runtime:
         if self.compile_only:
             raise faults.Refused("without a stick networks are compiled, not run; plug one in, or ask only for the compilation")
         graph, network = self._read(onnx, wanted)
+        kinds = [one.input_data.precision for one in network.input_info.values()]
+        if kinds != ["FP32"] or len(network.outputs) != 1:
+            told = (", ".join(kinds), len(network.outputs))
+            raise faults.Refused("this runtime runs networks of one f32 input and one output, not of %s and %d outputs" % told)
         try:
             compiled = self.core.load_network(network, self.device, self._config(wanted))
         except RuntimeError as error:
@@ -121,10 +125,7 @@ class Runtime:
             graph = onnx_reader.read(onnx)  # 2022.3 accepts any bytes
             int8_nodes.check(graph, wanted["precision"])
             network = self.core.read_network(model=onnx, weights=b"", init_from_buffer=True)
-            (name,) = network.input_info
-            shape = network.input_info[name].input_data.shape
-            if shape[0] != wanted["batch_size"]:
-                network.reshape({name: [wanted["batch_size"]] + list(shape[1:])})
+            self._rebatch(network, graph.batch_size(), wanted["batch_size"])
             supported = self.core.query_network(network, self.device.split(".")[0])
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
@@ -134,6 +135,17 @@ class Runtime:
         if missing:
             raise faults.Refused("%s does not support %s" % (self.device, ", ".join(missing)))
         return graph, network
+
+    @staticmethod
+    def _rebatch(network, batch, wanted):
+        if batch == wanted:
+            return
+        if batch != 1 or len(network.input_info) != 1:
+            raise faults.Refused(
+                "the model is of batch size %d, not %d; ask for its own, or export it at that batch size" % (batch, wanted)
+            )
+        (name,) = network.input_info
+        network.reshape({name: [wanted] + list(network.input_info[name].input_data.shape)[1:]})
 
     def _config(self, wanted):
         counters = "YES" if wanted["profile"] else "NO"

@@ -18,10 +18,21 @@ class Node:
 
 
 class Graph:
-    """nodes in execution order; initializers: tensor name to ``(dims, integers or None)``; inputs, outputs: ``[(name, dims)]``."""
+    """nodes in execution order; initializers: tensor name to ``(dims, integers or None)``; inputs, outputs: ``[(name, dims)]``.
+
+    A size that is only named, or left out, is 0.
+    """
 
     def __init__(self):
         self.nodes, self.initializers, self.inputs, self.outputs = [], {}, [], []
+
+    def batch_size(self):
+        """Of the first input of two or more dimensions; 1 where there is none."""
+        return next((dims[0] for _, dims in self.inputs if len(dims) > 1), 1)
+
+    def leading(self):
+        """Dims of that input."""
+        return next((list(dims) for _, dims in self.inputs if len(dims) > 1), [1])
 
     def producers(self):
         """Output tensor name to the name of the node that makes it, for runtimes that call nodes by their outputs."""
@@ -39,6 +50,9 @@ def read(model):
         raise NotOnnx("not an ONNX model (%s)" % error)
     if graph is None or not graph.nodes or not graph.outputs:
         raise NotOnnx("not an ONNX model (it has no graph of nodes)")
+    for name, dims in graph.inputs:
+        if min(dims, default=1) <= 0:
+            raise NotOnnx("input %s leaves a size open (%s); export it with all sizes fixed" % (name, dims))
     return graph
 
 
@@ -186,7 +200,7 @@ def _tensor_type(view):
 
 
 def _dims(view):
-    """Sizes of a TypeProto's tensor shape; 1 for a size that is only named."""
+    """Sizes of a TypeProto's tensor shape; 0 for a size that is only named."""
     sizes = []
     for kind, tensor_type in _fields(view):
         if kind != 1:
@@ -195,5 +209,5 @@ def _dims(view):
             if part == 2:
                 for number, dim in _fields(shape):
                     if number == 1:
-                        sizes.append(next((size for field, size in _fields(dim) if field == 1), 1))
+                        sizes.append(next((_signed(size) for field, size in _fields(dim) if field == 1), 0))
     return sizes

@@ -8,14 +8,14 @@ BROADCAST = "Add Sub Mul Div Pow Max Min Sum".split()
 
 
 def infer(graph, batch_size):
-    """Tensor name to dims, initializers included; the first input's first size becomes ``batch_size``.
+    """Tensor name to dims, initializers included; every input's first size becomes ``batch_size``.
 
     A tensor behind an operation that is not known here is left out.
     """
     shapes = {name: list(dims) for name, (dims, _) in graph.initializers.items()}
     constants = {name: integers for name, (_, integers) in graph.initializers.items() if integers is not None}
     for name, dims in graph.inputs:
-        shapes[name] = [batch_size] + list(dims[1:])
+        shapes[name] = [batch_size] + list(dims[1:]) if len(dims) > 1 else list(dims)
     for node in graph.nodes:
         if node.op == "Constant":
             dims, integers = node.attributes.get("value") or ([], None)
@@ -25,7 +25,10 @@ def infer(graph, batch_size):
             continue
         if not node.inputs or node.inputs[0] not in shapes:
             continue
-        dims = _output(node, shapes, constants)
+        try:
+            dims = _output(node, shapes, constants)
+        except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+            dims = None  # a form of the operation that image classifiers do not have
         if dims is not None:
             for tensor in node.outputs[:1]:
                 shapes[tensor] = dims

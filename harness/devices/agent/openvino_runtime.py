@@ -57,25 +57,34 @@ class Runtime:
         }
         try:
             network = self.core.read_model(onnx)
-            batch, *sides = network.input(0).partial_shape  # a file may leave the number of images open
-            if batch.is_dynamic or batch.get_length() != wanted["batch_size"]:
-                network.reshape([wanted["batch_size"]] + [side.get_length() for side in sides])
+            _rebatch(network, graph.batch_size(), wanted["batch_size"])
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])
         return Model(compiled, self.threads, graph)
 
 
+def _rebatch(network, batch, wanted):
+    """A network of one picture for batches of ``wanted``; one of another batch stays what it is, and is refused."""
+    if batch == wanted:
+        return
+    if batch != 1 or len(network.inputs) != 1:
+        raise faults.Refused("the model is of batch size %d, not %d; ask for its own, or export it at that batch size" % (batch, wanted))
+    network.reshape([wanted] + list(network.input(0).shape)[1:])
+
+
 class Model:
-    """A compiled network with one infer request whose input tensor was set once."""
+    """A compiled network with one infer request whose input tensors were set once."""
 
     def __init__(self, compiled, threads, graph):
         self.compiled, self.threads, self.graph = compiled, threads, graph
         self.request = compiled.create_infer_request()
-        self.shape = tuple(int(side) for side in compiled.input(0).shape)
-        values = numpy.random.default_rng(0).standard_normal(self.shape).astype(numpy.float32)
-        self.tensor = openvino.Tensor(values)
-        self.request.set_input_tensor(self.tensor)
+        self.tensors = [openvino.Tensor(_fed(port)) for port in compiled.inputs]
+        for number, tensor in enumerate(self.tensors):
+            self.request.set_input_tensor(number, tensor)
+        shapes = [tuple(int(side) for side in tensor.shape) for tensor in self.tensors]
+        self.shape = next((shape for shape in shapes if len(shape) > 1), shapes[0] if shapes else ())
+        self.batch = self.shape[0] if len(self.shape) > 1 else 1
 
     def first_inference(self):
         """Seconds of the first inference after load."""
@@ -86,12 +95,14 @@ class Model:
         effective, notes = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name(), []
         if int8_nodes.is_quantised(self.graph):
             ran = {name: precision for sources, precision in self._ran().values() for name in sources}
-            effective, notes = int8_nodes.told(self.graph, self.shape[0], ran)
+            effective, notes = int8_nodes.told(self.graph, self.batch, ran)
+        if not self._takes_pictures():
+            notes = notes + [["inputs", "; ".join(_told(port) for port in self.compiled.inputs)]]
         return {
             "effective_precision": effective,
             "threads": int(self.compiled.get_property("INFERENCE_NUM_THREADS")),
             "streams": int(self.compiled.get_property("NUM_STREAMS")),
-            "batch_size": self.shape[0],
+            "batch_size": self.batch,
             "notes": notes,
         }
 
@@ -101,13 +112,17 @@ class Model:
 
     def outputs(self, shape, values):
         """``(shape, bytes)`` of the float32 output for any number of images."""
+        if not self._takes_pictures():
+            raise faults.Refused(
+                "outputs are asked for pictures in f32 alone, the model takes %s" % ", ".join(map(_told, self.compiled.inputs))
+            )
         images = numpy.frombuffer(values, dtype=numpy.float32).reshape(shape)
         if tuple(shape[1:]) != self.shape[1:]:
             raise faults.Refused("the model takes images of %s, not %s" % (list(self.shape[1:]), list(shape[1:])))
-        batch, found = self.shape[0], []
+        batch, found = self.batch, []
         for start in range(0, len(images), batch):
             part = images[start : start + batch]
-            self.tensor.data[: len(part)] = part
+            self.tensors[0].data[: len(part)] = part
             self.request.infer()
             found.append(numpy.array(self.request.get_output_tensor(0).data[: len(part)], dtype=numpy.float32))
         everything = numpy.concatenate(found)
@@ -144,9 +159,29 @@ class Model:
             found[op.get_friendly_name()] = onnx_reader.node_names(sources, self.graph), "int8" if precision in INT8_TYPES else precision
         return found
 
+    def _takes_pictures(self):
+        return [port.element_type.to_dtype() for port in self.compiled.inputs] == [numpy.float32]
+
     def unload(self):
         """Free the compiled network."""
-        self.request = self.compiled = self.tensor = None
+        self.request = self.compiled = None
+        self.tensors = []
+
+
+def _fed(port):
+    """What an input is fed: noise where it is in float or in bytes, ones where it counts, masks or points at rows of a table."""
+    shape, kind = [int(side) for side in port.shape], port.element_type.to_dtype()
+    random = numpy.random.default_rng(0)
+    if kind in (numpy.uint8, numpy.int8):
+        return random.integers(0, 128, shape).astype(kind)
+    if numpy.issubdtype(kind, numpy.floating):
+        return random.standard_normal(shape).astype(kind)
+    return numpy.ones(shape, kind)
+
+
+def _told(port):
+    name = port.get_any_name() if port.get_names() else "input"
+    return "%s %s %s" % (name, "x".join(str(int(side)) for side in port.shape) or "one", port.element_type.get_type_name())
 
 
 def _text(entries, key):

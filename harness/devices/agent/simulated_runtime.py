@@ -33,6 +33,24 @@ NUMBERS = {
     "seed": 0,
     "fault_after": 0,  # how many such requests pass before the fault
 }
+RANGES = {
+    "noise": (0.0, 1.0),
+    "drift_per_s": (-1.0, 1e3),
+    "throttle_after_s": (0.0, 1e9),
+    "throttle_factor": (1e-3, 1.0),
+    "overhead_us": (-1e9, 1e9),
+    "load_s": (0.0, 1e6),
+    "load_spread": (0.0, 1.0),
+    "seed": (-(2.0**53), 2.0**53),
+    "fault_after": (0.0, 1e9),
+    "slow_ratio": (0.0, 1e3),
+    "slow_spread": (0.0, 1.0),
+    "slow_least_s": (0.0, 1e6),
+    "slow_most_s": (0.0, 1e6),
+    "preempted_per_s": (0.0, 1e3),
+    "preempted_s": (0.0, 1e3),
+    "wander": (0.0, 1.0),
+}
 SIGNED = ("overhead_us", "drift_per_s", "seed")
 FAULTS = ("none", "hang", "spin", "crash", "segfault", "exit", "usb-drop", "garbage", "noise-on-stdout", "disk-full", "out-of-memory")
 
@@ -52,6 +70,9 @@ class Runtime:
             raise faults.Unusable("no fault %r; choose one of %s" % (options["fault"], ", ".join(FAULTS)))
         self.hardware = roofline.KINDS[kind]()
         self.numbers = {name: _number(options, name, default) for name, default in known.items()}
+        for name, (least, most) in RANGES.items():
+            if not least <= self.numbers[name] <= most:
+                raise faults.Unusable("the simulated device takes %s from %g to %g, not %r" % (name, least, most, self.numbers[name]))
         if not 0 <= self.numbers["slow_share"] < 1 or not 0 < self.numbers["slow_least_s"] <= self.numbers["slow_most_s"]:
             raise faults.Unusable("slow states need a slow_share of 0 or more, below 1, and 0 < slow_least_s <= slow_most_s")
         self.disturbance = disturbance.Disturbance(self.numbers, int(self.numbers["seed"]))
@@ -91,6 +112,9 @@ class Runtime:
         except onnx_reader.NotOnnx as error:
             raise faults.Refused("the simulated device cannot read the model: %s" % error)
         int8_nodes.check(graph, wanted["precision"])
+        if graph.batch_size() not in (1, wanted["batch_size"]):
+            told = (graph.batch_size(), wanted["batch_size"])
+            raise faults.Refused("the model is of batch size %d, not %d; ask for its own, or export it at that batch size" % told)
         self.busy_s += self.numbers["load_s"]
         return Model(self, onnx, graph, shapes, wanted["batch_size"])
 
@@ -137,7 +161,7 @@ class Model:
             stage.precision = self.ran.get(stage.sources[0], "f16")
             stage.seconds /= INT8_SPEEDUP if stage.precision == int8_nodes.INT8 else 1.0
         self.seconds = sum(stage.seconds for stage in self.stages)
-        self.image = list(graph.inputs[0][1][1:]) if graph.inputs else []
+        self.image = graph.leading()[1:]
         self.runs, self.total_s, self.compiled = 0, 0.0, None
         self.salt = zlib.crc32(onnx) / float(1 << 31) - 1.0
         self.level = math.exp(runtime.places.gauss(0.0, runtime.numbers["load_spread"]))

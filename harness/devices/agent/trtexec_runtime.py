@@ -64,9 +64,8 @@ class Runtime:
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
         int8_nodes.check(graph, wanted["precision"])
-        name, dims = graph.inputs[0]
-        if dims[0] != wanted["batch_size"]:
-            told = (dims[0], wanted["batch_size"])
+        if graph.inputs and graph.batch_size() != wanted["batch_size"]:
+            told = (graph.batch_size(), wanted["batch_size"])
             raise faults.Refused("the model is of batch size %d, TensorRT cannot make it %d; export it at that batch size" % told)
         key = hashlib.sha256(onnx).hexdigest()[:16] + "-" + wanted["precision"]
         if key not in self.engines:
@@ -137,7 +136,7 @@ class Model:
 
     def __init__(self, runtime, engine, graph, wanted, notes):
         self.runtime, self.engine, self.graph, self.wanted, self.notes = runtime, engine, graph, wanted, notes
-        self.shape = list(graph.inputs[0][1])
+        self.shape = graph.leading()
         self.profile_path = os.path.join(runtime.directory, "profile.json")
         self.layers_path = os.path.join(runtime.directory, "layers.json")
 
@@ -158,7 +157,7 @@ class Model:
             "effective_precision": effective,
             "threads": 0,
             "streams": 1,
-            "batch_size": self.shape[0],
+            "batch_size": self.graph.batch_size(),
             "peak_memory_bytes": None,
             "run_s": self.run_s,
             "notes": self.notes + notes,
@@ -191,6 +190,8 @@ class Model:
 
     def outputs(self, shape, values):
         """Outputs by ``--loadInputs`` and ``--exportOutput``, one run per batch; the last batch is filled up with its first image."""
+        if len(self.graph.inputs) != 1:
+            raise faults.Refused("outputs are asked for pictures alone, the model takes %d inputs" % len(self.graph.inputs))
         if list(shape[1:]) != self.shape[1:]:
             raise faults.Refused("the model takes images of %s, not %s" % (self.shape[1:], list(shape[1:])))
         image_bytes, batch = len(values) // shape[0], self.shape[0]

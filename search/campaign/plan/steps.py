@@ -24,7 +24,8 @@ PRUNE_S = 0.8  # of a trial: choosing channels and solving what is behind them a
 CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe_choice.MOST_TRIALS``, and asking the pictures in between)
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
 GLOBAL = 2  # more: Torch-Pruning's global pruning by two importances; tuned anew each, as they are made for the chosen network
-QUANTISED_TOO = 4  # more: the unpruned, the published and the chosen one in INT8, on a device that runs it; not tuned anew
+AT_A_SIZE = 4  # more at every further size: dense, two published ones and the uniform one, each tuned
+QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a device that runs it, and the chosen one; not tuned anew
 QUANTISE_S = 4.0  # of a network: calibrating it, and judging it by the device's arithmetic
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
@@ -154,16 +155,17 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     promoted = 0 if request.short is None else request.finalists + request.trials / 4
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
-    more = GLOBAL if request.global_pruning else 0
-    tuned, quantised = (NEWLY_TUNED + more) * max(1, request.proof_seeds), QUANTISED_TOO if scope.runs_int8 else 0
-    compared = _compared(request, scope)
+    sizes, compared, quantised = max(1, len(request.sizes)), _compared(request, scope), _quantised(request, scope)
+    by_torch_pruning = sizes * GLOBAL if request.global_pruning else 0
+    tuned = (NEWLY_TUNED + compared - COMPARED - quantised) * max(1, request.proof_seeds)
     proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers + quantised * QUANTISE_S
-    designed = (request.designs + HELD_OUT) * len(request.precisions)
+    told = f", {by_torch_pruning} of them by Torch-Pruning," if by_torch_pruning else ""
+    designed = (request.designs + HELD_OUT) * len(request.precisions) * sizes
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
         Step(
             PROOF,
-            f"{compared} networks{', 2 of them by Torch-Pruning,' if more else ''} tuned, measured in turns, and told",
+            f"{compared} networks{told} tuned, measured in turns, and told",
             proof_s + compared * pace.compared_s + REPORT_S,
         ),
     ]
@@ -185,7 +187,13 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
 
 def _compared(request: Request, scope: Scope) -> int:
     """Networks of the final comparison."""
-    return COMPARED + (GLOBAL if request.global_pruning else 0) + (QUANTISED_TOO if scope.runs_int8 else 0)
+    sizes = max(1, len(request.sizes))
+    return COMPARED + (sizes - 1) * AT_A_SIZE + (sizes * GLOBAL if request.global_pruning else 0) + _quantised(request, scope)
+
+
+def _quantised(request: Request, scope: Scope) -> int:
+    """Those of them that are in INT8."""
+    return max(1, len(request.sizes)) * QUANTISED_TOO + 1 if scope.runs_int8 else 0
 
 
 def _plannable_s(left_s: float, waiting_s: float) -> float:

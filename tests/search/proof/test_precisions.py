@@ -29,7 +29,7 @@ from search.proof.tuning import Recipes
 from search.records.display import Display
 from search.records.outcome import IN_INT8
 from search.records.request import Request
-from search.records.trial import TuningChoice
+from search.records.trial import RunsIn, TuningChoice
 from search.space.goals import Goal
 from search.space.screened_latency import LatencyByPrecision, in_precision, seconds_of
 
@@ -170,7 +170,7 @@ def test_finalists_of_one_shape_in_two_precisions_are_two_and_each_has_its_own_l
     both = (standing(1, shape, "int8", 0.4, 0.3), standing(2, shape, "f32", 0.8, 0.1))
     result = CampaignResult(CampaignSettings("c", goal=Goal(1.0)), (), (), both, both, both[0], "", 0.0, 1.0)
     assert entrants.finalists(result, 3, "f32") == [Found(shape, "l1", "int8"), Found(shape, "l1", "")]
-    assert entrants.curses(result, "f32") == pytest.approx({(shape, "int8"): 0.3, (shape, ""): 0.1})
+    assert entrants.curses(result, "f32") == pytest.approx({(shape, RunsIn("int8")): 0.3, (shape, RunsIn()): 0.1})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""The networks of a run of the benchmarks, built by name or read from ONNX files, and which suites leave files out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import exported
+from harness.devices.samples import Subject
+from harness.errors import UsageError
+from harness.exported import Exported
+from harness.networks.datasets import Dataset
+from harness.pipeline import Network, latency_subject
+from harness.records.pruning_config import PruningConfig
+from harness.runner import images, int8_options, options
+from harness.runner.collected import Collected
+
+PRUNES = "prunes"  # the mark of tests that remove channels
+
+
+def names(config: pytest.Config, fixtures: Collection[str]) -> list[str]:
+    """The networks of a test: those asked for; where latency alone is measured, every contender as well, as ``NAME=FILE.onnx``."""
+    given = config.getoption("--contender") if {"subject", "sweep"}.intersection(fixtures) else []
+    asked = options.network_names(config) if config.getoption("--network") or not given else []
+    return list(dict.fromkeys([*asked, *given]))
+
+
+def network(request: pytest.FixtureRequest, collected: Collected) -> Network | Exported:
+    """The network of the request's name, built for the images or read from its file, and among what the run tells. Raises UsageError."""
+    config = request.config
+    made: Network | Exported | None = _read(config, request.param)
+    if made is None:
+        seen: Dataset = request.getfixturevalue("dataset")
+        made = Network.by_name(request.param, seen, config.getoption("--weights"), images.shape(config, seen))
+    int8_options.check_in_float(config, made.architecture)
+    collected.architectures.append(made.architecture)
+    collected.texts.extend(made.notes)
+    return made
+
+
+@pytest.fixture(scope="session")
+def subject(network: Network | Exported, config: PruningConfig, batch_size: int) -> Subject:
+    """What is measured: the network that ``--network`` and ``--config`` name, or a file as it is."""
+    return network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
+
+
+def _read(config: pytest.Config, name: str) -> Exported | None:
+    label, _, path = name.partition("=") if name in config.getoption("--contender") else ("", "", name)
+    if not label and not exported.is_file(name):
+        return None
+    return Exported.read(Path(path), label or None, config.getoption("--batch-size"), options.input_shape(config))
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what cannot be done to a network that is an ONNX file."""
+    files = [name for name in options.network_names(config) if exported.is_file(name)]
+    for name in files:
+        if not Path(name).is_file():
+            raise UsageError(f"--network={name}: there is no such file; give one that exists")
+        for word, why in (
+            ("--weights", "has its weights inside"),
+            ("--network-copy", "has no factory"),
+            ("--config", "cannot be pruned"),
+            ("--group", "cannot be pruned"),
+        ):
+            if config.getoption(word):
+                raise UsageError(f"{word} with --network={name}: an ONNX file {why}; leave {word} out")
+
+
+def leave_out_pruning(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Skip, in words, what removes channels from a network that is a file; UsageError where nothing else was asked for."""
+    left = [(item, name) for item in items if item.get_closest_marker(PRUNES) and (name := _file_of(item, config)) is not None]
+    if left and len(left) == len(items):
+        raise UsageError(f"{left[0][1]} {exported.NO_PRUNING}")
+    for item, name in left:
+        item.add_marker(pytest.mark.skip(reason=f"{name} {exported.NO_PRUNING}"))
+
+
+def _file_of(item: pytest.Item, config: pytest.Config) -> str | None:
+    """The file that a test's network is, or None."""
+    called = getattr(item, "callspec", None)
+    name = None if called is None else called.params.get("network")
+    if not isinstance(name, str):
+        return None
+    return name if exported.is_file(name) or name in config.getoption("--contender") else None
+
+
+def unattributed(file: Exported, attributed: set[str]) -> str:
+    """A sentence on layers that no executed node names, because the runtime computed them otherwise; empty where there are none."""
+    lost = [site.name for site in file.architecture.layers if site.name not in attributed]
+    if not lost:
+        return ""
+    return f"{file.name}: no time of its own has {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}; the runtime runs it within others"
