@@ -164,7 +164,7 @@ def test_nothing_is_written_here_and_logging_is_left_alone(
     asked = optimizer(vgg)
     row, _ = asked.ask()
     asked.tell(row, 0.0)
-    scratch = asked._scratch.name
+    scratch = asked._scratch.path
     asked.close()
     assert os.listdir(tmp_path) == []
     assert not os.path.exists(scratch)

@@ -85,7 +85,7 @@ def test_the_search_shrinks_where_the_first_steps_took_longer(request_: Request,
 
 
 def test_a_machine_that_is_mostly_fast_gives_the_minute_back_to_the_search(request_: Request, digits: Dataset, display: Display) -> None:
-    first = planning.first(replace(request_, minutes=5), digits, replace(QUICK, images_per_s=600.0), display)
+    first = planning.first(replace(request_, minutes=3), digits, replace(QUICK, images_per_s=600.0), display)
     assert first.request.trials < request_.trials
     record = replace(RECORD, seconds=8.0, trials_worth=2.0)
     loud, quiet = (planning.again(first, digits, record, share, display) for share in (0.2, 1.0))

@@ -129,7 +129,6 @@ def test_the_more_often_the_machine_is_fast_the_less_is_kept_free_for_waiting(
     assert always.waiting_s == 0.0, "all blocks asked for are pairs in the fast state"
     assert unknown.waiting_s == AGAIN_S
     assert planned_s(always) >= planned_s(unknown)
-    assert planned_s(always) <= steps.MARGIN * (always.limit_s or 0) or always.cut, "loud neighbours are reckoned with all the same"
 
 
 def test_five_minutes_of_digits_are_enough_for_everything_on_two_quick_cores_and_for_less_on_slower_ones() -> None:
