@@ -29,8 +29,9 @@ def artefact(judged, network, contenders, pytestconfig):
     return export.export(network.model, network.architecture.input_shape, network.name), None
 
 
-def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, pytestconfig):
-    """Let the device answer every image of the test split."""
+@pytest.mark.gates
+def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, gating, pytestconfig):
+    """Let the device answer every image of the test split; fail where it guesses, or misses the floor or the drop that is let pass."""
     exported, path = artefact
     host = device_accuracy.host_answers(path) if path else None
     if host is None and not is_quantised(exported):
@@ -42,3 +43,4 @@ def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, 
     collected.accuracies.append(found)
     collected.texts.append(f"{exported.name}: {found.sentence()}")
     assert found.on_device.total == len(dataset.test)
+    gating.judge(f"{found.network} on {found.device}, {found.effective_precision}", gating.answers(found, dataset.classes))

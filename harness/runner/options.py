@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def _add_sampling(group: pytest.OptionGroup) -> None:
     option("--max-noise", type=float, metavar="R", help="fail when the blocks of a network differ by more than this ratio")
     option("--baseline", type=Path, metavar="FILE", help="benchmark file of an earlier run that must not have been faster")
     option("--against", type=Path, metavar="MODEL.onnx", help="network that the measured one must not be slower than")
+    option(
+        "--allow-different",
+        action="append",
+        default=[],
+        metavar="KEYS",
+        help="conditions that may differ from the baseline's, by comma, as host or configuration; recorded beside the verdict",
+    )
+    option("--gate-junit", type=Path, metavar="FILE", help="the gate's table as JUnit's XML")
+    option("--gate-markdown", type=Path, metavar="FILE", help="the gate's table as Markdown")
     option("--same-within", type=float, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
     option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
 
@@ -183,6 +193,14 @@ def protocol(config: pytest.Config) -> Protocol:
     return Protocol(**{key: number for key, number in given.items() if number is not None})
 
 
+def unless_disabled(config: pytest.Config, asked: Protocol) -> Protocol:
+    """The protocol; with ``--benchmark-disable`` one inference of each network, to see that it runs, with nothing to judge."""
+    if not config.getoption("benchmark_disable", False):
+        return asked
+    once = Protocol(0.0, 0, rounds=1, min_time_s=0.0, blocks=1, precision_target=None, turn_warmup_rounds=0)
+    return replace(once, profile_compiles=min(1, asked.profile_compiles), pace_hz=asked.pace_hz)
+
+
 def contenders(config: pytest.Config) -> list[tuple[str, Path]]:
     """``(name, file)`` of the networks to compare; UsageError for a file that does not exist."""
     pairs = []
@@ -233,6 +251,8 @@ def check(config: pytest.Config) -> None:
         path = config.getoption(option)
         if path is not None and not path.is_file():
             raise UsageError(f"{option}={path}: there is no such file; give one that exists")
+        if path is not None and config.getoption("benchmark_disable", False):
+            raise UsageError(f"{option} with --benchmark-disable: nothing is measured that could be judged; leave one of them out")
     _make_room(config.getoption("benchmark_json", None))
 
 
