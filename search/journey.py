@@ -248,7 +248,7 @@ def _search(
         imported = journal.read(folder).imported
     elif request.old is not None:
         imported = _forked(request.old, request, subject)
-    elif request.share:
+    elif request.share and request.optimizer != "random":  # a rival is its own trials only
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)
     imported = imported if resume else record.restated(imported)
@@ -280,10 +280,11 @@ def _search(
 
 
 def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
-    """What a fork takes over: nothing of INT8 that left other layers in float. CampaignError as ``sharing.fork``."""
+    """What a fork takes over: nothing of INT8 that left other layers in float, nothing for a rival. CampaignError as ``sharing.fork``."""
     folder = folders.existing(old, request.reports)
     found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
     theirs = folders.read_request(folder)
+    found = () if request.optimizer == "random" else found
     same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
     return sharing.restated(found, theirs.precisions, request.precisions, same_int8)
 

@@ -10,7 +10,7 @@ from harness.compare.limits import Limits
 from harness.errors import UsageError
 from harness.latency.verdict.finding import Finding, from_bounds
 from harness.latency.verdict.judgement import compare
-from harness.records.measurement import LayerLatency, Measurement
+from harness.records.measurement import Measurement
 
 
 def interleaved(ours: Measurement, other: Measurement, allowed: Limits, same_within: float) -> tuple[Finding, ...]:
@@ -39,26 +39,14 @@ def stored(ours: Measurement, before: Counterpart, allowed: Limits, same_within:
 
 def layers(ours: Measurement, other: Measurement, allowed: Limits, same_within: float, new_code: bool = False) -> tuple[Finding, ...]:
     """Every layer against the same layer of the baseline; UsageError names a layer that vanished, unless the networks may differ."""
-    mine, theirs = by_layer(ours), by_layer(other)
+    mine, theirs = dict(ours.seconds_by_layer()), dict(other.seconds_by_layer())
     if mine and not new_code and (gone := [name for name in theirs if name not in mine]):
         raise UsageError(f"layer {gone[0]} of the baseline is not in {ours.network} any more; measure a new baseline")
     return _shared_layers(ours, other, allowed, same_within)
 
 
-def by_layer(measurement: Measurement) -> dict[str, tuple[float, ...]]:
-    """Seconds per compilation by fused set of layers; nodes without a layer are left out, nodes of one set are added up."""
-    found: dict[str, tuple[float, ...]] = {}
-    for layer in measurement.layers:
-        if layer.source_layers:
-            name = _name(layer)
-            runs = found.get(name)
-            whole = runs is not None and len(runs) == len(layer.runs_s)
-            found[name] = tuple(map(sum, zip(runs, layer.runs_s, strict=True))) if runs is not None and whole else layer.runs_s
-    return found
-
-
 def _shared_layers(ours: Measurement, other: Measurement, allowed: Limits, same_within: float) -> tuple[Finding, ...]:
-    mine, theirs = by_layer(ours), by_layer(other)
+    mine, theirs = dict(ours.seconds_by_layer()), dict(other.seconds_by_layer())
     found = []
     for name, runs in mine.items():
         if name in theirs and min(runs) > 0 and min(theirs[name]) > 0:
@@ -67,7 +55,3 @@ def _shared_layers(ours: Measurement, other: Measurement, allowed: Limits, same_
             how = f"range over {len(runs)} and {len(theirs[name])} compilations"
             found.append(from_bounds(name, ratio, low, high, allowed.of_layer(name), same_within, how))
     return tuple(found)
-
-
-def _name(layer: LayerLatency) -> str:
-    return "+".join(layer.source_layers)

@@ -18,7 +18,8 @@ from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.own import source
 from harness.networks.pictures import division, preparing
 from harness.quantisation import calibration
-from harness.runner import int8_options
+from harness.runner import int8_options, naming
+from harness.runner.naming import Once
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
@@ -57,8 +58,14 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
-    option("--precision", default="f32", type=str.lower, help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
-    option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    option(
+        "--precision",
+        default="f32",
+        type=str.lower,
+        action=Once,
+        help="what the runtime computes in, such as f16 or int8 (default: %(default)s)",
+    )
+    option("--batch-size", type=int, default=1, action=Once, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
     option("--set-power-mode", metavar="ID", help="nvpmodel's id, or ID+clocks for jetson_clocks too; put back at the end (jetson)")
@@ -225,6 +232,7 @@ def also_widths(config: pytest.Config) -> dict[str, int]:
 
 def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use; make the folder that --benchmark-json names."""
+    naming.check_once(config)
     protocol(config)
     contenders(config)
     input_shape(config)

@@ -26,7 +26,7 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, distiller_line, gate_plugin, images, one_process, options, precision_line, subjects
+from harness.runner import device_clock, distiller_line, gate_plugin, images, naming, one_process, options, precision_line, subjects
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
 from harness.runner.subjects import subject as subject
@@ -72,7 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     networks = subjects.names(metafunc.config, metafunc.fixturenames)
     for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
-            metafunc.parametrize(fixture, names, indirect=True, scope="session")
+            metafunc.parametrize(fixture, names, indirect=True, scope="session", ids=naming.ids(metafunc.config, fixture, names))
 
 
 def _is_bench(metafunc: pytest.Metafunc) -> bool:
@@ -211,6 +211,7 @@ def record(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurem
 
     def keep(measurement: Measurement) -> None:
         device_clock.replay(benchmark, measurement)
+        device_clock.add_layers(benchmark, measurement)
         request.config.stash[COLLECTED].measurements.append(measurement)
         most, spread = request.config.getoption("--max-noise"), measurement.latency.block_spread_ratio
         if most is not None and spread > most:
@@ -270,9 +271,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Any:
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> Any:
-    """Leave the networks measured by the hundred out of the terminal's table."""
-    benchmarks[:] = [entry for entry in benchmarks if entry["extra_info"].get("espalier", {}).get("role") not in HIDDEN_ROLES]
+def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]], group_by: str) -> Any:
+    """Leave networks measured by the hundred out of the terminal's table; layers too, unless they are grouped by (``param:layer``)."""
+    hidden = [entry for entry in benchmarks if entry["extra_info"].get("espalier", {}).get("role") in HIDDEN_ROLES]
+    hidden += [entry for entry in benchmarks if device_clock.LAYER in entry["extra_info"] and "layer" not in group_by]
+    benchmarks[:] = [entry for entry in benchmarks if entry not in hidden]
     return (yield)
 
 
