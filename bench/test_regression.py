@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from harness import exported
-from harness.compare import gate
+from harness.compare import engines, gate
 from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.networks import export
@@ -29,7 +29,7 @@ def judge(gating, record_property):
 
 
 def test_network_is_not_slower_than_the_other_model(
-    device, network, subject, batch_size, measure_together, record, judge, gating, pytestconfig
+    device, network, subject, batch_size, measure_together, record, collected, judge, gating, pytestconfig
 ):
     """``--against=MODEL.onnx``: both are measured in turns, in this run, and their layers as well."""
     path = pytestconfig.getoption("--against")
@@ -40,6 +40,7 @@ def test_network_is_not_slower_than_the_other_model(
     rounds = pytestconfig.getoption("--rounds") or 1500
     ours, other = measure_together(device, subjects, comparison(rounds, ADVISED_PAIRS))
     record(ours)
+    collected.texts.extend(engines.between(ours, other))
     judge(ours, (*gating.in_turns(ours, other), *gating.bounds(ours)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.compare.baseline import Counterpart
 from harness.compare.limits import Limits
+from harness.errors import RecordError
 from harness.latency.verdict import tails
 from harness.latency.verdict.finding import Bound, Finding, from_bounds
 from harness.records.measurement import Latency, Measurement
@@ -63,6 +64,12 @@ def bounds(ours: Measurement, allowed: Limits) -> tuple[Bound, ...]:
             shown = limit * 100.0 if key == "deadline_miss_ratio" else limit
             found.append(Bound(name, told.figure, told.low, told.high, shown, unit, told.how))
     return tuple(found)
+
+
+def check_baseline(before: Measurement, allowed: Limits) -> None:
+    """Refuse a baseline that misses an absolute limit itself: RecordError."""
+    if missed := [one for one in bounds(before, allowed) if one.beyond]:
+        raise RecordError(f"the baseline misses a limit of its own ({missed[0].sentence()}); measure one that keeps it, or mend the limit")
 
 
 def relative(ours: Measurement, before: Counterpart, allowed: Limits, same_within: float) -> tuple[Finding, ...]:

@@ -52,6 +52,7 @@ class Comparison:
         if self.strict_conditions:
             _check_told(ours, before.measurement, self.after.allowed)
         allowed = limits(ours.network, self.pyproject, ours.conditions.device.name)
+        figures.check_baseline(before.measurement, allowed)
         found = comparing.stored(ours, before, allowed, self.same_within)
         return (*found, *figures.relative(ours, before, allowed, self.same_within), *figures.bounds(ours, allowed))
 

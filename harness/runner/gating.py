@@ -65,6 +65,7 @@ class Gating:
         baseline.check_own(told, self.allowed)
         before = self.baseline.counterpart(ours.network, told)
         allowed, same_within = self._limits(ours), float(self.config.getoption("--same-within"))
+        figures.check_baseline(before.measurement, allowed)
         return (*comparing.stored(ours, before, allowed, same_within), *figures.relative(ours, before, allowed, same_within))
 
     def in_turns(self, ours: Measurement, other: Measurement) -> tuple[Judged, ...]:

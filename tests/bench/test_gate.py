@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 # pytester forgets what is imported first inside of a run, and torch cannot be imported twice
+import torch._dynamo  # noqa: F401
+
 import harness.pipeline  # noqa: F401
 from harness.records import benchmark_json
 

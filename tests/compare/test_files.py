@@ -79,8 +79,10 @@ def test_strict_conditions_ask_for_equal_versions_and_for_every_network(compare)
 
 def test_limits_and_accuracies_are_judged_as_in_the_live_gate(compare) -> None:
     Path("pyproject.toml").write_text("[tool.espalier.limits.tiny]\nmedian_ms = 0.5\n[tool.espalier.limits]\nnetwork = 0.5\n")
-    code, text = compare([measured()], [later()])
-    assert (code, "median: 1.000 ms" in text) == (1, True)
+    code, text = compare([measured(4e-4)], [later()])
+    assert (code, "median: 1.000 ms" in text) == (1, True), text
+    code, text = compare([measured(2e-3)], [later(4e-4)])
+    assert (code, "the baseline misses a limit of its own (median: 2.000 ms" in text) == (2, True), text
     Path("pyproject.toml").unlink()
     lost = DeviceAccuracy("d" * 64, "tiny", "cpu", "f32", "digits", "e" * 16, "test", Accuracy(300, 360), Accuracy(351, 360), 0.85, 1e-3)
     code, text = compare([measured()], [later()], accuracies=((), (lost,)))
