@@ -17,6 +17,7 @@ from harness.compare.baseline import Baseline
 from harness.compare.files import Comparison
 from harness.compare.gate import Gate
 from harness.errors import HarnessError, UsageError
+from harness.files.numbers import number
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.pages import findings as page
 from harness.pages import tables
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--strict-conditions", action="store_true", help="versions must agree too, and no network may be missing")
     words.add_argument("--allow-different", action="append", default=[], metavar="KEYS", help="conditions that may differ, by comma")
     words.add_argument("--limits", type=Path, default=Path("pyproject.toml"), metavar="FILE", help="holds them (default: %(default)s)")
-    words.add_argument("--same-within", type=float, default=SAME_WITHIN, metavar="R", help="smaller differences are none (%(default)s)")
+    words.add_argument("--same-within", type=number, default=SAME_WITHIN, metavar="R", help="smaller differences are none (%(default)s)")
     words.add_argument("--junit", type=Path, metavar="FILE", help="write the table as JUnit's XML")
     words.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
     return words

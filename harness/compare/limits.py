@@ -8,13 +8,13 @@ A key without a unit is a ratio against the baseline (``network = 0.03``: slower
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.files import toml_text
 
 NETWORK_LIMIT = 0.03  # slower by less is let pass, unless pyproject.toml says otherwise
 LAYER_LIMIT = 0.15  # a single layer's time is a few microseconds, truncated, over three compilations
@@ -66,13 +66,7 @@ def limits(network: str, pyproject: Path, device: str = "") -> Limits:
     """The limits of a network on a device, over the defaults; UsageError names what is no limit, or no such key."""
     if not pyproject.is_file():
         return Limits()
-    try:
-        table = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("espalier", {}).get("limits", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{pyproject} is not valid TOML ({error}); mend it") from error
-    place = "tool.espalier.limits"
-    if not isinstance(table, dict):
-        raise UsageError(f"{pyproject}: [{place}] is no table; write it as [{place}]")
+    table, place = toml_text.table(pyproject, "tool", "espalier", "limits"), "tool.espalier.limits"
     own = table.get(network, {})
     if not isinstance(own, dict):
         raise UsageError(f"[{place}] {network} = {own!r}: write [{place}.{network}] with keys such as network = 0.03")

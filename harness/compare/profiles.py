@@ -7,7 +7,6 @@ A trtexec export is a profile (``--exportProfile``), several of one engine by co
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from harness.compare import engines
 from harness.compare.baseline import Baseline
 from harness.compare.engines import Alignment, Engine
 from harness.errors import HarnessError, RecordError, one_line
+from harness.files import json_text
 from harness.pages import tables
 from harness.records.measurement import LayerLatency
 
@@ -59,7 +59,7 @@ def _stored(path: Path) -> Engine:
 
 def _document(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json_text.read(path)
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
     except ValueError as error:

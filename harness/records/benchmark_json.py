@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError, UsageError
+from harness.files import json_text
 from harness.records import compilation, stored_files
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
-from harness.records.decoding import decode, decode_counts, refuse_constant
+from harness.records.decoding import decode, decode_counts
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
@@ -143,7 +144,7 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
 
 def _document(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes(), parse_constant=refuse_constant)
+        return json_text.read(path)
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
     except ValueError as error:

@@ -21,6 +21,7 @@ from harness.devices.measure import Protocol, measure, measure_interleaved
 from harness.devices.provenance import host_facts
 from harness.devices.session import Device, Session
 from harness.errors import HarnessError, UsageError
+from harness.files.numbers import whole
 from harness.latency.verdict.finding import Finding, Kept
 from harness.latency.verdict.judgement import ADVISED_PAIRS, SAME_WITHIN, Outcome
 from harness.records.comparability import Differing
@@ -97,9 +98,9 @@ def _longer(measurement: Measurement, change: float) -> Measurement:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how often the gate is right, wrong and undecided; 1 where it is wrong too often, 2 for a mistake."""
     words = argparse.ArgumentParser(prog="python -m harness.sweeps.gate", description=main.__doc__)
-    words.add_argument("--pairs", type=int, default=200, help="pairs of networks, on every machine (default %(default)s)")
+    words.add_argument("--pairs", type=whole, default=200, help="pairs of networks, on every machine (default %(default)s)")
     words.add_argument("--machine", action="append", choices=[storm.name for storm in STORMS], help="repeatable (default quiet and loud)")
-    words.add_argument("--seed", type=int, default=SEED)
+    words.add_argument("--seed", type=whole, default=SEED)
     options = words.parse_args(arguments)
     try:
         if options.pairs < 1:
