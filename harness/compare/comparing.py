@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.compare.baseline import Counterpart
@@ -11,6 +12,8 @@ from harness.errors import UsageError
 from harness.latency.verdict.finding import Finding, from_bounds
 from harness.latency.verdict.judgement import compare
 from harness.records.measurement import Measurement
+
+AGAIN = 4  # times more that a network is measured before a stored baseline fails it
 
 
 def interleaved(ours: Measurement, other: Measurement, allowed: Limits, same_within: float) -> tuple[Finding, ...]:
@@ -35,6 +38,20 @@ def stored(ours: Measurement, before: Counterpart, allowed: Limits, same_within:
     whole = from_bounds(ours.network, ratio, low / other_high, upper, allowed.network, same_within, how)
     found = (whole, *layers(ours, other, allowed, same_within, new_code=before.differing.excepted != ()))
     return tuple(replace(one, exception=before.differing.exception()) for one in found)
+
+
+def confirmed(ours: Measurement, before: Counterpart, allowed: Limits, same_within: float, again: Callable[[], Measurement]) -> Measurement:
+    """Ours, measured up to ``AGAIN`` times more while its latency is not certainly within the limit.
+
+    A machine that a neighbour slows for seconds slows all blocks of a short run alike, so that their spread does not tell. A slowdown of
+    the network's own is there every time; the interval over all runs is as wide as they differ.
+    """
+    for _ in range(AGAIN):
+        whole = stored(replace(ours, layers=()), before, allowed, same_within)[0]
+        if whole.high <= 1 + allowed.network:
+            break
+        ours = ours.joined(again())
+    return ours
 
 
 def layers(ours: Measurement, other: Measurement, allowed: Limits, same_within: float, new_code: bool = False) -> tuple[Finding, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from harness.compare import answers, baseline, comparing, figures
-from harness.compare.baseline import Baseline
+from harness.compare.baseline import Baseline, Counterpart
 from harness.compare.gate import Gate
 from harness.compare.limits import Limits, limits
 from harness.devices.samples import Subject
@@ -57,13 +57,14 @@ class Gating:
         if self.baseline is not None:
             self.baseline.counterpart(subject.network, self._known(session, subject, architecture))
 
+    def confirmed(self, ours: Measurement, architecture: Architecture, again: Callable[[], Measurement]) -> Measurement:
+        """Ours, measured again before it is called slower than the baseline."""
+        before, same_within = self._before(ours, architecture), float(self.config.getoption("--same-within"))
+        return comparing.confirmed(ours, before, self._limits(ours), same_within, again)
+
     def against_baseline(self, ours: Measurement, architecture: Architecture) -> tuple[Judged, ...]:
         """Ours against the row of the baseline that is like it, with its layers and whatever else a limit is set for."""
-        if self.baseline is None:
-            raise UsageError("no --baseline=FILE was given")
-        told = comparability.circumstances(ours, architecture)
-        baseline.check_own(told, self.allowed)
-        before = self.baseline.counterpart(ours.network, told)
+        before = self._before(ours, architecture)
         allowed, same_within = self._limits(ours), float(self.config.getoption("--same-within"))
         figures.check_baseline(before.measurement, allowed)
         return (*comparing.stored(ours, before, allowed, same_within), *figures.relative(ours, before, allowed, same_within))
@@ -88,6 +89,13 @@ class Gating:
         """Keep what was found of a measurement; fails the test where it fails the gate."""
         if failing := self.gate.keep(of, found):
             pytest.fail("\n".join(one.sentence() for one in failing), pytrace=False)
+
+    def _before(self, ours: Measurement, architecture: Architecture) -> Counterpart:
+        if self.baseline is None:
+            raise UsageError("no --baseline=FILE was given")
+        told = comparability.circumstances(ours, architecture)
+        baseline.check_own(told, self.allowed)
+        return self.baseline.counterpart(ours.network, told)
 
     def _limits(self, ours: Measurement) -> Limits:
         return self.limits(ours.network, ours.conditions.device.name)

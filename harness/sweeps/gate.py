@@ -66,9 +66,14 @@ def ask(session: Session, change: float, limits: Limits) -> dict[str, Asked]:
     """The gate's two ways on one pair; ``change`` is planted into the samples of ours."""
     chain, host = planted.chain(LAYERS), host_facts()
     ours, other = measure_interleaved(session, [chain, chain], planted.protocol(ADVISED_PAIRS), host=host)
-    now, before = (measure(session, chain, Protocol(profile_compiles=0), host=host) for _ in range(2))
+
+    def longer() -> Measurement:
+        return _longer(measure(session, chain, Protocol(profile_compiles=0), host=host), change)
+
+    before = Counterpart(measure(session, chain, Protocol(profile_compiles=0), host=host), Differing((), ()))
+    now = comparing.confirmed(longer(), before, limits, SAME_WITHIN, longer)
     in_turns = comparing.interleaved(_longer(ours, change), other, limits, SAME_WITHIN)[0]
-    stored = comparing.stored(_longer(now, change), Counterpart(before, Differing((), ())), limits, SAME_WITHIN)[0]
+    stored = comparing.stored(now, before, limits, SAME_WITHIN)[0]
     return {IN_TURNS: Asked(change, in_turns), STORED: Asked(change, stored)}
 
 

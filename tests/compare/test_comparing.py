@@ -87,3 +87,18 @@ def test_in_turns_layers_are_judged_too_and_the_smallest_effect_is_told() -> Non
     assert (whole.outcome, whole.kept) == (Outcome.SLOWER, Kept.MISSED)
     assert 0.01 < whole.smallest < 0.02
     assert (layer.subject, layer.kept) == ("conv1", Kept.MISSED)
+
+
+def confirmed(first_s, *later_s):
+    left = [measured(seconds) for seconds in later_s]
+    ours = comparing.confirmed(measured(first_s), counterpart(measured()), LIMITS, 0.01, lambda: left.pop(0))
+    return stored(ours, measured())[0], len(later_s) - len(left)
+
+
+def test_a_slowdown_of_the_network_is_there_every_time_and_one_of_the_machine_is_not() -> None:
+    """What is within the limit is measured once; a machine that was slow for a while fails nobody."""
+    assert confirmed(1.0e-3)[1] == 0
+    slow, asked = confirmed(1.1e-3, *[1.1e-3] * comparing.AGAIN)
+    assert (slow.kept, asked) == (Kept.MISSED, comparing.AGAIN)
+    passing, asked = confirmed(1.5e-3, *[1.0e-3] * comparing.AGAIN)
+    assert (passing.beyond, asked) == (False, comparing.AGAIN)
