@@ -29,8 +29,9 @@ def artefact(judged, network, contenders, pytestconfig):
     return export.export(network.model, network.architecture.input_shape, network.name), None
 
 
-def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, pytestconfig, request):
-    """Let the device answer every image of the test split, at the size that the network takes."""
+@pytest.mark.gates
+def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, gating, pytestconfig, request):
+    """Let the device answer every image of the test split, at the size that the network takes; fail where it guesses or loses too much."""
     exported, path = artefact
     dataset = dataset_for(exported, dataset, pytestconfig, request.session.items)
     host = device_accuracy.host_answers(path) if path else None
@@ -43,3 +44,4 @@ def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, 
     collected.accuracies.append(found)
     collected.texts.append(f"{exported.name}: {found.sentence()}")
     assert found.on_device.total == len(dataset.test)
+    gating.judge(f"{found.network} on {found.device}, {found.effective_precision}", gating.answers(found, dataset.classes))

@@ -248,6 +248,8 @@ def _search(
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
+    elif request.optimizer == "random":
+        imported = ()  # a rival is its own trials only
     elif request.old is not None:
         imported = sharing.of_fork(request.old, request, subject.network.architecture.digest, display.say)
     elif request.share:

@@ -21,6 +21,7 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:make|pytest|python3?) [^`]*)`")  # in a sentence, or in a table of figures
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)")  # a page, a picture, a heading; not what lies elsewhere in the world
 WITH_VALUE = ("-k", "-m", "-n", "-o", "-p")  # pytest's short options whose value is the next word
+OWN_WEIGHTS = "--weights=mine.pt"  # of whoever reads the guide
 
 
 def in_blocks(page: Path, language: str) -> list[str]:
@@ -84,7 +85,7 @@ def understand(words: list[str], pytest_options: set[str]) -> None:
         planned = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
         assert planned.returncode == 0, planned.stderr
     elif words[:3] == ["python", "-m", "search"]:
-        arguments = command_line.parse([word for word in words[3:] if word != "--help"])
+        arguments = command_line.parse([word for word in words[3:] if word not in ("--help", OWN_WEIGHTS)])
         if arguments.verb in ("run", "fork"):
             command_line.request(arguments)
     elif words[0] == "pytest":

@@ -158,7 +158,7 @@ def _latest(found: Sequence[Measurement]) -> Cell:
         return NONE
     one = max(found, key=lambda m: (not m.layers, _taken(m)))  # unprofiled suites sample longer
     told = f"{interval(one.latency)}, {len(one.latency.samples_s)} samples"
-    return Cell(duration(one.latency.median_s), told + (f"; noisy: {'; '.join(one.latency.noise)}" if one.latency.noise else ""), True)
+    return Cell(duration(one.latency.median_s), told + (f"; noisy: {'; '.join(one.noise)}" if one.noise else ""), True)
 
 
 def _layer(measurement: Measurement, layer: str) -> Cell:

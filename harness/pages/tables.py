@@ -19,7 +19,8 @@ from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, Measurement
 from harness.records.width_accuracy import WidthAccuracy
 
-BAR_CELLS = 16
+LEAST_COLUMNS = 80  # of logs and of small terminals: every table is whole there
+BAR_CELLS = 8
 
 
 def duration(seconds: float) -> str:
@@ -36,29 +37,55 @@ def interval(latency: Latency) -> str:
 
 
 def networks(measurements: Sequence[Measurement]) -> Table:
-    """One row per network: median, interval, tail, spread, and what to know about the samples."""
-    table = Table(title=_title("whole networks", measurements), box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in ("network", "device", "precision"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("median", "95 % interval", "p90", "p99", "blocks differ", "samples"):
+    """A row per network: how it ran, median with interval, tail, loading, samples; below, what to know about the samples.
+
+    Every cell has a line of its own for every figure, so that nothing is cut at ``LEAST_COLUMNS``, the width of most logs.
+    """
+    table = _plain_table(_title("whole networks", measurements))
+    table.add_column("network", overflow="fold")
+    for heading in ("median", "tail", "loading", "samples"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("noise", min_width=16)
     for measurement in measurements:
         latency, conditions = measurement.latency, measurement.conditions
-        tail_s = latency.p99_s
+        tail_s, threads = latency.p99_s, conditions.threads
+        ran = f"{conditions.effective_precision}, batch {conditions.batch_size}, {threads} thread{'s' if threads != 1 else ''}"
         table.add_row(
-            label(measurement),
-            conditions.device.name,
-            conditions.effective_precision,
-            duration(latency.median_s),
-            interval(latency),
-            duration(latency.p90_s),
-            "–" if tail_s is None else duration(tail_s),
-            f"{latency.block_spread_ratio:.1%}",
-            str(len(latency.samples_s)),
-            "; ".join([*_state(latency), *latency.noise]) or "quiet",
+            f"{label(measurement)}\n{conditions.device.name}\n{ran}",
+            f"{duration(latency.median_s)}\n{interval(latency)}",
+            f"p90 {duration(latency.p90_s)}\np99 {'–' if tail_s is None else duration(tail_s)}",
+            f"load {_loading(measurement.load_s)}\nfirst {_loading(measurement.first_inference_s)}",
+            f"{len(latency.samples_s)}\ndiffer {latency.block_spread_ratio:.1%}",
         )
+    told = [(measurement, [*_state(measurement.latency), *measurement.noise]) for measurement in measurements]
+    lines = [f"{label(one)} on {one.conditions.device.name}: {'; '.join(reasons)}" for one, reasons in told if reasons]
+    table.caption = "\n".join(["median with its 95 % interval; differ: by how much its blocks do", *(lines or ["noise: quiet"])])
     return table
+
+
+def _loading(seconds: float) -> str:
+    """Two kinds of time that are known from one observation, so with fewer digits."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+
+
+def is_sustained(measurement: Measurement) -> bool:
+    """Whether the device was kept busy on purpose."""
+    return "sustained" in dict(measurement.notes)
+
+
+def sustained(measurement: Measurement) -> Table:
+    """How a device holds under load: latency, and its clock and heat where it tells them, second by second."""
+    table = _plain_table(_title(f"{label(measurement)} kept busy on {measurement.conditions.device.name}", [measurement]))
+    for heading in ("busy for", "median", "against the first", "state"):
+        table.add_column(heading, justify="left" if heading == "state" else "right")
+    told = [(key.removeprefix("after "), text) for key, text in measurement.notes if key.startswith("after ")]
+    medians_s = measurement.latency.block_medians_s
+    for (after, state), median_s in zip(told, medians_s, strict=False):
+        table.add_row(after, duration(median_s), f"{median_s / medians_s[0]:.2f}×", state)
+    return table
+
+
+def _plain_table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", padding=(0, 1, 0, 0), show_edge=False)
 
 
 def _state(latency: Latency) -> tuple[str, ...]:
@@ -99,7 +126,8 @@ def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str)
         caption += (
             f"; the remainder exceeds {ledger.REMAINDER_LIMIT:.0%}: the layers do not explain the whole, profile again on a quiet machine"
         )
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table = _plain_table(title)
+    table.caption = caption
     for heading in ("layer", "type"):
         table.add_column(heading, overflow="fold")
     for heading in ("channels", "median", "compilations", "share"):

@@ -261,6 +261,23 @@ class Measurement:
         """``measured`` or ``SIMULATED``."""
         return "SIMULATED" if self.conditions.device.simulated else "measured"
 
+    def seconds_by_layer(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        """``(layers, seconds per compilation)`` of every fused set of layers, its nodes added up; nodes without a layer are left out."""
+        found: dict[str, tuple[float, ...]] = {}
+        for layer in self.layers:
+            name = "+".join(layer.source_layers)
+            before = found.get(name, (0.0,) * len(layer.runs_s))
+            if name and len(before) == len(layer.runs_s):
+                found[name] = tuple(map(sum, zip(before, layer.runs_s, strict=True)))
+        return tuple(found.items())
+
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """Why the figures are not to be trusted, in words: the device throttled, or the samples are noisy; empty when neither."""
+        before, after = self.conditions.before.throttle_events, self.conditions.after.throttle_events
+        times = "" if before is None or after is None else f" {after - before} times"
+        return (*((f"the device throttled{times}",) if self.conditions.throttled else ()), *self.latency.noise)
+
     def joined(self, later: Measurement) -> Measurement:
         """The same network measured again under the same conditions, as one measurement that ended when ``later`` did."""
         conditions = replace(self.conditions, after=later.conditions.after)

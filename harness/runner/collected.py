@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from rich.console import RenderableType
 
-from harness.latency.verdict.finding import Finding
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
@@ -24,7 +23,6 @@ class Collected:
     accuracies: list[DeviceAccuracy] = field(default_factory=list)
     sensitivities: list[WidthAccuracy] = field(default_factory=list)
     compilations: list[Compilation] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
     texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
 
     def file(self) -> BenchmarkFile:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from pytest_benchmark.stats import Metadata
+
 from harness.errors import RecordError
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
@@ -25,6 +27,8 @@ class DeviceClock:
 
 
 CLOCK = DeviceClock()
+WHOLE = "whole network"  # what the parameter ``layer`` of a network's own entry says
+LAYER = "espalier_layer"  # key by which a layer's entry is known: in the file, and not in the terminal's table unless it is grouped
 
 
 def replay(benchmark: Any, measurement: Measurement) -> None:
@@ -35,6 +39,26 @@ def replay(benchmark: Any, measurement: Measurement) -> None:
     benchmark.extra_info.update(benchmark_json.extra_info(measurement))
     if benchmark.enabled and list(benchmark.stats.stats.data) != list(measurement.latency.samples_s):
         raise RecordError("pytest-benchmark changed the device's samples; install the version in constraints.txt")
+
+
+def add_layers(benchmark: Any, measurement: Measurement) -> None:
+    """Beside a network's entry one for each of its layers, of the times that were taken with it, for pytest-benchmark's own tools.
+
+    They are called as the network's, with the layer behind it, so that runs can be compared and grouped (``param:layer``).
+    """
+    if not benchmark.enabled:
+        return
+    benchmark.stats.params = {**(benchmark.params or {}), "layer": WHOLE}
+    for name, runs_s in measurement.seconds_by_layer():
+        entry = Metadata(benchmark, iterations=1, options=dict(benchmark.stats.options))
+        entry.name, entry.fullname = f"{benchmark.name}::{name}", f"{benchmark.fullname}::{name}"
+        entry.group = f"{benchmark.group}, layers"
+        entry.params = {**(benchmark.params or {}), "layer": name}
+        entry.param = f"{benchmark.param or ''}-{name}"
+        entry.extra_info = {LAYER: name, "network": measurement.network}
+        for seconds in runs_s:
+            entry.stats.update(seconds)
+        benchmark._add_stats(entry)
 
 
 class _Replay:

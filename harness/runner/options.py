@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from harness.networks import datasets
 from harness.networks.own import source
 from harness.networks.pictures import division, preparing
 from harness.quantisation import calibration
-from harness.runner import int8_options
+from harness.runner import int8_options, naming
+from harness.runner.naming import Once
 
 DEFAULT_DEVICE, DEFAULT_NETWORK, DEFAULT_DATASET = "cpu", "resnet20", "digits"
 
@@ -58,8 +60,14 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--weights", type=Path, metavar="FILE", help="safetensors or state dict of the dense network")
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
-    option("--precision", default="f32", type=str.lower, help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
-    option("--batch-size", type=whole, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    option(
+        "--precision",
+        default="f32",
+        type=str.lower,
+        action=Once,
+        help="what the runtime computes in, such as f16 or int8 (default: %(default)s)",
+    )
+    option("--batch-size", type=whole, default=1, action=Once, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
     option("--set-power-mode", metavar="ID", help="nvpmodel's id, or ID+clocks for jetson_clocks too; put back at the end (jetson)")
@@ -126,6 +134,15 @@ def _add_sampling(group: pytest.OptionGroup) -> None:
     option("--max-noise", type=number, metavar="R", help="fail when the blocks of a network differ by more than this ratio")
     option("--baseline", type=Path, metavar="FILE", help="benchmark file of an earlier run that must not have been faster")
     option("--against", type=Path, metavar="MODEL.onnx", help="network that the measured one must not be slower than")
+    option(
+        "--allow-different",
+        action="append",
+        default=[],
+        metavar="KEYS",
+        help="conditions that may differ from the baseline's, by comma, as host or configuration; recorded beside the verdict",
+    )
+    option("--gate-junit", type=Path, metavar="FILE", help="the gate's table as JUnit's XML")
+    option("--gate-markdown", type=Path, metavar="FILE", help="the gate's table as Markdown")
     option("--same-within", type=number, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
     option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
 
@@ -185,6 +202,14 @@ def protocol(config: pytest.Config) -> Protocol:
     return Protocol(**{key: number for key, number in given.items() if number is not None})
 
 
+def unless_disabled(config: pytest.Config, asked: Protocol) -> Protocol:
+    """The protocol; with ``--benchmark-disable`` one inference of each network, to see that it runs, with nothing to judge."""
+    if not config.getoption("benchmark_disable", False):
+        return asked
+    once = Protocol(0.0, 0, rounds=1, min_time_s=0.0, blocks=1, precision_target=None, turn_warmup_rounds=0)
+    return replace(once, profile_compiles=min(1, asked.profile_compiles), pace_hz=asked.pace_hz)
+
+
 def contenders(config: pytest.Config) -> list[tuple[str, Path]]:
     """``(name, file)`` of the networks to compare; UsageError for a file that does not exist."""
     pairs = []
@@ -209,6 +234,7 @@ def also_widths(config: pytest.Config) -> dict[str, int]:
 
 def check(config: pytest.Config) -> None:
     """Refuse, with UsageError, what no run could use; make the folder that --benchmark-json names."""
+    naming.check_once(config)
     protocol(config)
     contenders(config)
     input_shape(config)
@@ -234,6 +260,8 @@ def check(config: pytest.Config) -> None:
         path = config.getoption(option)
         if path is not None and not path.is_file():
             raise UsageError(f"{option}={path}: there is no such file; give one that exists")
+        if path is not None and config.getoption("benchmark_disable", False):
+            raise UsageError(f"{option} with --benchmark-disable: nothing is measured that could be judged; leave one of them out")
     _make_room(config.getoption("benchmark_json", None))
 
 

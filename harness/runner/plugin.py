@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import progress
+from harness.compare.gate import append_summary
 from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
@@ -26,21 +26,22 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, images, options, precision_line, subjects
+from harness.runner import device_clock, distiller_line, gate_plugin, images, naming, one_process, options, precision_line, subjects
 from harness.runner.collected import Collected
 from harness.runner.quantised import Quantising
 from harness.runner.subjects import subject as subject
 
-LEAST_COLUMNS = 120  # narrower, the tables of a log file would break their lines
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
 
 
 COLLECTED = pytest.StashKey[Collected]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register the harness's options."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the harness's options, and the gate."""
     options.add(parser)
+    for module in (gate_plugin, one_process):
+        pluginmanager.register(module, module.__name__)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,7 +64,7 @@ def _mistakes_end_the_run() -> Iterator[None]:
     try:
         yield
     except HarnessError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
+        gate_plugin.end(error)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,7 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     networks = subjects.names(metafunc.config, metafunc.fixturenames)
     for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
         if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
-            metafunc.parametrize(fixture, names, indirect=True, scope="session")
+            metafunc.parametrize(fixture, names, indirect=True, scope="session", ids=naming.ids(metafunc.config, fixture, names))
 
 
 def _is_bench(metafunc: pytest.Metafunc) -> bool:
@@ -152,7 +153,7 @@ def measure(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[
     """Function: measure one subject on a session as the options say, with changes to the protocol by name."""
 
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
-        chosen = replace(options.protocol(request.config), **changes)
+        chosen = options.unless_disabled(request.config, replace(options.protocol(request.config), **changes))
         asked = request.config.getoption
         precision_line.say_once(request.config, session, subject)
         wanted = quantising.one(session, subject)
@@ -171,7 +172,12 @@ def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> 
         wanted = quantising.each(session, subjects)
         with progress.shown(request.config, "measuring") as advance:
             return measure_interleaved(
-                session, wanted, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"), progress=advance
+                session,
+                wanted,
+                options.unless_disabled(request.config, chosen),
+                precision=asked("--precision"),
+                batch_size=asked("--batch-size"),
+                progress=advance,
             )
 
     return measure_as_asked
@@ -205,6 +211,7 @@ def record(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurem
 
     def keep(measurement: Measurement) -> None:
         device_clock.replay(benchmark, measurement)
+        device_clock.add_layers(benchmark, measurement)
         request.config.stash[COLLECTED].measurements.append(measurement)
         most, spread = request.config.getoption("--max-noise"), measurement.latency.block_spread_ratio
         if most is not None and spread > most:
@@ -264,37 +271,25 @@ def pytest_sessionfinish(session: pytest.Session) -> Any:
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> Any:
-    """Leave the networks measured by the hundred out of the terminal's table."""
-    benchmarks[:] = [entry for entry in benchmarks if entry["extra_info"].get("espalier", {}).get("role") not in HIDDEN_ROLES]
+def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]], group_by: str) -> Any:
+    """Leave networks measured by the hundred out of the terminal's table; layers too, unless they are grouped by (``param:layer``)."""
+    hidden = [entry for entry in benchmarks if entry["extra_info"].get("espalier", {}).get("role") in HIDDEN_ROLES]
+    hidden += [entry for entry in benchmarks if device_clock.LAYER in entry["extra_info"] and "layer" not in group_by]
+    benchmarks[:] = [entry for entry in benchmarks if entry not in hidden]
     return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print our tables behind pytest-benchmark's, and what was verified of Distiller where that was asked."""
-    for line in _distiller_lines(terminalreporter.stats):
+    for line in distiller_line.lines(terminalreporter.stats):
         terminalreporter.write_line(line)
     found = config.stash[COLLECTED]
     shown = [measurement for measurement in found.measurements if measurement.role not in HIDDEN_ROLES]
-    for line in ci_summary.publish(os.environ, shown, found.findings, config.getoption("--strict-verdict")):
-        terminalreporter.write_line(line)
+    if shown and (warning := append_summary(os.environ, ci_summary.markdown(shown))):
+        terminalreporter.write_line(warning)
     detailed = [tables.layers(measurement, found.architectures) for measurement in shown if measurement.layers]
+    detailed += [tables.sustained(measurement) for measurement in shown if tables.is_sustained(measurement)]
     kinds = [[measurement for measurement in shown if measurement.provenance == kind] for kind in ("measured", "SIMULATED")]
     told = [*(tables.networks(alike) for alike in kinds if alike), *detailed, *found.texts]
     if told:
-        terminalreporter.write(tables.text(told, max(LEAST_COLUMNS, shutil.get_terminal_size().columns)))
-
-
-def _distiller_lines(stats: Mapping[str, Sequence[Any]]) -> list[str]:
-    """What was verified of Distiller, in a run that put the literature's claims to it or to its recording."""
-    judged = [
-        (outcome, report.nodeid)
-        for outcome in ("passed", "xfailed", "failed")
-        for report in stats.get(outcome, ())
-        if "test_distiller_claims.py::" in getattr(report, "nodeid", "")
-    ]
-    distiller = sys.modules.get("harness.verification.distiller")
-    if distiller is None or not judged:
-        return []
-    recorded, live = (any(f"::{name}[" in test for _, test in judged) for name in ("test_recorded", "test_live"))
-    return [distiller.summary_line(recorded, live, broken=sum(outcome == "failed" for outcome, _ in judged))]
+        terminalreporter.write(tables.text(told, max(tables.LEAST_COLUMNS, shutil.get_terminal_size().columns)))

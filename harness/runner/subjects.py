@@ -12,6 +12,7 @@ from harness.devices.samples import Subject
 from harness.errors import UsageError
 from harness.exported import Exported
 from harness.networks.datasets import Dataset
+from harness.networks.foreign import idle_weights
 from harness.pipeline import Network, latency_subject
 from harness.records.pruning_config import PruningConfig
 from harness.runner import images, int8_options, options
@@ -42,9 +43,11 @@ def network(request: pytest.FixtureRequest, collected: Collected) -> Network | E
 
 
 @pytest.fixture(scope="session")
-def subject(network: Network | Exported, config: PruningConfig, batch_size: int) -> Subject:
-    """What is measured: the network that ``--network`` and ``--config`` name, or a file as it is."""
-    return network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
+def subject(network: Network | Exported, config: PruningConfig, batch_size: int, collected: Collected) -> Subject:
+    """What is measured: the network that ``--network`` and ``--config`` name, or a file as it is; weights that only cost time are told."""
+    made = network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
+    collected.texts.extend(idle_weights.found(made.onnx, made.node_layers).sentences(made.network))
+    return made
 
 
 def _read(config: pytest.Config, name: str) -> Exported | None:

@@ -215,13 +215,19 @@ def _tuned(
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
-    """What the campaign named by ``--rival`` recommends, from its journal; CampaignError when it is about another network."""
+    """What the campaign named by ``--rival`` recommends of its own trials; CampaignError when it is about another network, or has none.
+
+    What it took over from other campaigns was found by whoever proposed it there.
+    """
     if request.rival is None:
         return None
     folder = folders.existing(request.rival, request.reports)
     theirs, told = folders.read_request(folder), journal.read(folder)
     if told.header.architecture != subject.network.architecture.digest:
         raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
+    told = replace(told, imported=())
+    if not told.finished:
+        raise CampaignError(f"--rival={request.rival} has no trial of its own; give it some: python -m search resume {request.rival}")
     if unknown := [size for size in theirs.sizes if size not in (request.sizes or (theirs.preparation.size,))]:
         all_sizes = ",".join(dict.fromkeys((*request.sizes, *theirs.sizes)))
         raise CampaignError(
@@ -230,7 +236,7 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     record = common_recipe.known(folder, theirs, subject)
     space, _ = space_of(theirs, subject.network, stored, record.recipe)
     settings = settings_of(folder, theirs, subject, record)
-    space, _ = sharing.widened(space, told.imported, settings.lengths)
+    space, _ = sharing.widened(space, (), settings.lengths)
     result = campaign.result_of(settings, space, stored.latency, told)
     return entrants.finalists(result, 1, request.precisions[0], theirs.precisions[0], (request.sizes or ("",))[0])[0]
 

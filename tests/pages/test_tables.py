@@ -55,7 +55,42 @@ def test_a_networks_row_holds_its_figures_and_says_when_it_is_noisy(profiled):
     noisy = read(tables.networks([profiled(samples=(1e-3,) * 4 + (1.2e-3,) * 4)]))
     assert "blocks differ by 18.2%" in noisy
     assert "p99" in quiet
-    assert re.search(r"1\.000 ms\s+–\s", quiet)  # p90, and too few samples for a 99th percentile
+    assert re.search(r"p90 1\.000 ms.*p99 –", quiet, re.DOTALL)  # too few samples for a 99th percentile
+    for told in ("f32, batch 1, 1 thread", "load 100.0 ms", "first 2.0 ms"):
+        assert told in quiet, quiet
+
+
+@pytest.mark.parametrize("width", [80, 100, 132])
+def test_nothing_is_cut_at_the_width_of_a_log(profiled, architecture, width):
+    """Every figure, unit and reason is there at 80 columns as at 300, whatever is folded."""
+    restless = (0.123456, 0.234567) * 4
+    device = replace(profiled().conditions.device, name="simulated-jetson")
+    noisy = profiled(samples=restless, network="mobilenetv2", conditions=replace(profiled().conditions, device=device))
+    for build in (lambda: tables.networks([noisy]), lambda: tables.layers(profiled(), [architecture])):
+        wide, narrow = (" ".join(read(build(), width=columns).split()) for columns in (300, width))
+        assert "…" not in narrow
+        assert sorted("".join(re.findall(r"[\w.%µ]", narrow))) == sorted("".join(re.findall(r"[\w.%µ]", wide)))
+        assert all(len(line) <= width for line in read(build(), width=width).splitlines())
+
+
+def test_a_throttled_measurement_is_noisy_and_says_so(profiled):
+    conditions = profiled().conditions
+    told = (replace(conditions.before, throttle_events=2), replace(conditions.after, throttle_events=5))
+    hot = profiled(conditions=replace(conditions, before=told[0], after=told[1]))
+    assert hot.noise[0] == "the device throttled 3 times"
+    assert "the device throttled 3 times" in read(tables.networks([hot]))
+    cool = profiled(conditions=replace(conditions, before=told[0], after=told[0]))
+    assert cool.noise == ()
+
+
+def test_a_device_kept_busy_shows_how_it_holds(profiled):
+    notes = (("sustained", "2 s"), ("after 1 s", "700 MHz, 40.0 °C"), ("after 2 s", "350 MHz, 80.0 °C"))
+    hot = profiled(samples=(1e-3,) * 4 + (2e-3,) * 4, notes=notes)
+    assert tables.is_sustained(hot)
+    assert not tables.is_sustained(profiled())
+    curve = read(tables.sustained(hot))
+    assert re.search(r"1 s\s+1\.000 ms\s+1\.00×\s+700 MHz, 40\.0 °C", curve)
+    assert re.search(r"2 s\s+2\.000 ms\s+2\.00×\s+350 MHz, 80\.0 °C", curve)
 
 
 def test_a_row_of_a_loud_run_tells_the_machines_state_and_what_can_be_compared(profiled):

@@ -48,7 +48,8 @@ class Advice:
     the smallest one that can be told. free_width, free_s: the narrowest legal width down to which no loss can be told, and what
     it saves; None and 0 where there is none. at_most_s, at_width: saved at the best width of all. idle: narrower widths that
     save nothing, widest first, above ``next_width`` where there is one. slower: narrower widths at which the network is
-    certainly slower than at a larger one. reason: why a cut saves nothing, or nothing worth having; empty otherwise.
+    certainly slower than at a larger one. undecided: those of ``idle`` of which the measurements cannot tell. reason:
+    why a cut saves nothing, or nothing worth having; empty otherwise.
     """
 
     group: str
@@ -65,6 +66,7 @@ class Advice:
     idle: tuple[int, ...]
     slower: tuple[int, ...]
     reason: str
+    undecided: tuple[int, ...] = ()
 
     @property
     def in_vain(self) -> bool:
@@ -118,9 +120,10 @@ def _advise(group: ChannelGroup, staircase: Staircase, losses: Mapping[int, Widt
     useful = staircase.next_useful(group.name, here.width)
     idle = tuple(point.width for point in points[1:] if useful is None or point.width > useful.width)
     slower = tuple(one.width for one in staircase.slower_when_narrower(group.name))
+    undecided = tuple(one for one in staircase.undecided(group.name, here.width) if one in idle)
     if useful is None:
         reason = _uncertain(here, best, staircase.tolerance) or why or "no narrower width is measurably faster"
-        return Advice(group.name, here.width, None, 0.0, 0.0, None, None, None, 0.0, at_most, best.width, idle, slower, reason)
+        return Advice(group.name, here.width, None, 0.0, 0.0, None, None, None, 0.0, at_most, best.width, idle, slower, reason, undecided)
     lost = loss_at(losses, group.channels, useful.width)
     per_point = None if lost is None else useful.saved / max(lost.points, least_points)
     hopeless = at_most < WORTHWHILE_RATIO * here.cost
@@ -129,7 +132,7 @@ def _advise(group: ChannelGroup, staircase: Staircase, losses: Mapping[int, Widt
     return Advice(
         group.name, here.width, useful.width, useful.saved, useful.sd, lost, per_point,
         None if free is None else free.width, 0.0 if free is None else here.cost - free.cost,
-        at_most, best.width, idle, slower, reason,
+        at_most, best.width, idle, slower, reason, undecided,
     )  # fmt: skip
 
 

@@ -120,6 +120,16 @@ class Staircase:
                 return UsefulWidth(group, point.width, here.cost - point.cost, math.hypot(here.sd, point.sd))
         return None
 
+    def undecided(self, group: str, width: int) -> tuple[int, ...]:
+        """Narrower widths of which the series cannot tell whether they save anything: neither certainly cheaper nor certainly not."""
+        here = self._point(group, width)
+        found = []
+        for point in self.points(group):
+            most = here.cost - point.cost + self.certain_sd * math.hypot(here.sd, point.sd)
+            if point.width < width and most > self.tolerance and not self._cheaper(point, here):
+                found.append(point.width)
+        return tuple(found)
+
     def slower_when_narrower(self, group: str) -> tuple[SlowerNarrower, ...]:
         """Widths that cost certainly more than a larger one, with the cheapest larger one."""
         found = []

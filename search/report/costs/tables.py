@@ -71,21 +71,24 @@ def vain(told: Explanation) -> Table:
     for one in told.advice:
         if one.in_vain:
             most = f"{unit.told(max(0.0, one.at_most_s))} {_at(one.at_width)}"
-            alike.setdefault(("all that were looked at", "nothing", f"at most {most}", one.reason), []).append(one)
+            open_ = f"cannot tell of {listed(one.undecided)}; " if one.undecided else ""
+            alike.setdefault(("all that were looked at", "nothing", f"at most {most}", open_ + one.reason), []).append(one)
         elif one.idle or one.slower:
-            above = tuple(width for width in one.idle if width not in one.slower)
+            above = tuple(width for width in one.idle if width not in (*one.slower, *one.undecided))
+            open_widths = tuple(width for width in one.undecided if width not in one.slower)
             why = [f"at {listed(one.slower)} the network is slower than at a larger width"] if one.slower else []
-            why += [f"{listed(above)} {'is' if len(above) == 1 else 'are'} not certainly faster than {one.width}"] if above else []
-            named = listed(tuple(sorted({*above, *one.slower}, reverse=True)))
+            why += [f"{listed(above)} {'is' if len(above) == 1 else 'are'} no faster than {one.width}"] if above else []
+            why += [f"cannot tell of {listed(open_widths)}: measure more"] if open_widths else []
+            named = listed(tuple(sorted({*above, *open_widths, *one.slower}, reverse=True)))
             key = (named, str(one.next_width), f"saves {unit.told(one.saved_s)}", "staircase: " + "; ".join(why))
             alike.setdefault(key, []).append(one)
     rows = []
     for (named, instead, saves, why_so), members in alike.items():
         whose = Cell(", ".join(one.group for one in members), "", count_words(members[0].width, "channel"))
         rows.append((whose, Cell(named), Cell(instead, "", saves), Cell(why_so)))
-    columns = tuple(Column(head, numeric=False) for head in ("groups", "widths that save nothing", "go to", "why"))
-    caption = f"Nothing: no width is certainly faster by {percent(WORTHWHILE_RATIO, 1)} of the network."
-    return Table("vain", columns, tuple(rows), caption, "Cuts that save nothing, and why")
+    columns = tuple(Column(head, numeric=False) for head in ("groups", "widths", "go to", "why"))
+    caption = f"Nothing: no width is certainly faster by {percent(WORTHWHILE_RATIO, 1)} of the network. Cannot tell: two standard errors."
+    return Table("vain", columns, tuple(rows), caption, "Cuts that save nothing or of which it cannot be told, and why")
 
 
 def stages(told: Explanation) -> Table:

@@ -110,6 +110,14 @@ def test_a_saving_within_the_noise_is_called_that_and_not_a_step(network):
     assert advice.reason.startswith("within noise: 8 channels look faster")
 
 
+def test_a_width_that_the_measurements_cannot_judge_is_not_said_to_save_nothing(network):
+    stairs = Staircase.fit({"stem": [WidthCost(16, 100.0, 0.1), WidthCost(15, 99.0, 2.0), WidthCost(12, 100.1, 0.01), WidthCost(8, 90.0)]})
+    (advice,) = prune_next(network, stairs)
+    assert advice.next_width == 8
+    assert advice.idle == (15, 12)
+    assert advice.undecided == (15,)
+
+
 def test_a_saving_too_small_to_matter_is_in_vain_though_it_is_certain(network):
     stairs = Staircase.fit({"stem": falling((16, 100.0), (8, 99.7))})
     (advice,) = prune_next(network, stairs, [loss("stem", 8, 0.0)])

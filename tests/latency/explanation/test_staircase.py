@@ -52,6 +52,16 @@ series_of_points = st.lists(
 
 
 @given(series_of_points)
+def test_no_width_is_both_cheaper_and_undecided_and_an_exact_series_leaves_none_open(points):
+    stairs, widest = Staircase.fit({"g": points}), max(point.width for point in points)
+    open_widths = stairs.undecided("g", widest)
+    useful = stairs.next_useful("g", widest)
+    assert useful is None or useful.width not in open_widths
+    exact = Staircase.fit({"g": [WidthCost(point.width, point.cost) for point in points]})
+    assert exact.undecided("g", widest) == ()
+
+
+@given(series_of_points)
 def test_a_legal_width_is_cheaper_than_every_larger_legal_one(points):
     stairs = Staircase.fit({"g": points})
     cost = {point.width: point.cost for point in points}
