@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from torch import nn
@@ -107,7 +108,7 @@ def describe(config_path: Path) -> Description:
     config = PruningConfig.from_json(text)
     document = json_text.parse(text)
     shape, classes = document.get("input_shape"), document.get("classes")
-    sizes = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
+    sizes: list[Any] = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
     if not all(type(size) is int and SIZE.holds(size) for size in sizes) or math.prod(sizes[:-1]) > MOST_VALUES:
         raise UsageError(f'{config_path} must say "input_shape": [channels, height, width] and "classes"; save the network again')
     told = document.get("preprocessing")
