@@ -21,7 +21,7 @@ _CHUNK = 256  # rows that are copied at once
 
 
 def cache_folder() -> Path:
-    """Where datasets are downloaded to: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
+    """The user's cache, where datasets and other interpreters lie: ``$XDG_CACHE_HOME/espalier``, usually ``~/.cache/espalier``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espalier"
 
 
