@@ -24,6 +24,7 @@ FLOORS = {
     "harness.latency.model": (2, 2),
     "harness.latency.explanation": (2, 3),
     "harness.devices": (2, 0),
+    "harness.doctor": (3, 0),
     "harness.networks.pictures": (1, 1),
     "harness.networks.channels": (1, 2),
     "harness.networks.own": (1, 1),

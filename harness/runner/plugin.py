@@ -54,8 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
             options.device_spec(config, name)
         options.check(config)
         subjects.check(config)
-    if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
-        config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
 
 
 @contextmanager

@@ -15,6 +15,16 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SOURCES = ("harness", "search", "bench", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
+TABLES = """
+[tool.espalier.devices.mine]
+runtime = "simulated"
+options = {{ kind = "ncs2", noise = 0.01 }}
+resource = "test-{pid}"
+[tool.espalier.devices.board]
+runtime = "simulated"
+options = {{ kind = "jetson", noise = 0.01 }}
+resource = "test-{pid}-board"
+"""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -42,9 +52,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """A folder with nothing in it."""
+    """A folder with nothing in it but the table of a device that no other process waits for."""
     folder = tmp_path / "theirs"
     folder.mkdir()
+    (folder / "pyproject.toml").write_text(TABLES.format(pid=os.getpid()))
     return folder
 
 
