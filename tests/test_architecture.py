@@ -38,6 +38,7 @@ FLOORS = {
     "harness.exported": (4, 1),
     "harness.pipeline": (5, 0),
     "harness.pages": (5, 0),
+    "harness.history": (6, 0),
     "harness.sweeps": (6, 0),
     "harness.runner": (7, 0),
     "search.records.losses": (7, 1),
