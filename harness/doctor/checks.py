@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.devices.readiness import MachineFacts
+from harness.doctor.facts import MachineFacts
 from harness.records.conditions import DeviceInfo, Snapshot
 from harness.records.measurement import CANARY_QUIET_WITHIN
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.devices import readiness
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import DeviceSpec
+from harness.doctor import facts as machine
 from harness.doctor.checks import Check, Level, checks
 from harness.errors import DeviceBusy, DeviceError, HarnessError
 
@@ -28,13 +28,13 @@ class Examination:
         return self.here and all(one.level is not Level.BAD for one in self.checks)
 
 
-def examine(spec: DeviceSpec, spin_s: float = readiness.SPIN_S) -> Examination:
+def examine(spec: DeviceSpec, spin_s: float = machine.SPIN_S) -> Examination:
     """Open a device without waiting for it, look at its machine, close it."""
     where = spec.host or "this machine"
     try:
         with Device(spec, Quarantine()).open(wait_s=0.0) as session:
             info, state = session.info, session.snapshot()
-            facts = readiness.examine(session, 0.0 if info.simulated else spin_s)
+            facts = machine.examine(session, 0.0 if info.simulated else spin_s)
     except DeviceBusy as error:
         return Examination(spec.name, where, spec.runtime, (_failed("lock", error),))
     except DeviceError as error:

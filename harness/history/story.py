@@ -112,8 +112,8 @@ def _change(points: Sequence[Point], places: Sequence[int], place: int) -> Chang
     begin = max((one for one in places if one < place), default=0)
     end = min((one for one in places if one > place), default=len(points))
     before, after = points[begin:place], points[place:end]
-    spans = (Span.of([one.median_s for one in part]) for part in (before, after))
-    return Change(place, points[place], points[place - 1], *spans, _moved(before, after))
+    spans = [Span.of([one.median_s for one in part]) for part in (before, after)]
+    return Change(place, points[place], points[place - 1], spans[0], spans[1], _moved(before, after))
 
 
 def _moved(before: Sequence[Point], after: Sequence[Point]) -> tuple[Moved, ...]:

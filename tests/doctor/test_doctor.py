@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.readiness import MachineFacts, Meter, Process
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import DeviceSpec, find
 from harness.doctor.__main__ import lines, main, verdict
 from harness.doctor.checks import Check, Level, checks, fast_ratio
 from harness.doctor.examination import Examination, examine
+from harness.doctor.facts import MachineFacts, Meter, Process
 from harness.records.conditions import DeviceInfo, Snapshot
 
 INFO = DeviceInfo("cpu", "openvino", "1", "a chip", "host", "3.11")

@@ -18,19 +18,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 FALSE_CHANGES = 0.01  # share of random orders that may look as divided
-PERMUTATIONS = 499
+PERMUTATIONS = 199
 LEAST_STRETCH = 3  # runs on either side of a change: two alike come by chance
-MOST_POINTS = 1000  # of a series, its last ones: the distances between all pairs are held
+WINDOW = 600  # runs looked at together: the distances between all pairs are held; a longer series is looked at in overlapping windows
 
 
 def changes(values: Sequence[float], seed: int = 0) -> tuple[int, ...]:
-    """Indices at which a new stretch begins, ascending; of more than ``MOST_POINTS`` values only the last are looked at.
+    """Indices at which a new stretch begins, ascending.
 
     values: positive, in their order in time; their logarithms are compared, so that a change is a ratio. Equal values give equal answers.
+    Of more than ``WINDOW`` values every change is judged among so many, with at least a quarter of them on either side.
     """
-    skipped = max(0, len(values) - MOST_POINTS)
-    logs = np.log(np.asarray(values[skipped:], dtype=np.float64))
+    logs = np.log(np.asarray(values, dtype=np.float64))
     shuffler = np.random.default_rng(seed)
+    found: list[int] = []
+    for begin in range(0, max(1, len(logs) - WINDOW // 2), WINDOW // 2):
+        end = begin + WINDOW
+        first = begin + WINDOW // 4 if begin else 0
+        last = end - WINDOW // 4 if end < len(logs) else len(logs)
+        found += [begin + place for place in _of_window(logs[begin:end], shuffler) if first <= begin + place < last]
+    return tuple(found)
+
+
+def _of_window(logs: NDArray[np.float64], shuffler: np.random.Generator) -> list[int]:
+    """All changes of values that are looked at together."""
     found: list[int] = []
     waiting = [(0, len(logs))]
     while waiting:
@@ -39,7 +50,7 @@ def changes(values: Sequence[float], seed: int = 0) -> tuple[int, ...]:
         if place is not None:
             found.append(begin + place)
             waiting += [(begin, begin + place), (begin + place, end)]
-    return tuple(skipped + place for place in sorted(found))
+    return sorted(found)
 
 
 def _change(stretch: NDArray[np.float64], shuffler: np.random.Generator) -> int | None:

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from harness.devices import readiness
 from harness.devices.bundle import AGENT_DIRECTORY
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
+from harness.doctor import facts as machine
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_machine_that_tells_everything(agent: ModuleType, tmp_path: Path, writ
     write("sys/class/powercap/intel-rapl:0/energy_uj", "12")
     write("sys/class/powercap/intel-rapl:0:0/name", "core")
     write("sys/class/powercap/intel-rapl:0:0/energy_uj", "5")
-    facts = readiness.parsed(agent.examine(str(tmp_path), spin_s=0.0))
+    facts = machine.parsed(agent.examine(str(tmp_path), spin_s=0.0))
     assert (facts.governor, facts.turbo, facts.smt, facts.virtual) == ("performance, powersave", True, True, True)
     assert facts.heat_margin_c == 4.0, "a fan's trip point is no limit"
     assert facts.sticks == (("1-2", 480.0),)
@@ -66,7 +66,7 @@ def test_a_machine_that_tells_everything(agent: ModuleType, tmp_path: Path, writ
 
 
 def test_a_machine_that_tells_nothing(agent: ModuleType, tmp_path: Path) -> None:
-    facts = readiness.parsed(agent.examine(str(tmp_path), spin_s=0.0))
+    facts = machine.parsed(agent.examine(str(tmp_path), spin_s=0.0))
     told = (facts.governor, facts.turbo, facts.smt, facts.heat_margin_c, facts.throttled_events, facts.stolen_ratio, facts.swap_used_bytes)
     assert told == (None,) * 7
     assert (facts.meters, facts.sticks) == ((), ())
@@ -84,6 +84,6 @@ def test_what_passed_between_two_looks(agent: ModuleType) -> None:
 def test_a_real_device_is_examined_by_its_agent(tmp_path: Path) -> None:
     table = {"runtime": "simulated", "resource": f"readiness-{os.getpid()}"}
     with Device(parse("simulated", table, tmp_path / "pyproject.toml"), Quarantine()).open() as session:
-        facts = readiness.examine(session, spin_s=0.01)
+        facts = machine.examine(session, spin_s=0.01)
     assert facts.processors >= 1
     assert min(facts.spins_s) > 0

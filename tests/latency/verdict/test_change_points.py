@@ -33,6 +33,12 @@ def test_two_changes_are_both_found() -> None:
     assert changes(list(levels * np.exp(np.random.default_rng(1).normal(0, 0.01, 45)))) == (15, 30)
 
 
+@pytest.mark.parametrize("place", [20, 290, 440, 455, 690])
+def test_a_series_of_years_is_looked_at_whole(place: int) -> None:
+    noise = np.random.default_rng(place).normal(0, 0.01, 700)
+    assert changes(list(np.exp(noise + 0.1 * (np.arange(700) >= place)))) == (place,)
+
+
 def test_noise_alone_seldom_looks_like_a_change() -> None:
     """The test is at 1 in 100; of 60 series of 30 runs, more than four by chance come once in some 2,000 times."""
     false = sum(bool(changes(list(np.exp(np.random.default_rng(seed).normal(0, 0.02, 30))))) for seed in range(60))

@@ -103,5 +103,5 @@ def test_nothing_is_imported_where_nothing_is_asked_for(run: Run, empty: Path) -
 
 
 def test_the_plugin_itself_imports_in_under_20_ms(run: Run) -> None:
-    script = "import pytest, time; begin = time.perf_counter(); import harness.runner.elsewhere.entry; print(time.perf_counter() - begin)"
+    script = "import pytest, time; begin = time.process_time(); import harness.runner.elsewhere.entry; print(time.process_time() - begin)"
     assert statistics.median(float(run("-c", script).stdout) for _ in range(3)) < 0.02
