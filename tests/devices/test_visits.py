@@ -14,7 +14,7 @@ from harness.devices.provenance import HostFacts
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
 from harness.devices.visits import AGAIN_AT_MOST, Visiting, Visits
-from harness.errors import UsageError
+from harness.errors import DeviceQuarantined, DeviceUnavailable, UsageError
 from harness.latency.verdict.undisturbed import quiet_blocks, undisturbed_s
 from harness.records.measurement import Measurement
 
@@ -105,3 +105,17 @@ def test_no_networks_need_no_visits_and_no_visits_are_none(simulated: Simulated)
         with pytest.raises(UsageError, match="at least 1"):
             Visiting(**wrong)
     assert Visiting.of_rounds(300) == Visiting()
+
+
+def test_a_device_that_drops_keeps_what_every_network_was_visited_for(simulated: Simulated) -> None:
+    count, few = 6, Visiting(visits=10, visit_rounds=5, warmup_rounds=1)
+    drops = {"fault": "usb-drop", "fault_in": "infer"}
+    with simulated(fault_after=2 * (5 * count + 2), **drops).open() as session:  # a visit is two requests, one of the canary
+        found = Visits(session, SUBJECTS[-1], few, host=HOST).measure(SUBJECTS[:count])
+        assert {len(one.latency.block_sizes) for one in found} == {5, 6}
+        assert all("the stick left the USB bus" in dict(one.notes)["the device dropped"] for one in found)
+        with pytest.raises(DeviceQuarantined):
+            session.snapshot()
+    early = simulated(fault_after=2 * (2 * count + 2), **drops)
+    with early.open() as session, pytest.raises(DeviceUnavailable, match="left the USB bus"):
+        Visits(session, SUBJECTS[-1], few, host=HOST).measure(SUBJECTS[:count])
