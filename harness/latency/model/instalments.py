@@ -78,11 +78,11 @@ def take(
         batch = designs[len(found) : len(found) + (NEXT if found else FIRST)] if stops else designs
         try:
             new = measure([*((DESIGN, config) for config in batch), *((HELD_OUT, config) for config in (() if found else held))])
-        except DeviceError as error:
+        except DeviceError as drop:
             if not found:
                 raise
-            dropped = Decision(False, f"the device dropped after {len(found)} networks, which are kept: {error}")
-            return Instalments(tuple(found), tuple(judged), tuple(errors), dropped, lost=str(error))
+            dropped = Decision(False, f"the device dropped after {len(found)} networks, which are kept: {drop}")
+            return Instalments(tuple(found), tuple(judged), tuple(errors), dropped, lost=str(drop))
         judged += new[len(batch) :]
         found += new[: len(batch)]
         error = _error(architecture, found, judged)
@@ -106,8 +106,8 @@ def _insist(architecture: Architecture, taken: Instalments, measure: Measure, pe
         before = (*taken.designed, *taken.held_out)
         try:
             later = measure([(m.role, m.config) for m in before if m.config is not None])
-        except DeviceError as error:
-            return replace(taken, lost=str(error), decision=Decision(False, f"the device dropped while all were measured again: {error}"))
+        except DeviceError as drop:
+            return replace(taken, lost=str(drop), decision=Decision(False, f"the device dropped while all were measured again: {drop}"))
         both = tuple(first.joined(second) for first, second in zip(before, later, strict=True))
         designed, held = both[: len(taken.designed)], both[len(taken.designed) :]
         error, again = _error(architecture, designed, held), taken.again + 1
