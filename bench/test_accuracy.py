@@ -5,7 +5,7 @@ import pytest
 from harness.errors import UsageError
 from harness.networks import export, onnx_graph
 from harness.quantisation.quantising import is_quantised
-from harness.runner import options
+from harness.runner.images import dataset_for, read_contender
 from harness.training import device_accuracy
 
 GIVEN = "given weights"
@@ -23,15 +23,16 @@ def artefact(judged, network, contenders, pytestconfig):
     """The exported network, and the file it is from, None for one that is exported now."""
     if judged != GIVEN:
         path = dict(contenders)[judged]
-        return export.read(path, judged, image=options.input_shape(pytestconfig)), path
+        return read_contender(path, judged, pytestconfig), path
     if pytestconfig.getoption("--config") is not None:
         raise UsageError("--config prunes without fine-tuning; give the tuned network as --contender NAME=FILE.onnx")
     return export.export(network.model, network.architecture.input_shape, network.name), None
 
 
-def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, pytestconfig):
-    """Let the device answer every image of the test split."""
+def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, collected, pytestconfig, request):
+    """Let the device answer every image of the test split, at the size that the network takes."""
     exported, path = artefact
+    dataset = dataset_for(exported, dataset, pytestconfig, request.session.items)
     host = device_accuracy.host_answers(path) if path else None
     if host is None and not is_quantised(exported):
         host = device_accuracy.answers_in_f32(exported, dataset)

@@ -5,8 +5,7 @@ import pytest
 from harness import exported
 from harness.devices.measure import comparison
 from harness.latency.verdict.judgement import ADVISED_PAIRS, Outcome, compare
-from harness.networks import export
-from harness.runner import options
+from harness.runner.images import architecture_for, read_contender
 
 
 def pytest_generate_tests(metafunc):
@@ -18,9 +17,10 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def measured(device, network, contenders, batch_size, measure_together, collected, request):
-    """All contenders, loaded at once and measured in turn, with the times of their layers."""
-    image = options.input_shape(request.config)
-    found = [exported.beside(network.architecture, export.read(path, name, batch_size, image)) for name, path in contenders]
+    """All contenders, loaded at once and measured in turn, with the times of their layers; some may take images of another size."""
+    artefacts = [read_contender(path, name, request.config, batch_size) for name, path in contenders]
+    by_shape = {one.input_shape: architecture_for(one, network) for one in {one.input_shape: one for one in artefacts}.values()}
+    found = [exported.beside(by_shape[one.input_shape], one) for one in artefacts]
     subjects = [subject for subject, _ in found]
     collected.architectures.extend(architecture for _, architecture in found)
     rounds = request.config.getoption("--rounds") or 1500

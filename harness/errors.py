@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES_TOLD = 20
+MOST_SIGNS_TOLD = 200  # of a name
 
 
 def one_line(text: str) -> str:
@@ -32,19 +33,23 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         choices = sorted(known)
-        close = difflib.get_close_matches(name, choices, n=1)
+        close = difflib.get_close_matches(name[:MOST_SIGNS_TOLD], choices, n=1)
         guess = f" (did you mean {close[0]!r}?)" if close else ""
         advice = f"; {hint}" if hint else ""
         told = choices
         if len(choices) > MOST_NAMES_TOLD:
-            told = sorted(difflib.get_close_matches(name, choices, n=MOST_NAMES_TOLD, cutoff=0.0))
+            told = sorted(difflib.get_close_matches(name[:MOST_SIGNS_TOLD], choices, n=MOST_NAMES_TOLD, cutoff=0.0))
             told.append(f"or one of {len(choices) - MOST_NAMES_TOLD} more")
-        super().__init__(f"unknown {kind} {name!r}{guess}: choose one of {', '.join(told) or '(none)'}{advice}")
+        shown = repr(name) if len(name) <= MOST_SIGNS_TOLD else f"{name[:MOST_SIGNS_TOLD]!r}..."
+        super().__init__(one_line(f"unknown {kind} {shown}{guess}: choose one of {', '.join(told) or '(none)'}{advice}"))
         self.kind, self.name, self.known = kind, name, tuple(choices)
 
 
 class RecordError(HarnessError):
-    """A stored record is truncated, foreign, contradictory or from a newer schema."""
+    """A stored record is truncated, foreign, contradictory or from a newer schema; its own words may hold what would break the line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConditionsDiffer(RecordError):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.devices.measure import Subject
+from harness.errors import PruningError
 from harness.networks import datasets, export, groups, zoo
 from harness.networks.drawing import draw
 from harness.networks.own import source, torchvision_door
@@ -23,6 +24,7 @@ from harness.pruning import criteria, global_pruning, reconstruction, residuals,
 from harness.pruning.global_pruning import GlobalPruning
 from harness.pruning.reconstruction import Moments
 from harness.pruning.residuals import Reference
+from harness.pruning.shape_exports import ShapeExports
 from harness.quantisation import quantising
 from harness.quantisation.calibration import Calibration
 from harness.quantisation.for_latency import for_latency
@@ -49,24 +51,28 @@ class Network:
 
     scores, guidance, moments, reference: the channels' scores by criterion, the network's answers to training images, what its
     layers see and what its blocks add up to, filled as they are asked for: pruning always starts from the dense network, and it is
-    the teacher, so each is computed once. notes: what a person should know of how it and its weights were read, each a sentence.
+    the teacher, so each is computed once. exports: of its shapes, by batch size. notes: what a person should know of how it and its
+    weights were read, each a sentence. teacher: who answers the training images instead, with these; of a network that is another one's
+    at another size of the images.
     """
 
     name: str
     model: nn.Module
     architecture: Architecture
     notes: tuple[str, ...] = ()
+    teacher: tuple[Network, datasets.Dataset] | None = field(default=None, repr=False)
     _scores: dict[tuple[str, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _guidance: dict[tuple[str, bool], Guidance] = field(default_factory=dict, repr=False)
     _moments: dict[str, Moments] = field(default_factory=dict, repr=False)
     _reference: dict[str, Reference] = field(default_factory=dict, repr=False)
+    _exports: dict[int, ShapeExports] = field(default_factory=dict, repr=False)
 
     # For another process: where the model is torchvision's, its classes can be found only after the door was passed; where it is of a
     # user's file, only after that ran.
     def __getstate__(self) -> dict[str, Any]:
         own = source.find(self.name) if source.is_own(self.name) else None
         before = {"is_torchvisions": torchvision_door.is_used_by(self.model), "source": own}
-        return {**self.__dict__, "model": pickle.dumps(self.model), **before}
+        return {**self.__dict__, "model": pickle.dumps(self.model), "_exports": {}, **before}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.pop("is_torchvisions"):
@@ -92,6 +98,27 @@ class Network:
         made = zoo.built(name, shape, dataset.classes)
         read = () if weights is None else zoo.load_weights(made.model, weights)
         return replace(cls.wrap(name, made.model, shape, dataset.classes), notes=(*made.notes, *read))
+
+    def at(self, input_shape: tuple[int, int, int]) -> Network:
+        """This network with its weights for images of another size.
+
+        PruningError or UsageError, with the reason, where the network's shape does not allow that.
+        """
+        classes = self.architecture.classes
+        made = Network.wrap(self.name, zoo.rebuilt(self.name, self.model, input_shape, classes), input_shape, classes)
+        ours, theirs = ([(g.name, g.channels, g.removable, g.step) for g in one.architecture.groups] for one in (self, made))
+        if ours != theirs:
+            raise PruningError("other channels hang together there")
+        return made
+
+    def resized(self, full: datasets.Dataset, dataset: datasets.Dataset) -> Network:
+        """This network, which sees the images of ``full``, for the same images at the size of ``dataset``; raises as ``at``.
+
+        Batch norm statistics are recalibrated, and what is tuned from it learns from what this one answers to ``full``.
+        """
+        made = self.at(dataset.input_shape)
+        finetune.recalibrate(made.model, draw(dataset.train, CALIBRATION_IMAGES).split.images)
+        return replace(made, teacher=(self, full))
 
     def scores(self, criterion: str, dataset: datasets.Dataset, seed: int = 0) -> dict[str, Tensor]:
         """Scores per channel of every group, on a few training images of every class."""
@@ -131,10 +158,19 @@ class Network:
             self.moments(dataset)
             self.reference(dataset)
 
+    def exports(self, batch_size: int = 1) -> ShapeExports:
+        """The exports of its shapes, for latency alone."""
+        if batch_size not in self._exports:
+            self._exports[batch_size] = ShapeExports(self.model, self.architecture, batch_size)
+        return self._exports[batch_size]
+
     def guidance(self, dataset: datasets.Dataset, recipe: Recipe) -> Guidance | None:
         """The network's answers to the training images, for networks that learn from it; None where the recipe has no use for them."""
         if recipe.distillation <= 0 or recipe.epochs <= 0:
             return None
+        if self.teacher is not None:
+            taught_by, images = self.teacher
+            return taught_by.guidance(images, recipe)
         key = (dataset.digest, finetune.mirrors(dataset, recipe))
         if key not in self._guidance:
             self._guidance[key] = guidance.answers(self.model, dataset, key[1], baseline.CACHE_DIR)
@@ -193,15 +229,8 @@ def prune(network: Network, dataset: datasets.Dataset, config: PruningConfig, cr
 def latency_subject(network: Network, config: PruningConfig, role: str = "network", batch_size: int = 1) -> Subject:
     """A network of the configuration's shape, for measurements of latency only: which channels stay does not matter to it."""
     with _one_thread():
-        smaller = surgery.shrink(network.model, network.architecture, config)
-        return subject(network.architecture, config, smaller, role, batch_size)
-
-
-def subject(
-    architecture: Architecture, config: PruningConfig | None, model: nn.Module, role: str = "network", batch_size: int = 1
-) -> Subject:
-    """Export a network so that a device can measure it."""
-    artefact = export.export(model, architecture.input_shape, architecture.network, batch_size)
+        artefact = network.exports(batch_size).export(config)
+    architecture = network.architecture
     return Subject(
         network=architecture.network,
         architecture_digest=architecture.digest,

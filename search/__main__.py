@@ -1,120 +1,30 @@
-"""``python -m search``: run, resume, show, report or export a campaign, or look at its network."""
+"""``python -m search``: the door, at which Ctrl-C is one line from the first moment on."""
 
 from __future__ import annotations
 
-import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
-
-from harness.errors import HarnessError, UnknownName, UsageError
-from harness.training.speed import waiting
-from search import command_line
-from search.records.display import Display
-from search.records.request import folder_name
-
-TRAINING = ("run", "resume", "fork", "explain", "experiment")  # verbs
-INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
+from types import FrameType
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code, 0 only when what was asked for was done and found."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows ASCII only gets question marks, and no traceback
-    arguments = command_line.parse(sys.argv[1:] if words is None else words)
-    display = Display()
-    try:
-        return _do(arguments.verb, arguments, display)
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; nothing finished is lost: python -m search resume NAME", file=sys.stderr)
-        return INTERRUPTED
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, _leave)
+    from search import verbs  # takes half a second, in which an exception would surface anywhere, or be lost
+
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return verbs.main(words)
 
 
-def _compare(arguments: command_line.Words, display: Display) -> int:
-    from search.race import compare, replayed, synthetic
-
-    if arguments.trials < 1 or arguments.seeds < 1:
-        raise UsageError(f"--trials={arguments.trials} --seeds={arguments.seeds}: give at least 1 of each")
-    problems, methods = arguments.problem.split(","), arguments.methods.split(",")
-    for name in problems:
-        if name not in (known := (*synthetic.PROBLEMS, *replayed.names())):
-            raise UnknownName("problem", name, known)
-    if unknown := [name for name in methods if name not in compare.METHODS]:
-        raise UnknownName("method", unknown[0], compare.METHODS)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    table = compare.synthetic_race(
-        problems,
-        methods,
-        arguments.trials,
-        range(arguments.seeds),
-        arguments.folder,
-        lambda run: display.say(
-            f"{run.problem} instance {run.instance}, {run.method}, seed {run.seed}: {run.seconds_per_trial:.3f} s a trial"
-        ),
-    )
-    display.say(table.read_text(encoding="utf-8"))
-    display.say(f"written: {table}")
-    return 0
-
-
-def _experiment(arguments: command_line.Words, display: Display) -> int:
-    from search.experiment import experiment
-
-    plan = experiment.plan(arguments.network, arguments.dataset, arguments.data, arguments.device, arguments.reports, quick=arguments.quick)
-    page = experiment.run(plan, display, arguments.without_device)
-    display.say("tuned; the same command without --without-device measures, where the device is" if page is None else f"written: {page}")
-    return 0
-
-
-def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
-    if verb == "compare":
-        return _compare(arguments, display)
-    if verb in ("run", "fork", "explain", "groups"):
-        request = command_line.request(arguments)
-    elif verb != "experiment":
-        folder_name(arguments.name)
-    if verb in TRAINING and (note := waiting.settle().note):  # before torch is loaded, which reads the environment once
-        display.say(note)
-    if verb == "experiment":
-        return _experiment(arguments, display)
-    from search import journey  # after the words are known to be right: torch takes seconds
-    from search.records import folder as folders
-    from search.records import outcome
-    from search.report import report, summary
-
-    if verb == "fork":
-        request = folders.inheriting(request, command_line.left_open(arguments), display.say)
-    if verb == "groups":
-        from search.report import groups_run
-
-        groups_run.run(request, display)
-        return 0
-    if verb == "explain":
-        from search.report.costs import run as explain_run
-
-        explain_run.run(request, display)
-        return 0
-    if verb == "export":
-        from search.report import export_run
-
-        display.say(f"written: {export_run.run(arguments.name, arguments.reports, arguments.file, display)}")
-        return 0
-    if verb in ("run", "fork"):
-        done = journey.run(request, display, arguments.without_device)
-    elif verb == "resume":
-        done = journey.resume(
-            arguments.name, arguments.reports, display, lambda old: command_line.changed(old, arguments), arguments.without_device
-        )
-    else:
-        done = journey.Done(folders.existing(arguments.name, arguments.reports))
-        if verb == "report":
-            report.write(summary.load(done.folder))
-    if verb in ("show", "report") or (done.folder / outcome.CONTENDERS).is_file():  # --proof-seeds=0, --without-device: none to show
-        report.print_summary(display.console, summary.load(done.folder))
-    return command_line.LIMIT_MISSED if done.limit_missed else 0
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"interrupted before anything was begun\n")
+    os._exit(130)  # the shell's code for a command ended by Ctrl-C
 
 
 if __name__ == "__main__":

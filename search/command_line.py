@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.files.numbers import number, option, whole
 from search.records.checks import checked
 from search.records.request import OPTIONS, Request
 
 PICTURES = ("dataset", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
 DENSE = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")
 INHERITED = tuple(field.name for field in OPTIONS if field.name not in ("name", "reports"))  # by a fork
-VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment")
+VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment", "trust")
 EXPLAINED = (
     "device",
     *DENSE,
@@ -25,7 +26,8 @@ EXPLAINED = (
     "name",
     "reports",
 )  # a campaign's options that explain takes
-GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels")  # a campaign's options that groups takes
+# a campaign's options that groups takes
+GROUPED = ("network", "dataset", "data", "weights", "validation_from", "channels", "input_shape", "input_size")
 CHANGEABLE = (  # of a campaign that is resumed
     "trials",
     "hours",
@@ -53,6 +55,8 @@ HELP = {
     "channels": "of the pictures: 1 grey, 3 RGB, 4 RGB and one more (default: what the network or its weights take, or their own)",
     "input_shape": "what pictures are brought to, as 3x224x224, or 224x224 with the pictures' own channels (default: as the network says, "
     "or the pictures where all are of one size; 28x28 of fashion-mnist)",
+    "input_size": "further sizes of the pictures, among which the search chooses, by comma, as 28,24 or 96x128 (default: none); speed-ups "
+    "and drops are counted from --input-shape, or where that is left out from the largest of all",
     "resize": "how they get there: cover (scaled until they cover it), margin (never enlarged, black around), or as torchvision's Resize: "
     "256 (the shorter side), 256x320 (height and width); the centre is cut out (default: cover)",
     "mean": "that is taken from every channel, of pixels between 0 and 1: numbers as 0.485,0.456,0.406, imagenet, or data, the training "
@@ -138,12 +142,18 @@ def parser() -> argparse.ArgumentParser:
     compare = verbs.add_parser(
         "compare", help="our campaign against other optimisers, on equal trials", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    compare.add_argument("--problem", default="r56", help="synthetic ones: r56, r56c, vgg; stored campaigns by name; several with commas")
+    compare.add_argument(
+        "--problem", default="r56", help="r56, r56c, vgg, r20d (synthetic), or stored campaigns by name; several with commas"
+    )
     compare.add_argument("--methods", default="espalier,random,uniform", help="also espalier-ladder, -guess, -pareto, smac, optuna-tpe")
-    compare.add_argument("--trials", type=int, default=100, help="trials of every method")
-    compare.add_argument("--seeds", type=int, default=5, help="seeds of every method, each on its own instance of the problem")
+    compare.add_argument("--trials", type=option("trials"), default=100, help="trials of every method")
+    compare.add_argument("--seeds", type=option("seeds"), default=5, help="seeds of every method, each on its own instance of the problem")
     compare.add_argument("--folder", type=Path, default=Path("reports/compare"), help="where runs, table and plot are stored")
     _add_experiment(verbs.add_parser("experiment", help="the whole experiment: baselines, campaigns, comparisons and one page about them"))
+    allow = verbs.add_parser("trust", help="allow code to run that came with a folder, after you have read it")
+    allow.add_argument("path", type=Path, metavar="FILE|FOLDER", help="the file, or the campaign's folder that brings it along")
+    for one in (fork, told):
+        _add_trust(one)
     for verb, text in (
         ("resume", "go on with a campaign that was interrupted; no finished trial is repeated"),
         ("show", "print a finished campaign's comparison from disk"),
@@ -153,6 +163,8 @@ def parser() -> argparse.ArgumentParser:
         after = verbs.add_parser(verb, help=text)
         after.add_argument("name", metavar="NAME", help="the campaign's folder under reports/campaigns/")
         after.add_argument("--reports", type=Path, default=Path("reports"), help="where campaigns are stored")
+        if verb in ("resume", "export"):
+            _add_trust(after)
         if verb == "resume":
             _add_request(after, CHANGEABLE)
             _add_without_device(after)
@@ -174,6 +186,10 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     _add_without_device(parser)
 
 
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trust", action="store_true", help="run the code that the campaign's folder brings along, and remember that")
+
+
 def _add_without_device(parser: argparse.ArgumentParser) -> None:
     told = "the device is elsewhere: predict from its stored measurements as they are, tune, and leave measuring to a resume where it is"
     parser.add_argument("--without-device", action="store_true", help=told)
@@ -184,8 +200,15 @@ def _add_request(run: argparse.ArgumentParser, names: Sequence[str] = ()) -> Non
     for field in OPTIONS:
         if names and field.name not in names:
             continue
-        kinds = {"int": int, "int | None": int, "float": float, "float | None": float, "Path | None": Path, "Path": Path}
-        kind = kinds.get(str(field.type), str)
+        kinds: dict[str, Callable[[str], Any]] = {
+            "int": whole,
+            "int | None": whole,
+            "float": number,
+            "float | None": number,
+            "Path | None": Path,
+            "Path": Path,
+        }
+        kind = kinds.get(str(field.type).removesuffix(" | None"), str)
         word = f"--{field.name.replace('_', '-')}"
         if field.type in ("bool", "bool | None"):
             run.add_argument(word, action=argparse.BooleanOptionalAction, default=field.default, help=HELP[field.name])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from harness.devices import spec
 from harness.errors import CampaignError
+from harness.files import leftovers
+from harness.latency.verdict.machine_state import fast_share
 from harness.networks.own import source
-from harness.quantisation.answering import answer_alike
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
@@ -86,7 +87,7 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     training_record.write(folder, trained.record)
     stored.keep_all(folder / MEASUREMENTS)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    plan = planning.again(plan, dataset, record, display)
+    plan = planning.again(plan, dataset, record, fast_share(one.latency for one in stored.file.measurements), display)
     folders.write_request(folder, plan.request)
     ends_s = math.inf if plan.limit_s is None else plan.search_s
     return _search_and_prove(
@@ -104,9 +105,9 @@ def resume(
     without_device: as for ``run``.
     """
     folder = folders.existing(name, reports)
+    leftovers.sweep_files(folder)
     old = folders.read_request(folder)
-    asked = change(old)
-    request = replace(asked, reports=reports)
+    asked = request = change(old)
     if request.dask is not None:
         dask_pool.check(request.dask)
     if asked != old:
@@ -122,8 +123,8 @@ def resume(
     display.say(dataset.size_sentence)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
-    begun = (folder / outcome.JOURNAL).is_file()
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
+    begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
     else:  # killed before its first trial
@@ -175,7 +176,7 @@ def _refuse_words(request: Request) -> None:
 def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
-        _forked(request.old, request, subject)
+        sharing.of_fork(request.old, request, subject.network.architecture.digest)
     if request.compiled_for is None:
         space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset.name))
         check_choice(space, published, request.precisions)
@@ -219,7 +220,7 @@ def _search_and_prove(
 def _latencies(request: Request, subject: Subject, display: Display, without_device: bool) -> Stored:
     """Stored measurements, or new ones, of which the next campaign shall know how long they took."""
     before = set(bench_of(request).folder.glob("*.json"))
-    stored = stored_latencies(request, subject.network, display, without_device)
+    stored = stored_latencies(request, subject.architectures, display, without_device)
     new = [one for one in (stored, *stored.others) if one.path not in before]
     planning.remember(request, planning.DESIGNED, display.seconds[DESIGNED], sum(len(one.file.measurements) for one in new))
     return stored
@@ -236,18 +237,18 @@ def _search(
     ends_s: float,
 ) -> CampaignResult:
     space, published = space_of(request, subject.network, stored, record.recipe)
-    settings = replace(settings_of(folder, request, subject.dataset, record), ends_s=ends_s)
+    settings = replace(settings_of(folder, request, subject, record), ends_s=ends_s)
     if request.proof_seeds and (doubt := budgets_differ(request.budget, request.proof_budget)):
         display.say(doubt)
     kept = folder if request.proof_budget == request.budget else None  # a comparison, or a rival's, may yet want them
     precisions = request.precisions if len(request.precisions) > 1 else ()
     parts = (subject.network, subject.dataset, record, kept)
-    evaluate = PipelineEvaluate(*parts, precisions=precisions, device=request.device, in_float=request.layers_in_float)
+    evaluate = PipelineEvaluate(*parts, precisions=precisions, device=request.device, in_float=request.layers_in_float, sized=subject.sized)
     imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
     elif request.old is not None:
-        imported = _forked(request.old, request, subject)
+        imported = sharing.of_fork(request.old, request, subject.network.architecture.digest, display.say)
     elif request.share:
         imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
     space, imported = sharing.widened(space, imported, settings.lengths)
@@ -273,19 +274,10 @@ def _search(
             resume=resume,
             guard=folders.unchanged(folder),
             pool=dask_pool.asked_for(request.dask, request.resources, request.trial_timeout, evaluate),
-            prepare=lambda: subject.network.prepare(subject.dataset, record.recipe),  # once, here, and not by every worker
+            prepare=lambda: subject.prepare(record.recipe),  # once, here, and not by every worker
             sensitivity=seen,
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
-
-
-def _forked(old: str, request: Request, subject: Subject) -> tuple[Trial, ...]:
-    """What a fork takes over: nothing of INT8 that left other layers in float. CampaignError as ``sharing.fork``."""
-    folder = folders.existing(old, request.reports)
-    found = sharing.fork(journal.read(folder), subject.network.architecture.digest)
-    theirs = folders.read_request(folder)
-    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
-    return sharing.restated(found, theirs.precisions, request.precisions, same_int8)
 
 
 def _resuming(request: Request) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.files import json_text
+
 MAX_HEADER_BYTES = 64 << 20  # a longer one is noise that happens to stand where a length should
 MAX_BLOB_BYTES = 4 << 30
 
@@ -100,7 +102,7 @@ class Decoder:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text)
+        header = json_text.parse(text)
     except ValueError as error:
         raise NotAFrame(f"the header is no JSON ({error})") from error
     if not isinstance(header, dict):

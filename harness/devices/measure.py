@@ -24,7 +24,7 @@ ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then h
 AGAIN_AT_MOST = 4  # times as many blocks as asked for, while the machine is seldom in its fast state,
 AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are advised; for fewer in proportion
 ADVISED_ROUNDS = 1500  # samples of each network in a comparison
-RELOADING_S = 60.0  # spent at most on loading networks again within one comparison
+RELOADING_S = 60.0  # spent at most on loading networks again within one comparison, likewise
 RELOAD_WARMUP_S = 0.02  # of every load of a comparison: a steady state is sought up to ten times as long, for each network and load
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
@@ -39,7 +39,7 @@ class Protocol:
     ``MIN_BLOCKS`` blocks; None never stops early. pace_hz: inferences started a second, None for a tight loop. sustained_s: keep the device
     busy for that long instead. profile_compiles: fresh compilations whose nodes are timed. turn_warmup_rounds: untimed inferences when a
     turn of interleaved measuring begins (caches hold the previous network). loads: how often interleaved networks are loaded anew, each
-    time for an equal share of the blocks, fewer where that takes over ``RELOADING_S``. quiet_pairs: in turns, go on up to ``AGAIN_AT_MOST``
+    time for an equal share of the blocks, fewer where that takes over ``reloading_s``. quiet_pairs: in turns, go on up to ``AGAIN_AT_MOST``
     times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each network and of the first. seed:
     of the order of turns and of loading.
     """
@@ -57,15 +57,14 @@ class Protocol:
     loads: int = 1
     quiet_pairs: int = 0
     again_s: float = AGAIN_S
+    reloading_s: float = RELOADING_S
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.rounds < 1 or self.blocks < 1:
-            raise UsageError(f"{self.rounds} rounds in {self.blocks} blocks measure nothing; give at least 1 of each")
+        if min(self.rounds, self.blocks, self.loads) < 1:
+            raise UsageError(f"{self.rounds} rounds in {self.blocks} blocks of {self.loads} loads measure nothing; give at least 1 of each")
         if min(self.warmup_s, self.min_time_s, self.sustained_s, self.warmup_rounds, self.turn_warmup_rounds, self.profile_compiles) < 0:
             raise UsageError("a protocol has a negative duration or count; give 0 or more")
-        if self.loads < 1:
-            raise UsageError(f"networks loaded {self.loads} times cannot be measured; give at least 1")
         if self.precision_target is not None and not 0 < self.precision_target < 1:
             raise UsageError(f"a precision target of {self.precision_target} is no share; give for example 0.01 for 1 %")
         if self.pace_hz is not None and not 0 < self.pace_hz <= 1e4:
@@ -85,7 +84,8 @@ class Protocol:
 def comparison(rounds: int, pairs: int) -> Protocol:
     """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
     asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, warmup_s=RELOAD_WARMUP_S, precision_target=None)
-    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, again_s=AGAIN_S * min(1.0, rounds / ADVISED_ROUNDS))
+    share = min(1.0, rounds / ADVISED_ROUNDS)
+    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, min_time_s=share, again_s=AGAIN_S * share, reloading_s=RELOADING_S * share)
 
 
 def measure(
@@ -151,7 +151,7 @@ def measure_interleaved(
         loaded = loaded or _load_all(session, subjects, precision, batch_size, shuffler)
         canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
-            if enough(turns, len(turns[0]), protocol):
+            if enough(turns, len(turns[0]), protocol) or (number % 2 == 0 and patience.ends(turns)):
                 break
             for place, index in enumerate(order):
                 tell(min(len(subjects) * len(turns[order[0]]) + place, most - 1), most)
@@ -201,7 +201,7 @@ def _shares(count: int, protocol: Protocol, loading_s: float) -> tuple[tuple[tup
     """The turns of each load, and those of the loads that follow while the fast state was met too seldom."""
     again = AGAIN_AT_MOST if protocol.quiet_pairs else 1
     orders = turn_orders(count, replace(protocol, blocks=again * protocol.blocks))
-    loads = _affordable(again * protocol.loads, loading_s)
+    loads = _affordable(again * protocol.loads, loading_s, protocol.reloading_s)
     regular = load_shares(orders[: protocol.blocks], min(loads, protocol.loads))
     return regular + load_shares(orders[protocol.blocks :], max(1, loads - len(regular)))
 
@@ -213,7 +213,7 @@ class _Patience:
         self.protocol, self.until_s = protocol, math.inf
 
     def ends(self, turns: Sequence[Sequence[Turn]]) -> bool:
-        """Whether no further load is measured."""
+        """Whether no further pair of turns is measured."""
         if len(turns[0]) < self.protocol.blocks:
             return False
         self.until_s = min(self.until_s, time.monotonic() + self.protocol.again_s)
@@ -228,9 +228,9 @@ def _load_all(session: Session, subjects: Sequence[Subject], precision: str, bat
     return [loaded[index] for index in range(len(subjects))]
 
 
-def _affordable(loads: int, seconds: float) -> int:
-    """``loads``, or as many as ``RELOADING_S`` pays for where loading means building an engine; at least one."""
-    return min(loads, 1 + int(RELOADING_S / seconds)) if seconds > 0 else loads
+def _affordable(loads: int, seconds: float, reloading_s: float) -> int:
+    """``loads``, or as many as ``reloading_s`` pays for, as where loading means building an engine; at least one."""
+    return min(loads, 1 + int(reloading_s / seconds)) if seconds > 0 else loads
 
 
 def enough(turns: Sequence[Sequence[Turn]], number: int, protocol: Protocol) -> bool:

@@ -17,12 +17,20 @@ from harness import errors
 from harness.devices.frames import Frame
 from harness.devices.link import Hello
 from harness.devices.spec import DeviceSpec
-from harness.errors import DeviceCrashed, DeviceError, HarnessError
+from harness.errors import DeviceCrashed, DeviceError, HarnessError, one_line
 from harness.records.conditions import DeviceInfo, Snapshot
 
 T = TypeVar("T")
 
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what parsing a foreign answer may raise
+UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)  # what parsing a foreign answer may raise
 
 # The kinds that an agent may name; everything else that goes wrong in it is a DeviceError.
 KINDS: Mapping[str, type[HarnessError]] = {
@@ -240,14 +248,14 @@ def lock(frame: Frame) -> LockReply:
     header = frame.header
     if header.get("held"):
         return LockReply(True, "", "", 0)
-    holder = header.get("holder") or {}
+    told = header.get("holder")
+    holder = {key: one_line(str(text))[:200] for key, text in told.items()} if isinstance(told, dict) else {}
     words = (
         "process {pid} of {user} on {host} since {since} ({command})" if {"pid", "user", "host", "since", "command"} <= set(holder) else ""
     )
-    pid = holder.get("pid")
-    return LockReply(
-        False, words.format(**holder) or "somebody who left no name", str(holder.get("host")), pid if isinstance(pid, int) else 0
-    )
+    pid = holder.get("pid", "")
+    number = int(pid) if pid.isascii() and pid.isdigit() else 0
+    return LockReply(False, words.format(**holder) or "somebody who left no name", str(holder.get("host")), number)
 
 
 def _nanoseconds(blob: bytes, header: Mapping[str, Any]) -> tuple[int, ...]:
@@ -275,4 +283,5 @@ def _maybe(kind: Callable[[Any], T], found: Any) -> T | None:
 
 def garbled(request: str, problem: Exception) -> DeviceCrashed:
     """The error for an answer that cannot be parsed."""
-    return DeviceCrashed(f"the agent's answer to {request} cannot be read ({type(problem).__name__}: {problem}); check its runtime file")
+    lacking = f"it lacks {problem}" if isinstance(problem, KeyError) else str(problem) or "it has another form"
+    return DeviceCrashed(one_line(f"the agent's answer to {request} cannot be read ({lacking[:200]}); check its runtime file"))

@@ -27,7 +27,6 @@ from harness.records.conditions import DeviceInfo, Snapshot
 
 START_DEADLINE_S = 60.0  # importing a runtime from a slow disk
 CALL_DEADLINE_S = 30.0
-LOCK_DIRECTORY = "/tmp"
 LOCK_POLL_S = 0.2
 CHANGING = {"set_power_mode"}  # options by which a session changes the device's own state
 SLOWDOWN_ALLOWED = 20.0  # a busy machine may be this much slower than the first inferences promised
@@ -255,8 +254,8 @@ def _install(link: Link, spec: DeviceSpec, modules: Sequence[Module]) -> None:
 
 def _take(link: Link, spec: DeviceSpec, hello: Hello, wait_s: float) -> None:
     """Take the device's lock on its own host, waiting up to ``wait_s``; DeviceBusy says who holds it."""
-    who = {"user": getpass.getuser(), "host": platform.node(), "pid": os.getpid(), "command": " ".join(sys.argv)[:200]}
-    fields = {"directory": LOCK_DIRECTORY, "resource": spec.resource or spec.name, "who": who}
+    who = {"user": _user(), "host": platform.node(), "pid": os.getpid(), "command": " ".join(sys.argv)[:200]}
+    fields = {"resource": spec.resource or spec.name, "who": who}
     end, told = time.monotonic() + wait_s, False
     while True:
         reply = _ask(link, spec, "lock", replies.lock, fields)
@@ -270,6 +269,13 @@ def _take(link: Link, spec: DeviceSpec, hello: Hello, wait_s: float) -> None:
             _log.warning("device %s on %s is in use by %s; waiting up to %.0f s", spec.name, hello.node, reply.holder, wait_s)
             told = True
         time.sleep(LOCK_POLL_S)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # neither in the environment nor in the list of users
+        return f"user {os.geteuid()}"
 
 
 def _ask(

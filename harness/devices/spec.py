@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import UnknownName, UsageError
-from harness.networks.pictures.large_arrays import cache_folder
+from harness.files import toml_text, user_folders
+from harness.files.numbers import Range
 
 OptionValue = str | int | float | bool
 OWN_TABLES = Path(__file__).parent / "devices.toml"  # in the package, so that an installed one has devices too
 CACHE = "{cache}"  # in an interpreter's path: the user's cache folder
+PATIENCE = Range(0, 1e6)  # seconds
+OPTION = Range(-(2**53), 2**53)  # whatever a runtime makes of it; each has ranges of its own
 LOCK_WAIT_S = 120.0  # another process usually needs the device for one suite, or for one short check
 LOAD_DEADLINE_S = 120.0
 
@@ -118,33 +119,29 @@ def _specs(pyproject: Path | None) -> dict[str, tuple[object, Path]]:
 def _tables(path: Path, required: bool) -> dict[str, tuple[object, Path]]:
     if not path.is_file() and not required:
         return {}
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path} ({error}); mend the file") from error
-    tables: Any = document
-    for key in ("tool", "espalier", "devices"):
-        tables = tables.get(key, {}) if isinstance(tables, dict) else {}
-    return {name: (table, path) for name, table in tables.items()} if isinstance(tables, dict) else {}
+    return {name: (table, path) for name, table in toml_text.table(path, "tool", "espalier", "devices").items()}
 
 
 def _text(table: Mapping[str, object], key: str, place: str) -> str | None:
     found = table.get(key)
-    if found is not None and not isinstance(found, str):
-        raise UsageError(f"{place} {key} = {found!r} is no text; put it in quotes")
+    if found is not None and (not isinstance(found, str) or not found.isprintable()):
+        raise UsageError(f"{place} {key} = {found!r} is no text of one line; put it in quotes")
     return found
 
 
 def _seconds(table: Mapping[str, object], key: str, default: float, place: str) -> float:
     found = table.get(key, default)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e6:
-        raise UsageError(f"{place} {key} = {found!r} is no number of seconds; write for example {key} = {default:g}")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not PATIENCE.holds(found):
+        raise UsageError(f"{place} {key} = {str(found)[:40]} is no number of seconds; write for example {key} = {default:g}")
     return float(found)
 
 
 def _options(found: object, place: str) -> tuple[tuple[str, OptionValue], ...]:
     if not isinstance(found, dict) or not all(isinstance(value, str | int | float | bool) for value in found.values()):
         raise UsageError(f"{place} options are names with texts and numbers; write for example options = {{ device = 'CPU' }}")
+    for name, value in found.items():
+        if (isinstance(value, str) and "\0" in value) or (isinstance(value, int | float) and not OPTION.holds(value)):
+            raise UsageError(f"{place} option {name} = {str(value)[:40]!r} is no text and no finite number; give {OPTION.words}")
     return tuple(sorted(found.items()))
 
 
@@ -153,5 +150,6 @@ def _interpreter(python: str | None, host: str | None, directory: Path) -> str:
         return python or "python3"
     if python is None:
         return sys.executable
-    python = python.replace(CACHE, str(cache_folder()))
+    if CACHE in python:
+        python = python.replace(CACHE, str(user_folders.cache()))
     return str(directory / Path(python).expanduser()) if "/" in python else python

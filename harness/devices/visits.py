@@ -6,6 +6,7 @@ fast state. Short visits in shuffled rounds spread every network over the whole 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from harness.records.measurement import CANARY_QUIET_WITHIN, ENOUGH_QUIET, Measu
 
 AGAIN_AT_MOST = 4  # times as many visits as regular ones
 KEPT_VISITS = 3  # of every network, for which what was measured before a device dropped is kept: fewer blocks have no interval
+LEAST_ROUNDS = 10  # of a visit that is short for a slow network: one quick sample of each is enough for the undisturbed latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Visiting:
 
     visits: of every network, at least; whoever lacks ``quiet_visits`` in the machine's fast state is visited again, up to
     ``AGAIN_AT_MOST`` times as often in all, while that takes no more than ``patience_ratio`` of the time before. Where every request is a
-    process of its own, there are ``process_visits`` with as many inferences in all. seed: of the order. UsageError for counts below 1.
+    process of its own, there are ``process_visits`` with as many inferences in all. visit_s: a network for which a visit would take longer
+    than that gets fewer inferences, ``LEAST_ROUNDS`` at least. seed: of the order. UsageError for counts below 1.
     """
 
     visits: int = 10
@@ -36,6 +39,7 @@ class Visiting:
     patience_ratio: float = 0.15
     warmup_rounds: int = 3
     process_visits: int = 5
+    visit_s: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -44,8 +48,12 @@ class Visiting:
 
     @classmethod
     def of_rounds(cls, rounds: int) -> Visiting:
-        """As usual, with about so many timed inferences of every network."""
-        return cls(visit_rounds=max(1, -(-rounds // cls().visits)))
+        """As usual, with about so many timed inferences of every network, however slow it is."""
+        return cls(visit_rounds=max(1, -(-rounds // cls().visits)), visit_s=math.inf)
+
+    def rounds(self, inference_s: float) -> int:
+        """Timed inferences of a visit to a network that takes so many seconds for one."""
+        return min(self.visit_rounds, max(LEAST_ROUNDS, int(min(self.visit_s / inference_s, self.visit_rounds))))
 
 
 @dataclass
@@ -106,7 +114,8 @@ class _Tour:
         processes = canary.facts.run_s > 0
         self.loaded, self.canary = loaded, None if processes else canary
         self.visits = min(visiting.visits, visiting.process_visits) if processes else visiting.visits
-        self.rounds = -(-visiting.visits * visiting.visit_rounds // self.visits)
+        all_rounds = -(-visiting.visits * visiting.visit_rounds // self.visits)
+        self.rounds = [all_rounds if processes else visiting.rounds(one.first_inference_s) for one in loaded]
         self.visiting = visiting
         self.shuffler = random.Random(visiting.seed)
         self.turns: list[list[Turn]] = [[] for _ in loaded]
@@ -139,13 +148,13 @@ class _Tour:
     def sentence(self) -> str:
         """How it went, for the record."""
         most, lacking = max(len(turns) for turns in self.turns), len(self._lacking(any_number=True))
-        told = (
-            f"{self.visits} of {self.rounds} inferences" if most == self.visits else f"{self.visits} to {most} of {self.rounds} inferences"
-        )
+        fewest, usual = min(self.rounds), max(self.rounds)
+        rounds = f"{usual}" if fewest == usual else f"{fewest} to {usual}"
+        told = f"{self.visits} of {rounds} inferences" if most == self.visits else f"{self.visits} to {most} of {rounds} inferences"
         return told + (f"; {lacking} networks were seen less than {self.visiting.quiet_visits} times in the fast state" if lacking else "")
 
     def _visit(self, index: int) -> None:
-        block = self.loaded[index].infer(self.rounds, warmup_rounds=self.visiting.warmup_rounds, canary=self.canary)
+        block = self.loaded[index].infer(self.rounds[index], warmup_rounds=self.visiting.warmup_rounds, canary=self.canary)
         self.now_s = block.begin_s
         self.turns[index].append(Turn(block, 0, self.last_s))
         self.last_s = block.canary_s

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError
+from harness.files import json_text
 from harness.history import point
 from harness.history.point import Point
 from harness.records import benchmark_json
@@ -95,7 +96,7 @@ def _read(index: Path) -> _Known:
         return known  # then everything is read anew
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = json_text.parse(line)
             if entry["schema"] == SCHEMA and "points" in entry:
                 known.points[entry["digest"]] = entry["points"]
             elif entry["schema"] == SCHEMA:

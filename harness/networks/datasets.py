@@ -9,14 +9,12 @@ comparable; validation images are never trained on, test images are read once, a
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -26,18 +24,19 @@ from harness.networks import idx_files
 from harness.networks.own import torchvision_door
 from harness.networks.pictures import division, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
-from harness.networks.pictures.division import Division, Given, Labelled, Pixels
+from harness.networks.pictures.division import Division, Given, Labelled
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
 from harness.networks.pictures.resizing import of_size
+from harness.networks.pictures.standardising import mean_and_deviation, scale_and_shift
 from harness.networks.splits import Split as Split
+from harness.networks.splits import Standard, StreamedSplit
 from harness.records.preprocessing import Preprocessing
 
 VALIDATION_COUNT = 5000  # images taken from the training set of fashion-mnist and cifar10
-LEAST_DEVIATION = 1e-6  # of a channel that is not constant, in parts of its range
 FASHION_MNIST = "fashion-mnist"
 FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_CHUNK = 256  # images that are counted or scaled at once
+_CHUNK = 256  # images that are looked at at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +98,18 @@ def load(
     asked = asked or Preparation()
     asked = replace(asked, channels=asked.channels or channels)
     return _normalised(name, pictures(name, data_dir, validation_from=validation_from, asked=asked), asked)
+
+
+def at_size(full: Dataset, asked: Preparation, size: str, data_dir: Path | None = None, validation_from: str = "train") -> Dataset:
+    """The pictures of ``full``, which was loaded as ``asked``, at another ``size`` (``HxW``), in the same splits and order.
+
+    They are standardised by the numbers of ``full``: it is the same network that sees them. Raises as ``load``.
+    """
+    if size == asked.size or full.preprocessing is None:
+        return full
+    told = full.preprocessing
+    standard = replace(asked.at_size(size), channels=full.input_shape[0], mean=told.mean, std=told.std, standard=told.standard)
+    return load(full.name, data_dir, validation_from=validation_from, asked=standard)
 
 
 def pictures(
@@ -228,13 +239,19 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         digest.update(repr(part.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(part.pixels).data)
+        for start in range(0, len(part), _CHUNK):
+            digest.update(np.ascontiguousarray(part.pixels[start : start + _CHUNK]).data)
+            large_arrays.was_read(part.pixels[start : start + _CHUNK].nbytes)
         digest.update(np.ascontiguousarray(part.labels).data)
     if (standard := asked.standardised(channels)) is not None:
         digest.update(repr(standard).encode())
-    mean, std = standard or _mean_and_deviation(splits.train.pixels)
+    mean, std = standard or mean_and_deviation(splits.train.pixels)
     told = Preprocessing((channels, height, width), way_of(name, asked), found.white, mean, std, asked.standard, found.class_names)
-    train, validation, test = (_scaled(part, *_scale_and_shift(mean, std)) for part in (splits.train, splits.validation, splits.test))
+    parts = (splits.train, splits.validation, splits.test)
+    size = sum(part.pixels.size for part in parts) * np.dtype(np.float32).itemsize
+    streams = not large_arrays.fits(size)
+    by = Standard(*(torch.from_numpy(factor)[:, None, None] for factor in scale_and_shift(mean, std)))
+    train, validation, test = (_scaled(part, by, streams) for part in parts)
     return Dataset(
         name=name,
         digest=digest.hexdigest()[:16],
@@ -245,39 +262,20 @@ def _normalised(name: str, found: Pictures, asked: Preparation) -> Dataset:
         test=test,
         mirrored=found.mirrored,
         class_names=found.class_names,
-        notes=splits.notes,
+        notes=(*splits.notes, *([_streamed_note(size)] if streams else [])),
         preprocessing=told,
     )
 
 
-def _mean_and_deviation(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of every channel, of pixels between 0 and 1; a constant channel's deviation is 1.
-
-    From counts of the 256 values, in whole numbers: whatever the order of the images, it is the same to the last bit.
-    """
-    counts = np.zeros((pixels.shape[1], 256), np.int64)
-    for start in range(0, len(pixels), _CHUNK):
-        for channel in range(len(counts)):
-            counts[channel] += np.bincount(pixels[start : start + _CHUNK, channel].ravel(), minlength=256)
-    means, deviations = [], []
-    for row in counts.tolist():
-        count, total, squares = sum(row), sum(value * times for value, times in enumerate(row)), sum(v * v * n for v, n in enumerate(row))
-        deviation = math.sqrt((count * squares - total * total) / (255 * count) ** 2)
-        deviations.append(deviation if deviation >= LEAST_DEVIATION else 1.0)  # a constant channel stays constant
-        means.append(total / (255 * count))
-    return tuple(means), tuple(deviations)
+def _scaled(part: Labelled, standard: Standard, streams: bool) -> Split:
+    labels = torch.from_numpy(np.array(part.labels))
+    streamed = StreamedSplit(part.pixels, labels, standard)
+    return streamed if streams else Split(streamed.images, labels)
 
 
-def _scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What to multiply a channel by and what to take from it then, each ``C``."""
-    scales, shifts = [1 / (255 * deviation) for deviation in std], [one / deviation for one, deviation in zip(mean, std, strict=True)]
-    return np.array(scales, np.float32), np.array(shifts, np.float32)
-
-
-def _scaled(part: Labelled, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> Split:
-    """In slices: the pixels may lie on disk, and the images too where they are many."""
-    images = torch.from_numpy(large_arrays.empty(part.pixels.shape, np.float32))
-    by, less = (torch.from_numpy(factor)[:, None, None] for factor in (scale, shift))
-    for start in range(0, len(part), _CHUNK):
-        images[start : start + _CHUNK] = torch.from_numpy(part.pixels[start : start + _CHUNK].astype(np.float32)).mul_(by).sub_(less)
-    return Split(images, torch.from_numpy(np.array(part.labels)))
+def _streamed_note(size: int) -> str:
+    bound = large_arrays.bound_bytes() >> 20
+    return (
+        f"pictures: {size >> 20} MiB in float32 are more than the {bound} MiB of memory that pictures may take here "
+        f"({large_arrays.BOUND_VARIABLE} decides otherwise): they are made as they are used, of bytes that may lie on the disk"
+    )

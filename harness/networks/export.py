@@ -25,6 +25,7 @@ from torch import nn
 from torch.onnx.utils import register_custom_op_symbolic
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
 from harness.networks.channels.running import CONV, LINEAR, RunLayer, observed
 from harness.networks.foreign import fixing
 from harness.networks.foreign.fixing import GraphInput
@@ -104,7 +105,7 @@ def read(
     does, and where the file is of another batch; one of a single picture is rewritten for larger batches where it can be.
     """
     try:
-        data = path.read_bytes()
+        data = reading.read(path, fixing.MOST_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); give an ONNX file") from error
     found = _artefact(fixing.fixed(data, str(path), path.parent, 0 if keep_open else batch_size or 1, image), name, str(path))
@@ -126,7 +127,7 @@ def _artefact(whole: fixing.Fixed, name: str, origin: str) -> Artefact:
     try:
         graph = onnx.load_model_from_string(whole.onnx)
         told = next((prop.value for prop in graph.metadata_props if prop.key == NODE_LAYERS), "[]")
-        pairs = tuple((str(node), str(layer)) for node, layer in json.loads(told))
+        pairs = tuple((str(node), str(layer)) for node, layer in json_text.parse(told))
     except (ValueError, TypeError) as error:
         raise UsageError(f"{origin} holds a table of layers that cannot be read ({error}); export it again") from error
     _refuse_other_int8(graph.graph, origin)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DatasetError
+from harness.files import reading
 from harness.networks.own import torchvision_door
 from harness.networks.pictures import picture_cache
 
@@ -48,7 +50,10 @@ def read(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
     path = folder / f"{name}.gz"
     path = path if path.is_file() else folder / name
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = reading.read(path)
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+                content = packed.read(reading.MOST_BYTES)  # a small file may hold no end of zeros
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read ({error}); fetch it again") from error
     header = 4 + 4 * dimensions

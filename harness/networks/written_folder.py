@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from harness.errors import DatasetError, HarnessError, UsageError
+from harness.files import numbers
 from harness.networks import datasets
-from harness.networks.pictures import division
+from harness.networks.pictures import division, preparing
 from harness.networks.pictures.division import Labelled
 
 LAYOUTS = {  # the folders below FOLDER, and which splits lie in each of them
@@ -38,11 +39,13 @@ def write(
     limit: int | None = None,
     seed: int = 0,
     data_dir: Path | None = None,
+    input_shape: str | None = None,
 ) -> int:
     """Write the images of a dataset, before normalisation, below ``folder``, one folder per class; returns how many.
 
     names: "shuffled" gives files names of random digits, so that their order says nothing. limit: images of each split at most, each
-    class by its share. seed: of the names. Raises UnknownName, UsageError, and DatasetError also for a folder that holds something.
+    class by its share. seed: of the names. input_shape: what they are brought to, as 224x224 or 3x224x224. Raises UnknownName, UsageError,
+    and DatasetError also for a folder that holds something.
     """
     for option, given, known in (("layout", layout, tuple(LAYOUTS)), ("names", names, NAMES)):
         if given not in known:
@@ -51,7 +54,7 @@ def write(
         raise UsageError(f"--limit={limit}: give at least 1")
     if seed < 0:
         raise UsageError(f"--seed={seed}: give at least 0")
-    found = datasets.pictures(dataset, data_dir)
+    found = datasets.pictures(dataset, data_dir, asked=None if input_shape is None else preparing.of_words(input_shape))
     classes = class_folders(found.class_names)
     generator = np.random.default_rng(seed)
     written = 0
@@ -106,8 +109,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where it goes; must be new or empty")
     parser.add_argument("--layout", choices=tuple(LAYOUTS), default="splits", help="the folders below it (default: %(default)s)")
     parser.add_argument("--names", choices=NAMES, default="ordered", help="shuffled: names of random digits (default: %(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="images of each split at most, by class (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the shuffled names (default: %(default)s)")
+    parser.add_argument("--limit", type=numbers.option("limit"), metavar="N", help="images of each split at most, by class (default: all)")
+    parser.add_argument("--seed", type=numbers.option("seed"), default=0, help="of the shuffled names (default: %(default)s)")
+    parser.add_argument("--input-shape", metavar="CxHxW", help="what they are brought to, or 224x224 (default: 32x32)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the dataset lies, if it is not installed")
     asked = parser.parse_args(words)
     try:
@@ -119,6 +123,7 @@ def main(words: Sequence[str] | None = None) -> int:
             limit=asked.limit,
             seed=asked.seed,
             data_dir=asked.data,
+            input_shape=asked.input_shape,
         )
     except HarnessError as error:
         print(error, file=sys.stderr)

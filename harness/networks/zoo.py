@@ -50,6 +50,18 @@ def built(name: str, input_shape: InputShape, classes: int, seed: int = 0) -> Ba
     return made
 
 
+def rebuilt(name: str, trained: nn.Module, input_shape: InputShape, classes: int) -> nn.Module:
+    """The network called ``name`` for images of another size, with the weights of ``trained``; UsageError where they do not fit."""
+    model, known = build(name, input_shape, classes), trained.state_dict()
+    wanted = model.state_dict()
+    for entry in (*wanted, *known):
+        there, here = ("x".join(map(str, one[entry].shape)) if entry in one else "missing" for one in (wanted, known))
+        if there != here:
+            raise UsageError(f"its {entry} would be {there}, and is {here}: its weights are for one size")
+    model.load_state_dict(known)
+    return model
+
+
 def check_has_code(name: str) -> None:
     """Refuse, with UsageError, an ONNX file: a graph can be measured, but only code can be trained and pruned."""
     if name.lower().endswith(".onnx"):

@@ -14,6 +14,7 @@ import safetensors.torch
 from torch import nn
 
 from harness.errors import PruningError, UsageError
+from harness.files import json_text, reading
 from harness.networks import groups, zoo
 from harness.networks.own import source
 from harness.pruning import surgery
@@ -51,8 +52,8 @@ def save(
     """
     if config.network != network:
         raise PruningError(f"the configuration is for {config.network}, the network is {network}; save the network it belongs to")
-    document = json.loads(config.canonical) | {"input_shape": list(input_shape), "classes": classes, "espalier": SCHEMA}
-    document |= {} if preprocessing is None else {"preprocessing": json.loads(preprocessing.canonical)}
+    document = json_text.parse(config.canonical) | {"input_shape": list(input_shape), "classes": classes, "espalier": SCHEMA}
+    document |= {} if preprocessing is None else {"preprocessing": json_text.parse(preprocessing.canonical)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
     weights_path, config_path = directory / WEIGHTS_NAME, directory / CONFIG_NAME
@@ -81,11 +82,11 @@ def load(path: Path, weights: Path | None = None) -> nn.Module:
 def describe(config_path: Path) -> Description:
     """What the configuration file says; UsageError when it is missing, damaged, or newer than this program."""
     try:
-        text = config_path.read_text(encoding="utf-8")
+        text = reading.text(config_path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{config_path} cannot be read ({error}); give the folder or config.json of a saved network") from error
     config = PruningConfig.from_json(text)
-    document = json.loads(text)
+    document = json_text.parse(text)
     shape, classes = document.get("input_shape"), document.get("classes")
     sizes = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import PruningError, UsageError
+from harness.files import reading
 from harness.pruning.schedule_classes import CLASSES, RATE, REMOVES, THINS, TRAINS, ZEROES
 from harness.pruning.schedule_text import Component, Document, Policy, parse
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
@@ -97,7 +98,10 @@ def read_schedule(path: Path, architecture: Architecture) -> Schedule:
     """Read a Distiller YAML schedule for ``architecture``; UsageError, UnknownName or PruningError for what does not fit."""
     if not path.is_file():
         raise UsageError(f"there is no schedule {path}; give the path of a YAML file")
-    document = parse(path.read_text(), path.name)
+    try:
+        document = parse(reading.text(path), path.name)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as text ({error}); give a YAML file") from error
     reader = _Reader(document, architecture)
     widths = reader.widths()
     config = PruningConfig.of(architecture.network, widths)

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
-from harness.errors import UnknownName, UsageError
+from harness.errors import UnknownName, UsageError, one_line
+from harness.files.numbers import EPOCHS
 from harness.pruning.schedule_classes import CLASSES, QUANTIZERS
 
+MOST_SIGNS = 1 << 20
 SECTIONS = ("pruners", "regularizers", "extensions", "lr_schedulers")
 _ABOUT = ("version", "network", "source")  # the last two are ours: for which network, from where
 _NAMING = ("weights", "levels", "sensitivities", "thresholds")
@@ -32,7 +34,7 @@ class Component:
         """The argument as a number in [0, 1]; UsageError when it is none."""
         found = self.get(argument)
         if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
-            raise UsageError(f"{self.name} has {argument}: {found!r}; give a number from 0 to 1")
+            raise UsageError(f"{self.name} has {argument}: {str(found)[:60]}; give a number from 0 to 1")
         return float(found)
 
     def named(self) -> tuple[str, ...]:
@@ -79,17 +81,15 @@ class Document:
 
 def parse(text: str, name: str) -> Document:
     """Parse a schedule with YAML's safe loader; ``name`` is used in messages. UsageError or UnknownName when it is none."""
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name} is not valid YAML ({' '.join(str(error).split())}); correct it") from error
+    raw = _loaded(text, name)
     if not isinstance(raw, dict) or not isinstance(raw.get("policies"), list):
         raise UsageError(f"{name} is no schedule: it has no list of policies; see Distiller's documentation of schedules")
     unknown = set(raw) - {*SECTIONS, *_ABOUT, "policies", "quantizers"}
     if unknown:
         raise UnknownName("section", sorted(map(str, unknown))[0], (*SECTIONS, "policies"))
     if raw.get("quantizers"):
-        classes = ", ".join(str(entry.get("class")) for entry in raw["quantizers"].values() if isinstance(entry, dict))
+        listed = raw["quantizers"].values() if isinstance(raw["quantizers"], dict) else ()
+        classes = ", ".join(str(entry.get("class"))[:40] for entry in listed if isinstance(entry, dict))
         raise UsageError(f"{name} quantises ({classes or ', '.join(QUANTIZERS)}), which is the runtime's work here; remove that section")
     components = [
         _component(section, str(key), entry, name)
@@ -99,6 +99,17 @@ def parse(text: str, name: str) -> Document:
     by_name = {component.name: component for component in components}
     policies = [_policy(entry, by_name, name) for entry in raw["policies"]]
     return Document(tuple(components), tuple(policies), str(raw.get("network", "")), str(raw.get("source", "")))
+
+
+def _loaded(text: str, name: str) -> Any:
+    """The plain document; UsageError for what is none, or for aliases, by which a short text may stand for a document without end."""
+    try:
+        if len(text) > MOST_SIGNS or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise UsageError(f"{name} has aliases (*name), or more than {MOST_SIGNS} signs; write it out, and shorter")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:300]
+        raise UsageError(one_line(f"{name} is not valid YAML ({why}); correct it")) from error
 
 
 def _mapping(entry: Any, name: str, section: str) -> dict[str, Any]:
@@ -127,22 +138,22 @@ def _component(section: str, key: str, entry: Any, name: str) -> Component:
 def _policy(entry: Any, components: dict[str, Component], name: str) -> Policy:
     kinds = [kind for kind in _POLICY_KINDS if isinstance(entry, dict) and kind in entry]
     if len(kinds) != 1 or not isinstance(entry[kinds[0]], dict):
-        raise UsageError(f"a policy of {name} names none or several of {', '.join(_POLICY_KINDS)}; give exactly one: {entry}")
+        raise UsageError(f"a policy of {name} names none or several of {', '.join(_POLICY_KINDS)}; give exactly one: {str(entry)[:100]}")
     section, instance = _POLICY_KINDS[kinds[0]], entry[kinds[0]]
     key = f"{section}.{instance.get('instance_name', '')}"
     if key not in components:
         raise UnknownName("instance", key, components)
-    return Policy(components[key], _epochs(entry, key, name), tuple((instance.get("args") or {}).items()))
+    return Policy(components[key], _epochs(entry, key, name), tuple(_mapping(instance.get("args"), name, f"args of {key}").items()))
 
 
 def _epochs(entry: dict[str, Any], key: str, name: str) -> range | tuple[int, ...]:
     listed = entry.get("epochs")
-    if isinstance(listed, list) and listed and all(isinstance(epoch, int) for epoch in listed):
+    if isinstance(listed, list) and listed and all(type(epoch) is int and EPOCHS.holds(epoch) for epoch in listed):
         return tuple(listed)
     if listed is not None:
-        raise UsageError(f"the policy of {key} in {name} has epochs {listed!r}; give a list of whole numbers")
+        raise UsageError(f"the policy of {key} in {name} has epochs {str(listed)[:100]}; give a list of whole numbers")
     start, end, step = (entry.get(word) for word in ("starting_epoch", "ending_epoch", "frequency"))
-    if not (isinstance(start, int) and isinstance(end, int) and isinstance(step, int) and 0 <= start < end and step > 0):
-        told = f"starting_epoch {start}, ending_epoch {end}, frequency {step}"
+    if not (type(start) is type(end) is type(step) is int and 0 <= start < end <= EPOCHS.most and step > 0):
+        told = f"starting_epoch {start}, ending_epoch {end}, frequency {step}"[:200]
         raise UsageError(f"the policy of {key} in {name} says {told}; give 0 <= start < end and a frequency of at least 1")
     return range(start, end, step)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
+from harness.files import json_text
+from harness.files.numbers import option
 from harness.networks import datasets, export
 from harness.networks.export import Artefact
 from harness.networks.pictures.preparing import Preparation
@@ -27,7 +29,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", required=True, help="whose training images the scales are read off")
     parser.add_argument("--data", type=Path, help="where the dataset lies, if it is not installed")
     parser.add_argument("--out", type=Path, metavar="FILE", help="(default: NETWORK-int8.onnx)")
-    parser.add_argument("--calibration", type=int, default=calibration.IMAGES, metavar="N", help="images (default: %(default)s)")
+    parser.add_argument(
+        "--calibration", type=option("calibration"), default=calibration.IMAGES, metavar="N", help="images (default: %(default)s)"
+    )
     parser.add_argument("--asymmetric", action="store_true", help="activations need not be around zero (not for TensorRT)")
     parser.add_argument("--signed", action="store_true", help="signed activations only, as TensorRT takes them")
     parser.add_argument("--per-tensor", action="store_true", help="one scale for all filters of a layer")
@@ -73,7 +77,7 @@ def _preparation(network: Path, artefact: Artefact) -> Preparation:
     """What pictures are brought to for the file: as ``config.json`` beside it says; else its size alone."""
     _, channels, height, width = artefact.input_shape
     try:
-        told = json.loads(network.with_name("config.json").read_bytes())["preprocessing"]
+        told = json_text.read(network.with_name("config.json"))["preprocessing"]
         way = Preprocessing.of_canonical(json.dumps(told))
     except (OSError, ValueError, KeyError, TypeError, UsageError):
         return Preparation(channels, height, width)

@@ -16,6 +16,7 @@ from harness.devices.spec import find
 from harness.errors import UsageError
 from harness.networks import export
 from harness.networks.export import Artefact
+from harness.networks.pictures import large_arrays
 from harness.quantisation.calibration import Calibration
 from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, here, is_quantised, quantise
 from harness.records.conditions import INT8
@@ -53,8 +54,11 @@ def answer_alike(one: str, other: str) -> bool:
 
 def answered(loaded: Loaded, images: Tensor) -> NDArray[np.float32]:
     """What a loaded network answers to any number of images, a frame's worth after the other."""
-    values = images.detach().cpu().contiguous().numpy()
-    return np.concatenate([loaded.outputs(values[at : at + IMAGES_PER_CALL]) for at in range(0, len(values), IMAGES_PER_CALL)])
+    found = []
+    for part in torch.split(images.detach().cpu(), IMAGES_PER_CALL):
+        found.append(loaded.outputs(part.contiguous().numpy()))
+        large_arrays.was_read(part.nbytes)
+    return np.concatenate(found)
 
 
 class Answers:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from harness.errors import RecordError
+from harness.files.numbers import COUNT
 
 _Z_975 = 1.959964
 
@@ -17,8 +19,8 @@ _Z_975 = 1.959964
 class Accuracy:
     """Correct answers among ``total`` images; RecordError unless 0 <= correct <= total and total > 0."""
 
-    correct: int
-    total: int
+    correct: Annotated[int, COUNT]
+    total: Annotated[int, COUNT]
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.total or self.total < 1:

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError, UsageError
+from harness.files import json_text
 from harness.records import compilation, stored_files
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
-from harness.records.decoding import decode, decode_counts, refuse_constant
+from harness.records.decoding import decode, decode_counts
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
@@ -98,7 +99,7 @@ def parse_with_commit(content: bytes, origin: str) -> tuple[str, BenchmarkFile]:
     12 digits, with ``+`` where the tree was changed. RecordError as for ``read``.
     """
     try:
-        document = json.loads(content, parse_constant=refuse_constant)
+        document = json_text.parse(content)
     except ValueError as error:
         raise RecordError(f"{origin} is not whole JSON ({error}); measure again or delete it") from error
     info = document.get("commit_info") if isinstance(document, dict) else None
@@ -158,7 +159,7 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
 
 def _document(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes(), parse_constant=refuse_constant)
+        return json_text.read(path)
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
     except ValueError as error:

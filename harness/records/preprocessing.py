@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated
 
-from harness.errors import UsageError
+from harness.errors import RecordError, UsageError
+from harness.files import json_text
+from harness.files.numbers import Range
+from harness.records.decoding import decode
+
+Side = Annotated[int, Range(1, 1 << 20, whole=True)]
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Preprocessing:
     every channel, of pixels between 0 and 1. standard: where the two come from. classes: their names, in order of the logits.
     """
 
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[Side, Side, Side]
     resize: str
     white: float
     mean: tuple[float, ...]
@@ -35,16 +40,8 @@ class Preprocessing:
     def of_canonical(cls, text: str) -> Preprocessing:
         """What ``canonical`` wrote; UsageError for anything else."""
         try:
-            told: dict[str, Any] = json.loads(text)
-            channels, height, width = told["input_shape"]
-            return cls(
-                input_shape=(int(channels), int(height), int(width)),
-                resize=str(told["resize"]),
-                white=float(told["white"]),
-                mean=tuple(map(float, told["mean"])),
-                std=tuple(map(float, told["std"])),
-                standard=str(told["standard"]),
-                classes=tuple(map(str, told["classes"])),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"this tells no preprocessing: {text[:80]!r} ({error}); save the network again") from error
+            return decode(cls, json_text.parse(text), "the preprocessing", "save the network again")
+        except (ValueError, RecordError) as error:
+            raise UsageError(
+                f"this tells no preprocessing: {text[:80]!r} ({str(error).rpartition('; ')[0] or error}); save the network again"
+            ) from error

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
 
 SCHEMA = 1
+MOST_CHANNELS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,12 @@ class PruningConfig:
         if names != sorted(set(names)):
             raise UsageError("channels must be sorted by group and name each group once; use PruningConfig.of")
         counts = [kept for _, kept in self.channels]
-        if set(map(type, counts)) <= {int} and min(counts, default=0) >= 0:
+        if set(map(type, counts)) <= {int} and min(counts, default=0) >= 0 and max(counts, default=0) <= MOST_CHANNELS:
             return  # nearly always, and thousands of times in a file
         for name, kept in self.channels:
-            if isinstance(kept, bool) or not isinstance(kept, int) or kept < 0:
-                raise UsageError(f"group {name} keeps {kept!r} channels; give a whole number of at least 0")
+            if isinstance(kept, bool) or not isinstance(kept, int) or not 0 <= kept <= MOST_CHANNELS:
+                told = repr(kept) if not isinstance(kept, int) or abs(kept) < 10**40 else "far too many"
+                raise UsageError(f"group {name[:60]} keeps {told[:60]} channels; give a whole number from 0 to {MOST_CHANNELS}")
 
     @classmethod
     def of(cls, network: str, channels: Mapping[str, int] | Iterable[tuple[str, int]]) -> PruningConfig:
@@ -68,7 +71,7 @@ class PruningConfig:
     def read(cls, path: Path) -> PruningConfig:
         """Read a file such as a campaign's ``config.json``; UsageError when there is none, or it is something else."""
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            return cls.from_json(reading.text(path))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {path} ({error}); give a config.json that a campaign wrote") from error
 
@@ -76,11 +79,11 @@ class PruningConfig:
     def from_json(cls, text: str) -> PruningConfig:
         """Read what ``canonical`` (or a person) wrote; UsageError when it is something else."""
         try:
-            document = json.loads(text)
+            document = json_text.parse(text)
         except ValueError as error:
             raise UsageError(f"a pruning configuration is not valid JSON ({error}); write it again") from error
         if not isinstance(document, dict) or not isinstance(document.get("channels"), dict):
             raise UsageError('a pruning configuration looks like {"network": "resnet20", "channels": {"conv1": 16, ...}}')
         if document.get("schema", SCHEMA) != SCHEMA:
-            raise UsageError(f"a pruning configuration of schema {document['schema']} is newer than this program; update Espalier")
+            raise UsageError(f"a pruning configuration of schema {str(document['schema'])[:20]} is newer than this; update Espalier")
         return cls.of(str(document.get("network", "")), document["channels"])

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from harness import exported
+from harness.errors import HarnessError, UsageError
+from harness.exported import Exported
 from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
+from harness.networks.export import Artefact
 from harness.networks.pictures import preparing
 from harness.networks.pictures.preparing import Preparation
 from harness.pipeline import Network
@@ -41,6 +44,39 @@ def shape(config: pytest.Config, dataset: Dataset) -> tuple[int, int, int]:
     """Channels x height x width that networks are measured at."""
     channels, height, width = options.input_shape(config) or dataset.input_shape
     return channels or dataset.input_shape[0], height, width
+
+
+def read_contender(path: Path, name: str, config: pytest.Config, batch_size: int | None = None) -> Artefact:
+    """An exported network to compare, at its own size, which may be another one than the run's; at ``--input-shape`` where that is open.
+
+    Raises UsageError as ``export.read`` does.
+    """
+    try:
+        return export.read(path, name, batch_size)
+    except UsageError:
+        return export.read(path, name, batch_size, options.input_shape(config))
+
+
+def dataset_for(artefact: Artefact, dataset: Dataset, config: pytest.Config, items: Sequence[pytest.Item]) -> Dataset:
+    """The run's images at the size that an exported network takes, which may be another one than the run's."""
+    if len(artefact.input_shape) != 4:
+        return dataset
+    _, channels, height, width = artefact.input_shape
+    if (channels, height, width) == dataset.input_shape or channels != dataset.input_shape[0]:
+        return dataset
+    asked, prepared = config.getoption, preparation(config, items)
+    return datasets.at_size(dataset, prepared, f"{height}x{width}", asked("--data"), asked("--validation-from"))
+
+
+def architecture_for(artefact: Artefact, network: Network | Exported) -> Architecture:
+    """The run's network at the size that an exported one takes; as it is where that is not the same network."""
+    channels, *size = artefact.input_shape[1:] or (0,)
+    if isinstance(network, Exported) or (channels, *size) == network.architecture.input_shape or len(size) != 2:
+        return network.architecture
+    try:
+        return network.at((channels, size[0], size[1])).architecture
+    except HarnessError:
+        return network.architecture
 
 
 def narrowed_names(config: pytest.Config) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
+from harness.files.numbers import OPTIONS, number, whole
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks.own import source
@@ -49,7 +49,7 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     )
     option(
         "--channels",
-        type=int,
+        type=whole,
         choices=(1, 3, 4),
         help="of the images: 1 grey, 3 RGB, 4 RGB and one more (default: the networks' or their own)",
     )
@@ -57,39 +57,39 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option("--config", type=Path, metavar="FILE", help="pruning configuration to measure instead of the dense network")
     option("--contender", action="append", default=[], metavar="NAME=FILE.onnx", help="exported network to compare; may be repeated")
     option("--precision", default="f32", type=str.lower, help="what the runtime computes in, such as f16 or int8 (default: %(default)s)")
-    option("--batch-size", type=int, default=1, metavar="N", help="images per inference (default: %(default)s)")
+    option("--batch-size", type=whole, default=1, metavar="N", help="images per inference (default: %(default)s)")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
     option("--set-power-mode", metavar="ID", help="nvpmodel's id, or ID+clocks for jetson_clocks too; put back at the end (jetson)")
-    option("--builds", type=int, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
+    option("--builds", type=whole, default=1, metavar="N", help="engines to build of each network, to show the spread (jetson)")
     option(
-        "--designs", type=int, default=150, metavar="N", help="designed networks to fit the predictor on, at most (default: %(default)s)"
+        "--designs", type=whole, default=150, metavar="N", help="designed networks to fit the predictor on, at most (default: %(default)s)"
     )
-    option("--held-out", type=int, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
+    option("--held-out", type=whole, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
     option(
         "--good-enough",
-        type=float,
+        type=number,
         default=GOOD_ENOUGH_RATIO,
         metavar="R",
         help="stop measuring designed networks at this mean held-out error, 0 never (default: %(default)s)",
     )
     option(
         "--max-predictor-error",
-        type=float,
+        type=number,
         default=Persistence().max_error_ratio,
         metavar="R",
         help="above this mean held-out error, designed networks are measured again (default: %(default)s)",
     )
     option(
         "--measure-on",
-        type=float,
+        type=number,
         default=Persistence().most_s,
         metavar="S",
         help="for so many seconds more at most (default: %(default)s)",
     )
     option("--criterion", default="l1", metavar="NAME", help="which channels stay in a sensitivity analysis (default: %(default)s)")
     option("--also-width", action="append", default=[], metavar="GROUP=N", help="one more width to analyse; may be repeated")
-    option("--widths", type=int, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
+    option("--widths", type=whole, default=8, metavar="N", help="widths of each group in a staircase, spread evenly (default: %(default)s)")
     option(
         "--store",
         type=Path,
@@ -101,14 +101,14 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
 
 def _add_quantisation(group: pytest.OptionGroup) -> None:
     option = group.addoption
-    option("--calibration", type=int, metavar="N", help=f"training images that scales are read off (default: {calibration.IMAGES})")
+    option("--calibration", type=whole, metavar="N", help=f"training images that scales are read off (default: {calibration.IMAGES})")
     option("--asymmetric", action="store_true", help="activations with a zero point of their own (not on TensorRT)")
     option("--per-tensor", action="store_true", help="one scale for all filters of a layer's weights")
     option("--full-bias-correction", action="store_true", help="correct biases layer after layer, which takes minutes")
     option("--in-float", action="append", default=[], metavar="LAYERS", help="stay in float, by comma, as conv1,layer1.0.conv2; repeatable")
     option(
         "--int8-max-drop",
-        type=float,
+        type=number,
         metavar="P",
         help="in test_accuracy.py: leave the fewest layers in float by which INT8 loses at most P points of validation accuracy",
     )
@@ -116,15 +116,15 @@ def _add_quantisation(group: pytest.OptionGroup) -> None:
 
 def _add_sampling(group: pytest.OptionGroup) -> None:
     option = group.addoption
-    option("--rounds", type=int, metavar="N", help="samples of each network (default: 500; 1500 in comparisons, 300 of designed ones)")
-    option("--min-time", type=float, metavar="S", help="least seconds to sample each network for (default: 1)")
-    option("--precision-target", type=float, metavar="R", help="stop when the median is known within this ratio (default: 0.01)")
-    option("--pace", type=float, metavar="HZ", help="inferences started a second, as by a camera (default: a tight loop)")
-    option("--sustained", type=float, default=0.0, metavar="S", help="keep the device busy for that long and show how it holds")
-    option("--max-noise", type=float, metavar="R", help="fail when the blocks of a network differ by more than this ratio")
+    option("--rounds", type=whole, metavar="N", help="samples of each network (default: 500; 1500 in comparisons, 300 of designed ones)")
+    option("--min-time", type=number, metavar="S", help="least seconds to sample each network for (default: 1)")
+    option("--precision-target", type=number, metavar="R", help="stop when the median is known within this ratio (default: 0.01)")
+    option("--pace", type=number, metavar="HZ", help="inferences started a second, as by a camera (default: a tight loop)")
+    option("--sustained", type=number, default=0.0, metavar="S", help="keep the device busy for that long and show how it holds")
+    option("--max-noise", type=number, metavar="R", help="fail when the blocks of a network differ by more than this ratio")
     option("--baseline", type=Path, metavar="FILE", help="benchmark file of an earlier run that must not have been faster")
     option("--against", type=Path, metavar="MODEL.onnx", help="network that the measured one must not be slower than")
-    option("--same-within", type=float, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
+    option("--same-within", type=number, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
     option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
 
 
@@ -212,23 +212,18 @@ def check(config: pytest.Config) -> None:
     input_shape(config)
     also_widths(config)
     int8_options.check(config, [device_spec(config, name) for name in device_names(config)])
-    if config.getoption("--network-copy"):
-        for name in network_names(config):
+    for name in network_names(config):
+        if config.getoption("--network-copy"):
             source.keep_to(name, config.getoption("--network-copy"))
+        source.named_by_user(name)
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
-    if config.getoption("--batch-size") < 1:
-        raise UsageError(f"--batch-size={config.getoption('--batch-size')}: give at least 1")
+    for name, allowed in OPTIONS.items():
+        given = config.getoption(f"--{name}", None)
+        if isinstance(given, int | float) and not allowed.holds(given):
+            raise UsageError(f"--{name}={given}: give {allowed.words}")
     if config.getoption("--compile-only") and config.getoption("--batch-size") > 1:
         raise UsageError("--compile-only with --batch-size: networks are compiled for one image at a time; leave --batch-size out")
-    if not 0 <= config.getoption("--good-enough") < 1:
-        raise UsageError(f"--good-enough={config.getoption('--good-enough')}: give a ratio of at least 0 and below 1, e.g. 0.01")
-    if not 0 < config.getoption("--max-predictor-error") < 1:
-        raise UsageError(f"--max-predictor-error={config.getoption('--max-predictor-error')}: give a ratio between 0 and 1, e.g. 0.03")
-    if not 0 <= config.getoption("--measure-on") < math.inf:
-        raise UsageError(f"--measure-on={config.getoption('--measure-on')}: give seconds, 0 or more")
-    if config.getoption("--widths") < 1:
-        raise UsageError(f"--widths={config.getoption('--widths')}: give at least 1")
     for option in ("--baseline", "--against"):
         path = config.getoption(option)
         if path is not None and not path.is_file():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConditionsDiffer, RecordError, UsageError
+from harness.files import toml_text
 from harness.latency.verdict.finding import Finding, from_bounds
 from harness.latency.verdict.judgement import compare
 from harness.records import benchmark_json
@@ -39,15 +39,16 @@ def limits(network: str, pyproject: Path) -> Limits:
     """
     if not pyproject.is_file():
         return Limits()
-    try:
-        table = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("espalier", {}).get("limits", {})
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{pyproject} is not valid TOML ({error}); mend it") from error
-    own = table.get(network, {})
+    table = toml_text.table(pyproject, "tool", "espalier", "limits")
+    own, layers = table.get(network, {}), {}
+    if isinstance(own, dict):
+        layers = own.get("layers", {})
+    if not isinstance(own, dict) or not isinstance(layers, dict):
+        raise UsageError(f"{pyproject}: tool.espalier.limits.{network} is no table of ratios, with a table layers in it; mend it")
     return Limits(
         _ratio(own, "network", _ratio(table, "network", NETWORK_LIMIT)),
         _ratio(own, "layer", _ratio(table, "layer", LAYER_LIMIT)),
-        tuple((name, _ratio(own["layers"], name, LAYER_LIMIT)) for name in own.get("layers", {})),
+        tuple((name, _ratio(layers, name, LAYER_LIMIT)) for name in layers),
     )
 
 

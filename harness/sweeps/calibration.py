@@ -16,6 +16,7 @@ from harness.devices import spec
 from harness.devices.session import Device
 from harness.devices.spec import DeviceSpec
 from harness.errors import HarnessError, UsageError
+from harness.files.numbers import option
 from harness.latency.verdict.calibration import Calibration, calibrate
 from harness.latency.verdict.judgement import ADVISED_PAIRS, FEWEST_PAIRS
 from harness.sweeps.planted import EXTRA, LAYERS, PLANTED, SAMPLES, beside_neighbours, measuring
@@ -56,11 +57,16 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--device", metavar="NAME", help="where to measure (default cpu)")
     words.add_argument("--storms", action="store_true", help="measure on simulated loud machines instead, one after the other")
     words.add_argument("--neighbour", action="store_true", help="beside a process that computes in bursts on another processor")
-    words.add_argument("--contenders", type=int, default=2, help="networks measured at once, two of them equal (default %(default)s)")
-    words.add_argument("--trials", type=int, default=100, help="comparisons of each kind (default %(default)s)")
-    words.add_argument("--pairs", type=int, default=ADVISED_PAIRS, help="pairs of blocks in a comparison (default %(default)s)")
+    words.add_argument(
+        "--contenders",
+        type=option("contenders"),
+        default=2,
+        help="networks measured at once, two of them equal (default %(default)s)",
+    )
+    words.add_argument("--trials", type=option("trials"), default=100, help="comparisons of each kind (default %(default)s)")
+    words.add_argument("--pairs", type=option("pairs"), default=ADVISED_PAIRS, help="pairs of blocks in a comparison (default %(default)s)")
     words.add_argument("--precision", default="f32", help="what the runtime computes in (default %(default)s)")
-    words.add_argument("--seed", type=int, default=TUNING_SEED + 1, help="of the storms; tuned on 0 (default %(default)s)")
+    words.add_argument("--seed", type=option("seed"), default=TUNING_SEED + 1, help="of the storms; tuned on 0 (default %(default)s)")
     words.add_argument("--keep", type=Path, metavar="FILE", help="keep every comparison there, and go on with those that it holds")
     return words
 

@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from harness.errors import UsageError
+from harness.files import numbers
 
 KINDS = ("mixed", "matrices", "memory")
 MATRIX_SIDE = 384  # three such matrices of float32 fill a second-level cache
@@ -80,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command beside a loud neighbour; ends with its exit code, or 2 for a mistake."""
     parser = argparse.ArgumentParser(prog="python -m harness.sweeps.neighbour", description=main.__doc__)
     parser.add_argument("--kind", choices=KINDS, default="mixed", help="what it does (default %(default)s)")
-    parser.add_argument("--share", type=float, default=SHARE, help="of the time that it computes (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of its bursts (default %(default)s)")
+    parser.add_argument("--share", type=numbers.option("share"), default=SHARE, help="of the time that it computes (default %(default)s)")
+    parser.add_argument("--seed", type=numbers.option("seed"), default=0, help="of its bursts (default %(default)s)")
     parser.add_argument("command", nargs="+", help="what runs beside it, after --")
     options = parser.parse_args(arguments)
     try:

@@ -17,6 +17,7 @@ from harness.devices.replies import Block
 from harness.devices.samples import Subject
 from harness.devices.session import Loaded, Session
 from harness.errors import ModelRefused, UsageError
+from harness.files import json_text
 from harness.records.conditions import DeviceInfo
 from harness.training.speed import answers
 
@@ -83,7 +84,7 @@ def compare(session: Session, subjects: Mapping[str, Subject], batch_size: int =
     key = (KIND, *told, *(f"{precision} {subject.artefact_digest}" for precision, subject in subjects.items()))
     text, _ = (None, "") if fresh else answers.find(KIND, key)
     if text is not None:
-        return tuple(PrecisionSpeed(**one) for one in json.loads(text))
+        return tuple(PrecisionSpeed(**one) for one in json_text.parse(text))
     busy = answers.is_busy()
     found = _look(session, subjects, batch_size)
     if not any(one.refused for one in found):  # what is refused today may be installed tomorrow

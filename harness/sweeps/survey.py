@@ -9,16 +9,19 @@ The exit code is 1 where a cut was not exact, operations were stated wrongly, or
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import one_line
+from harness.errors import HarnessError, UsageError, one_line
 from harness.networks.channels.trial import EXACT_RATIO
+from harness.records.stored_files import replace as replace_file
 from harness.sweeps.surveyed import SIDE, TIMM, Surveyed, report
 
+TELLING_RATIO = 1e-3  # of the largest logit, that a cut changes at least: less, and exactness says nothing
 LIMIT_S = 60.0  # of a processor, for one network
 TOO_LONG = "TOO LONG"
 WAITING = 30.0  # times as long by the clock, for a busy machine
@@ -73,7 +76,35 @@ def is_wrong(row: Surveyed) -> bool:
     """Whether something was found that must not be."""
     if row.refusal:
         return row.refusal.startswith((TOO_LONG, "TRACEBACK"))
-    return row.difference_ratio > EXACT_RATIO or row.macs != row.counted_macs
+    exact = row.difference_ratio <= EXACT_RATIO and row.change_ratio >= TELLING_RATIO  # what is no number is neither
+    return not exact or row.macs != row.counted_macs
+
+
+def kept(path: Path | None) -> dict[str, Surveyed]:
+    """Findings that an earlier run left in ``path``, by network, the later of two; a line that it was killed in is left out.
+
+    UsageError for a file that holds something else.
+    """
+    found: dict[str, Surveyed] = {}
+    if path is None or not path.exists():
+        return found
+    try:
+        *whole, _ = path.read_text(encoding="utf-8").split("\n")
+        for row in (Surveyed(**json.loads(line)) for line in whole if line):
+            found[row.network] = row
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} holds no findings of a survey ({error}); give another file with --keep") from error
+    return found
+
+
+def keep(path: Path, row: Surveyed) -> None:
+    """Add a finding; UsageError where the file cannot be written."""
+    line = json.dumps(asdict(row)) + "\n"
+    try:
+        whole = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
+        replace_file(path, ("".join(whole[:2]) + line).encode())
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror}); give another file with --keep") from error
 
 
 def page(rows: Iterable[Surveyed]) -> str:
@@ -114,12 +145,23 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.sweeps.survey", description=__doc__)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), help="torchvision:NAME or timm:NAME (default: all of the survey)")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where survey.md is written")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep every finding there, and go on with those that it holds")
     asked = parser.parse_args(words)
-    asked.reports.mkdir(parents=True, exist_ok=True)
-    path = asked.reports / "survey.md"
+    try:
+        return _all_surveyed(asked.networks, asked.reports, asked.keep)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _all_surveyed(networks: Sequence[str], reports: Path, store: Path | None) -> int:
+    reports.mkdir(parents=True, exist_ok=True)
+    path, known = reports / "survey.md", kept(store)
     rows = []
-    for name in asked.networks:
-        rows.append(surveyed(name))
+    for name in networks:
+        rows.append(known[name] if name in known else surveyed(name))
+        if store is not None and name not in known:
+            keep(store, rows[-1])
         print(_row(rows[-1]), flush=True)
         path.write_text(page(rows), encoding="utf-8")  # what is there so far
     print(f"written: {path}")

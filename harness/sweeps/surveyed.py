@@ -135,6 +135,8 @@ def calibrate(model: nn.Module, side: int) -> None:
         for name, parameter in module.named_parameters(recurse=False):
             if isinstance(module, _NORMS):
                 parameter.copy_(torch.rand(parameter.shape, generator=random) * 0.4 + (0.8 if name == "weight" else -0.2))
+            elif name == "weight" and parameter.dim() > 1 and not parameter.any():  # a head that begins at zero answers nothing
+                parameter.copy_(torch.randn(parameter.shape, generator=random) / parameter[0].numel() ** 0.5)
             elif name not in ("weight", "bias") and parameter.numel() and float(parameter.abs().max()) < 1e-3:
                 parameter.copy_(torch.rand(parameter.shape, generator=random) * 0.5 + 0.25)  # scales of layers begin at nearly nothing
     calibrated = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files import json_text, reading
+from harness.files.numbers import Range
 from harness.latency.verdict.calibration import Trial
 from harness.latency.verdict.judgement import Outcome
 
+FIGURES = Range(0, 1e9)  # whatever a comparison counts or measures
 TOLD_EVERY_S = 60.0  # where the error stream is no terminal
 
 
@@ -23,17 +26,22 @@ def read(path: Path, what: str) -> tuple[Trial, ...]:
     if not path.exists():
         return ()
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        if json.loads(first or "null") != {"what": what}:
-            raise UsageError(f"{path} holds another calibration; give another file, or the options of {first.strip() or 'nothing'}")
+        first, *lines = reading.text(path).splitlines(keepends=True) or [""]
+        if json_text.parse(first or "null") != {"what": what}:
+            raise UsageError(f"{path} holds another calibration; give another file, or the options of {first.strip()[:200] or 'nothing'}")
         return tuple(_trial(line) for line in lines if line.endswith("\n"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read {path} as a calibration ({error}); give another file") from error
+    except (OSError, ValueError, KeyError) as error:
+        lacking = "it lacks " if isinstance(error, KeyError) else ""
+        raise UsageError(f"cannot read {path} as a calibration ({lacking}{error}); give another file") from error
 
 
 def _trial(line: str) -> Trial:
-    found = json.loads(line)
-    return Trial(int(found["number"]), float(found["planted"]), Outcome(found["outcome"]), float(found["ratio"]), float(found["seconds"]))
+    if not isinstance(found := json_text.parse(line), dict):
+        raise ValueError(f"{line.strip()[:60]} is no comparison")
+    number, *figures = (found[key] for key in ("number", "planted", "ratio", "seconds"))
+    if type(number) is not int or not all(type(one) in (int, float) and FIGURES.holds(one) for one in (number, *figures)):
+        raise ValueError(f"{line.strip()[:60]} is no comparison")
+    return Trial(number, float(figures[0]), Outcome(found["outcome"]), float(figures[1]), float(figures[2]))
 
 
 @dataclass

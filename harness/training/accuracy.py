@@ -27,7 +27,7 @@ def answers(model: nn.Module, split: Split, batch_size: int = 256, precision: st
     model.eval().to(place)
     halved = torch.autocast(place.type, torch.bfloat16, enabled=processor.precision(precision) == "bf16")
     with torch.inference_mode(), processor.whole_float32(), halved:
-        batches = (processor.laid(images).to(place) for images in torch.split(split.images, batch_size))
+        batches = (processor.laid(images).to(place) for images in split.batches(batch_size))
         logits = torch.cat([model(images).float().cpu() for images in batches])
     model.to(home).train(training)
     return logits

@@ -78,6 +78,8 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
         try:
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception:  # torch raises anything at all for half a file: train from the start

@@ -85,8 +85,11 @@ def host_answers(path: Path) -> Logits | None:
         return None
     try:
         logits: Logits = np.load(beside, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{beside} holds no logits ({error}); delete it or export the network again") from error
+    except Exception as error:  # numpy raises whatever the bytes of a damaged file lead to
+        told = str(error).splitlines()[0] if isinstance(error, OSError) and str(error) else "it is damaged"
+        raise UsageError(f"{beside} holds no logits ({told}); delete it or export the network again") from error
+    if not isinstance(logits, np.ndarray) or logits.ndim != 2 or logits.dtype.kind != "f" or not np.isfinite(logits).all():
+        raise UsageError(f"{beside} holds no finite logits, one row for each image; delete it or export the network again")
     return logits
 
 

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from harness.errors import TrainingError
 from harness.networks.datasets import Dataset, Split
 from harness.networks.drawing import Drawn, draw
+from harness.networks.pictures import large_arrays
 from harness.training import processor
 from harness.training.augmentation import coins, mirrored, scaled, shifted
 from harness.training.checkpoint import Checkpoint, Point
@@ -109,6 +110,7 @@ def recalibrate(model: nn.Module, images: Tensor, batch_size: int = 128) -> None
         norm.train()
     for batch in torch.tensor_split(images, math.ceil(len(images) / batch_size)):  # alike, for all count the same
         model(processor.laid(batch, torch.contiguous_format).to(next(model.parameters()).device))
+        large_arrays.was_read(batch.nbytes)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
@@ -154,7 +156,7 @@ def _train(
         if len(order) < 2:
             order = subset[torch.randperm(len(subset), generator=generator)]
         chosen, order = even(order[: recipe.batch_size]), order[recipe.batch_size :]
-        images = shifted(train.images[chosen], recipe.crop_margin, generator)
+        images = shifted(train.taken(chosen), recipe.crop_margin, generator)
         flips = torch.zeros(len(chosen), dtype=torch.bool)
         if mirrors(dataset, recipe):
             flips = coins(len(chosen), generator)

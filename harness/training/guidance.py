@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
 from harness.records.stored_files import replace
 from harness.training import processor
 
@@ -44,8 +44,8 @@ def answers(teacher: nn.Module, dataset: Dataset, mirrored: bool, cache_dir: Pat
             return Guidance(safetensors.torch.load_file(path)[_KEY])
         except (safetensors.SafetensorError, KeyError, OSError):
             path.unlink(missing_ok=True)
-    images = dataset.train.images
-    logits = torch.stack([_ask(teacher, images), _ask(teacher, images, mirror=True)] if mirrored else [_ask(teacher, images)])
+    train = dataset.train
+    logits = torch.stack([_ask(teacher, train), _ask(teacher, train, mirror=True)] if mirrored else [_ask(teacher, train)])
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, safetensors.torch.save({_KEY: logits}))
@@ -53,12 +53,12 @@ def answers(teacher: nn.Module, dataset: Dataset, mirrored: bool, cache_dir: Pat
 
 
 @torch.no_grad()
-def _ask(teacher: nn.Module, images: Tensor, mirror: bool = False) -> Tensor:
+def _ask(teacher: nn.Module, split: Split, mirror: bool = False) -> Tensor:
     place = processor.device()
-    was_training, home = teacher.training, next(iter(teacher.parameters()), images).device
+    was_training, home = teacher.training, next(iter(teacher.parameters()), split.labels).device
     teacher.eval().to(place)
     found = []
-    for batch in torch.split(images, BATCH):
+    for batch in split.batches(BATCH):
         shown = processor.laid(batch.flip(3) if mirror else batch).to(place)
         with torch.autocast(place.type, torch.bfloat16, enabled=processor.precision("auto") == "bf16"):
             found.append(teacher(shown).float().cpu())

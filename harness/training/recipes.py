@@ -10,9 +10,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from typing import Annotated
 
-from harness.errors import UsageError
+from harness.errors import RecordError, UsageError
+from harness.files import json_text
+from harness.records.decoding import AsWritten, decode
 from harness.training.processor import PRECISIONS
+
+Number = Annotated[float, AsWritten()]  # what was tuned before is found by the text of its recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +33,18 @@ class Recipe:
     statistics are taken from at the end. max_images: train on a fixed subset of so many images (0: all).
     """
 
-    epochs: float
-    learning_rate: float = 0.1
-    weight_decay: float = 5e-4
+    epochs: Number
+    learning_rate: Number = 0.1
+    weight_decay: Number = 5e-4
     batch_size: int = 64
-    momentum: float = 0.9
-    warm_up_ratio: float = 0.25
-    label_smoothing: float = 0.0
-    distillation: float = 0.0
-    temperature: float = 4.0
+    momentum: Number = 0.9
+    warm_up_ratio: Number = 0.25
+    label_smoothing: Number = 0.0
+    distillation: Number = 0.0
+    temperature: Number = 4.0
     crop_margin: int = 0
     flip: bool = False
-    small_ratio: float = 0.0
+    small_ratio: Number = 0.0
     reconstruct: bool = False
     calibration_images: int = 2000
     max_images: int = 0
@@ -66,6 +71,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise UsageError(f"a recipe's {name} is {value}; give {low:g} to {high:g}")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"a recipe's seed is {self.seed}; give a whole number from 0, of 64 bits")
         if self.precision not in PRECISIONS:
             raise UsageError(f"a recipe's precision is {self.precision!r}; give one of {', '.join(PRECISIONS)}")
 
@@ -78,8 +85,8 @@ class Recipe:
     def of_canonical(cls, text: str) -> Recipe:
         """The recipe that ``canonical`` wrote, also by an older version with fewer fields; UsageError when it is none."""
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            return decode(cls, json_text.parse(text), "the recipe", "train again")
+        except (ValueError, RecordError) as error:
             raise UsageError(f"this is no recipe: {text[:80]!r} ({error}); give what a description of trained weights holds") from error
 
     def with_epochs(self, epochs: float) -> Recipe:

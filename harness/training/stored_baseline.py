@@ -13,12 +13,14 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from harness.errors import UsageError
+from harness.errors import RecordError, UsageError, one_line
+from harness.files import json_text, reading
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.networks.pictures.preparing import of_words
 from harness.networks.weights import weights_file
 from harness.records.accuracy import Accuracy
+from harness.records.decoding import decode
 from harness.records.stored_files import replace, stem
 from harness.training import accuracy, baseline
 from harness.training.finetune import Progress
@@ -76,8 +78,8 @@ def recipe_of(weights: Path | None) -> Recipe | None:
     if description is None or not description.is_file():
         return None
     try:
-        return Recipe.of_canonical(str(json.loads(description.read_bytes())["recipe"]))
-    except (ValueError, KeyError, TypeError):
+        return Recipe.of_canonical(str(json_text.read(description)["recipe"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None  # some other program's file
 
 
@@ -110,7 +112,7 @@ def read(path: Path, dataset: Dataset) -> StoredBaseline:
     """A stored baseline, its checksum compared; UsageError, one line, when something is wrong with it."""
     stored = described(path, dataset)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hashlib.sha256(reading.read(path)).hexdigest()
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error}); restore it, or delete it and its .json to train again") from error
     if found != stored.sha256:
@@ -127,14 +129,22 @@ def described(path: Path, dataset: Dataset) -> StoredBaseline:
     """
     description = path.with_suffix(".json")
     try:
-        document: dict[str, Any] = json.loads(description.read_bytes())
+        document: dict[str, Any] = json_text.read(description)
         recipe, network, sha256 = (str(document[key]) for key in ("recipe", "network", "sha256"))
-        validation, test = (Accuracy(**document[key]) for key in ("validation", "test"))
+        validation, test = (decode(Accuracy, document[key], key, "train again") for key in ("validation", "test"))
         schema, dataset_digest = document["schema"], document["dataset_digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{description} cannot be read ({error}); delete both it and its weights to train again") from error
+    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
+        raise UsageError(f"{description} cannot be read ({_why(error)}); delete both it and its weights to train again") from error
     if schema != SCHEMA:
-        raise UsageError(f"{description} is of schema {schema}, this program knows {SCHEMA}; use the Espalier that wrote it")
+        raise UsageError(
+            f"{description} is of schema {one_line(str(schema)[:20])}, this program knows {SCHEMA}; use the Espalier that wrote it"
+        )
     if dataset_digest != dataset.digest:
         raise UsageError(f"{path} was trained on other data than {dataset.name} as it is here; delete it to train again")
     return StoredBaseline(path, network, dataset.name, recipe, validation, test, sha256)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return "it is no description" if isinstance(error, TypeError) else str(error).rpartition("; ")[0] or str(error)

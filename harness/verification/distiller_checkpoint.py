@@ -6,7 +6,7 @@ loader, as a plain pair; the shapes come from the tensors themselves.
 
 from __future__ import annotations
 
-import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,21 +52,24 @@ def read(path: Path) -> Checkpoint:
         raise UsageError(f"there is no checkpoint {path}; give the path of a .pth.tar file")
     allowed: list[Any] = [(ThinningRecipe, "distiller.thinning.ThinningRecipe"), *_OPTIMISERS]
     try:
-        with torch.serialization.safe_globals(allowed):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
+            warnings.simplefilter("ignore")  # about pickle's protocol
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        told = (str(error) or type(error).__name__).splitlines()[0]
+    except Exception as error:  # a damaged file raises whatever its bytes lead to
+        told = (str(error) or "it is damaged").splitlines()[0]
         raise UsageError(f"{path} is no checkpoint that can be read safely ({told}); save it again with Distiller") from error
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
         raise UsageError(f"{path} holds no state_dict; give a checkpoint saved by Distiller")
-    masks = found.get("compression_sched", {}).get("masks_dict", {})
-    arch = str(found.get("arch", ""))
+    schedule = found.get("compression_sched")
+    masks = schedule.get("masks_dict") if isinstance(schedule, dict) else None
+    masks = masks if isinstance(masks, dict) else {}
+    arch, epoch = str(found.get("arch", "")), found.get("epoch")
     return Checkpoint(
         NETWORKS.get(arch, arch),
-        {_plain(name): tensor for name, tensor in found["state_dict"].items()},
-        {_plain(name): mask for name, mask in masks.items() if mask is not None},
+        {_plain(name): tensor for name, tensor in found["state_dict"].items() if isinstance(name, str) and isinstance(tensor, Tensor)},
+        {_plain(name): mask for name, mask in masks.items() if isinstance(name, str) and isinstance(mask, Tensor)},
         bool(found.get("thinning_recipes")),
-        found.get("epoch"),
+        epoch if type(epoch) is int else None,
     )
 
 

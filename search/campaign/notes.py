@@ -76,6 +76,7 @@ def recommendation(result: CampaignResult, end: End | None = None) -> str:
 
 
 def _name(standing: Standing) -> str:
-    """The trial by its number, those taken over carry negative ones, which mean nothing to a reader; and its precision among several."""
-    runs_in = f" in {standing.recipe.precision}" if standing.recipe.precision else ""
+    """The trial by its number, those taken over carry negative ones, which mean nothing to a reader; and what it runs in among several."""
+    words = standing.recipe.runs_in.words
+    runs_in = f" ({words})" if standing.recipe.size else f" in {words}" if words else ""
     return (f"trial {standing.trial}" if standing.trial >= 0 else "a trial of another campaign") + runs_in

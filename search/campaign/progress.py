@@ -257,6 +257,7 @@ class Campaign:
         elif self._is_new(request) and request.budget_epochs == self.settings.search_epochs:
             if outcome.ok:
                 self.worst_drop = max(self.worst_drop, outcome.drop_points)
+                self.optimizer.acquisition.pictures_points = self.state.pictures_points
             drop = {STOPPED: outcome.least_points, CRASHED: self.worst_drop}.get(outcome.status, outcome.drop_points)
             stopped = [replace(request.recipe, precision=one) for one in self.space.ranges.precisions]  # hopeless in all of them
             for recipe in stopped if outcome.status == STOPPED else [request.recipe]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.quantisation.answering import answer_alike
 from harness.records.pruning_config import PruningConfig
+from search.records import folder as folders
 from search.records.journal import FILE, Contents, read
-from search.records.request import QUANTISED
+from search.records.request import QUANTISED, Request
 from search.records.trial import Trial
 from search.space.space import SearchSpace
 
@@ -60,6 +62,22 @@ def fork(contents: Contents, architecture: str) -> tuple[Trial, ...]:
     return shareable(contents, architecture, contents.header.accuracy or "-") or renumbered([t for t in contents.finished if t.outcome.ok])
 
 
+def of_fork(old: str, request: Request, architecture: str, say: Callable[[str], None] = lambda line: None) -> tuple[Trial, ...]:
+    """What a fork takes over of the campaign ``old``, and what it leaves behind, said. CampaignError as ``fork``.
+
+    Nothing of INT8 that left other layers in float, nothing in a precision or at a size that the fork does not choose.
+    """
+    folder = folders.existing(old, request.reports)
+    theirs, found = folders.read_request(folder), fork(read(folder), architecture)
+    same_int8 = set(theirs.layers_in_float) == set(request.layers_in_float) and answer_alike(theirs.device, request.device)
+    usable = restated(found, theirs.precisions, request.precisions, same_int8)
+    usable = resized(usable, theirs.preparation.size, request.sizes)
+    if left := len(found) - len(usable):
+        told = f"{left} trials ran" if left > 1 else "1 trial ran"
+        say(f"of {old} {told} in a precision or at a size that is not asked for here, and {'are' if left > 1 else 'is'} left behind")
+    return usable
+
+
 def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str], same_int8: bool = True) -> tuple[Trial, ...]:
     """Another campaign's trials as one says them that chooses among other precisions; those in a precision that it lacks are left out.
 
@@ -72,6 +90,19 @@ def restated(trials: Iterable[Trial], theirs: Sequence[str], ours: Sequence[str]
         replace(one, request=replace(one.request, recipe=replace(one.request.recipe, precision=ran_in if len(ours) > 1 else "")))
         for one, ran_in in found
         if ran_in in ours and (same_int8 or ran_in != QUANTISED)
+    )
+
+
+def resized(trials: Iterable[Trial], theirs: str, ours: Sequence[str]) -> tuple[Trial, ...]:
+    """Another campaign's trials as one says them that chooses among these sizes; those at a size that it lacks are left out.
+
+    theirs: the other campaign's full size, at which trials ran that name none. ours: none where this campaign has only ``theirs``.
+    """
+    found = [(trial, trial.request.recipe.size or theirs) for trial in trials]
+    return tuple(
+        replace(one, request=replace(one.request, recipe=replace(one.request.recipe, size=size if len(ours) > 1 else "")))
+        for one, size in found
+        if size in (ours or (theirs,))
     )
 
 

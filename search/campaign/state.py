@@ -38,6 +38,11 @@ class State:
         return [one for one in fidelity.short_of(self.known, self.settings.search_epochs) if one.latency_s < OUT_OF_REACH_S]
 
     @property
+    def pictures_points(self) -> float:
+        """The least that the number of validation pictures leaves open of any trial's top-1, in points; 0 where nothing is known."""
+        return min((one.outcome.deviation_points for one in self.known if one.outcome.ok), default=0.0)
+
+    @property
     def tried(self) -> int:
         """Configurations that were new and are over."""
         return len(searched(self.finished))
@@ -79,7 +84,7 @@ class State:
 
     def seconds(self, request: TrialRequest) -> float:
         """Known latency of what a trial is about."""
-        return seconds_of(self.space.architecture, self.latency, request.config, request.recipe.precision)
+        return seconds_of(self.space.architecture, self.latency, request.config, *request.recipe.runs_in)
 
     def improves(self, trial: Trial) -> bool:
         """Whether an observation at full length beats all finished ones, for the goal."""

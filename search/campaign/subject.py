@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.networks import datasets, groups, input_size, outputs, zoo
-from harness.networks.datasets import Dataset
-from harness.networks.pictures import division
-from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE
+from harness.networks.datasets import Dataset, Split
+from harness.networks.pictures import division, preparing
+from harness.networks.pictures.preparing import DATA, IMAGENET, SIDE, Preparation, pixels_of
 from harness.pipeline import Network
 from harness.pruning import off_the_shelf
 from harness.quantisation.answering import as_taken
 from harness.records.accuracy import Accuracy
+from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.records.quantisation import in_float_note
 from harness.training import accuracy, baseline, recipes, stored_baseline
@@ -35,6 +37,7 @@ from search.space.compiled_widths import find_or_compile, of_campaign, replaced
 from search.space.goals import goal_of
 from search.space.measurements import Bench, Stored
 from search.space.space import RecipeRanges, SearchSpace
+from search.workers.sized import AtSize, Sized, network_at
 
 BEFORE_SIZES = f"{SIDE}x{SIDE}"  # of the pictures of every campaign that was not asked for a size
 DESIGNED = "latencies of the designed networks"  # the step, for a person
@@ -42,16 +45,35 @@ DESIGNED = "latencies of the designed networks"  # the step, for a person
 
 @dataclass(frozen=True)
 class Subject:
-    """The dense network of a campaign with its data. right: which validation images it answers rightly, untouched."""
+    """The dense network of a campaign with its data. right: which validation images it answers rightly, untouched.
+
+    sized: the same at every further size of the pictures among which the campaign chooses.
+    """
 
     network: Network
     dataset: Dataset
     right: NDArray[np.bool_]
+    sized: Sized = field(default_factory=dict)
 
     @property
     def dense(self) -> Accuracy:
         """Its validation accuracy, untouched."""
         return accuracy.count(self.right)
+
+    @property
+    def architectures(self) -> tuple[Architecture, ...]:
+        """One for every size, the full one first."""
+        return (self.network.architecture, *(one.network.architecture for one in self.sized.values()))
+
+    @property
+    def sized_validation(self) -> dict[str, Split]:
+        """The validation pictures at every further size."""
+        return {size: one.dataset.validation for size, one in self.sized.items()}
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Compute now what every tuning by this recipe needs, at every size."""
+        for network, dataset in (AtSize(self.network, self.dataset), *self.sized.values()):
+            network.prepare(dataset, recipe)
 
 
 def divided(request: Request, say: Callable[[str], None]) -> Request:
@@ -61,7 +83,7 @@ def divided(request: Request, say: Callable[[str], None]) -> Request:
     keeps the division of the campaign that it begins with.
     """
     zoo.check_has_code(request.network)
-    request = _sized(request, say)
+    request = _several(_sized(request, say), request, say)
     channels = request.preparation.channels or zoo.wanted_channels(request.network, request.weights)
     decided = replace(request, channels=channels)
     if decided.validation_from is not None:
@@ -89,6 +111,24 @@ def _sized(request: Request, say: Callable[[str], None]) -> Request:
     return decided
 
 
+def _several(decided: Request, asked: Request, say: Callable[[str], None]) -> Request:
+    """The request with all sizes among which it chooses named, the full one first, and told.
+
+    Where nobody said which is the full one, nor the weights, it is the largest: what is smaller is judged against that.
+    """
+    if asked.input_size is None:
+        return decided
+    known = stored_baseline.size_of(asked.weights, asked.dataset, asked.data, (decided.preparation.size,))
+    free = asked.input_shape is None and asked.old is None and known is None
+    full = max((decided.preparation.size, *preparing.parsed_sizes(asked.input_size)), key=pixels_of) if free else decided.preparation.size
+    decided = replace(decided, input_shape=decided.input_shape if full == decided.preparation.size else full)
+    sizes = decided.sizes
+    if sizes:
+        told = ", ".join(sizes[1:])
+        say(f"sizes of pictures to choose among: {full}, from which speed-ups and drops are counted, and {told}")
+    return replace(decided, input_size=",".join(sizes) or full)
+
+
 def _told_size(request: Request) -> str:
     """The size of the pictures and how they get there."""
     prepared = request.preparation
@@ -102,10 +142,23 @@ def _varies(request: Request) -> bool:
 
 def dataset_of(request: Request) -> Dataset:
     """The campaign's pictures. A request of before that was told of has them cut from the training split."""
-    asked = request.preparation
-    channels = asked.channels or zoo.wanted_channels(request.network, request.weights)
     source = request.validation_from or division.SOURCES[0]
-    return datasets.load(request.dataset, request.data, channels=channels, validation_from=source, asked=asked)
+    return datasets.load(request.dataset, request.data, validation_from=source, asked=_asked(request))
+
+
+def _asked(request: Request) -> Preparation:
+    asked = request.preparation
+    return replace(asked, channels=asked.channels or zoo.wanted_channels(request.network, request.weights))
+
+
+def sized(request: Request, network: Network, dataset: Dataset) -> Sized:
+    """The network with its pictures at every further size; UsageError for one that it does not allow."""
+    source, found = request.validation_from or division.SOURCES[0], {}
+    for size in request.sizes[1:]:
+        network_at(network, size)
+        pictures = datasets.at_size(dataset, _asked(request), size, request.data, source)
+        found[size] = AtSize(network.resized(dataset, pictures), pictures)
+    return found
 
 
 def dense_training(request: Request) -> Recipe:
@@ -123,7 +176,8 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
         with display.step("training the dense network") as bar:
             model = baseline.dense(request.network, dataset, dense_training(request), progress=lambda done, steps: bar.at(done, steps))
         network = Network.wrap(request.network, model, dataset.input_shape, dataset.classes)
-    subject = Subject(network, dataset, accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation))
+    right = accuracy.right(accuracy.answers(network.model, dataset.validation), dataset.validation)
+    subject = Subject(network, dataset, right, sized(request, network, dataset))
     judged = subject.dense
     told = (outputs.note(network.model), groups.sentence(network.architecture, groups.coupling_of(network.model, dataset.input_shape)))
     for line in filter(None, told):
@@ -132,14 +186,15 @@ def dense_network(request: Request, dataset: Dataset, display: Display) -> Subje
     return subject
 
 
-def stored_latencies(request: Request, network: Network, display: Display, without_device: bool = False) -> Stored:
-    """The measurements from which latencies are predicted: found on disk, or measured now where the device is here."""
+def stored_latencies(request: Request, architectures: Sequence[Architecture], display: Display, without_device: bool = False) -> Stored:
+    """The measurements from which latencies are predicted, at every size: found on disk, or measured now where the device is here."""
     look = measurements.find if without_device else measurements.find_or_measure
+    each = itertools.product(zip(request.sizes or ("",), architectures, strict=True), request.precisions)
     with display.timed(DESIGNED):
-        first, *others = (look(bench_of(request, one), network.architecture, request.designs, display.say) for one in request.precisions)
+        first, *others = (look(bench_of(request, one, size), there, request.designs, display.say) for (size, there), one in each)
     stored = replace(first, others=tuple(others))
     for one in (stored, *others):
-        judged, named = one.predictor.held_out, f"{one.precision}: " if others else ""
+        judged, named = one.predictor.held_out, f"{one.named(request.sizes)}: " if others else ""
         told = "predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}"
         display.say(f"{named}{told}")
         if judged is not None and (doubt := judged.doubt(request.max_predictor_error)):
@@ -147,19 +202,22 @@ def stored_latencies(request: Request, network: Network, display: Display, witho
         display.say(f"{named}{legal_widths.of(one.predictor, one.file.measurements).sentence()}")
     if request.compiled_for is not None:
         with display.timed("widths by the compiler"):
-            found = find_or_compile(bench_of(request), request.compiled_for, network.architecture, display.say)
+            found = find_or_compile(bench_of(request), request.compiled_for, architectures[0], display.say)
         display.say(found.sentence())
     return stored
 
 
-def bench_of(request: Request, precision: str | None = None) -> Bench:
-    """What a bench run must be told for this campaign. precision: one of its several, by default the first."""
+def bench_of(request: Request, precision: str | None = None, size: str = "") -> Bench:
+    """What a bench run must be told for this campaign. precision, size: one of its several, by default the first."""
     one = precision or request.precisions[0]
     asked = (request.device, request.network, request.dataset, request.data, one, request.reports)
-    prepared = (request.input_shape or (BEFORE_SIZES if _varies(request) else None), request.resize, request.mean, request.std)
+    shape, resize = request.input_shape or (BEFORE_SIZES if _varies(request) else None), request.resize
+    if size and size != request.preparation.size:
+        shape, resize = size, None if resize is None else request.preparation.at_size(size).resize
+    prepared, named = (shape, resize, request.mean, request.std), size if request.sizes and size != request.sizes[0] else ""
     in_float = request.layers_in_float if one == QUANTISED else ()
     source = request.validation_from or division.SOURCES[0]
-    return Bench(*asked, source, request.channels, request.max_predictor_error, *prepared, in_float)
+    return Bench(*asked, source, request.channels, request.max_predictor_error, *prepared, in_float, named)
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
@@ -172,7 +230,7 @@ def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe)
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
     guided = (usual.distillation, usual.distillation)
     precisions = request.precisions if len(request.precisions) > 1 else ("",)
-    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual, precisions=precisions)
+    ranges = RecipeRanges(distillation=guided, off_the_shelf=usual, precisions=precisions, sizes=request.sizes or ("",))
     if request.recipe == "fixed":
         rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
         ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
@@ -180,20 +238,23 @@ def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe)
 
 
 def _legal(stored: Stored) -> dict[str, tuple[int, ...]]:
-    """Per group the widths that pay in any of the precisions: what one of them does not reward, its latencies will tell."""
+    """Per group the widths that pay in any precision and at any size: what one of them does not reward, its latencies will tell."""
     each = [legal_widths.of(one.predictor, one.file.measurements).by_group() for one in (stored, *stored.others)]
     return {name: tuple(sorted({width for legal in each for width in legal[name]})) for name in each[0]}
 
 
-def settings_of(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord) -> CampaignSettings:
+def settings_of(folder: Path, request: Request, subject: Subject, record: RecipeRecord) -> CampaignSettings:
     """What the search is run with; the digests are those of what lies in the campaign's ``folder``.
 
     Trials of campaigns that count their drops otherwise, or tune otherwise, are no trials of this one.
     """
+    dataset, pictures = subject.dataset, {size: one.dataset for size, one in subject.sized.items()}
     decisive = folders.dense(folder, request).read_bytes() + dataset.digest.encode() + request.recipe.encode()
     if QUANTISED in request.precisions:
         decisive += (QUANTISED + in_float_note(request.layers_in_float)).encode()  # a trial of such a campaign may be one of INT8
         decisive += b"signed" * as_taken(request.device).signed  # which answers otherwise than what a processor takes
+    if request.sizes:
+        decisive += "".join(f"size {size} {one.digest}" for size, one in sorted(pictures.items())).encode()
     if record.counts_alike:
         decisive += record.recipe.with_epochs(0).with_seed(0).canonical.encode()
     resolved = resolution.plan(request, folders.dense_recipe(folder, request), record.reference(request.budget), len(dataset.train))

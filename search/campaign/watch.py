@@ -76,4 +76,5 @@ class Watch:
         return (
             f"trial {trial.number}: predicted {trial.latency_s * 1e6:.1f} µs ({trial.latency_s / self.dense_s:.2f} of dense), "
             f"validation drop {outcome.drop_points:+.2f} points after {trial.request.budget_epochs:g} epochs, {trial.request.origin}"
+            + (f", at {trial.request.recipe.size}" if trial.request.recipe.size else "")
         )

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from harness.records.pruning_config import PruningConfig
+from search.optimizer import drop_scale
+from search.optimizer.drop_scale import DropScale
 from search.optimizer.fidelity import Calibration
 from search.optimizer.surrogate import DropModel
 from search.records.losses.certainty import normal_chance
@@ -80,7 +82,8 @@ def standings(
         members.setdefault(key, []).append(index)
     firsts = np.asarray([indices[0] for indices in members.values()])
     if relation is None:
-        mean, deviation = posterior(space, rows, drops, rows[firsts])
+        least = min(trial.outcome.deviation_points for trial in usable)
+        mean, deviation = posterior(space, rows, drops, rows[firsts], drop_scale.of(goal, pictures_points=least))
     else:
         mean, deviation = _combined(space, usable, rows[firsts], list(members.values()), short, relation)
     pictures = np.asarray([np.mean([usable[index].outcome.deviation_points for index in indices]) for indices in members.values()])
@@ -88,7 +91,7 @@ def standings(
     found, dense = [], space.architecture.dense()
     for indices, m, s, shared, chance in zip(members.values(), mean, deviation, pictures, chances, strict=True):
         first = usable[indices[0]]
-        untouched = first.request.config == dense and first.request.recipe.precision == space.start.precision
+        untouched = first.request.config == dense and first.request.recipe.runs_in == space.start.runs_in
         observed = float(drops[indices].mean())
         found.append(
             Standing(
@@ -108,9 +111,9 @@ def standings(
     return tuple(sorted(found, key=lambda standing: (standing.latency_s, standing.trial)))
 
 
-def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the true drop at rows ``at``, given ``drops`` observed at ``rows``."""
-    return DropModel().update(space.features(rows), drops).predict(space.features(at))
+def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats, scale: DropScale | None = None) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the true drop at rows ``at``, given ``drops`` observed at ``rows``. scale: as for ``DropModel``."""
+    return DropModel().update(space.features(rows), drops, scale).predict(space.features(at))
 
 
 def _observed(space: SearchSpace, trials: Sequence[Trial]) -> tuple[list[Trial], Floats, Floats]:

@@ -13,6 +13,7 @@ initial design is what few trials ask for: [Jones1998]_'s ten per dimension woul
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +32,7 @@ HALVED_POINTS, POWER = 5.0, 1.5
 LEVELS = (1.0, 0.5, 2.0)  # expected drops to try, as multiples of the limit: where it may lie, what is likely to keep it, what is not
 BEYOND = 2.0  # multiples of the limit, expected, above which nothing is tried first
 LEAST_KEPT = 0.25  # of a group, unless its branch goes whole: narrower ones are for the search to find, once it knows something
+SIZES_SHARE = 3  # of the initial design, one in so many is the dense network at a further size of the pictures, at most
 LATENCY_LEVELS = (1.0, 0.85, 1.15)  # of a latency that must be kept
 
 
@@ -50,8 +52,8 @@ def rows(
 ) -> list[Floats]:
     """``wanted`` different rows to begin with, or fewer where no more are hopeful.
 
-    First the dense network, then three on the walk, the published configurations, whole branches removed and a mild uniform cut, as far
-    as they may keep the limit; then disturbed ones of the walk.
+    First the dense network, also at further sizes of the pictures, then three on the walk, one of them at these sizes too, the published
+    configurations, whole branches removed and a mild uniform cut, as far as they may keep the limit; then disturbed ones of the walk.
     """
     costs = width_costs.of(space, seen)
     most = _cost_of(BEYOND * goal.drop_limit)
@@ -61,7 +63,10 @@ def rows(
         hopeful = [widths for widths in hopeful if costs(_pruned(space, widths))[0] <= most]
     begun = seeds.begin(space, latency)
     found = [space.encode(space.architecture.dense(), space.start)]
+    smaller = [replace(begun, size=size) for size in space.ranges.sizes[1 : 1 + max(1, wanted // SIZES_SHARE)]]
+    found += [space.encode(space.architecture.dense(), one) for one in smaller]  # what a size costs, before anything is pruned
     found += [seeds.with_recipe(space, widths, begun) for widths in walked]
+    found += [seeds.with_recipe(space, walked[0], one) for one in smaller if walked]
     found += [space.encode(config, begun) for config in published]
     found += [seeds.with_recipe(space, widths, begun) for widths in hopeful]
     found += seeds.disturbed(space, walked or seeds.uniform(space), 4 * wanted, np.random.default_rng([seed, 3]))

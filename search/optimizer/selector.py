@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,8 +29,20 @@ from smac.runhistory.encoder import RunHistoryEncoder
 from smac.runhistory.enumerations import StatusType
 from threadpoolctl import ThreadpoolController
 
-from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from harness.files.leftovers import HeldFolder
+from search.optimizer import drop_scale
+from search.optimizer.acquisition import (
+    LEAP,
+    feasibility,
+    incumbent_drop,
+    incumbent_latency,
+    known_cost_improvement,
+    known_improvement,
+    leap_after,
+)
 from search.optimizer.array_search import ArraySearch, SpaceExhausted
+from search.optimizer.drop_scale import DropScale
+from search.optimizer.smac_rows import configuration
 from search.optimizer.surrogate import DropModel
 from search.records.trial import Floats, KnownLatency
 from search.space.goals import Goal, Reach
@@ -51,29 +61,16 @@ SIDE_BY_SIDE_APART = 0.05  # mean difference of keep ratios: neighbours that are
 _NEVER_REACHED = 10**9  # trials that SMAC may count to: the campaign does the counting
 
 
-class RowConfiguration(Configuration):  # type: ignore[misc]
-    """A Configuration that compares and hashes by its vector: SMAC compares every new one with all old ones."""
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        return bytes(self.get_array().tobytes())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Configuration) and self._bytes == bytes(other.get_array().tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self._bytes)
-
-
 class Surrogate(AbstractModel):  # type: ignore[misc]
     """SMAC's view of ``DropModel``."""
 
-    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, seed: int) -> None:
+    def __init__(self, configspace: ConfigurationSpace, space: SearchSpace, seed: int, scale: Callable[[], DropScale]) -> None:
         super().__init__(configspace, seed=seed)
-        self._space, self._order, self.drops = space, space.order(configspace), DropModel()
+        self._space, self._order, self.drops, self._scale = space, space.order(configspace), DropModel(), scale
 
     def _train(self, X: Floats, Y: Floats) -> Surrogate:  # noqa: N803
-        self.drops.update(self._space.features(np.nan_to_num(X[:, self._order])), np.asarray(Y, dtype=np.float64).reshape(-1))
+        features = self._space.features(np.nan_to_num(X[:, self._order]))
+        self.drops.update(features, np.asarray(Y, dtype=np.float64).reshape(-1), self._scale())
         return self
 
     def _predict(self, X: Floats, covariance_type: str | None = "diagonal") -> tuple[Floats, Floats]:  # noqa: N803
@@ -92,8 +89,10 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         self.limit = goal.drop_limit
         self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
+        self.pictures_points = 0.0  # standard deviation of a top-1 that the validation pictures' number leaves
         self.best: float | None = None
         self.boldness = self.caution = 1.0
+        self.leap = LEAP
 
     def _update(self, **kwargs: Any) -> None:
         configspace = self.model._configspace
@@ -111,6 +110,13 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         if self._goal.kind == "pareto" and rng.random() >= USER_LIMIT_SHARE:
             self.limit = float(rng.uniform(MIN_PARETO_LIMIT_POINTS, MAX_PARETO_LIMIT_POINTS)) + self.limit_shift
         self.best = incumbent_latency(mean, deviation, latency, self.limit, self._goal.certainty)
+        within = feasibility(mean, deviation, self.limit) >= math.log(self._goal.certainty)
+        self.leap = LEAP if len(rows) >= BOLD_FROM else leap_after(within, latency)
+
+    def scale(self) -> DropScale:
+        """What drops are modelled on: points up to a few times the widest limit that proposals are made for."""
+        widest = MAX_PARETO_LIMIT_POINTS if self._goal.kind == "pareto" else 0.0
+        return drop_scale.of(self._goal, self.limit_shift, widest, self.pictures_points)
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""
@@ -119,18 +125,18 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
 
     def value(self, rows: Floats) -> Floats:
         """Acquisition of rows of the search space, as bold or cautious as it is time for."""
-        return self._valued(rows, self.boldness, self.caution)
+        return self._valued(rows, self.boldness, self.caution, self.leap)
 
     def plain_value(self, rows: Floats) -> Floats:
         """Acquisition of rows of the search space by definition: the logarithm of the expected improvement."""
-        return self._valued(rows, 1.0, 1.0)
+        return self._valued(rows, 1.0, 1.0, 1.0)
 
-    def _valued(self, rows: Floats, boldness: float, caution: float) -> Floats:
+    def _valued(self, rows: Floats, boldness: float, caution: float, leap: float) -> Floats:
         mean, deviation = self.model.drops.predict(self._space.features(rows))
         deviation = deviation * boldness
         if self._goal.kind == "max-latency":
             return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
-        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution)
+        return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution, leap)
 
     def _compute(self, X: Floats) -> Floats:  # noqa: N803
         return self.value(np.nan_to_num(X)[:, self._space.order(self.model._configspace)])[:, None]
@@ -186,7 +192,7 @@ class Optimizer:
         self.space, self._blas = space, ThreadpoolController()
         self._trial_seed = 0  # SMAC draws one for all trials of a deterministic scenario; tells must carry the same
         self._configspace = space.configspace(seed)
-        self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
+        self._scratch = HeldFolder("espalier-smac-")
         logging.getLogger("smac").setLevel(logging.ERROR)
         scenario = Scenario(
             self._configspace,
@@ -195,13 +201,13 @@ class Optimizer:
             crash_cost=100.0,
             n_trials=_NEVER_REACHED,
             seed=seed,
-            output_directory=self._scratch.name,
+            output_directory=self._scratch.path,
         )
         batch = slots
         self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
         search = ArraySearch(space, apart=SIDE_BY_SIDE_APART if slots > 1 else 0.0)
         self.maximizer = LegalMaximizer(self._configspace, space, search, max(8, batch), seed)
-        self.surrogate = Surrogate(self._configspace, space, seed)
+        self.surrogate = Surrogate(self._configspace, space, seed, self.acquisition.scale)
         first = [self._configuration(row, "seed") for row in seeds]
         self._smac = HyperparameterOptimizationFacade(
             scenario,
@@ -277,12 +283,3 @@ class Optimizer:
 
     def _configuration(self, row: Floats, origin: str) -> Configuration:
         return configuration(self.space, self._configspace, row, origin)
-
-
-def configuration(space: SearchSpace, configspace: ConfigurationSpace, row: Floats, origin: str) -> Configuration:
-    """SMAC's form of one row. origin: how it came about, for ``ask`` to read back."""
-    vector = np.empty(space.dimensions)
-    vector[space.order(configspace)] = row
-    config = RowConfiguration(configspace, vector=vector)
-    config.origin = origin
-    return config

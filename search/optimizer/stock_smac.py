@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.runhistory import TrialInfo, TrialValue
 
-from search.optimizer.selector import configuration
+from harness.files.leftovers import HeldFolder
+from search.optimizer.smac_rows import configuration
 from search.records.trial import SEED, Floats
 from search.space.space import SearchSpace
 
@@ -31,10 +30,8 @@ class StockSmac:
         configspace = space.configspace(seed)
         known = [configuration(space, configspace, row, SEED) for row in first]
         self._order = space.order(configspace)
-        self._scratch = tempfile.TemporaryDirectory(prefix="espalier-smac-")
-        scenario = Scenario(
-            configspace, deterministic=True, n_trials=planned + len(known), seed=seed, output_directory=Path(self._scratch.name)
-        )
+        self._scratch = HeldFolder("espalier-smac-")
+        scenario = Scenario(configspace, deterministic=True, n_trials=planned + len(known), seed=seed, output_directory=self._scratch.path)
         design = HyperparameterOptimizationFacade.get_initial_design(scenario, n_configs=0, max_ratio=1.0, additional_configs=known)
         # It calls its target only when it runs the trials itself, which it is never asked to.
         self._smac = HyperparameterOptimizationFacade(scenario, None, initial_design=design, logging_level=False, overwrite=True)

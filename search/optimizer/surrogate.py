@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from search.optimizer.drop_scale import DropScale
 from search.records.trial import Floats, Ints
 from search.space.space import Features
 
@@ -27,6 +28,7 @@ GROUPS, STAGES, WHOLE, PATHS, DEVIATION, LENGTH, RECIPE, RECIPE_LENGTH, DECAY, N
 # recipes have in common.
 PRIOR_MEDIANS = np.array([*np.log([1.0, 1.0, 1.0, 0.5, 0.5, 0.3, 1.0, 0.6, 0.5, 0.05]), 0.5])
 PRIOR_DEVIATIONS = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 0.7, 1.5, 0.7, 0.8, 1.5, 1.0])
+KNOWN_NOISE_DEVIATION = 0.5  # the same for noise whose size is expected
 BOUND_DEVIATIONS = 5.0  # prior deviations beyond which no hyper-parameter is looked for: a line search may try anything
 JITTER = 1e-6  # added to the diagonal; the unit is a standardised drop's variance
 REFIT_ALWAYS_BELOW = 60  # observations: up to here hyper-parameters move with every one
@@ -114,16 +116,27 @@ class DropModel:
 
     def __init__(self) -> None:
         self.theta: Floats = PRIOR_MEDIANS.copy()
+        self.scale: DropScale | None = None
         self._fitted = 0  # observations at the last fit of theta
         self._features: Features
 
-    def update(self, features: Features, drops: Floats) -> DropModel:
-        """Condition on ``drops`` (n points) observed at ``features``; returns itself."""
-        self._features, self._mean, self._scale = features, float(drops.mean()), float(drops.std()) + 1e-9
-        targets = (drops - self._mean) / self._scale
+    def update(self, features: Features, drops: Floats, scale: DropScale | None = None) -> DropModel:
+        """Condition on ``drops`` (n points) observed at ``features``; returns itself. scale: what they are modelled on; points without.
+
+        With a scale, drops that are all alike leave an uncertainty of the order of its limit, and its noise is expected: where one network
+        keeps the limit and its neighbour does not, no noise is learnt from it.
+        """
+        self.scale = scale
+        scaled = drops if scale is None else scale.scaled(drops)
+        self._features, self._mean = features, float(scaled.mean())
+        self._scale = max(float(scaled.std()) + 1e-9, 0.0 if scale is None else scale.limit_points)
+        medians, deviations = PRIOR_MEDIANS.copy(), PRIOR_DEVIATIONS.copy()
+        if scale is not None:
+            medians[NOISE], deviations[NOISE] = 2 * np.log(scale.noise_points / self._scale), KNOWN_NOISE_DEVIATION
+        targets = (scaled - self._mean) / self._scale
         if self._due(len(drops)):
             rows = np.arange(len(drops)) if len(drops) <= FIT_AT_MOST else _spread(drops, FIT_AT_MOST)
-            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta)
+            self.theta = _fit(pairs(features.take(rows), features.take(rows)), targets[rows], self.theta, medians, deviations)
             self._fitted = len(drops)
         covariance = kernel(self.theta, pairs(features, features)).total
         covariance[np.diag_indices_from(covariance)] += np.exp(self.theta[NOISE]) + JITTER
@@ -137,7 +150,8 @@ class DropModel:
         mean = cross @ self._weights
         reduced = solve_triangular(self._factor, cross.T, lower=True, check_finite=False, overwrite_b=True)
         variance = np.maximum(diagonal(self.theta, features) - np.einsum("ij,ij->j", reduced, reduced), LEAST_VARIANCE)
-        return mean * self._scale + self._mean, np.sqrt(variance) * self._scale
+        mean, deviation = mean * self._scale + self._mean, np.sqrt(variance) * self._scale
+        return (mean, deviation) if self.scale is None else self.scale.posterior_points(mean, deviation)
 
     def difference(self, one: Features, other: Features) -> tuple[Floats, Floats]:
         """Posterior mean and standard deviation of (drop at ``one`` - drop at ``other``), row by row, in points.
@@ -163,20 +177,25 @@ class DropModel:
         return count // every > self._fitted // every
 
 
-def _fit(parts: _Pairs, targets: Floats, start: Floats) -> Floats:
-    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient."""
-    reach = BOUND_DEVIATIONS * PRIOR_DEVIATIONS
-    bounds = list(zip(PRIOR_MEDIANS - reach, PRIOR_MEDIANS + reach, strict=True))
-    result = minimize(_loss, start, args=(parts, targets), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS})
+def _fit(parts: _Pairs, targets: Floats, start: Floats, medians: Floats, deviations: Floats) -> Floats:
+    """Hyper-parameters of the highest posterior density, from ``start``, with the analytic gradient; two vectors of their prior."""
+    reach = BOUND_DEVIATIONS * deviations
+    bounds = list(zip(medians - reach, medians + reach, strict=True))
+    start = np.clip(start, medians - reach, medians + reach)
+    result = minimize(
+        _loss, start, args=(parts, targets, medians, deviations), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS}
+    )
     return np.asarray(result.x, dtype=np.float64) if np.isfinite(result.fun) and result.fun < 1e9 else start
 
 
-def _loss(theta: Floats, parts: _Pairs, targets: Floats) -> tuple[float, Floats]:
+def _loss(
+    theta: Floats, parts: _Pairs, targets: Floats, medians: Floats = PRIOR_MEDIANS, deviations: Floats = PRIOR_DEVIATIONS
+) -> tuple[float, Floats]:
     """Negative log posterior of the hyper-parameters ([Rasmussen2006]_ eq. 2.30 plus the prior) and its gradient (eq. 5.9)."""
     found = kernel(theta, parts)
     noisy = found.total.copy()
     noisy[np.diag_indices_from(noisy)] += np.exp(theta[NOISE]) + JITTER
-    prior = (theta - PRIOR_MEDIANS) / PRIOR_DEVIATIONS
+    prior = (theta - medians) / deviations
     try:
         factor = cho_factor(noisy, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
@@ -185,7 +204,7 @@ def _loss(theta: Floats, parts: _Pairs, targets: Floats) -> tuple[float, Floats]
     loss = 0.5 * targets @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * (prior**2).sum()
     inverse = cho_solve(factor, np.eye(len(targets)), check_finite=False)
     inner = inverse - np.outer(weights, weights)  # twice the slope of the loss in each entry of the covariance
-    return float(loss), 0.5 * _slopes(theta, parts, found, inner) + prior / PRIOR_DEVIATIONS
+    return float(loss), 0.5 * _slopes(theta, parts, found, inner) + prior / deviations
 
 
 def _slopes(theta: Floats, parts: _Pairs, found: _Kernel, inner: Floats) -> Floats:

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.networks.datasets import Dataset
 from harness.training import baseline
 from harness.training.recipes import Recipe
 from search.campaign.subject import Subject
 from search.proof import cross_fit, proof, tuning
-from search.proof.cross_fit import Bound
+from search.proof.cross_fit import Bound, Fold
 from search.proof.entrants import Entrant
 from search.proof.proof import Curses, Right
 from search.proof.tuning import Recipes, Tuned
@@ -87,9 +86,10 @@ class Chooser:
         if not self._in_question(tuned, known):
             return known
         bound = Bound(request.trials * request.search_epochs * len(dataset.train), dense.epochs, self.by.tuning.epochs)
-        folds = cross_fit.folds(dataset, request.folds)
+        sized = {size: one.dataset for size, one in self.subject.sized.items()}
+        folds = cross_fit.sized_folds(dataset, sized, request.folds)
 
-        def judge(fold: Dataset, entrants: Sequence[Entrant]) -> Mapping[str, Paired]:
+        def judge(fold: Fold, entrants: Sequence[Entrant]) -> Mapping[str, Paired]:
             trainings = len(entrants) + 2
             with self.display.step("cross-fitting", trainings) as bar:
                 seen: dict[str, int] = {}
@@ -97,7 +97,8 @@ class Chooser:
                 def show(name: str, done: int, steps: int) -> None:
                     bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
-                return cross_fit.judge(self.subject.network, fold, entrants, dense, self.by, self.folder, show, request.workers, self.cache)
+                parts = (self.subject.network, fold.dataset, entrants, dense, self.by, self.folder, show, request.workers, self.cache)
+                return cross_fit.judge(*parts, fold.sized)
 
         found = cross_fit.gather(folds, lambda now: self._in_question(tuned, now), known, bound, judge)
         self._say({name: one for name, one in found.items() if one != known[name]}, tuned)
@@ -112,8 +113,9 @@ class Chooser:
             return tuned, right
         entered, seeds = [entry.entrant for entry in tuned], request.proof_seeds + MORE_SEEDS
         with self.display.timed(f"tuning the compared networks with {MORE_SEEDS} more seeds"):
-            again = tuning.tune(self.subject.network, dataset, entered, self.by, seeds, self.folder, _unseen, request.workers)
-        return again, proof.right_answers(again, dataset.validation)
+            parts = (self.subject.network, dataset, entered, self.by, seeds, self.folder, _unseen, request.workers)
+            again = tuning.tune(*parts, self.subject.sized)
+        return again, proof.right_answers(again, dataset.validation, self.subject.sized_validation)
 
     def _in_question(self, tuned: Sequence[Tuned], known: Mapping[str, Evidence]) -> list[Entrant]:
         limit, seconds = self.request.drop_limit_points, self._seconds(tuned)
@@ -125,9 +127,7 @@ class Chooser:
     def _seconds(self, tuned: Sequence[Tuned]) -> dict[str, float]:
         """Predicted latencies, by name."""
         architecture = self.subject.network.architecture
-        return {
-            entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config, entry.entrant.precision) for entry in tuned
-        }
+        return {entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config, *entry.entrant.runs_in) for entry in tuned}
 
     def _say(self, known: Mapping[str, Evidence], tuned: Sequence[Tuned]) -> None:
         seconds, limit, seeds = self._seconds(tuned), self.request.drop_limit_points, len(tuned[0].judged)

@@ -24,14 +24,15 @@ from search.records import folder as folders
 from search.records import journal
 from search.records.display import Display
 from search.records.losses.certainty import Evidence
-from search.records.outcome import ROLES, Outcome, Untouched
+from search.records.outcome import IN_INT8, ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
 from search.records.trial import KnownLatency
 from search.space.goals import Goal
 from search.space.measurements import Stored
-from search.space.screened_latency import in_precision
+from search.space.screened_latency import seconds_of
+from search.workers.sized import at
 
 MEASURING = "measuring the compared networks"  # the step, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
@@ -58,32 +59,66 @@ def prepare(
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
     network, dataset, latency = subject.network, subject.dataset, stored.latency
     doubtful = stored.error_ratio > request.max_predictor_error
-    found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS, request.precisions[0])
+    full, smaller = (request.sizes or ("",))[0], request.sizes[1:]
+    found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS, request.precisions[0], full=full)
     quantises = runs_int8(request.device) and _runs_in_int8(request, subject, display)
     shelf_stands = quantises and QUANTISED in request.precisions
-    standing = found if request.pareto else entrants.with_published(network.architecture, found, shelf_stands)
-    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), quantises)
+    standing = found if request.pareto else entrants.with_published(network.architecture, found, shelf_stands, smaller)
+    entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), quantises, smaller)
     by = _proof_recipes(folder, request, dataset, record, result)
     for entrant in entered:
         if entrant.role == "random" and request.rival is not None:
             theirs = folders.existing(request.rival, request.reports)
-            tuning.take_over(network, dataset, entrant, by, request.proof_seeds, theirs, folder)
+            tuning.take_over(at(network, dataset, subject.sized, entrant.size), entrant, by, request.proof_seeds, theirs, folder)
     tuned = _tuned(folder, request, subject, entered, by, "tuning the networks to compare", request.proof_seeds, display)
     with display.timed("judging the tuned networks on the validation split"):
-        right = proof.right_answers(tuned, dataset.validation)
+        right = proof.right_answers(tuned, dataset.validation, subject.sized_validation)
     dense = folders.dense_recipe(folder, request)
     trained = (dense or dense_training(request)) if can_train_anew(request, dense) else None
-    curses = entrants.curses(result, request.precisions[0])
+    curses = entrants.curses(result, request.precisions[0], full)
     decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
     tuned = [entry for entry in decided.tuned if not entrants.is_spare(entry.entrant, found, chosen)]
     controls = _controls(request, subject, latency, chosen, display)
     seeds = len(tuned[0].judged)  # more than was asked for, where that was to help the choice
     held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", seeds, display)
-    right |= proof.right_answers(held_against, dataset.validation)
+    right |= proof.right_answers(held_against, dataset.validation, subject.sized_validation)
     tuned += held_against
+    known = dict(decided.known)
+    if quantises and QUANTISED not in request.precisions:
+        in_int8 = _chosen_in_int8(folder, request, subject, tuned, chosen, by, display)
+        right |= proof.right_answers(in_int8, dataset.validation, subject.sized_validation)
+        luck = {(config, there._replace(precision=QUANTISED)): points for (config, there), points in curses.items()}  # of f32, as chosen
+        known |= proof.evidence([*tuned, *in_int8], right, luck, IN_INT8)
+        tuned += in_int8
+        _say_of_int8(known.get(IN_INT8), request.drop_limit_points, display)
     tuned.sort(key=lambda entry: ROLES.index(entry.entrant.role))
-    return Prepared(tuple(tuned), chosen, by, right, decided.known)
+    return Prepared(tuple(tuned), chosen, by, right, known)
+
+
+def _chosen_in_int8(
+    folder: Path, request: Request, subject: Subject, tuned: Sequence[Tuned], chosen: Entrant, by: Recipes, display: Display
+) -> list[Tuned]:
+    """The chosen network quantised after training, tuned as it is already; none where it cannot be, which is said."""
+    entrant = entrants.chosen_in_int8(chosen, [entry.entrant for entry in tuned])
+    seeds = len(tuned[0].judged)
+    try:
+        return _tuned(folder, request, subject, [entrant], by, "quantising the chosen network", seeds, display)
+    except HarnessError as error:
+        display.say(f"the chosen network is not shown in INT8: {error}")
+        return []
+
+
+def _say_of_int8(known: Evidence | None, limit_points: float | None, display: Display) -> None:
+    """What the chosen network loses in INT8 on the validation pictures, and how sure it is that it keeps the limit."""
+    if known is None:
+        return
+    lost = known.drop
+    chance = "" if limit_points is None else f", probability to keep the limit {known.chance_within(limit_points):.2f}"
+    display.say(
+        f"  {IN_INT8}: drop seen {known.seen_points:+.2f} points on {known.pictures} pictures, "
+        f"true drop {lost.points:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}){chance}"
+    )
 
 
 def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
@@ -102,18 +137,32 @@ def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
 
 
 def _controls(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant, display: Display) -> list[Entrant]:
-    """What the chosen network is held against, and is made in its likeness; what cannot be made is said."""
+    """What the chosen network is held against, and is made in its likeness, at every size; what cannot be made is said.
+
+    At a size at which the dense network is as fast as the chosen one already, that stands for it.
+    """
     uniform = entrants.uniform(subject.network.architecture, latency, chosen)
     if uniform.source:
         display.say(f"uniform is {uniform.source} ({chosen.name}): a uniform cut, tuned and measured once")
-    controls = [uniform]
+    elsewhere = _slower_sizes(request, subject, latency, chosen)
+    controls = [uniform, *(entrants.uniform(subject.network.architecture, latency, chosen, size) for size in elsewhere)]
     if request.global_pruning:
-        with display.timed("cutting by global pruning"):
-            cut = global_cut.entrants(subject.network, subject.dataset, in_precision(latency, chosen.precision), chosen)
-        controls += cut.entered
-        for told in cut.left_out:
-            display.say(told)
+        for size in (None, *elsewhere):
+            with display.timed("cutting by global pruning"):
+                there = at(subject.network, subject.dataset, subject.sized, chosen.size if size is None else size)
+                cut = global_cut.entrants(*there, latency, chosen, size)
+            controls += cut.entered
+            for told in cut.left_out:
+                display.say(told)
     return [*controls, entrants.from_scratch(chosen)] if request.from_scratch else controls
+
+
+def _slower_sizes(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant) -> list[str]:
+    """The other sizes than the chosen network's at which something must go for its latency; empty for the full one."""
+    architecture, dense = subject.network.architecture, subject.network.architecture.dense()
+    target_s = seconds_of(architecture, latency, chosen.config, *chosen.runs_in)
+    others = ["" if size == request.sizes[0] else size for size in request.sizes]
+    return [size for size in others if size != chosen.size and seconds_of(architecture, latency, dense, chosen.precision, size) > target_s]
 
 
 def misses_limit(prepared: Prepared, goal: Goal) -> bool:
@@ -126,7 +175,7 @@ def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared
     network, dataset = subject.network, subject.dataset
     untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
     contenders = proof.write_contenders(
-        network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known
+        network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known, subject.sized
     )
     with display.timed(MEASURING):
         proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
@@ -161,7 +210,7 @@ def _tuned(
         def show(name: str, done: int, steps: int) -> None:
             bar.at(seen.setdefault(name, len(seen)) + done / max(steps, 1), note=name)
 
-        return tuning.tune(subject.network, subject.dataset, entered, by, seeds, folder, show, request.workers)
+        return tuning.tune(subject.network, subject.dataset, entered, by, seeds, folder, show, request.workers, subject.sized)
 
 
 def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
@@ -172,12 +221,17 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     theirs, told = folders.read_request(folder), journal.read(folder)
     if told.header.architecture != subject.network.architecture.digest:
         raise CampaignError(f"--rival={request.rival} is a campaign on another network; choose one on {request.network}")
+    if unknown := [size for size in theirs.sizes if size not in (request.sizes or (theirs.preparation.size,))]:
+        all_sizes = ",".join(dict.fromkeys((*request.sizes, *theirs.sizes)))
+        raise CampaignError(
+            f"--rival={request.rival} may run at {unknown[0]}, which is no size here; start one with --input-size={all_sizes}"
+        )
     record = common_recipe.known(folder, theirs, subject)
     space, _ = space_of(theirs, subject.network, stored, record.recipe)
-    settings = settings_of(folder, theirs, subject.dataset, record)
+    settings = settings_of(folder, theirs, subject, record)
     space, _ = sharing.widened(space, told.imported, settings.lengths)
     result = campaign.result_of(settings, space, stored.latency, told)
-    return entrants.finalists(result, 1, request.precisions[0], theirs.precisions[0])[0]
+    return entrants.finalists(result, 1, request.precisions[0], theirs.precisions[0], (request.sizes or ("",))[0])[0]
 
 
 def _proof_recipes(folder: Path, request: Request, dataset: Dataset, record: RecipeRecord, result: CampaignResult) -> Recipes:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -31,11 +32,28 @@ from search.proof.tuning import Recipes
 from search.records.losses.certainty import Evidence, with_folds
 from search.records.losses.drop import Paired
 from search.records.resolution import fold_count
+from search.workers.sized import AtSize
 
 HOPEFUL_CHANCE = 0.2  # least probability for a faster finalist to be worth further pictures
 LEAST_SAVING_RATIO = 0.05  # of the latency of what is certain already, for a faster finalist to be worth them
 
 Progress = Callable[[str, int, int], None]  # what is trained, steps done, steps in all
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A fold of the training pictures as the validation split of ``dataset``; sized: the same at further sizes of the pictures."""
+
+    dataset: Dataset
+    sized: Mapping[str, Dataset]
+
+
+def sized_folds(dataset: Dataset, sized: Mapping[str, Dataset], most: int) -> tuple[Fold, ...]:
+    """As ``folds``, the same pictures at every size."""
+    return tuple(
+        Fold(_without(dataset, rows, place), {size: _without(one, rows, place) for size, one in sized.items()})
+        for place, rows in enumerate(_held(dataset, most))
+    )
 
 
 def folds(dataset: Dataset, most: int) -> tuple[Dataset, ...]:
@@ -44,18 +62,23 @@ def folds(dataset: Dataset, most: int) -> tuple[Dataset, ...]:
     A fold is as large as the validation split, so that as much is left to train on; there are ``most`` at most. Their training split is
     all other training pictures and the validation ones; test pictures are in none of them.
     """
+    return tuple(fold.dataset for fold in sized_folds(dataset, {}, most))
+
+
+def _held(dataset: Dataset, most: int) -> list[NDArray[np.int64]]:
+    """Numbers of the training pictures of each fold."""
     labels, contents = dataset.train.labels.numpy(), dataset.train.content_keys.view(np.int64)
     left, found = np.arange(len(labels)), []
-    for place in range(fold_count(len(labels), len(dataset.validation), most)):
+    for _ in range(fold_count(len(labels), len(dataset.validation), most)):
         _, kinds, counts = np.unique(labels[left], return_inverse=True, return_counts=True)
         able = left[counts[kinds] > 1]  # a class with one picture left gives no more
         if not len(able):
             break
         _, kinds = np.unique(labels[able], return_inverse=True)
         _, rows = division.cut(kinds, min(len(dataset.validation), len(able)), contents=contents[able])
-        found.append(_without(dataset, able[rows], place))
+        found.append(able[rows])
         left = np.setdiff1d(left, able[rows])
-    return tuple(found)
+    return found
 
 
 def _without(dataset: Dataset, held: NDArray[np.int64], place: int) -> Dataset:
@@ -109,30 +132,36 @@ def judge(
     progress: Progress,
     side_by_side: int = 1,
     cache: Path = baseline.CACHE_DIR,
+    sized: Mapping[str, Dataset] = MappingProxyType({}),
 ) -> dict[str, Paired]:
-    """What every entrant, pruned from a dense network trained without the fold's pictures, loses of them against that one tuned alike."""
+    """What every entrant, pruned from a dense network trained without the fold's pictures, loses of them against that one tuned alike.
+
+    sized: the fold at further sizes of the pictures, for entrants that run there.
+    """
     model = baseline.dense(network.name, fold, dense, cache, lambda done, steps: progress("dense, from nothing", done, steps))
     ours = Network.wrap(network.name, model, fold.input_shape, fold.classes)
     unpruned = Entrant("dense", "dense", network.architecture.dense())
-    tuned = tuning.tune(ours, fold, [unpruned, *entrants], by, 1, folder, progress, side_by_side)
-    right = right_answers(tuned, fold.validation)
+    needed = {one.size for one in entrants if one.size}
+    subjects = {size: AtSize(ours.resized(fold, one), one) for size, one in sized.items() if size in needed}
+    tuned = tuning.tune(ours, fold, [unpruned, *entrants], by, 1, folder, progress, side_by_side, subjects)
+    right = right_answers(tuned, fold.validation, {size: one.dataset.validation for size, one in subjects.items()})
     return {one.name: Paired.of(right[one.name], right["dense"]) for one in entrants}
 
 
 def gather(
-    folds: Sequence[Dataset],
+    folds: Sequence[Fold],
     undecided: Callable[[Mapping[str, Evidence]], list[Entrant]],
     evidence: Mapping[str, Evidence],
     bound: Bound,
-    judge_fold: Callable[[Dataset, Sequence[Entrant]], Mapping[str, Paired]],
+    judge_fold: Callable[[Fold, Sequence[Entrant]], Mapping[str, Paired]],
 ) -> dict[str, Evidence]:
     """Fold after fold, for whoever is in question yet, as long as the bound allows it."""
     known, spent = dict(evidence), 0.0
     for fold in folds:
         entrants = undecided(known)
-        if not entrants or not bound.allows(spent, fold, len(entrants)):
+        if not entrants or not bound.allows(spent, fold.dataset, len(entrants)):
             break
-        spent += bound.cost(fold, len(entrants))
+        spent += bound.cost(fold.dataset, len(entrants))
         for name, lost in judge_fold(fold, entrants).items():
             known[name] = with_folds(known[name], [lost])
     return known

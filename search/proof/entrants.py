@@ -17,9 +17,11 @@ from search.campaign.ends import AllOverLimit
 from search.campaign.result import CampaignResult
 from search.optimizer import choice
 from search.optimizer.choice import Standing
+from search.records.outcome import IN_INT8
 from search.records.request import QUANTISED
-from search.records.trial import KnownLatency
-from search.space.screened_latency import in_precision, seconds_of
+from search.records.trial import KnownLatency, RunsIn
+from search.space.screened_latency import as_it_runs, seconds_of
+from search.workers.sized import size_of
 
 ALIKE_RATIO = 0.03  # of latency
 
@@ -28,8 +30,8 @@ ALIKE_RATIO = 0.03  # of latency
 class Entrant:
     """A configuration that enters the final comparison, not yet tuned.
 
-    criterion: which of its channels stay; "" for a network that is trained from nothing. precision: what it runs in; empty for what the
-    dense network is compared in.
+    criterion: which of its channels stay; "" for a network that is trained from nothing. precision: what it runs in; size: of the pictures
+    that it is tuned, judged and run on (``HxW``); each empty for what the dense network is compared in.
     """
 
     name: str
@@ -38,6 +40,12 @@ class Entrant:
     criterion: str = "l1"
     source: str = ""
     precision: str = ""
+    size: str = ""
+
+    @property
+    def runs_in(self) -> RunsIn:
+        """Precision and size."""
+        return RunsIn(self.precision, self.size)
 
 
 class Found(NamedTuple):
@@ -46,16 +54,17 @@ class Found(NamedTuple):
     config: PruningConfig
     criterion: str = "l1"
     precision: str = ""
+    size: str = ""
 
 
-def finalists(result: CampaignResult, count: int, reference: str = "", own: str = "") -> list[Found]:
+def finalists(result: CampaignResult, count: int, reference: str = "", own: str = "", full: str = "") -> list[Found]:
     """The recommended configuration, one in reserve, then those that might be chosen; first those that differ in latency.
 
     The last validation, with more seeds, may find that the recommended one keeps the limit by luck only, and with it all that are about
     as fast: one that is slower and surer enters too. Networks within ``ALIKE_RATIO`` of each other are one answer with two names; they
     come last. Nobody enters that has no chance to keep the limit, even where fewer than ``count`` have one; of a campaign for the whole
     front, the front does, and so it does where all are over the limit, the least harmed first. reference: the precision that the dense
-    network is compared in. own: what its networks run in where it does not choose; the reference too, but for a rival's.
+    network is compared in, full: its size. own: what its networks run in where it does not choose; the reference too, but for a rival's.
     CampaignError when there is nothing.
     """
     if result.chosen is None:
@@ -72,32 +81,39 @@ def finalists(result: CampaignResult, count: int, reference: str = "", own: str 
     for standing in ranked:
         if all(abs(standing.latency_s / other.latency_s - 1) > ALIKE_RATIO for other in different):
             different.append(standing)
-    distinct: dict[tuple[PruningConfig, str], Found] = {}
+    distinct: dict[tuple[PruningConfig, RunsIn], Found] = {}
     for standing in (*different, *ranked):
-        runs_in = _named(standing.recipe.precision or own, reference)
-        distinct.setdefault((standing.config, runs_in), Found(standing.config, standing.recipe.criterion, runs_in))
+        runs_in = _named(RunsIn(standing.recipe.precision or own, standing.recipe.size), reference, full)
+        distinct.setdefault((standing.config, runs_in), Found(standing.config, standing.recipe.criterion, *runs_in))
     return list(distinct.values())[:count]
 
 
-def curses(result: CampaignResult, reference: str) -> dict[tuple[PruningConfig, str], float]:
-    """By how many points the search's luck flatters each configuration, in each precision, named as entrants name it."""
-    return {(one.config, _named(one.recipe.precision, reference)): one.curse_points for one in result.standings}
+def curses(result: CampaignResult, reference: str, full: str = "") -> dict[tuple[PruningConfig, RunsIn], float]:
+    """By how many points the search's luck flatters each configuration, as it runs, named as entrants name it."""
+    return {(one.config, _named(one.recipe.runs_in, reference, full)): one.curse_points for one in result.standings}
 
 
-def entrants(architecture: Architecture, found: Sequence[Found], rival: Found | None = None, quantises: bool = False) -> list[Entrant]:
+def entrants(
+    architecture: Architecture,
+    found: Sequence[Found],
+    rival: Found | None = None,
+    quantises: bool = False,
+    smaller: Sequence[str] = (),
+) -> list[Entrant]:
     """Who is compared before there is a choice: dense, the published configurations, a rival's, the found ones.
 
     found: best first; all start as candidates, a published configuration too, which the search tries first and may hold in reserve.
     rival: what random search recommends, on as many trials. quantises: whether the device runs INT8: then what anybody gets by quantising
-    the trained network in seconds is held against what was found.
+    the trained network in seconds is held against what was found. smaller: further sizes of the pictures, at which all of that enters too.
     """
     entered = [Entrant("dense", "dense", architecture.dense()), *published_entrants(architecture)]
+    entered += [at_size(one, size) for size in smaller for one in entered[:]]
     if quantises:
         entered += [in_int8(one) for one in entered]
     if rival is not None:
-        entered.append(Entrant("random", "random", rival.config, rival.criterion, "random search, equal trials", rival.precision))
+        entered.append(Entrant("random", "random", rival.config, rival.criterion, "random search, equal trials", *rival[2:]))
     best = [
-        Entrant(f"optimised-{place}", "candidate", one.config, one.criterion, precision=one.precision)
+        Entrant(f"optimised-{place}", "candidate", one.config, one.criterion, precision=one.precision, size=one.size)
         for place, one in enumerate(found, start=1)
     ]
     return [*entered, *(replace(one, source=same_as(one, entered)) for one in best)]
@@ -109,28 +125,44 @@ def in_int8(entrant: Entrant) -> Entrant:
     return replace(entrant, name=f"{entrant.name}-int8", role="off-the-shelf", source=source, precision=QUANTISED)
 
 
-def _named(precision: str, reference: str) -> str:
-    return "" if precision == reference else precision
+def at_size(entrant: Entrant, size: str) -> Entrant:
+    """The same network on pictures of another size: what a person gets without pruning anything further."""
+    source = f"{entrant.name} on pictures of {size}"
+    return replace(entrant, name=f"{entrant.name}-{size}", role="off-the-shelf", source=source, size=size)
 
 
-def with_published(architecture: Architecture, found: Sequence[Found], quantises: bool = False) -> list[Found]:
+def chosen_in_int8(chosen: Entrant, others: Sequence[Entrant]) -> Entrant:
+    """The network that stands for the campaign, quantised after training: what its user gets in seconds, where f32 was searched for.
+
+    It is called the same network where one of ``others`` is that already, and then measured once.
+    """
+    found = replace(chosen, name=IN_INT8, role=IN_INT8, precision=QUANTISED)
+    return replace(found, source=same_as(found, others) or "optimised, quantised after training (NNCF)")
+
+
+def _named(runs_in: RunsIn, reference: str, full: str) -> RunsIn:
+    return RunsIn("" if runs_in.precision == reference else runs_in.precision, "" if runs_in.size == full else runs_in.size)
+
+
+def with_published(architecture: Architecture, found: Sequence[Found], quantises: bool = False, smaller: Sequence[str] = ()) -> list[Found]:
     """The found configurations, best first, then the published ones that are not among them.
 
     Where few trials found nothing that is as fast and as surely within the limit as what lies on the shelf, that is the better answer.
-    quantises: the campaign chooses among precisions, INT8 one of them: then what is quantised after training stands there too.
+    quantises: the campaign chooses among precisions, INT8 one of them: then what is quantised after training stands there too. smaller:
+    further sizes among which it chooses: then what runs on those does.
     """
     published = [Found(entrant.config, entrant.criterion) for entrant in published_entrants(architecture)]
+    shelf = [Found(architecture.dense()), *published]
+    at_sizes = [one._replace(size=size) for size in smaller for one in shelf]
+    published += at_sizes
     if quantises:
-        shelf = [Found(architecture.dense()), *published]
-        published += [one._replace(precision=QUANTISED) for one in shelf]
+        published += [one._replace(precision=QUANTISED) for one in (*shelf, *at_sizes)]
     return [*found, *(one for one in published if one not in found)]
 
 
 def is_spare(entrant: Entrant, found: Sequence[Found], chosen: Entrant) -> bool:
     """Whether a candidate is a published network that was neither found nor chosen: its own row tells all of it."""
-    return (
-        entrant.role == "candidate" and entrant is not chosen and Found(entrant.config, entrant.criterion, entrant.precision) not in found
-    )
+    return entrant.role == "candidate" and entrant is not chosen and _network(entrant) not in found
 
 
 def same_as(entrant: Entrant, others: Sequence[Entrant]) -> str:
@@ -139,7 +171,7 @@ def same_as(entrant: Entrant, others: Sequence[Entrant]) -> str:
 
 
 def _network(entrant: Entrant) -> Found:
-    return Found(entrant.config, entrant.criterion, entrant.precision)
+    return Found(entrant.config, entrant.criterion, *entrant.runs_in)
 
 
 def published_entrants(architecture: Architecture) -> list[Entrant]:
@@ -147,16 +179,21 @@ def published_entrants(architecture: Architecture) -> list[Entrant]:
     return [Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)]
 
 
-def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant) -> Entrant:
+def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant, size: str | None = None) -> Entrant:
     """What anybody could have done without a search: every width cut alike, to the chosen network's predicted latency.
+
+    size: another one of the pictures than the chosen network's, at which that is done; empty for the full one.
 
     It is called the same network where it has the chosen one's widths: then it keeps the same channels too, and is tuned and measured once.
     """
-    known = in_precision(latency, chosen.precision)
-    config = uniform_at(architecture, known, seconds_of(architecture, known, chosen.config))
-    if config == chosen.config:
-        return Entrant("uniform", "uniform", config, chosen.criterion, "the same network as optimised", chosen.precision)
-    return Entrant("uniform", "uniform", config, precision=chosen.precision)
+    target_s, runs_in = seconds_of(architecture, latency, chosen.config, *chosen.runs_in), chosen.runs_in
+    name = "uniform"
+    if size is not None:
+        runs_in, name = runs_in._replace(size=size), f"uniform-{size or size_of(architecture)}"
+    config = uniform_at(architecture, as_it_runs(latency, runs_in), target_s)
+    if (config, runs_in) == (chosen.config, chosen.runs_in):
+        return Entrant(name, "uniform", config, chosen.criterion, "the same network as optimised", *runs_in)
+    return Entrant(name, "uniform", config, precision=runs_in.precision, size=runs_in.size)
 
 
 def from_scratch(chosen: Entrant) -> Entrant:
@@ -165,7 +202,7 @@ def from_scratch(chosen: Entrant) -> Entrant:
     .. [Liu2019] Z. Liu, M. Sun, T. Zhou, G. Huang, T. Darrell: Rethinking the Value of Network Pruning. ICLR 2019.
     """
     source = "the optimised shape, trained from nothing"
-    return Entrant("from-scratch", "from-scratch", chosen.config, criterion="", source=source, precision=chosen.precision)
+    return Entrant("from-scratch", "from-scratch", chosen.config, "", source, *chosen.runs_in)
 
 
 def uniform_at(architecture: Architecture, latency: KnownLatency, seconds: float) -> PruningConfig:

@@ -15,7 +15,8 @@ from harness.pruning.global_pruning import MAGNITUDE, TAYLOR, GlobalPruning
 from harness.records.pruning_config import PruningConfig
 from search.proof.entrants import Entrant
 from search.records.trial import KnownLatency
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import as_it_runs, seconds_of
+from search.workers.sized import size_of
 
 ROLE = "global-pruning"
 WORDS = {MAGNITUDE: "magnitude", TAYLOR: "Taylor"}
@@ -30,27 +31,29 @@ class Cut:
     left_out: tuple[str, ...]
 
 
-def entrants(network: Network, dataset: Dataset, latency: KnownLatency, chosen: Entrant) -> Cut:
+def entrants(network: Network, dataset: Dataset, latency: KnownLatency, chosen: Entrant, size: str | None = None) -> Cut:
     """One entrant per importance, at most as slow as ``chosen`` by prediction, its channels chosen by the same importance.
+
+    network, dataset: at ``size``, where that is another one than the chosen network's; empty for the full one.
 
     It is called the dense network, in the precision of ``chosen``, where nothing needs to go: then it is tuned and measured once.
     """
-    runs_in = chosen.precision
-    target_s = seconds_of(network.architecture, latency, chosen.config)
+    runs_in = chosen.runs_in if size is None else chosen.runs_in._replace(size=size)
+    target_s, known = seconds_of(network.architecture, latency, chosen.config, *chosen.runs_in), as_it_runs(latency, runs_in)
     entered, left_out = [], []
     for importance, word in WORDS.items():
-        name = f"global-{word.lower()}"
+        name = f"global-{word.lower()}" + ("" if size is None else f"-{size_of(network.architecture)}")
         try:
-            config = cut_to(network.global_pruning(importance, dataset), latency, target_s)
+            config = cut_to(network.global_pruning(importance, dataset), known, target_s)
         except PruningError as error:
             left_out.append(f"{name} (global pruning by Torch-Pruning) is left out of the comparison: {error}")
             continue
         if config == network.architecture.dense():
-            same = f"dense-{runs_in}" if runs_in else "dense"
-            entered.append(Entrant(name, ROLE, config, source=f"the same network as {same}", precision=runs_in))
+            same = "-".join(part for part in ("dense", runs_in.size, runs_in.precision) if part)
+            entered.append(Entrant(name, ROLE, config, "l1", f"the same network as {same}", *runs_in))
         else:
             source = f"Torch-Pruning, global pruning by {word}, cut to the same latency"
-            entered.append(Entrant(name, ROLE, config, importance, source, runs_in))
+            entered.append(Entrant(name, ROLE, config, importance, source, *runs_in))
     return Cut(tuple(entered), tuple(left_out))
 
 

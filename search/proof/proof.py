@@ -27,19 +27,25 @@ from search.records import outcome
 from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
+from search.records.trial import RunsIn
 from search.space.measurements import Bench, run_bench
+from search.workers.sized import AtSize, Sized, at
 
 Right = dict[str, NDArray[np.bool_]]
 """Which images every entrant answered rightly, by its name: seeds x images."""
 
 
-Curses = Mapping[tuple[PruningConfig, str], float]
-"""Points by which the search's luck flatters a configuration in a precision, which is named as entrants name it."""
+Curses = Mapping[tuple[PruningConfig, RunsIn], float]
+"""Points by which the search's luck flatters a configuration as it runs, which is named as entrants name it."""
 
 
-def right_answers(tuned: Sequence[Tuned], split: Split) -> Right:
-    """What every tuned network answers on ``split``."""
-    return {entry.entrant.name: _right([accuracy.answers(one.model, split) for one in entry.judged], split) for entry in tuned}
+def right_answers(tuned: Sequence[Tuned], split: Split, sized: Mapping[str, Split] = MappingProxyType({})) -> Right:
+    """What every tuned network answers on ``split``. sized: its pictures at further sizes, for networks that run on those."""
+    found = {}
+    for entry in tuned:
+        seen = sized[entry.entrant.size] if entry.entrant.size else split
+        found[entry.entrant.name] = _right([accuracy.answers(one.model, seen) for one in entry.judged], seen)
+    return found
 
 
 def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
@@ -50,8 +56,8 @@ def validation_drops(tuned: Sequence[Tuned], right: Right) -> dict[str, Drop]:
     return {name: drop_over_seeds(seen[name], seen[dense], Paired.of(right[name], right[dense])) for name in candidates}
 
 
-def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxyType({})) -> dict[str, Evidence]:
-    """What is known of every candidate's true drop, by name."""
+def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxyType({}), role: str = "candidate") -> dict[str, Evidence]:
+    """What is known of the true drop of every network of a role, of the candidates unless another is given; by name."""
     seen = {entry.entrant.name: [one.validation for one in entry.judged] for entry in tuned}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     return {
@@ -59,10 +65,10 @@ def evidence(tuned: Sequence[Tuned], right: Right, curses: Curses = MappingProxy
             seen[one.name],
             seen[dense],
             Paired.of(right[one.name], right[dense]),
-            curse_points=curses.get((one.config, one.precision), 0.0),
+            curse_points=curses.get((one.config, one.runs_in), 0.0),
         )
         for one in (entry.entrant for entry in tuned)
-        if one.role == "candidate"
+        if one.role == role
     }
 
 
@@ -102,21 +108,23 @@ def write_contenders(
     untouched: NDArray[np.bool_],
     folder: Path,
     known: Mapping[str, Evidence] = MappingProxyType({}),
+    sized: Sized = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
     """Export every tuned network into the campaign's folder and read the test split, once, after the choice is made.
 
     right: what all of them answered on the validation split. untouched: what the dense network, as it came, answers rightly of the test
-    split. known: what the choice was made by. The chosen one is also written as ``config.json``, ``weights.safetensors`` and
-    ``model.onnx``.
+    split. known: what the choice was made by. sized: network and data at further sizes of the pictures. The chosen one is also written as
+    ``config.json``, ``weights.safetensors`` and ``model.onnx``.
     """
     (folder / "contenders").mkdir(exist_ok=True)
-    answers = [[accuracy.answers(one.model, dataset.test) for one in entry.judged] for entry in tuned]
+    each = [at(network, dataset, sized, entry.entrant.size) for entry in tuned]
+    answers = [[accuracy.answers(one.model, seen.dataset.test) for one in entry.judged] for entry, seen in zip(tuned, each, strict=True)]
     on_test = {entry.entrant.name: _right(one, dataset.test) for entry, one in zip(tuned, answers, strict=True)}
     dense = next(entry.entrant.name for entry in tuned if entry.entrant.role == "dense")
     written = []
-    for entry, logits in zip(tuned, answers, strict=True):
+    for entry, logits, subject in zip(tuned, answers, each, strict=True):
         name = entry.entrant.name
-        contender = _write_contender(network, dataset, entry, name == chosen.name, folder, logits)
+        contender = _write_contender(subject, entry, name == chosen.name, folder, logits)
         if name != dense:
             paired, paired_validation = (Paired.of(found[name], found[dense]) for found in (on_test, right))
             contender = replace(contender, paired=paired, paired_validation=paired_validation)
@@ -126,9 +134,8 @@ def write_contenders(
     return tuple(written)
 
 
-def _write_contender(
-    network: Network, dataset: Dataset, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor]
-) -> Contender:
+def _write_contender(subject: AtSize, entry: Tuned, is_chosen: bool, folder: Path, logits: Sequence[Tensor]) -> Contender:
+    network, dataset = subject
     entrant, architecture, deployed = entry.entrant, network.architecture, entry.judged[0]
     role, name = ("optimised", "optimised") if is_chosen else (entrant.role, entrant.name)
     quantised = deployed.model.quantised if isinstance(deployed.model, QuantisedNetwork) else None
@@ -160,6 +167,7 @@ def _write_contender(
         source=entrant.source,
         repeats=repeats,
         precision=entrant.precision,
+        size=entrant.size,
     )
 
 

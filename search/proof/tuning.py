@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.errors import CampaignError
 from harness.networks import zoo
@@ -24,6 +25,7 @@ from search.records.request import QUANTISED
 from search.records.trial import REPEAT, Report, TrialOutcome, TrialRequest, TuningChoice
 from search.records.tuned_store import Judged
 from search.workers.processes import Processes
+from search.workers.sized import AtSize, Sized, at
 
 Progress = Callable[[str, int, int], None]  # contender, steps done, steps in all
 
@@ -63,29 +65,37 @@ def tune(
     folder: Path,
     progress: Progress,
     side_by_side: int = 1,
+    sized: Sized = MappingProxyType({}),
 ) -> list[Tuned]:
     """Tune every entrant alike, with ``seeds`` seeds; the dense network too, so that more training is no advantage.
 
     folder: the campaign's; what it holds already, from an interrupted comparison, is not tuned again. side_by_side: processes,
-    each with its share of the threads. CampaignError for a tuning that fails in a process of its own.
+    each with its share of the threads. sized: network and data at further sizes of the pictures, for entrants that run there.
+    CampaignError for a tuning that fails in a process of its own.
     """
     jobs = [
-        _Job(one.name if seeds == 1 else f"{one.name}, seed {seed + 1} of {seeds}", one, recipes.of(one, seed), folder)
+        _Job(
+            one.name if seeds == 1 else f"{one.name}, seed {seed + 1} of {seeds}",
+            one,
+            recipes.of(one, seed),
+            folder,
+            at(network, dataset, sized, one.size),
+        )
         for seed in range(seeds)
         for one in entered
     ]
-    different = {(job.place(dataset), job.recipe.seed): job for job in reversed(jobs)}  # one network may stand under two names
+    different = {(job.place, job.recipe.seed): job for job in reversed(jobs)}  # one network may stand under two names
     open_jobs = [job for (place, seed), job in reversed(different.items()) if tuned_store.find(place, seed) is None]
     if side_by_side > 1 and len(open_jobs) > 1:
-        _in_processes(_Tuning(network, dataset, tuple(open_jobs)), side_by_side, progress)
+        _in_processes(_Tuning(tuple(open_jobs)), side_by_side, progress)
     judged: dict[str, list[Judged]] = {entrant.name: [] for entrant in entered}
     for job in jobs:
         progress(job.name, 0, 1)
-        judged[job.entrant.name].append(_judged(network, dataset, job, _steps(job.name, progress)))
+        judged[job.entrant.name].append(_judged(job, _steps(job.name, progress)))
     return [
         Tuned(
             one,
-            tuple(quantised(network, dataset, one, seen, recipes) for seen in judged[one.name])
+            tuple(quantised(*at(network, dataset, sized, one.size), one, seen, recipes) for seen in judged[one.name])
             if one.precision == QUANTISED
             else tuple(judged[one.name]),
         )
@@ -101,49 +111,50 @@ def quantised(network: Network, dataset: Dataset, entrant: Entrant, tuned: Judge
     return replace(tuned, model=model, validation=accuracy.evaluate(model, dataset.validation))
 
 
-def take_over(network: Network, dataset: Dataset, entrant: Entrant, recipes: Recipes, seeds: int, theirs: Path, ours: Path) -> None:
+def take_over(subject: AtSize, entrant: Entrant, recipes: Recipes, seeds: int, theirs: Path, ours: Path) -> None:
     """Copy what another campaign's folder ``theirs`` holds of this very tuning into ``ours``, so that it is not done again."""
     for seed in range(seeds):
         recipe = recipes.of(entrant, seed)
-        job, there = _Job(entrant.name, entrant, recipe, ours), _Job(entrant.name, entrant, recipe, theirs)
-        known = tuned_store.find(there.place(dataset), recipe.seed)
-        if known is not None and tuned_store.find(job.place(dataset), recipe.seed) is None:
-            tuned_store.keep(job.place(dataset), entrant.name, entrant.config, recipe, network, known)
+        here, there = (_Job(entrant.name, entrant, recipe, folder, subject).place for folder in (ours, theirs))
+        known = tuned_store.find(there, recipe.seed)
+        if known is not None and tuned_store.find(here, recipe.seed) is None:
+            tuned_store.keep(here, entrant.name, entrant.config, recipe, subject.network, known)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One entrant to tune with one seed. folder: the campaign's, under which its result is kept."""
+    """One entrant to tune with one seed. folder: the campaign's, under which its result is kept. subject: from what it is pruned."""
 
     name: str
     entrant: Entrant
     recipe: Recipe
     folder: Path
+    subject: AtSize
 
-    def place(self, dataset: Dataset) -> Path:
+    @property
+    def place(self) -> Path:
         """Where the result is kept."""
-        return tuned_store.place(self.folder, self.entrant.config, self.entrant.criterion, self.recipe, dataset)
+        return tuned_store.place(self.folder, self.entrant.config, self.entrant.criterion, self.recipe, self.subject.dataset)
 
 
 @dataclass(frozen=True)
 class _Tuning:
     """Evaluates jobs in another process, as trials numbered by their place; the networks themselves go to the disk."""
 
-    network: Network
-    dataset: Dataset
     jobs: tuple[_Job, ...]
     way: Way = field(default_factory=processor.way)
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Tune one, keep it, and answer its validation accuracy."""
         processor.adopt(self.way)
-        judged = _judged(self.network, self.dataset, self.jobs[trial.number], lambda done, steps: report("tune", done / max(steps, 1)))
+        judged = _judged(self.jobs[trial.number], lambda done, steps: report("tune", done / max(steps, 1)))
         top1 = judged.validation.top1_ratio
         return TrialOutcome(top1, *judged.validation.interval_ratio, drop_points=0.0)
 
 
 def _in_processes(tuning: _Tuning, count: int, progress: Progress) -> None:
-    tuning.network.prepare(tuning.dataset, tuning.jobs[0].recipe)  # once, here, and not by every process
+    for network, dataset in {id(job.subject.dataset): job.subject for job in tuning.jobs}.values():
+        network.prepare(dataset, tuning.jobs[0].recipe)  # once, here, and not by every process
     names = [job.name for job in tuning.jobs]
     pool = Processes(tuning, min(count, len(names)), math.inf, lambda number, _, share: progress(names[number], round(1000 * share), 1000))
     try:
@@ -160,8 +171,8 @@ def _in_processes(tuning: _Tuning, count: int, progress: Progress) -> None:
         pool.close()
 
 
-def _judged(network: Network, dataset: Dataset, job: _Job, progress: Callable[[int, int], None]) -> Judged:
-    entrant, recipe, place = job.entrant, job.recipe, job.place(dataset)
+def _judged(job: _Job, progress: Callable[[int, int], None]) -> Judged:
+    entrant, recipe, place, (network, dataset) = job.entrant, job.recipe, job.place, job.subject
     known = tuned_store.find(place, recipe.seed)
     if known is not None:
         return known

@@ -23,8 +23,8 @@ from search.campaign.campaign import CampaignSettings
 from search.optimizer import choice
 from search.optimizer.seeds import initial_rows, varied_recipe
 from search.optimizer.stock_smac import StockSmac
+from search.race import plateau, race, replayed
 from search.race import plot as race_plot
-from search.race import race, replayed
 from search.race import table as race_table
 from search.race.race import Arena, Choice, Run
 from search.race.synthetic import FULL_EPOCHS, NEAR_OPTIMUM, REACHED_BY_STRATEGIES, SyntheticEvaluate, look, problem
@@ -130,6 +130,8 @@ def arena_of(name: str, seed: int) -> Arena:
     """The problem ``name`` as ``seed`` plays it: a synthetic one with a limit of 1 point, or a stored campaign."""
     if name in replayed.names():
         return replayed.arena(name, seed)
+    if name == plateau.NAME:
+        return plateau.arena(seed, INSTANCES)
     return synthetic_arena(name, seed % INSTANCES, Goal(1.0), seed)
 
 
@@ -171,7 +173,9 @@ def _espalier(pareto: bool = False, ladder: bool = False, looks: bool = True) ->
 
 def _choice(arena: Arena, goal: Goal, trials: Sequence[Trial]) -> Choice:
     """What a campaign that has seen ``trials`` recommends."""
-    chosen = choice.choose(choice.standings(arena.space, trials, goal), goal)
+    dense = arena.space.encode(arena.space.architecture.dense(), arena.space.start)
+    dense_s = float(arena.latency.seconds(arena.space.widths(dense[None]))[0])
+    chosen = choice.choose(choice.standings(arena.space, trials, goal, dense_s=dense_s), goal)
     places = [place for place, trial in enumerate(trials) if chosen is not None and trial.number == chosen.trial]
     return Choice(len(trials), places[0] if places else -1)
 

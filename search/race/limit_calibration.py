@@ -17,12 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import CampaignError, HarnessError, UsageError
-from search.race import exceedance, limit_campaign, simulated_limits
+from harness.errors import CampaignError, HarnessError, RecordError, UsageError
+from harness.files import json_text, reading
+from harness.files.numbers import option
+from harness.records.decoding import decode
+from search.race import limit_campaign, simulated_limits
 from search.race.limit_campaign import Row
 from search.race.simulated_limits import World
 from search.records import folder as folders
 from search.records.checks import checked
+from search.records.losses import exceedance
 from search.records.request import Request
 
 FILE = "campaigns.jsonl"
@@ -34,16 +38,21 @@ def read(path: Path, asked: Request) -> tuple[Row, ...]:
 
     CampaignError for another line that is no campaign.
     """
-    rows, lines = [], path.read_text().splitlines() if path.is_file() else []
+    try:
+        rows, lines = [], reading.text(path).splitlines() if path.is_file() else []
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"{path} holds no campaigns ({error}); give another --folder") from error
     for number, line in enumerate(lines, start=1):
         try:
-            document = json.loads(line)
+            if not isinstance(document := json_text.parse(line), dict):
+                raise ValueError("it is no object")
             most = document.pop("most_folds")
-            row = Row(**document)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            row = decode(Row, document, "it", "remove the line")
+        except (ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
             if number == len(lines):
                 continue
-            raise CampaignError(f"{path}, line {number} is no campaign ({error}); remove the line, or give another --folder") from error
+            why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise CampaignError(f"{path}, line {number} is no campaign ({why}); remove the line, or give another --folder") from error
         if (row.limit_points, row.certainty, most) == (asked.drop_limit_points, asked.certainty, asked.folds):
             rows.append(row)
     return tuple(rows)
@@ -98,11 +107,16 @@ def _line(row: Row) -> str:
 def main(words: Sequence[str]) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m search.race.limit_calibration", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--campaigns", type=int, default=30, help="real campaigns on digits, those in --folder included (default: 30)")
-    parser.add_argument("--simulated", type=int, help="campaigns to make up instead, for every certainty")
-    parser.add_argument("--max-drop", type=float, default=1.0, help="the limit, in points (default: 1)")
-    parser.add_argument("--certainty", type=float, default=Request.certainty, help="as of a campaign (default: %(default)s)")
-    parser.add_argument("--folds", type=int, default=Request.folds, help="as of a campaign (default: %(default)s)")
+    parser.add_argument(
+        "--campaigns",
+        type=option("campaigns"),
+        default=30,
+        help="real campaigns on digits, those in --folder included (default: 30)",
+    )
+    parser.add_argument("--simulated", type=option("simulated"), help="campaigns to make up instead, for every certainty")
+    parser.add_argument("--max-drop", type=option("max-drop"), default=1.0, help="the limit, in points (default: 1)")
+    parser.add_argument("--certainty", type=option("certainty"), default=Request.certainty, help="as of a campaign (default: %(default)s)")
+    parser.add_argument("--folds", type=option("folds"), default=Request.folds, help="as of a campaign (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("reports/limit-calibration"), help="where finished campaigns are kept")
     given = parser.parse_args(words)
     try:

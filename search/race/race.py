@@ -7,10 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, RecordError
+from harness.files import json_text, reading
+from harness.records.decoding import OrUnknown, decode
 from harness.records.pruning_config import PruningConfig
 from search.records.sensitivity_record import Sensitivity
 from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
@@ -44,6 +47,9 @@ class Arena:
     watched: Evaluate | None = None
 
 
+MaybeNumber = Annotated[float, OrUnknown()]
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What a method recommends after so many trials. place: of the recommended trial among them; -1 for the dense network."""
@@ -64,14 +70,14 @@ class Run:
     instance: int
     method: str
     seed: int
-    latencies: tuple[float, ...]
-    drops: tuple[float, ...]
-    truths: tuple[float, ...]
+    latencies: tuple[MaybeNumber, ...]
+    drops: tuple[MaybeNumber, ...]
+    truths: tuple[MaybeNumber, ...]
     choices: tuple[Choice, ...]
     seconds_per_trial: float
     limit_points: float
-    near_optimum: float
-    reached: float = math.nan
+    near_optimum: MaybeNumber
+    reached: MaybeNumber = math.nan
 
     def best(self, count: int) -> float:
         """Lowest latency among the first ``count`` trials observed within the limit; 1, the dense network, when there is none below."""
@@ -148,15 +154,16 @@ def read(path: Path) -> tuple[Run, ...]:
     if not path.exists():
         return ()
     found = []
-    lines = path.read_text().splitlines()
+    try:
+        lines = reading.text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"{path} holds no stored runs ({error}); move it away") from error
     for number, line in enumerate(lines, start=1):
         try:
-            fields = json.loads(line)
-            sequences = {name: tuple(math.nan if one is None else one for one in fields[name]) for name in ("latencies", "drops", "truths")}
-            marks = {name: math.nan if fields.get(name) is None else fields[name] for name in ("near_optimum", "reached")}
-            choices = tuple(Choice(**choice) for choice in fields["choices"])
-            found.append(Run(**{**fields, **sequences, **marks, "choices": choices}))
-        except (ValueError, TypeError, KeyError) as error:
+            fields = json_text.parse(line)
+            whole = {"near_optimum": None, **fields} if isinstance(fields, dict) else fields  # runs of before have none
+            found.append(decode(Run, whole, "it", "delete the line"))
+        except (ValueError, RecordError) as error:
             if number < len(lines):
                 raise CampaignError(f"line {number} of {path} is no stored run ({error}); delete that line") from error
     return tuple(found)

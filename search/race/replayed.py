@@ -27,8 +27,8 @@ from search.records.trial import NEW, Floats, Report, Trial, TrialOutcome, Trial
 from search.space import legal_widths, measurements
 from search.space.goals import Goal
 from search.space.recipe_ranges import NUMBERS, RecipeRanges
-from search.space.screened_latency import ScreenedLatency
 from search.space.space import SearchSpace
+from search.workers.sized import size_of
 
 CAMPAIGNS, LOOKS = Path("reports/campaigns"), Path("reports/compare/looks")
 RIVAL = "-random"  # random search's campaign on the same network adds its trials
@@ -85,21 +85,24 @@ def arena(name: str, noise_seed: int) -> Arena:
     """
     folder, instance = CAMPAIGNS / name, noise_seed % INSTANCES
     contents = journal.read(folder)
-    architecture = benchmark_json.read(folder / MEASUREMENTS).architecture(contents.header.architecture)
-    stored = measurements.read(folder / MEASUREMENTS, architecture, "f32")
+    kept_files = benchmark_json.read(folder / MEASUREMENTS)
+    architecture, trials = kept_files.architecture(contents.header.architecture), _trials(folder)
+    by_size = {size_of(one): one for one in (architecture, *kept_files.architectures)}
+    tried = {one.request.recipe.size for one in trials}
+    sizes = tuple(size for size in by_size if size in tried) or ("",)  # the full one first
+    stored = measurements.read(folder / MEASUREMENTS, architecture, "f32", sizes=[by_size[size] for size in sizes[1:]])
     legal = legal_widths.of(stored.predictor, stored.file.measurements).by_group()
-    trials = _trials(folder)
     recipe = trials[0].request.recipe
     fixed = {number: (getattr(recipe, number),) * 2 for number in NUMBERS}
-    ranges = RecipeRanges((recipe.criterion,), (recipe.schedule,), off_the_shelf=recipe, **fixed)
+    ranges = RecipeRanges((recipe.criterion,), (recipe.schedule,), off_the_shelf=recipe, sizes=sizes, **fixed)
     space = SearchSpace(architecture, legal, ranges, "layer")
     known = space.including(trial.request.config for trial in trials)
     kept = [one for one in trials if _fifth(one.request.config) != instance]
-    rows = np.asarray([known.encode(one.request.config, recipe) for one in kept])
+    rows = np.asarray([known.encode(one.request.config, replace(recipe, size=one.request.recipe.size)) for one in kept])
     drops = np.asarray([one.outcome.drop_points for one in kept], dtype=np.float64)
     model = DropModel().update(known.features(rows), _tamed(drops))
     replay = Replay(known, model, noise_seed)
-    latency = ScreenedLatency(stored.predictor)
+    latency = stored.latency
     seen = sensitivity_record.read(LOOKS, f"{name}.json")
     if seen is None:
         raise CampaignError(f"{LOOKS / name}.json is missing: nothing was seen of the groups of {name}; choose one of {', '.join(names())}")

@@ -90,11 +90,14 @@ class SyntheticProblem:
     channels: dense channels per group. dense_us: latency of the dense network, in microseconds.
     """
 
+    NAMES: tuple[str, ...] = PROBLEMS
+    BLOCKS = 9  # per stage, of a residual network
+
     def __init__(self, name: str, instance: int) -> None:
         self.name, self.instance = name, instance
-        if self.name not in PROBLEMS:
-            raise UnknownName("synthetic problem", self.name, PROBLEMS)
-        widths, stages, convs = _vgg() if self.name == "vgg" else _resnet56()
+        if self.name not in self.NAMES:
+            raise UnknownName("synthetic problem", self.name, self.NAMES)
+        widths, stages, convs = _vgg() if self.name == "vgg" else _resnet(self.BLOCKS)
         members = [tuple(f"conv{k:02d}" for k, conv in enumerate(convs) if conv.target == i) for i in range(len(widths))]
         groups = tuple(
             ChannelGroup(f"g{i:02d}", w, members[i], False, f"stage{s}") for i, (w, s) in enumerate(zip(widths, stages, strict=True))
@@ -218,17 +221,17 @@ def problem(name: str, instance: int) -> SyntheticProblem:
     return _PROBLEMS[name, instance]
 
 
-def _resnet56() -> tuple[list[int], list[int], list[_Conv]]:
-    """30 groups (three residual ones, then nine interiors per stage) and 55 convolutions."""
+def _resnet(blocks: int) -> tuple[list[int], list[int], list[_Conv]]:
+    """Three residual groups, then the interiors of so many blocks per stage, and their convolutions: 30 and 55 for nine."""
     widths, stages = [16, 32, 64], [0, 1, 2]
     convs = [_Conv(-1, 0, 32)]
     for stage in range(3):
-        for block in range(9):
+        for block in range(blocks):
             widths.append((16, 32, 64)[stage])
             stages.append(stage)
             entry = stage - 1 if block == 0 and stage else stage
             side = 32 >> stage
-            convs += [_Conv(entry, 3 + 9 * stage + block, side), _Conv(3 + 9 * stage + block, stage, side)]
+            convs += [_Conv(entry, 3 + blocks * stage + block, side), _Conv(3 + blocks * stage + block, stage, side)]
     return widths, stages, convs
 
 
@@ -251,7 +254,7 @@ def _draw(name: str, instance: int, layers: int, groups: int, stages: int) -> _D
         sensitivity[8:13] *= 0.35
     else:
         sensitivity[:3] *= 6.0
-        sensitivity[[3, 12, 21]] *= 2.5
+        sensitivity[3 :: (groups - 3) // 3] *= 2.5
     sensitivity = sensitivity / sensitivity.sum()
     cliffs = np.random.default_rng(5)
     noise, cliff_weight = cliffs.normal(0, 0.1, groups), cliffs.uniform(0.02, 0.25, groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.errors import UsageError
+from harness.files.numbers import OPTIONS
 from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import QUANTISED, Request, folder_name
 
@@ -88,7 +89,11 @@ def checked(asked: Request) -> Request:
     for wrong, message in checks:
         if wrong:
             raise UsageError(message)
+    for name, allowed in OPTIONS.items():
+        given = getattr(asked, name.replace("-", "_"), None)
+        if isinstance(given, int | float) and not isinstance(given, bool) and not allowed.holds(given):
+            raise UsageError(f"--{name}={given if abs(given) < 10**18 else 'far too much'}: give {allowed.words}")
     if asked.name is not None:
         folder_name(asked.name)
-    _ = asked.preparation  # which refuses what cannot be meant
+    _ = asked.preparation, asked.sizes  # which refuse what cannot be meant
     return asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,19 +10,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CampaignError, UsageError
+from harness.errors import CampaignError, UsageError, one_line
+from harness.files import disk, leftovers, locks
 from harness.networks import datasets, zoo
+from harness.networks.own import source
 from harness.networks.weights import weights_file
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
-from search.records import kept_source
+from search.records import kept_source, whole_file
 from search.records.checks import checked
 from search.records.outcome import MEASUREMENTS
 from search.records.request import Request, folder_name
@@ -49,25 +52,38 @@ def existing(name: str, reports: Path) -> Path:
 
 def lay(folder: Path, request: Request, network: Network, measurements: Path) -> None:
     """Lay the campaign's folder: all that resuming needs, on this machine or another one."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(tensor.nbytes for tensor in network.model.state_dict().values()) + measurements.stat().st_size
     laid = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(laid, ignore_errors=True)
-    laid.mkdir()
-    lay_dense(laid, network, request.weights)
-    kept_source.lay(laid, request.network)
-    shutil.copyfile(measurements, laid / MEASUREMENTS)
-    write_request(laid, request)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        leftovers.sweep(folder.parent, ".*.part")
+        if (why := disk.lacks(folder.parent, needed)) != "":
+            raise CampaignError(f"{why}; make room, or give another folder by --reports")
+        laid.mkdir()
+    except FileExistsError:
+        raise CampaignError(f"{laid} is in the way: another process lays it now, or did a minute ago; try again, or remove it") from None
+    except OSError as error:
+        raise CampaignError(f"{disk.told(error, folder, needed)}; make room, or give another folder by --reports") from error
+    held = locks.hold(laid)
+    try:
+        lay_dense(laid, network, request.weights)
+        kept_source.lay(laid, request.network)
+        shutil.copyfile(measurements, laid / MEASUREMENTS)
+        write_request(laid, request)
         os.rename(laid, folder)
     except OSError as error:
-        shutil.rmtree(laid, ignore_errors=True)
-        raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise CampaignError(f"campaign {folder.name} exists already in {folder.parent}; choose another --name") from error
+        raise CampaignError(f"{disk.told(error, folder, needed)}; make room, or give another folder by --reports") from error
+    finally:
+        shutil.rmtree(laid, ignore_errors=True)  # gone where it got its name
+        held.release()
 
 
 def write_request(folder: Path, request: Request) -> None:
     """Keep what was asked for, whole or not at all."""
     document = {"schema": SCHEMA, **{key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()}}
-    stored_files.replace(folder / REQUEST, json.dumps(document, indent=1).encode())
+    whole_file.write(folder / REQUEST, json.dumps(document, indent=1))
 
 
 def lay_dense(folder: Path, network: Network, weights: Path | None) -> None:
@@ -101,16 +117,15 @@ def dense_recipe(folder: Path, request: Request) -> Recipe | None:
 
 
 def read_request(folder: Path) -> Request:
-    """What the campaign was asked for; CampaignError when the file is broken or of another schema."""
+    """What the campaign was asked for, in the folder where it is now; CampaignError when the file is broken or of another schema.
+
+    The file may come from somebody else: what it says of the campaign's own place is not believed.
+    """
+    found = whole_file.read(folder / REQUEST, Request, SCHEMA, "start the campaign again")
     try:
-        document: dict[str, Any] = json.loads((folder / REQUEST).read_bytes())
-        if document.pop("schema") != SCHEMA:
-            raise CampaignError(f"{folder / REQUEST} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        paths = {field.name for field in fields(Request) if "Path" in str(field.type)}
-        parsed: dict[str, Any] = {key: Path(value) if key in paths and value is not None else value for key, value in document.items()}
-        return Request(**parsed)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CampaignError(f"{folder / REQUEST} is broken ({error}); start the campaign again") from error
+        return checked(replace(found, name=folder.name, reports=folder.parent.parent))
+    except UsageError as error:
+        raise CampaignError(one_line(f"{folder / REQUEST} is broken ({error}); start the campaign again")) from error
 
 
 def inheriting(request: Request, names: Sequence[str], say: Callable[[str], None]) -> Request:
@@ -131,6 +146,8 @@ def inheriting(request: Request, names: Sequence[str], say: Callable[[str], None
         if changed not in names and other in names:
             lost[other] = f"--{changed} was given"
     taken: dict[str, Any] = {name: getattr(old, name) for name in names if name not in lost}
+    if source.is_own(taken.get("network", "")):  # it is the old folder that names the code
+        kept_source.allowed(folder, taken["network"])
     if taken.get("weights") is not None and not weights_file.file_of(taken["weights"]).is_file():
         taken["weights"] = dense(folder, old)
     for name in (name for name in names if name in lost and getattr(old, name) != getattr(request, name)):
@@ -163,11 +180,14 @@ def _plain(subject: str) -> str:
 
 
 def writable(folder: Path, option: str = "--reports") -> None:
-    """CampaignError where nothing can be written into ``folder``, which need not be there yet; ``option`` gave it."""
+    """CampaignError where nothing can be written into ``folder``, which need not be there yet; ``option`` gave it.
+
+    Campaigns in it that killed processes left half laid are removed.
+    """
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:  # whoever is root is told that every folder may be written, also where none can be made
         with tempfile.TemporaryDirectory(prefix=".espalier-", dir=there):
-            pass
+            leftovers.sweep(folder, ".*.part")
     except OSError as error:
         raise CampaignError(f"nothing can be written into {there} ({error.strerror}); give another folder by {option}") from error
 

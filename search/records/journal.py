@@ -15,16 +15,19 @@ import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from filelock import FileLock, Timeout
-
-from harness.errors import CampaignError, HarnessError
-from harness.records.pruning_config import PruningConfig
-from search.records.trial import Floor, InPrecision, Trial, TrialOutcome, TrialRequest, TuningChoice
+from harness.errors import CampaignError, one_line
+from harness.files import disk, json_text, locks, reading
+from harness.files.locks import Lock
+from harness.records import stored_files
+from harness.records.decoding import FieldRefused, decode, told
+from search.records.trial import Seconds, Trial, TrialOutcome, TrialRequest
 
 SCHEMA = 1
 FILE = "journal.jsonl"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,36 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class _Started:
+    kind: str
+    request: TrialRequest
+    elapsed_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A finished or an imported trial."""
+
+    kind: str
+    request: TrialRequest
+    outcome: TrialOutcome
+    latency_s: Seconds
+    ask_s: Seconds
+    elapsed_s: Seconds = 0.0
+
+    @property
+    def trial(self) -> Trial:
+        return Trial(self.request, self.outcome, self.latency_s, self.ask_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    kind: str
+    reason: str
+    elapsed_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """A journal as read. running: started and never finished. imported: trials of other campaigns."""
 
@@ -76,9 +109,11 @@ def read(directory: Path) -> Contents:
     """What the journal in ``directory`` says; CampaignError when there is none, or it is damaged before its last line."""
     path = directory / FILE
     try:
-        raw = path.read_bytes()
+        raw = reading.read(path)
     except FileNotFoundError:
         raise CampaignError(f"there is no campaign in {directory} (no {FILE}); start one with: python -m search run") from None
+    except OSError as error:
+        raise CampaignError(f"{path} cannot be read ({error.strerror}); restore it from a copy") from error
     documents, complete = _lines(path, raw)
     if not documents:
         raise CampaignError(f"the journal {path} ends within its first line, nothing was tried yet; delete {directory} and start again")
@@ -87,61 +122,82 @@ def read(directory: Path) -> Contents:
 
 def _lines(path: Path, raw: bytes) -> tuple[list[dict[str, Any]], int]:
     """The complete lines as documents, and how many bytes they take."""
-    documents: list[dict[str, Any]] = []
-    complete = 0
-    lines = raw.splitlines(keepends=True)
+    documents, complete = list[dict[str, Any]](), 0
+    lines = raw.split(b"\n")  # no other separator, which a text in a line may hold
     for number, line in enumerate(lines, start=1):
+        is_last = number == len(lines) or (number == len(lines) - 1 and not lines[-1])
+        if is_last and not line:
+            break
+        why = "it is no object"
         try:
-            document = json.loads(line)
-        except ValueError:
-            document = None
+            document = json_text.parse(line)
+        except ValueError as error:
+            document, why = None, str(error)
         if not isinstance(document, dict):
-            if number == len(lines):
+            if is_last:
                 break
-            raise CampaignError(f"line {number} of {path} is damaged and is not the last one; restore the file from a copy")
+            raise CampaignError(f"line {number} of {path} is damaged and is not the last one ({why}); restore the file from a copy")
         documents.append(document)
-        complete += len(line)
+        complete = min(complete + len(line) + 1, len(raw))
     return documents, complete
 
 
 def _contents(path: Path, documents: list[dict[str, Any]], complete: int) -> Contents:
     if documents[0].get("kind") != "campaign" or documents[0].get("schema") != SCHEMA:
         raise CampaignError(
-            f"{path} is a journal of schema {documents[0].get('schema')!r}, this program writes {SCHEMA}; "
+            f"{path} is a journal of schema {str(documents[0].get('schema'))[:20]}, this program writes {SCHEMA}; "
             "read it with the version that wrote it, or start a new campaign"
         )
     finished: dict[int, Trial] = {}
-    running: dict[int, TrialRequest] = {}
-    imported: list[Trial] = []
+    running, imported = dict[int, TrialRequest](), list[Trial]()
     stopped, seconds = "", 0.0
-    try:
-        header = Header(**documents[0]["header"])
-        for document in documents[1:]:
-            seconds = max(seconds, float(document.get("elapsed_s", 0.0)))
-            match document["kind"]:
-                case "started":
-                    request = _request(document["request"])
-                    running[request.number], stopped = request, ""
-                case "finished":
-                    trial = _trial(document)
-                    finished.setdefault(trial.number, trial)
-                    running.pop(trial.number, None)
-                case "imported":
-                    imported.append(_trial(document))
-                case "stopped":
-                    stopped = str(document["reason"])
-                case _:
-                    raise KeyError(document["kind"])
-    except (KeyError, TypeError, ValueError, HarnessError) as error:
-        raise CampaignError(f"a line of {path} does not say what a line of schema {SCHEMA} says ({error!r}); restore the file") from error
+    header = _decoded(Header, documents[0].get("header"), path, 1)
+    for number, document in enumerate(documents[1:], start=2):
+        found: _Started | _Ran | _Stopped
+        match document.get("kind"):
+            case "started":
+                found = _decoded(_Started, document, path, number)
+                running[found.request.number], stopped = found.request, ""
+            case "finished":
+                found = _ran(document, path, number)
+                finished.setdefault(found.trial.number, found.trial)
+                running.pop(found.trial.number, None)
+            case "imported":
+                found = _ran(document, path, number)
+                imported.append(found.trial)
+            case "stopped":
+                found = _decoded(_Stopped, document, path, number)
+                stopped = found.reason
+            case other:
+                raise _refused(path, number, f"kind is {str(other)[:20]!r}, not one of started, finished, imported, stopped")
+        seconds = max(seconds, found.elapsed_s)
     ordered = tuple(finished.values())
     return Contents(header, ordered, tuple(running.values()), tuple(imported), stopped, seconds, complete)
+
+
+def _decoded(kind: type[T], document: Any, path: Path, number: int) -> T:
+    try:
+        return decode(kind, document, "")
+    except FieldRefused as error:
+        raise _refused(path, number, f"{told(error.way).lstrip('.') or 'it'} {error.reason}") from error
+
+
+def _ran(document: dict[str, Any], path: Path, number: int) -> _Ran:
+    found = _decoded(_Ran, document, path, number)
+    if found.outcome.ok and found.outcome != found.outcome.checked():  # one without an accuracy is written as crashed
+        raise _refused(path, number, "outcome is that of a trial with an end, and lacks its accuracy")
+    return found
+
+
+def _refused(path: Path, number: int, why: str) -> CampaignError:
+    told_why = f"line {number} of {path} does not say what a line of schema {SCHEMA} says: {why}"
+    return CampaignError(one_line(f"{told_why}; restore the file from a copy"))
 
 
 class Journal:
     """The one writer of a campaign's journal, holding its lock until ``close``."""
 
-    def __init__(self, directory: Path, file: BinaryIO, lock: FileLock) -> None:
+    def __init__(self, directory: Path, file: BinaryIO, lock: Lock) -> None:
         self.directory, self._file, self._lock = directory, file, lock
 
     @classmethod
@@ -153,11 +209,12 @@ class Journal:
             name = directory.name
             raise CampaignError(f"the campaign {name} exists; resume it with: python -m search resume {name}, or choose another name")
         laid = directory / f"{FILE}.part"  # appears whole or not at all: a journal without its first line could not be resumed
-        journal = cls(directory, open(laid, "w+b", buffering=0), lock)  # noqa: SIM115
+        laid.unlink(missing_ok=True)  # left by a killed process, or laid there as a link to something else
+        journal = cls(directory, open(laid, "x+b", buffering=0), lock)  # noqa: SIM115
         try:
             journal._append({"kind": "campaign", "schema": SCHEMA, "header": asdict(header)})
             os.rename(laid, directory / FILE)
-            _sync_directory(directory)
+            stored_files.sync(directory)
         except BaseException:
             journal.close()
             raise
@@ -171,7 +228,7 @@ class Journal:
         lock = _locked(directory)
         try:
             contents = read(directory)
-            file = open(directory / FILE, "r+b", buffering=0)  # noqa: SIM115
+            file = os.fdopen(os.open(directory / FILE, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b", buffering=0)
         except BaseException:
             lock.release()
             raise
@@ -214,9 +271,8 @@ class Journal:
             self._file.truncate(end)
             full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"writing failed ({error.strerror})"
             name = self.directory.name
-            raise CampaignError(
-                f"{full}: {self.directory / FILE} keeps all trials so far; make room, then: python -m search resume {name}"
-            ) from error
+            kept = f"{self.directory / FILE} keeps all trials so far ({disk.free(self.directory)})"
+            raise CampaignError(f"{full}: {kept}; make room, then: python -m search resume {name}") from error
 
     def _end_line(self) -> None:
         """Give a complete last line the newline that a kill took from it."""
@@ -226,23 +282,12 @@ class Journal:
             self._file.write(b"\n")
 
 
-def _locked(directory: Path) -> FileLock:
+def _locked(directory: Path) -> Lock:
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / "journal.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise CampaignError(f"another process is working on the campaign {directory.name}; wait for it, or stop it first") from None
+    lock = locks.take(directory / "journal.lock")
+    if lock is None:
+        raise CampaignError(f"another process is working on the campaign {directory.name}; wait for it, or stop it first")
     return lock
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the new file's name durable as well as its bytes."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _request_document(request: TrialRequest) -> dict[str, Any]:
@@ -253,16 +298,3 @@ def _request_document(request: TrialRequest) -> dict[str, Any]:
 def _trial_document(trial: Trial) -> dict[str, Any]:
     outcome = {name: (None if isinstance(v, float) and math.isnan(v) else v) for name, v in asdict(trial.outcome).items()}
     return {"request": _request_document(trial.request), "outcome": outcome, "latency_s": trial.latency_s, "ask_s": trial.ask_s}
-
-
-def _request(document: dict[str, Any]) -> TrialRequest:
-    config = PruningConfig.of(document["config"]["network"], document["config"]["channels"])
-    floors = tuple(Floor(**one) for one in document.get("floors", ()))  # journals of before have none
-    return TrialRequest(**{**document, "config": config, "recipe": TuningChoice(**document["recipe"]), "floors": floors})
-
-
-def _trial(document: dict[str, Any]) -> Trial:
-    outcome: dict[str, Any] = {name: (math.nan if value is None else value) for name, value in document["outcome"].items()}
-    outcome["curve"] = tuple((float(share), float(top1)) for share, top1 in outcome.get("curve", ()))
-    outcome["others"] = tuple(InPrecision(**one) for one in outcome.get("others", ()))
-    return Trial(_request(document["request"]), TrialOutcome(**outcome), float(document["latency_s"]), float(document["ask_s"]))

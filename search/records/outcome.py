@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, RecordError
+from harness.files.numbers import SECONDS, Range
 from harness.records.accuracy import Accuracy
+from harness.records.decoding import OneOf
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
 from search.records.losses.certainty import Evidence
@@ -17,7 +18,11 @@ from search.records.losses.drop import Paired
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
-ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", "candidate", "from-scratch")
+IN_INT8 = "optimised-int8"
+ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", IN_INT8, "candidate", "from-scratch")
+
+Count = Annotated[int, Range(0, 2**62, whole=True)]
+Points = Annotated[float, Range(-100, 100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +47,21 @@ class Contender:
     """One network of the final comparison, tuned with the same budget as all the others.
 
     role: one of ``ROLES``; "global-pruning" is what Torch-Pruning's users get at the optimised one's latency, "random" is what random
-    search found on as many trials, "candidate" a found network that the validation split did not choose, "from-scratch" the optimised
-    one's shape trained from nothing. macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder. test:
-    top-1 on the test split, read once, after the choice. repeats: accuracies of every seed that it was tuned with, the first of which gave
-    onnx, validation and test. paired, paired_validation: the test and validation images that it lost against the dense network tuned
-    alike; None for that one, and in files that do not say. paired_untouched: the test images that it lost against the untouched dense
-    network. folds: training images that networks of this configuration lost which had not seen them. curse_points: how much of its
-    validation top-1 was held to be luck.
-    precision: what it runs in; empty for what the dense network is compared in.
+    search found on as many trials, "optimised-int8" the optimised one quantised after training where the search itself ran no INT8,
+    "candidate" a found network that the validation split did not choose, "from-scratch" the optimised one's shape trained from nothing.
+    macs, parameters: of the network as it is run. onnx: file name inside the campaign's folder. test: top-1 on the test split, read once,
+    after the choice. repeats: accuracies of every seed that it was tuned with, the first of which gave onnx, validation and test. paired,
+    paired_validation: the test and validation images that it lost against the dense network tuned alike; None for that one, and in files
+    that do not say. paired_untouched: the test images that it lost against the untouched dense network. folds: training images that
+    networks of this configuration lost which had not seen them. curse_points: how much of its validation top-1 was held to be luck.
+    precision: what it runs in; size: of its pictures (``HxW``); each empty for what the dense network is compared in.
     """
 
     name: str
-    role: str
+    role: Annotated[str, OneOf(ROLES)]
     config: PruningConfig
-    macs: int
-    parameters: int
+    macs: Count
+    parameters: Count
     validation: Accuracy
     test: Accuracy
     artefact_digest: str
@@ -67,8 +72,13 @@ class Contender:
     paired_validation: Paired | None = None
     paired_untouched: Paired | None = None
     folds: tuple[Paired, ...] = ()
-    curse_points: float = 0.0
+    curse_points: Points = 0.0
     precision: str = ""
+    size: str = ""
+
+    def __post_init__(self) -> None:
+        if Path(self.onnx).is_absolute() or ".." in Path(self.onnx).parts:
+            raise RecordError(f"{self.onnx[:60]!r} is no file in the campaign's folder; run the campaign again")
 
     def evidence(self, dense: Contender) -> Evidence | None:
         """What is known of its true drop without the test split; None for ``dense`` itself, and in files that do not say."""
@@ -102,16 +112,16 @@ class Outcome:
     dataset: str
     device: str
     precision: str
-    max_drop_points: float | None
-    max_latency_s: float | None
+    max_drop_points: Points | None
+    max_latency_s: Annotated[float, SECONDS] | None
     settings: tuple[tuple[str, str], ...]
     split_sizes: tuple[int, int, int]
     proof_recipe: str
     contenders: tuple[Contender, ...]
-    seconds: tuple[tuple[str, float], ...]
+    seconds: tuple[tuple[str, Annotated[float, SECONDS]], ...]
     finished_at: str
     untouched: Untouched | None = None
-    certainty: float | None = None
+    certainty: Annotated[float, Range(0, 1)] | None = None
 
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""
@@ -139,27 +149,16 @@ def read(folder: Path) -> Outcome:
     path = folder / CONTENDERS
     if not path.is_file():
         raise CampaignError(f"campaign {folder.name} has no finished comparison; run: python -m search resume {folder.name}")
-    try:
-        document = json.loads(path.read_bytes())
-        if document.pop("schema") != SCHEMA:
-            raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        document["contenders"] = tuple(_contender(document["network"], entry) for entry in document["contenders"])
-        if (untouched := document.get("untouched")) is not None:
-            document["untouched"] = Untouched(*(Accuracy(**untouched[split]) for split in ("validation", "test")))
-        for key in ("settings", "seconds", "split_sizes"):
-            document[key] = tuple(tuple(part) if isinstance(part, list) else part for part in document[key])
-        return Outcome(**document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CampaignError(f"{path} is not a whole comparison ({error}); run: python -m search resume {folder.name}") from error
+    return whole_file.read(path, Outcome, SCHEMA, f"run: python -m search resume {folder.name}", _prepared)
 
 
-def _contender(network: str, entry: Mapping[str, Any]) -> Contender:
-    accuracies = {split: Accuracy(**entry[split]) for split in ("validation", "test")}
-    repeats = tuple(
-        Repeat(one["seed"], Accuracy(**one["validation"]), Accuracy(**one["test"]))
-        for one in entry.get("repeats", ())  # files of one seed have none
-    )
-    paired = {key: None if entry.get(key) is None else Paired(**entry[key]) for key in ("paired", "paired_validation", "paired_untouched")}
-    config = PruningConfig.of(network, entry["config"])
-    folds = tuple(Paired(**one) for one in entry.get("folds", ()))
-    return Contender(**{**entry, **accuracies, "repeats": repeats, **paired, "config": config, "folds": folds})
+def _prepared(document: dict[str, Any]) -> dict[str, Any]:
+    """Every configuration with the network that it is of, which the file names once."""
+    listed = document.get("contenders")
+    if not isinstance(listed, list):
+        return document
+    return {**document, "contenders": [_with_network(one, document.get("network")) for one in listed]}
+
+
+def _with_network(entry: Any, network: Any) -> Any:
+    return {**entry, "config": {"network": network, "channels": entry.get("config")}} if isinstance(entry, dict) else entry

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from harness.errors import CampaignError, HarnessError
+from harness.files.numbers import EPOCHS, SECONDS, Range
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
 from search.records import whole_file
@@ -42,7 +42,7 @@ class Reference:
     validation: its accuracy. harm: the validation images that it lost against the untouched dense network.
     """
 
-    epochs: float
+    epochs: Annotated[float, EPOCHS]
     validation: Accuracy
     harm: Paired
 
@@ -62,8 +62,8 @@ class RecipeRecord:
     untouched: Accuracy
     source: str = TABLE
     tried: tuple[Probed, ...] = ()
-    seconds: float = 0.0
-    trials_worth: float = 0.0
+    seconds: Annotated[float, SECONDS] = 0.0
+    trials_worth: Annotated[float, Range(0, 1e9)] = 0.0
     references: tuple[Reference, ...] = ()
     splits: tuple[tuple[str, Accuracy], ...] = ()
     path: tuple[tuple[str, Drop], ...] = ()
@@ -98,42 +98,9 @@ def read(folder: Path) -> RecipeRecord | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        document = json.loads(path.read_bytes())
-        if document.pop("schema") != SCHEMA:
-            raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        return RecipeRecord(
-            recipe=Recipe(**document["recipe"]),
-            untouched=Accuracy(**document["untouched"]),
-            source=str(document["source"]),
-            tried=tuple(_probed(one) for one in document["tried"]),
-            seconds=float(document["seconds"]),
-            trials_worth=float(document["trials_worth"]),
-            references=tuple(_reference(one) for one in document["references"]),
-            splits=tuple((str(name), Accuracy(**one)) for name, one in document["splits"]),
-            path=tuple((str(name), _drop(one)) for name, one in document["path"]),
-            drawn=tuple((str(purpose), str(told)) for purpose, told in document["drawn"]),
-        )
-    except CampaignError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
-        raise CampaignError(f"{path} is broken ({error}); restore it from a copy, or start the campaign again") from error
+    return whole_file.read(path, RecipeRecord, SCHEMA, "restore it from a copy, or start the campaign again")
 
 
 def write(folder: Path, record: RecipeRecord) -> Path:
     """Keep it, whole or not at all."""
     return whole_file.write(folder / FILE, json.dumps({"schema": SCHEMA, **asdict(record)}, indent=1))
-
-
-def _probed(one: Mapping[str, Any]) -> Probed:
-    return Probed(Recipe(**one["recipe"]), Accuracy(**one["unpruned"]), Accuracy(**one["pruned"]), _drop(one["harm"]))
-
-
-def _drop(one: Mapping[str, Any]) -> Drop:
-    return Drop(float(one["points"]), float(one["low"]), float(one["high"]))
-
-
-def _reference(one: Mapping[str, Any]) -> Reference:
-    harm = one["harm"]
-    lost = Paired(float(harm["total"]), float(harm["squares"]), int(harm["images"]))
-    return Reference(float(one["epochs"]), Accuracy(**one["validation"]), lost)

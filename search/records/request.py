@@ -28,6 +28,7 @@ class Request:
     validation_from: str | None = None
     channels: int | None = None
     input_shape: str | None = None
+    input_size: str | None = None
     resize: str | None = None
     mean: str | None = None
     std: str | None = None
@@ -115,6 +116,17 @@ class Request:
     def preparation(self) -> Preparation:
         """What pictures are brought to; UsageError for what cannot be meant. A request of before that was asked for has them at 32 x 32."""
         return preparing.of_words(self.input_shape, self.channels, self.resize, self.mean, self.std)
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes of pictures (``HxW``) among which the search chooses, the full one first; none where there is but one.
+
+        The full one, from which speed-ups and drops are counted, is ``input_shape``'s, named among them or not.
+        """
+        full = self.preparation.size
+        named = () if self.input_size is None else preparing.parsed_sizes(self.input_size)
+        found = tuple(dict.fromkeys((full, *named)))
+        return found if len(found) > 1 else ()
 
     @property
     def max_latency_s(self) -> float | None:

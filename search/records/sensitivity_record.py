@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from harness.errors import CampaignError
+from harness.files.numbers import COUNT, SECONDS, Range
 from search.records import whole_file
 
 SCHEMA = 1
@@ -22,8 +23,8 @@ class GroupLoss:
     """One group at ``channels``, all others whole: points of the right answer's mean probability lost, untuned."""
 
     group: str
-    channels: int
-    points: float
+    channels: Annotated[int, COUNT]
+    points: Annotated[float, Range(-100, 100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Sensitivity:
     """A pass over all groups. images: pictures that each network was judged by. seconds: what it took. share: of a trial's images."""
 
     losses: tuple[GroupLoss, ...]
-    images: int = 0
-    seconds: float = 0.0
-    share: float = 0.0
+    images: Annotated[int, COUNT] = 0
+    seconds: Annotated[float, SECONDS] = 0.0
+    share: Annotated[float, Range(0, 1000)] = 0.0
 
 
 def write(folder: Path, found: Sensitivity) -> Path:
@@ -46,11 +47,4 @@ def read(folder: Path, name: str = FILE) -> Sensitivity | None:
     path = folder / name
     if not path.is_file():
         return None
-    try:
-        document = json.loads(path.read_bytes())
-        if document["schema"] != SCHEMA:
-            raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        losses = tuple(GroupLoss(str(one["group"]), int(one["channels"]), float(one["points"])) for one in document["losses"])
-        return Sensitivity(losses, int(document["images"]), float(document["seconds"]), float(document["share"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CampaignError(f"{path} is broken ({error}); delete it, and the sensitivity is looked at again") from error
+    return whole_file.read(path, Sensitivity, SCHEMA, "delete it, and the sensitivity is looked at again")

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.errors import CampaignError
+from harness.files.numbers import Range
 from harness.training.processor import PRECISIONS, Way
 from search.records import whole_file
 
 SCHEMA = 1
 FILE = "training.json"
+THREADS = Range(0, 4096, whole=True)  # 0: torch's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,12 @@ def read(folder: Path) -> TrainingRecord | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        document = json.loads(path.read_bytes())
-        if document["schema"] != SCHEMA:
-            raise CampaignError(f"{path} is of another schema than {SCHEMA}; use the Espalier that wrote it")
-        told = document["way"]
-        way = Way(str(told["precision"]), bool(told["channels_last"]), int(told["threads"]))
-        if way.precision not in PRECISIONS[1:]:
-            raise ValueError(f"precision {way.precision}")
-        return TrainingRecord(way, str(document["sentence"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CampaignError(f"{path} is broken ({error}); restore it from a copy, or start the campaign again") from error
+    advice = "restore it from a copy, or start the campaign again"
+    found = whole_file.read(path, TrainingRecord, SCHEMA, advice)
+    if found.way.precision not in PRECISIONS[1:] or not THREADS.holds(found.way.threads):
+        told = f"way is {found.way.precision!r} on {found.way.threads} threads, not one of {', '.join(PRECISIONS[1:])} on {THREADS.words}"
+        raise CampaignError(f"{path} is broken ({told}); {advice}")
+    return found
 
 
 def write(folder: Path, record: TrainingRecord) -> Path:

@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.errors import HarnessError
+from harness.files.numbers import EPOCHS, SECONDS, SHARE, Range
+from harness.records.decoding import OneOf, OrUnknown
 from harness.records.pruning_config import PruningConfig
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +32,14 @@ PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT, JUDGED)
 
 OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
 
+Seconds = Annotated[float, SECONDS]
+Ratio = Annotated[float, SHARE]
+MaybeRatio = Annotated[float, OrUnknown(), SHARE]  # the accuracies of a trial without an end are not numbers, null in its journal
+MaybeBound = Annotated[float, OrUnknown(), Range(-1, 2)]  # of an interval, which may reach a little beyond 0 to 1
+Points = Annotated[float, Range(-10_000, 10_000)]  # a made-up problem may lose more than all
+MaybePoints = Annotated[float, OrUnknown(), Range(-10_000, 10_000)]
+Number = Annotated[int, Range(-1, 10**9, whole=True)]
+
 UNNUMBERED = -1  # number of a request that has no line in the journal yet
 
 LEAST_DEVIATION_POINTS = 0.05  # no fine-tuning repeats itself more closely than this
@@ -38,22 +48,40 @@ Report = Callable[[str, float], None]
 """What an evaluation calls while it works: the phase ("prune", "tune", "evaluate") and the share of it done, in [0, 1]."""
 
 
+class RunsIn(NamedTuple):
+    """What a network runs in: its precision and its pictures' size (``HxW``), each empty for what the dense network is compared in."""
+
+    precision: str = ""
+    size: str = ""
+
+    @property
+    def words(self) -> str:
+        """After a network's name, for a person; empty where nothing is to be told."""
+        return ", ".join(part for part in (self.precision, f"at {self.size}" if self.size else "") if part)
+
+
 @dataclass(frozen=True, slots=True)
 class TuningChoice:
     """How channels are chosen and how accuracy is brought back.
 
     criterion: which channels go, a name in the pruning room. schedule: when they go ("one-shot", "iterative",
     "gradual"). distillation: weight of the dense network's soft labels in the loss, 0 to 1. precision: what the network runs in, where the
-    campaign chooses among several; empty where it has one.
+    campaign chooses among several; empty where it has one. size: of the pictures that it is tuned, judged and run on, alike.
     """
 
     criterion: str = "l1"
     schedule: str = "one-shot"
-    learning_rate: float = 0.01
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-    distillation: float = 0.0
+    learning_rate: Annotated[float, Range(0, 100)] = 0.01
+    weight_decay: Ratio = 5e-4
+    label_smoothing: Ratio = 0.0
+    distillation: Ratio = 0.0
     precision: str = ""
+    size: str = ""
+
+    @property
+    def runs_in(self) -> RunsIn:
+        """Precision and size."""
+        return RunsIn(self.precision, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +91,10 @@ class Floor:
     least_points: the least drop of all that stood there and ended so.
     """
 
-    share: float
-    top1_ratio: float
-    least_points: float
-    trial: int
+    share: Ratio
+    top1_ratio: Ratio
+    least_points: Points
+    trial: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +106,14 @@ class TrialRequest:
     to this one (its screen, its short trial, the one repeated), else -1. floors: where it is stopped early, if anywhere.
     """
 
-    number: int
-    purpose: str
+    number: Number
+    purpose: Annotated[str, OneOf(PURPOSES)]
     origin: str
     config: PruningConfig
     recipe: TuningChoice
-    budget_epochs: float
-    seed: int
-    of: int = -1
+    budget_epochs: Annotated[float, EPOCHS]
+    seed: Annotated[int, Range(0, 2**63 - 1, whole=True)]
+    of: Number = -1
     floors: tuple[Floor, ...] = ()
 
 
@@ -94,11 +122,11 @@ class InPrecision:
     """What a tuned network answers in one more precision: top-1 in [0, 1] with its 95 % interval, points lost, and how long that took."""
 
     precision: str
-    top1_ratio: float
-    top1_low: float
-    top1_high: float
-    drop_points: float
-    seconds: float
+    top1_ratio: MaybeRatio
+    top1_low: MaybeBound
+    top1_high: MaybeBound
+    drop_points: MaybePoints
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +140,17 @@ class TrialOutcome:
     network in the campaign's other precisions.
     """
 
-    top1_ratio: float
-    top1_low: float
-    top1_high: float
-    drop_points: float
-    prune_s: float = 0.0
-    tune_s: float = 0.0
-    evaluate_s: float = 0.0
-    status: str = OK
+    top1_ratio: MaybeRatio
+    top1_low: MaybeBound
+    top1_high: MaybeBound
+    drop_points: MaybePoints
+    prune_s: Seconds = 0.0
+    tune_s: Seconds = 0.0
+    evaluate_s: Seconds = 0.0
+    status: Annotated[str, OneOf((OK, CRASHED, STOPPED))] = OK
     reason: str = ""
-    curve: tuple[tuple[float, float], ...] = ()
-    least_points: float = math.nan
+    curve: tuple[tuple[Ratio, Ratio], ...] = ()
+    least_points: MaybePoints = math.nan
     others: tuple[InPrecision, ...] = ()
 
     @classmethod
@@ -175,8 +203,8 @@ class Trial:
 
     request: TrialRequest
     outcome: TrialOutcome
-    latency_s: float
-    ask_s: float = 0.0
+    latency_s: Seconds
+    ask_s: Seconds = 0.0
 
     @property
     def number(self) -> int:

@@ -11,11 +11,13 @@ from pathlib import Path
 from torch import nn
 
 from harness.errors import HarnessError
+from harness.files import json_text
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.records import stored_files
 from harness.records.accuracy import Accuracy
+from harness.records.decoding import decode
 from harness.records.pruning_config import PruningConfig
 from harness.training.recipes import Recipe
 
@@ -42,9 +44,9 @@ def find(place: Path, seed: int) -> Judged | None:
     if not (place / JUDGED).is_file():
         return None
     try:
-        document = json.loads((place / JUDGED).read_bytes())
-        return Judged(seed, saved.load(place), Accuracy(**document["validation"]))
-    except (HarnessError, ValueError, KeyError, TypeError):
+        document = json_text.read(place / JUDGED)
+        return Judged(seed, saved.load(place), decode(Accuracy, document["validation"], "validation"))
+    except (HarnessError, OSError, ValueError, KeyError, TypeError):
         return None
 
 

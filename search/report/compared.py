@@ -16,6 +16,7 @@ from harness.records.pruning_config import PruningConfig
 from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Drop, drop_over_seeds
 from search.records.outcome import Contender, Outcome
+from search.records.trial import RunsIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Compared:
     @property
     def name(self) -> str:
         """Of the network, with what it runs in where that is not what the dense network runs in and the name does not say so."""
-        runs_in = self.contender.precision
-        return self.contender.name if not runs_in or self.contender.name.endswith(runs_in) else f"{self.contender.name} ({runs_in})"
+        words = [part for part in (self.contender.size, self.contender.precision) if part and f"-{part}" not in self.contender.name]
+        return f"{self.contender.name} ({', '.join(words)})" if words else self.contender.name
 
     @property
     def latency(self) -> Latency:
@@ -93,13 +94,13 @@ class Compared:
 def compare(
     told: Outcome,
     measured: Mapping[str, Measurement],
-    predictors: Mapping[str, LatencyPredictor],
+    predictors: Mapping[RunsIn, LatencyPredictor],
     reference: str,
     answered: Iterable[DeviceAccuracy],
 ) -> tuple[Compared, ...]:
     """The compared networks, each with its verdicts, drops and prediction, in the order of ``told``.
 
-    predictors: by precision, of those that were measured. reference: the one that the dense network is compared in.
+    predictors: by precision and size, of those that were measured. reference: the precision that the dense network is compared in.
     """
     dense = told.contender("dense")
     published = [contender for contender in told.contenders if contender.role == "off-the-shelf"]
@@ -111,10 +112,10 @@ def compare(
     compared = []
     against_dense = _speed_ups(measured, others, dense)
     against_rival = _speed_ups(measured, [one for one in told.contenders if one is not rival], rival)
-    dense_predicted, untouched = _predict(predictors.get(reference), dense.config), told.untouched
+    dense_predicted, untouched = _predict(predictors.get(RunsIn(reference)), dense.config), told.untouched
     for contender in told.contenders:
         pruned = contender is not dense
-        predictor = predictors.get(contender.precision or reference)
+        predictor = predictors.get(RunsIn(contender.precision or reference, contender.size))
         predicted = _predict(predictor, contender.config)
         compared.append(
             Compared(

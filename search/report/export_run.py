@@ -8,7 +8,7 @@ from pathlib import Path
 from search.campaign import common_recipe, sharing
 from search.campaign.subject import dataset_of, dense_network, space_of
 from search.records import folder as folders
-from search.records import journal
+from search.records import journal, kept_source
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.report import optuna_export
@@ -22,11 +22,12 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     """
     folder = folders.existing(name, reports)
     path = folder / "optuna.db" if target is None else target
+    request, contents = folders.read_request(folder), journal.read(folder)
+    kept_source.take(folder, request.network, display.say)
     optuna_export.refuse(path)
-    request, contents = replace(folders.read_request(folder), reports=reports), journal.read(folder)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions)
+    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
     space, _ = space_of(request, subject.network, stored, common_recipe.known(folder, request, subject).recipe)
     space = space.including(sharing.configurations(contents.imported))
     with display.timed("exporting the trials"):

@@ -7,10 +7,12 @@ from rich.text import Text
 
 from harness.networks import groups, outputs, zoo
 from harness.networks.groups import Coupling
+from harness.pipeline import Network
 from harness.records.architecture import Architecture
 from search.campaign.subject import dataset_of, divided
 from search.records.display import Display
 from search.records.request import Request
+from search.workers.sized import network_at
 
 MOST_LAYERS_TOLD = 3
 
@@ -30,6 +32,11 @@ def run(request: Request, display: Display) -> None:
     architecture = groups.architecture_of(model, asked.network, dataset.input_shape, dataset.classes)
     display.console.print(_table(architecture))
     display.say(groups.sentence(architecture, coupling))
+    network = Network(asked.network, model, architecture)
+    for size in asked.sizes[1:]:
+        there = network_at(network, size).architecture
+        share = there.macs(there.dense()) / architecture.macs(architecture.dense())
+        display.say(f"at {size}: the same groups, {share:.0%} of the multiply-accumulates of {asked.sizes[0]}")
 
 
 def _table(architecture: Architecture) -> Table:

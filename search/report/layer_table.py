@@ -126,16 +126,19 @@ class LayerTable:
         )
 
 
-def layer_table(architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement) -> LayerTable | None:
+def layer_table(
+    architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement, pruned: Architecture | None = None
+) -> LayerTable | None:
     """The dense network's layers beside those of the network pruned by ``config``; None when either was not profiled.
 
-    Raises RecordError when a profile does not hold every layer.
+    pruned: the architecture of ``optimised`` where it runs at another size of the pictures, and its maps are of other sizes. Raises
+    RecordError when a profile does not hold every layer.
     """
     if any(not one.layers or one.profiled is None for one in (dense, optimised)):
         return None
     before = ledger.balance(replace(dense, config=architecture.dense()), architecture)
-    after = ledger.balance(replace(optimised, config=config), architecture)
-    shapes = architecture.shapes(architecture.dense()), architecture.shapes(config)
+    after = ledger.balance(replace(optimised, config=config), pruned or architecture)
+    shapes = architecture.shapes(architecture.dense()), (pruned or architecture).shapes(config)
     rows = tuple(_row(members, architecture, *shapes, before, after) for members in _together(architecture.layers, before, after))
     others = tuple(
         OtherRow(line.name, line.meaning, line.seconds, other.seconds) for line, other in zip(before.lines, after.lines, strict=True)
@@ -169,7 +172,7 @@ def _row(
     return LayerRow(
         layers=names,
         stage=stage_of(members[0], architecture),
-        kernel=_kernel(was[0]),
+        kernel=_kernel(was[0]) + (_resized(was[0], left[0]) if left else ""),
         channels_before=(_channels(was[0])[0], _channels(was[-1])[1]),
         channels_after=(_channels(left[0])[0], _channels(left[-1])[1]) if left else None,
         macs_before=sum(shape.macs for shape in was),
@@ -194,6 +197,13 @@ def _kernel(shape: LayerShape) -> str:
     depthwise = "depthwise " if shape.groups > 1 and shape.groups == shape.in_channels else ""
     stride = f", stride {max(shape.stride)}" if max(shape.stride) > 1 else ""
     return f"{depthwise}{'×'.join(map(str, shape.kernel_size))} on {'×'.join(map(str, shape.input_size))}{stride}"
+
+
+def _resized(before: LayerShape, after: LayerShape) -> str:
+    """The map's size in the optimised network, where it is another one."""
+    if not isinstance(before, ConvShape) or not isinstance(after, ConvShape) or before.input_size == after.input_size:
+        return ""
+    return f" → {'×'.join(map(str, after.input_size))}"
 
 
 def _channels(shape: LayerShape) -> tuple[int, int]:

@@ -21,11 +21,12 @@ from search.report.summary import Summary
 
 ROLE_MARKERS = {  # one each, in turn
     "dense": "s",
-    "off-the-shelf": "^v<>1234",
+    "off-the-shelf": "^v<>Xd8h",  # all filled: their edge is the paper's
     "uniform": "D",
     "global-pruning": "oh",
     "random": "P",
     "optimised": "*",
+    "optimised-int8": "*",
     "candidate": "pHX8",
     "from-scratch": "d",
 }

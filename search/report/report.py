@@ -26,6 +26,7 @@ from search.report.threats import threats
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE, TEXT = "report.html", "report.md"
+NAME_WIDTH = 12  # letters of a network's name that the terminal's table has room for beside its figures
 LONG = 60  # rows from which the page folds a table away
 _TONES = {"good": "green", "bad": "red", "quiet": "dim", "noisy": "yellow", "optimised": "bold"}
 
@@ -82,6 +83,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     console.print(_rich(tables.compared(summary)))
     console.print(Text(f"Limits: {sentences.limit_sentence(summary)}."))
     console.print(Text(sentences.error_sentence(summary)))
+    if further := sentences.further_sentence(summary):
+        console.print(Text(further))
     for path in (summary.folder / PAGE, summary.folder / TEXT):
         if path.is_file():
             console.print(Text(str(path), style="dim"), soft_wrap=True)
@@ -215,7 +218,13 @@ def _rich(table: Table) -> RichTable:
 
 
 def _rich_cell(cell: Cell, first: bool) -> Text:
-    told = Text(cell.text, style=_TONES.get(cell.tone, ""))
+    told = Text(_broken(cell.text) if first else cell.text, style=_TONES.get(cell.tone, ""))
     if cell.spread and not first:
         told.append(f"\n{cell.spread}", style="dim")
     return told
+
+
+def _broken(name: str) -> str:
+    """A long name on two lines, broken where a reader would."""
+    head, hyphen, tail = name.rpartition("-")
+    return f"{head}{hyphen}\n{tail}" if hyphen and len(name) > NAME_WIDTH else name

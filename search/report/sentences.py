@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.latency.verdict import machine_state
 from search.records.losses.drop import Drop
+from search.records.outcome import IN_INT8
 from search.report.compared import Compared, SpeedUp
 from search.report.figures.wording import Unit, count_words, percent, points, points_interval, times, times_interval, unit_of
 from search.report.summary import Summary
@@ -66,6 +67,9 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
     )
     ours, theirs = (one.measurement.conditions.effective_precision for one in (best, summary.dense))
     lost, where = _lost(best.test_drop), f"on {place(summary)}, {ours if ours == theirs else f'{ours}, dense in {theirs}'}"
+    if best.contender.size:
+        _, height, width = summary.architecture.input_shape
+        where += f", at {best.contender.size.replace('x', '×')} pixels, dense at {height}×{width}"
     return (
         *_missed(summary),
         Part(f"{simulated}{told.network} {_speed(best.against_dense, 'runs', 'dense')}", strong=True),
@@ -94,7 +98,38 @@ def rival_sentence(summary: Summary) -> str:
         return "Off-the-shelf: there is no published configuration for this network to compare with."
     return (
         f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; the optimised "
-        f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}."
+        f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}{_in_int8(summary, rival)}."
+    )
+
+
+def _in_int8(summary: Summary, rival: Compared) -> str:
+    """What the chosen network gets in INT8 against that, where the search itself ran none; a clause, or nothing."""
+    smaller = summary.of_role(IN_INT8)
+    if smaller is None:
+        return ""
+    if smaller.contender.artefact_digest == rival.contender.artefact_digest:
+        return "; quantised after training it is that very network"
+    judged = smaller.against_off_the_shelf
+    interval = f" ({verdict_interval(judged)})" if judged is not None and judged.outcome in ("faster", "slower") else ""
+    return (
+        f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {_lost(smaller.test_drop)}{_over(summary, smaller)}"
+    )
+
+
+def _over(summary: Summary, entry: Compared) -> str:
+    """That a network which nobody chose loses more than was allowed, by validation as all others are judged; or nothing."""
+    limit = summary.outcome.max_drop_points
+    if limit is None or entry.validation_drop is None or entry.validation_drop.points <= limit:
+        return ""
+    return f", over the limit on validation ({points(entry.validation_drop.points)} points)"
+
+
+def further_sentence(summary: Summary) -> str:
+    """How INT8 is searched for, where it was only put on what was found; or nothing."""
+    if summary.of_role(IN_INT8) is None:
+        return ""
+    return (
+        f"INT8 was put on what was found for {summary.outcome.precision}; to search for both: --precision={summary.outcome.precision},int8"
     )
 
 
@@ -127,7 +162,8 @@ def _no_better(summary: Summary, first: str, others: Sequence[str]) -> str:
 
 
 def _same_widths(best: Compared, rival: Compared) -> str:
-    return ", for it keeps the very same channels" if best.contender.config == rival.contender.config else ""
+    ours, theirs = ((one.contender.config, one.contender.precision, one.contender.size) for one in (best, rival))
+    return ", for it keeps the very same channels" if ours == theirs else ""
 
 
 def _speed(judged: SpeedUp | None, verb: str, baseline: str) -> str:
@@ -190,6 +226,10 @@ def error_sentence(summary: Summary) -> str:
         f"median absolute error {percent(held.median_ratio)}, mean {percent(held.mape_ratio)}, largest {percent(held.max_ratio)}, "
         f"{percent(held.within_ratio(0.05), 0)} within ±5 %, rank correlation {held.rho:.4f}; "
         f"the 90 % interval covers {percent(held.coverage_ratio, 0)}; fitted on {count_words(held.fitted_on, 'measured network')}{refused}."
+        + "".join(
+            f" The same {where}: mean {percent(one.mape_ratio)}, largest {percent(one.max_ratio)} of {len(one.judged)}."
+            for where, one in summary.held_out_at
+        )
     )
 
 

@@ -21,11 +21,12 @@ from harness.records.pruning_config import PruningConfig
 from search.records import journal, outcome, recipe_record
 from search.records.outcome import Contender, Outcome
 from search.records.recipe_record import RecipeRecord
-from search.records.trial import Trial
+from search.records.trial import RunsIn, Trial
 from search.report.compared import Compared, at_limit, compare
 from search.report.costs import explained
 from search.report.costs.explain import Explanation
 from search.report.layer_table import LayerTable, layer_table
+from search.workers.sized import size_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Summary:
     the device gave no times per layer. explained: costs of the dense network's parts, None where unknown. stopped: why the search
     ended, in the journal's words. imported: trials taken over from other campaigns. notes: what is missing from the figures and
     why, one sentence each. recipe: how all networks were tuned, and what drops refer to; None for a campaign of before there was any
-    record of that.
+    record of that. held_out_at: the predictor's error at every further size of the pictures and in every further precision, by its words.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Summary:
     elapsed_s: float
     notes: tuple[str, ...]
     recipe: RecipeRecord | None = None
+    held_out_at: tuple[tuple[str, HeldOutError], ...] = ()
 
     def of_role(self, role: str) -> Compared | None:
         """The first compared network of a role, or None."""
@@ -82,7 +84,8 @@ class Summary:
     def found(self) -> tuple[Compared, ...]:
         """What this campaign itself brought into the comparison, the unpruned network aside."""
         ours = [entry for entry in self.compared if entry.contender.role in ("optimised", "candidate")]
-        return tuple(one for one in ours if one.contender.precision or one.contender.config != self.dense.contender.config)
+        runs_otherwise = [one for one in ours if one.contender.precision or one.contender.size]
+        return tuple(one for one in ours if one in runs_otherwise or one.contender.config != self.dense.contender.config)
 
     @property
     def limit_missed(self) -> bool:
@@ -124,24 +127,29 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
     dense, optimised = (measured[told.contender(role).name] for role in ("dense", "optimised"))
     _check_conditions(path, measured, dense)
     try:
-        architecture = BenchmarkFile((), (*proof.architectures, *stored.architectures)).architecture(optimised.architecture_digest)
+        known = BenchmarkFile((), (*proof.architectures, *stored.architectures))
+        architecture = known.architecture(dense.architecture_digest)
+        chosen = known.architecture(optimised.architecture_digest)  # another one at another size of the pictures
     except RecordError as error:
         raise CampaignError(f"{path}: {error}") from error
     ours = [m for m in stored.measurements if m.architecture_digest == architecture.digest and m.config is not None]
     ours = [m for m in ours if m.role != width_series.ROLE]  # swept widths are judged, never fitted on
     others = {m.conditions.precision for m in ours} - {dense.conditions.precision}
     apart = {one: [m for m in ours if m.conditions.precision == one] for one in (dense.conditions.precision, *sorted(others))}
-    fitted = {one: _predictor(architecture, taken, dense) for one, taken in apart.items()}
-    ours, (predictor, notes) = apart[dense.conditions.precision], fitted[dense.conditions.precision]
+    fitted = {RunsIn(one): _predictor(architecture, taken, dense) for one, taken in apart.items()}
+    ours, (predictor, notes) = apart[dense.conditions.precision], fitted[RunsIn(dense.conditions.precision)]
+    fitted |= _fitted_elsewhere(stored, architecture, tuple(apart), dense)
     predictors = {one: found for one, (found, _) in fitted.items() if found is not None}
     profiled = [dense, *(m for m in ours if m.layers and m.config == architecture.dense())]
-    layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised)
-    explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, (*tried.imported, *tried.finished))
+    layers, doubt = _layers(architecture, told.contender("optimised").config, dense, optimised, chosen)
+    at_full = [one for one in (*tried.imported, *tried.finished) if one.request.recipe.size in ("", size_of(architecture))]
+    explanation, missing = explained.of_campaign(folder, told, predictor, stored, profiled, at_full)
     return Summary(
         folder=folder,
         outcome=told,
         architecture=architecture,
         compared=compare(told, measured, predictors, dense.conditions.precision, proof.accuracies),
+        held_out_at=_errors_elsewhere(predictors, dense.conditions.precision),
         trials=tried.finished,
         front=front(tried.finished),
         designs=sum(m.role != "held-out" for m in ours),
@@ -196,10 +204,37 @@ def _check_conditions(path: Path, measured: Mapping[str, Measurement], dense: Me
             raise CampaignError(f"{path}: dense and {name} were {ConditionsDiffer(differences)}")
 
 
-def _layers(architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement) -> tuple[LayerTable | None, str]:
-    """The layers before and after, or None and what is wrong with their profiles."""
+def _fitted_elsewhere(
+    stored: BenchmarkFile, architecture: Architecture, precisions: Sequence[str], dense: Measurement
+) -> dict[RunsIn, tuple[LatencyPredictor | None, tuple[str, ...]]]:
+    """The predictors of the same network at further sizes of the pictures."""
+    found = {}
+    for other in stored.architectures:
+        taken = [m for m in stored.measurements if m.architecture_digest == other.digest and m.config is not None]
+        taken = [m for m in taken if m.role != width_series.ROLE]
+        if other.network != architecture.network or size_of(other) == size_of(architecture):
+            continue
+        for precision in precisions:
+            ours = [m for m in taken if m.conditions.precision == precision]
+            if ours:
+                found[RunsIn(precision, size_of(other))] = _predictor(other, ours, dense)
+    return found
+
+
+def _errors_elsewhere(predictors: Mapping[RunsIn, LatencyPredictor], reference: str) -> tuple[tuple[str, HeldOutError], ...]:
+    return tuple(
+        (f"at {one.size} in {one.precision}" if one.size else f"in {one.precision}", found.held_out)
+        for one, found in predictors.items()
+        if one != RunsIn(reference) and found.held_out is not None and found.held_out.judged
+    )
+
+
+def _layers(
+    architecture: Architecture, config: PruningConfig, dense: Measurement, optimised: Measurement, pruned: Architecture
+) -> tuple[LayerTable | None, str]:
+    """The layers before and after, the latter of ``pruned``, or None and what is wrong with their profiles."""
     try:
-        return layer_table(architecture, config, dense, optimised), ""
+        return layer_table(architecture, config, dense, optimised, pruned), ""
     except RecordError as error:
         return None, f"Times per layer are not shown: {error}."
 

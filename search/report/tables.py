@@ -150,9 +150,12 @@ def _device_cells(entry: Compared) -> tuple[Cell, Cell]:
 
 def widths(summary: Summary) -> Table:
     """Channels kept in every group, for every compared network."""
-    groups = summary.architecture.groups
+    groups, (_, height, width) = summary.architecture.groups, summary.architecture.input_shape
     columns = (Column("group", numeric=False), *(Column(entry.name) for entry in summary.compared))
     rows = []
+    if any(entry.contender.size for entry in summary.compared):
+        sizes = (Cell((entry.contender.size or f"{height}x{width}").replace("x", "×")) for entry in summary.compared)
+        rows.append((Cell("input size", "", "pixels of a picture"), *sizes))
     for group in groups:
         cells = [Cell(group.name, "", f"{group.stage}, {group.channels} channels")]
         for entry in summary.compared:
@@ -179,7 +182,7 @@ def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
     on_front = trial.number in summary.front
     return (
         Cell(str(trial.number)),
-        Cell(asked.origin),
+        Cell(asked.origin, "", f"at {asked.recipe.size.replace('x', '×')}" if asked.recipe.size else ""),
         Cell(unit.told(trial.latency_s)),
         *accuracy,
         Cell(f"{asked.budget_epochs:g}"),

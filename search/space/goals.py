@@ -103,12 +103,12 @@ class Reach:
 
 
 def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
-    """The fastest legal row found from both ends, in any precision, and its seconds.
+    """The fastest legal row found from both ends, in any precision and at any size, and its seconds.
 
     Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
     the steps of the staircase. Which precision is fastest may change on the way: every one is descended in.
     """
-    begun = [replace(space.start, precision=one) for one in space.ranges.precisions]
+    begun = [replace(space.start, precision=one, size=size) for one in space.ranges.precisions for size in space.ranges.sizes]
     return min((_fastest(space, latency, recipe) for recipe in begun), key=lambda found: found[1])
 
 

@@ -26,7 +26,7 @@ from harness.records.measurement import Measurement
 from harness.records.quantisation import IN_FLOAT, in_float_note
 from search.records.trial import KnownLatency
 from search.space import failure
-from search.space.screened_latency import LatencyByPrecision, ScreenedLatency
+from search.space.screened_latency import LatencyByPrecision, LatencyBySize, ScreenedLatency
 
 BENCH = Path(__file__).parents[2] / "bench"
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """The options that a bench run shares with the campaign that needs it."""
+    """The options that a bench run shares with the campaign that needs it. size: of the pictures, where it is not the full one."""
 
     device: str
     network: str
@@ -52,6 +52,7 @@ class Bench:
     mean: str | None = None
     std: str | None = None
     in_float: tuple[str, ...] = ()
+    size: str = ""
 
     @property
     def folder(self) -> Path:
@@ -61,7 +62,8 @@ class Bench:
     @property
     def stem(self) -> str:
         """Of the file's name."""
-        return f"{Path(self.network.partition(':')[0]).stem}-{self.dataset.partition(':')[0]}-{self.precision}"
+        size = f"-{self.size}" if self.size else ""
+        return f"{Path(self.network.partition(':')[0]).stem}-{self.dataset.partition(':')[0]}-{self.precision}{size}"
 
     def options(self) -> list[str]:
         """As words of a command line."""
@@ -82,7 +84,7 @@ class Stored:
     """A benchmark file with its contents and the predictor fitted on it.
 
     file: with the swept widths of another file, where there were some; they are judged, never fitted on. others: the same of further
-    precisions, in the order in which they were asked for.
+    precisions, and of all of them at further sizes of the pictures, in the order in which they were asked for.
     """
 
     path: Path
@@ -97,11 +99,23 @@ class Stored:
         return self.predictor.conditions.precision
 
     @property
+    def size(self) -> str:
+        """Height and width of the pictures that they ran on, as ``HxW``."""
+        _, height, width = self.predictor.architecture.input_shape
+        return f"{height}x{width}"
+
+    def named(self, sizes: Sequence[str]) -> str:
+        """The precision, and the size where there are ``sizes``, for a person."""
+        return f"{self.precision} at {self.size}" if sizes else self.precision
+
+    @property
     def latency(self) -> KnownLatency:
-        """What is known of any network's latency, in each precision that was measured."""
-        if not self.others:
-            return ScreenedLatency(self.predictor)
-        return LatencyByPrecision({one.precision: ScreenedLatency(one.predictor) for one in (self, *self.others)})
+        """What is known of any network's latency, in each precision and at each size that was measured."""
+        by_size: dict[str, dict[str, KnownLatency]] = {}
+        for one in (self, *self.others):
+            by_size.setdefault(one.size, {})[one.precision] = ScreenedLatency(one.predictor)
+        found = {size: LatencyByPrecision(known) if len(known) > 1 else known[self.precision] for size, known in by_size.items()}
+        return LatencyBySize(found) if len(found) > 1 else found[self.size]
 
     @property
     def error_ratio(self) -> float:
@@ -111,9 +125,15 @@ class Stored:
     def keep_all(self, path: Path) -> None:
         """Put swept widths and other precisions into the copy of the measurements at ``path``, so that it answers as this does."""
         if self.widths_path is not None or self.others:
-            parts = (_of_precision(one.file, one.precision) for one in (self, *self.others))  # one file may hold several
-            found = [m for part in parts for m in part.measurements]
-            benchmark_json.write(path, replace(self.file, measurements=tuple(found)))
+            found: list[Measurement] = []
+            known: list[Architecture] = []
+            for one in (self, *self.others):  # one file may hold several
+                digest, sizes = one.predictor.architecture.digest, {other.size for other in (self, *self.others)}
+                ours = _of_precision(one.file, one.precision).measurements
+                found += [m for m in ours if len(sizes) == 1 or m.architecture_digest == digest]
+                known += one.file.architectures
+            distinct = {architecture.digest: architecture for architecture in known}
+            benchmark_json.write(path, replace(self.file, measurements=tuple(found), architectures=tuple(distinct.values())))
 
 
 def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
@@ -153,10 +173,14 @@ def find(bench: Bench, architecture: Architecture, designs: int, say: Say) -> St
     return stored
 
 
-def read(path: Path, architecture: Architecture, *precisions: str) -> Stored:
-    """The measurements that a campaign took with it; RecordError or LatencyUnknown when they do not fit the network."""
+def read(path: Path, architecture: Architecture, *precisions: str, sizes: Sequence[Architecture] = ()) -> Stored:
+    """The measurements that a campaign took with it; RecordError or LatencyUnknown when they do not fit the network.
+
+    sizes: the architecture at every further size of the pictures.
+    """
     file = benchmark_json.read(path)
-    first, *others = (Stored(path, _of_precision(file, one), _fit(file, architecture, one)) for one in precisions)
+    each = ((there, one) for there in (architecture, *sizes) for one in precisions)
+    first, *others = (Stored(path, _of_precision(file, one), _fit(file, there, one)) for there, one in each)
     return replace(first, others=tuple(others)) if others else replace(first, file=file)
 
 

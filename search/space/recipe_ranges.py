@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from harness.errors import UsageError
-from search.records.trial import TuningChoice
+from harness.networks.pictures.preparing import pixels_of
+from search.records.trial import Floats, TuningChoice
 
 NUMBERS = ("learning_rate", "weight_decay", "label_smoothing", "distillation")
 LOGARITHMIC = ("learning_rate", "weight_decay")
@@ -18,7 +21,7 @@ class RecipeRanges:
     """Which recipes may be tried; a range of one value is not searched.
 
     off_the_shelf: the recipe to begin with; ``start`` is the same moved into the ranges. precisions: what networks may run in, the one
-    that speed-ups are counted from first; one empty name where the campaign has only one.
+    that speed-ups are counted from first; one empty name where the campaign has only one. sizes: the same of the pictures' sizes.
     """
 
     criteria: tuple[str, ...] = ("l1", "l2", "fpgm", "taylor", "bn-scale")
@@ -29,6 +32,7 @@ class RecipeRanges:
     distillation: tuple[float, float] = (0.0, 0.0)
     off_the_shelf: TuningChoice = field(default_factory=TuningChoice)
     precisions: tuple[str, ...] = ("",)
+    sizes: tuple[str, ...] = ("",)
 
     def __post_init__(self) -> None:
         for name in NUMBERS:
@@ -42,7 +46,8 @@ class RecipeRanges:
     @property
     def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The categories and what they may be."""
-        return ("criterion", self.criteria), ("schedule", self.schedules), ("precision", self.precisions)
+        ours = ("criterion", self.criteria), ("schedule", self.schedules)
+        return (*ours, ("precision", self.precisions), ("size", self.sizes))
 
     @property
     def start(self) -> TuningChoice:
@@ -57,3 +62,25 @@ class RecipeRanges:
     def limits(self) -> tuple[tuple[str, tuple[float, float]], ...]:
         """The numbers and their ranges."""
         return tuple((name, getattr(self, name)) for name in NUMBERS)
+
+    def unit(self, name: str, number: float) -> float:
+        """A number on a scale from 0 to 1 over its range; UsageError outside of it."""
+        low, high = getattr(self, name)
+        if not low <= number <= high:
+            raise UsageError(f"{name} {number} is outside the search space; give a value from {low} to {high}")
+        if name in LOGARITHMIC:
+            return float(np.clip(math.log(number / low) / math.log(high / low), 0.0, 1.0))
+        return float((number - low) / (high - low))
+
+    def number(self, name: str, unit: float) -> float:
+        """The number that is ``unit`` on that scale."""
+        low, high = getattr(self, name)
+        if name in LOGARITHMIC:
+            return float(np.clip(low * (high / low) ** unit, low, high))
+        return float(np.clip(low + (high - low) * unit, low, high))
+
+
+def unit_pixels(sizes: tuple[str, ...]) -> Floats:
+    """Pixels of a picture of each size (``HxW``), on a logarithmic scale from 0, the least of them, to 1, the most."""
+    pixels = np.log([pixels_of(size) for size in sizes])
+    return np.asarray((pixels - pixels.min()) / (np.ptp(pixels) or 1.0))

@@ -10,7 +10,7 @@ import numpy as np
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Floats, Ints, KnownLatency
+from search.records.trial import Floats, Ints, KnownLatency, RunsIn
 
 OUT_OF_REACH_S = 1e6  # seconds an inference; finite, so that differences of latencies stay numbers
 
@@ -41,19 +41,44 @@ class LatencyByPrecision:
         return next(iter(self.by_precision.values())).seconds(widths)
 
 
+@dataclass(frozen=True)
+class LatencyBySize:
+    """The same of a network that may run at several sizes of its pictures (``HxW``); by itself, at the full one, which is first."""
+
+    by_size: Mapping[str, KnownLatency]
+
+    def seconds(self, widths: Ints) -> Floats:
+        """Seconds per inference at the full size, in the first precision."""
+        return next(iter(self.by_size.values())).seconds(widths)
+
+
 def in_precision(latency: KnownLatency, precision: str) -> KnownLatency:
     """What is known of latency in one precision; all that is known where there is one only, or ``precision`` is empty."""
     return latency.by_precision[precision] if precision and isinstance(latency, LatencyByPrecision) else latency
 
 
-def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig, precision: str = "") -> float:
-    """Predicted seconds of one configuration, in ``precision`` where there are several."""
+def at_size(latency: KnownLatency, size: str) -> KnownLatency:
+    """What is known of latency at one size; all that is known where there is one only, or ``size`` is empty."""
+    return latency.by_size[size] if size and isinstance(latency, LatencyBySize) else latency
+
+
+def as_it_runs(latency: KnownLatency, runs_in: RunsIn) -> KnownLatency:
+    """What is known of latency in one precision and at one size, each as far as there are several."""
+    found = at_size(latency, runs_in.size)
+    if runs_in.precision and isinstance(found, LatencyBySize):
+        found = next(iter(found.by_size.values()))
+    return in_precision(found, runs_in.precision)
+
+
+def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig, precision: str = "", size: str = "") -> float:
+    """Predicted seconds of one configuration, in ``precision`` and at ``size`` where there are several."""
     row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
-    return float(in_precision(latency, precision).seconds(row)[0])
+    return float(as_it_runs(latency, RunsIn(precision, size)).seconds(row)[0])
 
 
 def fastest_precision(architecture: Architecture, latency: KnownLatency) -> str:
-    """In which the unpruned network is predicted to be fastest; empty where there is one only."""
+    """In which the unpruned network is predicted to be fastest, at the full size; empty where there is one only."""
+    latency = next(iter(latency.by_size.values())) if isinstance(latency, LatencyBySize) else latency
     if not isinstance(latency, LatencyByPrecision):
         return ""
     return min(latency.by_precision, key=lambda one: seconds_of(architecture, latency, architecture.dense(), one))

@@ -21,11 +21,11 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHy
 from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Bools, Floats, Ints, KnownLatency, TuningChoice
+from search.records.trial import Bools, Floats, Ints, KnownLatency, RunsIn, TuningChoice
 from search.space.checked_widths import checked_widths
-from search.space.recipe_ranges import LOGARITHMIC
+from search.space.recipe_ranges import LOGARITHMIC, unit_pixels
 from search.space.recipe_ranges import RecipeRanges as RecipeRanges
-from search.space.screened_latency import in_precision
+from search.space.screened_latency import as_it_runs
 
 MOVES = ("layer", "stage", "hier")
 NUMBER_DIGITS = 6  # unit numbers of a recipe are rounded to these, so that row -> recipe -> row is exact
@@ -39,7 +39,7 @@ class Features:
 
     pruned: n x G pruned fractions. weights: G, the roots of how many layers lose channels with each group, of mean square 1.
     stages: means of the fractions over each of S stages, then the means of their squares, n x 2S, every stage weighed by the
-    root of its share of the groups. numbers: n x m unit-scaled recipe numbers. categories: n x q indices.
+    root of its share of the groups. numbers: n x m unit-scaled recipe numbers, the pictures' size among them. categories: n x q indices.
     """
 
     pruned: Floats
@@ -162,8 +162,9 @@ class SearchSpace:
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of everything that defines the rows."""
         ranges = asdict(self.ranges)
-        if len(self.ranges.precisions) == 1:
-            del ranges["precisions"], ranges["off_the_shelf"]["precision"]  # which spaces of before had not, and rows do not show
+        for several, one in (("precisions", "precision"), ("sizes", "size")):
+            if len(ranges[several]) == 1:
+                del ranges[several], ranges["off_the_shelf"][one]  # which spaces of before had not, and rows do not show
         document = [self.architecture.digest, list(zip(self.names, map(list, self.tables), strict=True)), ranges, self.moves]
         return hashlib.sha256(json.dumps(document, default=int).encode()).hexdigest()[:16]
 
@@ -180,14 +181,13 @@ class SearchSpace:
         return widths
 
     def seconds(self, latency: KnownLatency, rows: Floats) -> Floats:
-        """Known latency of n rows, each in the precision that it runs in."""
-        widths = self.widths(rows)
-        if "precision" not in self.categories:
-            return latency.seconds(widths)
-        runs_in = rows[:, self.groups + len(self.numbers) + self.categories.index("precision")]
-        found = np.empty(len(rows))
-        for index, precision in enumerate(self.ranges.precisions):
-            found[runs_in == index] = in_precision(latency, precision).seconds(widths[runs_in == index])
+        """Known latency of n rows, each in the precision and at the size that it runs in."""
+        widths, found = self.widths(rows), np.empty(len(rows))
+        precisions, sizes = self._chosen("precision", rows), self._chosen("size", rows)
+        for precision, size in sorted(set(zip(precisions.tolist(), sizes.tolist(), strict=True))):
+            ours = (precisions == precision) & (sizes == size)
+            runs_in = RunsIn(self.ranges.precisions[precision], self.ranges.sizes[size])
+            found[ours] = as_it_runs(latency, runs_in).seconds(widths[ours])
         return found
 
     def legal(self, rows: Floats) -> Bools:
@@ -200,7 +200,12 @@ class SearchSpace:
         pruned = 1.0 - self.widths(rows)[:, self._columns] / self.channels
         split = self.groups + len(self.numbers)
         stages = np.concatenate([pruned @ self._stage_means, pruned**2 @ self._stage_means], axis=1)
-        return Features(pruned, self._weights, stages, rows[:, self.groups : split], rows[:, split:])
+        numbers, categories = rows[:, self.groups : split], rows[:, split:]
+        if "size" in self.categories:  # known by its pixels: 28 x 28 is nearer to 32 x 32 than 16 x 16 is
+            place = self.categories.index("size")
+            pixels = unit_pixels(self.ranges.sizes)[categories[:, place].astype(np.int64)]
+            numbers, categories = np.column_stack([numbers, pixels]), np.delete(categories, place, axis=1)
+        return Features(pruned, self._weights, stages, numbers, categories)
 
     def snap(self, keep: Floats) -> Ints:
         """n x g indices of the legal widths nearest to n x g keep ratios (ties to the narrower)."""
@@ -223,7 +228,7 @@ class SearchSpace:
         """The row of a configuration; UsageError when one of its widths or recipe values is outside the space."""
         self.architecture.check(config)
         row: list[float] = [self._index(name, table, config.kept(name)) for name, table in zip(self.names, self.tables, strict=True)]
-        row += [round(self._unit(name, getattr(recipe, name)), NUMBER_DIGITS) for name in self.numbers]
+        row += [round(self.ranges.unit(name, getattr(recipe, name)), NUMBER_DIGITS) for name in self.numbers]
         for name, choices in self.ranges.choices:
             if getattr(recipe, name) not in choices:
                 raise UnknownName(name, getattr(recipe, name), choices)
@@ -240,7 +245,7 @@ class SearchSpace:
         config = PruningConfig.of(
             self.architecture.network, {g.name: int(w) for g, w in zip(self.architecture.groups, widths, strict=True)}
         )
-        changed: dict[str, Any] = {name: self._value(name, row[self.groups + i]) for i, name in enumerate(self.numbers)}
+        changed: dict[str, Any] = {name: self.ranges.number(name, row[self.groups + i]) for i, name in enumerate(self.numbers)}
         for i, (name, choices) in enumerate(zip(self.categories, self.choices, strict=True)):
             changed[name] = choices[int(row[self.groups + len(self.numbers) + i])]
         return config, TuningChoice(**{**asdict(self.start), **changed})
@@ -270,22 +275,14 @@ class SearchSpace:
         listed = list(configspace.keys())
         return np.asarray([listed.index(name) for name in (*self.names, *self.numbers, *self.categories)])
 
+    def _chosen(self, name: str, rows: Floats) -> Ints:
+        """Which choice of a category n rows make; the first where there is but one."""
+        if name not in self.categories:
+            return np.zeros(len(rows), dtype=np.int64)
+        return rows[:, self.groups + len(self.numbers) + self.categories.index(name)].astype(np.int64)
+
     def _index(self, name: str, table: Ints, kept: int) -> int:
         found = np.flatnonzero(table == kept)
         if not len(found):
             raise UsageError(f"{kept} channels of {name} are not in this search space; choose one of {', '.join(map(str, table))}")
         return int(found[0])
-
-    def _unit(self, name: str, number: float) -> float:
-        low, high = getattr(self.ranges, name)
-        if not low <= number <= high:
-            raise UsageError(f"{name} {number} is outside the search space; give a value from {low} to {high}")
-        if name in LOGARITHMIC:
-            return float(np.clip(math.log(number / low) / math.log(high / low), 0.0, 1.0))
-        return float((number - low) / (high - low))
-
-    def _value(self, name: str, unit: float) -> float:
-        low, high = getattr(self.ranges, name)
-        if name in LOGARITHMIC:
-            return float(np.clip(low * (high / low) ** unit, low, high))
-        return float(np.clip(low + (high - low) * unit, low, high))

@@ -24,6 +24,7 @@ from search.records.recipe_record import RecipeRecord, Reference
 from search.records.request import QUANTISED
 from search.records.trial import Floor, InPrecision, Report, TrialOutcome, TrialRequest
 from search.records.tuned_store import Judged
+from search.workers.sized import AtSize, Sized, at
 
 LOOK_SHARES = (0.25, 0.5)  # of the steps: where a hopeless trial shows itself
 LOOK_IMAGES, LEAST_LOOK_IMAGES = 1000, 100
@@ -75,7 +76,7 @@ class PipelineEvaluate:
     drops are counted. folder: the campaign's, where networks tuned in full are kept for the final comparison; None to keep none. way: in
     which the campaign trains, wherever a trial runs: a precision is part of an accuracy. precisions: what networks may run in, where the
     campaign chooses among several: what was tuned once is judged in each. device: by whose arithmetic, where it is at hand. in_float:
-    layers that INT8 leaves so.
+    layers that INT8 leaves so. sized: network and data at the further sizes of the pictures; a trial is tuned and judged at its own.
     """
 
     network: Network
@@ -86,31 +87,39 @@ class PipelineEvaluate:
     precisions: tuple[str, ...] = ()
     device: str = "cpu"
     in_float: tuple[str, ...] = ()
+    sized: Sized = field(default_factory=dict)
 
     def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
         """Prune, fine-tune, judge; the errors of the rooms below pass through and count as a crashed trial."""
         report("prune", 0.0)
         processor.adopt(self.way)
         recipe, criterion = recipe_of(trial, self.record.recipe), trial.recipe.criterion
+        network, dataset = self._at(trial)
         if QUANTISED not in self.precisions and (reference := self._unpruned(trial, recipe)) is not None:
             return self._in_precisions(trial, None, self._outcome(trial, reference.validation))
         place = None
         if self.folder is not None and 0 < trial.budget_epochs == self.record.recipe.epochs:
-            place = tuned_store.place(self.folder, trial.config, criterion, recipe, self.dataset)
+            place = tuned_store.place(self.folder, trial.config, criterion, recipe, dataset)
             known = tuned_store.find(place, trial.seed)
             if known is not None:  # tuned by a campaign that was killed before it could say so
                 return self._in_precisions(trial, known.model, self._outcome(trial, known.validation))
-        watched, began = _Watched.of(trial, recipe, self.dataset), time.perf_counter()
-        parts = (self.network, self.dataset, trial.config, criterion, recipe)
+        watched, began = _Watched.of(trial, recipe, dataset), time.perf_counter()
+        parts = (network, dataset, trial.config, criterion, recipe)
         try:
             tuned = compress(*parts, lambda done, steps: report("tune", done / max(steps, 1)), looks=watched.looks)
         except _Hopeless as hopeless:
             return TrialOutcome.stopped(hopeless.floor, tuple(watched.curve), trial.budget_epochs, time.perf_counter() - began)
         if place is not None:
             judged = Judged(trial.seed, tuned.model, tuned.validation)
-            tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, self.network, judged)
+            self._keep(place, trial, recipe, network, judged)
         outcome = self._outcome(trial, tuned.validation, tuned.prune_s, tuned.tune_s, tuned.evaluate_s)
         return self._in_precisions(trial, tuned.model, replace(outcome, curve=tuple(watched.curve)))
+
+    def _keep(self, place: Path, trial: TrialRequest, recipe: Recipe, network: Network, judged: Judged) -> None:
+        try:
+            tuned_store.keep(place, f"trial {trial.number}", trial.config, recipe, network, judged)
+        except OSError:  # a full disk says nothing of this configuration: the journal will end the campaign, and the comparison tunes anew
+            return
 
     def _in_precisions(self, trial: TrialRequest, model: nn.Module | None, found: TrialOutcome) -> TrialOutcome:
         """What the tuned ``model`` answers in the trial's own precision, with what it answers in all others.
@@ -133,18 +142,23 @@ class PipelineEvaluate:
 
     def _in_int8(self, trial: TrialRequest, model: nn.Module) -> TrialOutcome:
         """Quantised and judged; a network that cannot be is a crashed trial of this precision alone."""
-        began = time.perf_counter()
+        began, dataset = time.perf_counter(), self._at(trial).dataset
         try:
-            images = calibration.of(self.dataset, seed=trial.seed)
+            images = calibration.of(dataset, seed=trial.seed)
             name = f"trial {trial.number}"
-            quantised = quantised_network(model, self.dataset.input_shape, name, images, self.device, self.in_float)
-            validation = accuracy.evaluate(quantised, self.dataset.validation)
+            quantised = quantised_network(model, dataset.input_shape, name, images, self.device, self.in_float)
+            validation = accuracy.evaluate(quantised, dataset.validation)
         except HarnessError as error:
             return TrialOutcome.crashed(str(error), time.perf_counter() - began)
         return self._outcome(trial, validation, evaluate_s=time.perf_counter() - began)
 
+    def _at(self, trial: TrialRequest) -> AtSize:
+        return at(self.network, self.dataset, self.sized, trial.recipe.size)
+
     def _unpruned(self, trial: TrialRequest, recipe: Recipe) -> Reference | None:
-        """The unpruned network tuned by this very recipe, which was done before the search."""
+        """The unpruned network tuned by this very recipe, at the full size, which was done before the search."""
+        if self._at(trial).network is not self.network:
+            return None
         reference = self.record.of_length(trial.budget_epochs)
         is_dense = trial.config == self.network.architecture.dense()
         return reference if is_dense and recipe == self.record.recipe.with_epochs(trial.budget_epochs) else None

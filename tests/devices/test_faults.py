@@ -48,7 +48,7 @@ def converse(link: Link, deadline_s: float) -> None:
     hello: Hello = link.boot(AGENT.serve, deadline_s)
     listed = [[module.name, module.digest] for module in AGENT.modules]
     link.request("install", {"modules": listed}, tuple(module.source for module in AGENT.modules), deadline_s)
-    where = {"directory": "/tmp", "resource": f"test-faults-{os.getpid()}", "who": {}}
+    where = {"resource": f"test-faults-{os.getpid()}", "who": {}}
     replies.lock(link.request("lock", where, deadline_s=deadline_s))
     options = {"runtime": AGENT.runtime, "options": dict(SPEC.options)}
     info = replies.device_info(link.request("start", options, deadline_s=deadline_s), SPEC, hello, AGENT.digest)

@@ -129,6 +129,25 @@ def test_networks_are_loaded_anew_as_often_as_asked_and_unloaded_each_time(
     assert [len(one.latency.block_sizes) for one in found] == [8] * 3
 
 
+@pytest.mark.parametrize(("rounds", "expected"), [(60, 1), (750, 7), (1500, 13)])
+def test_loading_anew_takes_no_longer_than_what_was_asked_for_is_worth(
+    rounds: int, expected: int, simulated: Simulated, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two networks that take five seconds between them: a comparison of few samples is no place for twenty loads of each."""
+    protocol = replace(comparison(rounds, 40), rounds=40, min_time_s=0.0, profile_compiles=0, quiet_pairs=0)
+    with simulated(noise=0.0).open() as session:
+        loads, load = [], type(session).load
+
+        def slow(*given: object, **named: object) -> Loaded:
+            loads.append(load(*given, **named))  # type: ignore[arg-type]
+            loads[-1].load_s = 2.5
+            return loads[-1]
+
+        monkeypatch.setattr(type(session), "load", slow)
+        measure_interleaved(session, [subject] * 2, protocol, host=HOST)
+    assert len(loads) == 2 * expected
+
+
 def test_no_networks_take_no_turns(simulated: Simulated) -> None:
     with simulated().open() as session:
         assert measure_interleaved(session, []) == ()

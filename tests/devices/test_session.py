@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.devices.bundle import AGENT_DIRECTORY
 from harness.devices.probe import Probe
 from harness.devices.session import Device, Quarantine
 from harness.errors import (
@@ -104,31 +104,20 @@ def test_a_second_session_of_the_same_program_is_refused_at_once(simulated: Simu
 
 def test_another_program_is_waited_for_then_named(simulated: Simulated) -> None:
     device = simulated()
-    lock = f"/tmp/espalier-{device.spec.resource}.lock"
+    who = {"pid": 1, "user": "ada", "host": "lab", "command": "pytest bench/"}
     hold = (
-        "import fcntl, json, os, sys, time\n"
-        f"file = open({lock!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
-        "json.dump({'pid': 1, 'user': 'ada', 'host': 'lab', 'since': 'noon', 'command': 'pytest bench/'}, file); file.flush()\n"
-        "print('held', flush=True); time.sleep(60)\n"
+        f"import sys, time; sys.path.insert(0, {str(AGENT_DIRECTORY)!r}); import device_lock\n"
+        f"lock, holder = device_lock.take({device.spec.resource!r}, {who!r}); print('held', flush=True); time.sleep(60)\n"
     )
     other = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(DeviceBusy, match=r"process 1 of ada on lab since noon \(pytest bench/\); wait for it"):
+    with pytest.raises(DeviceBusy, match=r"process 1 of ada on lab since .* \(pytest bench/\); wait for it"):
         device.open(wait_s=0.3)
     other.send_signal(signal.SIGKILL)
     other.wait()
     other.stdout.close()
     device.open(wait_s=0.0).close()  # the killed holder's file is still there: stale
-
-
-def test_an_unreadable_lock_note_is_no_obstacle(simulated: Simulated) -> None:
-    device = simulated()
-    path = Path(f"/tmp/espalier-{device.spec.resource}.lock")
-    path.write_bytes(b"\xff{")
-    device.open(wait_s=0.0).close()
-    assert str(os.getpid()) in path.read_text()
-    path.unlink()
 
 
 def test_the_quarantine_is_of_one_device_only(simulated: Simulated, network: Probe) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,16 @@ def test_no_networks_need_no_visits_and_no_visits_are_none(simulated: Simulated)
     for wrong in ({"visits": 0}, {"visit_rounds": 0}, {"process_visits": 0}):
         with pytest.raises(UsageError, match="at least 1"):
             Visiting(**wrong)
-    assert Visiting.of_rounds(300) == Visiting()
+    assert replace(Visiting.of_rounds(300), visit_s=Visiting().visit_s) == Visiting()
+
+
+def test_a_slow_network_is_visited_as_often_but_for_fewer_inferences(simulated: Simulated) -> None:
+    assert [Visiting().rounds(seconds) for seconds in (1e-4, 0.01, 0.02, 0.05, 10.0)] == [30, 30, 15, 10, 10]
+    assert Visiting(visit_rounds=4).rounds(10.0) == 4
+    assert Visiting.of_rounds(1000).rounds(10.0) == 100, "somebody asked for them"
+    found = measured(simulated(noise=0.01, overhead_us=20_000.0))
+    assert {size for one in found for size in one.latency.block_sizes} < set(range(10, 16))
+    assert all(len(one.latency.block_sizes) == 10 for one in found)
 
 
 def test_a_device_that_drops_keeps_what_every_network_was_visited_for(simulated: Simulated) -> None:

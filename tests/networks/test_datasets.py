@@ -16,6 +16,7 @@ from harness.networks import datasets, idx_files
 from harness.networks.datasets import Pictures
 from harness.networks.own import torchvision_door
 from harness.networks.pictures.division import Division, Labelled
+from harness.networks.pictures.standardising import mean_and_deviation, scale_and_shift
 
 BASELINES = Path(__file__).parent.parent.parent / "reports" / "baselines"
 CLASSES = ("ant", "bee")
@@ -115,7 +116,7 @@ def test_the_order_of_images_does_not_change_a_bit_of_them(seed: int) -> None:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (2000, 3, 4, 4), dtype=np.uint8)
     order = generator.permutation(2000)
-    first, second = (datasets._scale_and_shift(*datasets._mean_and_deviation(images)) for images in (pixels, pixels[order]))
+    first, second = (scale_and_shift(*mean_and_deviation(images)) for images in (pixels, pixels[order]))
     assert [array.tobytes() for array in first] == [array.tobytes() for array in second]
     deviation = pixels.std((0, 2, 3), dtype=np.float64)
     assert np.allclose(first[0], 1 / deviation, rtol=1e-6)
@@ -123,7 +124,7 @@ def test_the_order_of_images_does_not_change_a_bit_of_them(seed: int) -> None:
 
 
 def test_a_constant_channel_stays_constant() -> None:
-    scale, shift = datasets._scale_and_shift(*datasets._mean_and_deviation(np.full((5, 1, 2, 2), 51, np.uint8)))
+    scale, shift = scale_and_shift(*mean_and_deviation(np.full((5, 1, 2, 2), 51, np.uint8)))
     assert scale[0] * 51 == pytest.approx(shift[0])
 
 

@@ -8,6 +8,7 @@ import pytest
 from harness.errors import DatasetError, UsageError
 from harness.networks import datasets, idx_files, written_folder
 from harness.networks.datasets import Pictures
+from harness.networks.pictures import preparing
 from harness.networks.pictures.division import Labelled
 
 SPLITS = ("train", "validation", "test")
@@ -90,3 +91,13 @@ def test_numbers_out_of_range_are_told_in_one_line(tmp_path: Path, capsys: pytes
     told = capsys.readouterr().err
     assert told.startswith(f"{words}: give at least ")
     assert told.count("\n") == 1
+
+
+def test_pictures_are_written_in_the_size_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert written_folder.main(["digits", str(tmp_path / "large"), "--limit=10", "--input-shape=3x64x48"]) == 0
+    found = datasets.pictures(f"imagefolder:{tmp_path / 'large'}", asked=preparing.of_words("64x48"))
+    same = datasets.pictures("digits", asked=preparing.of_words("3x64x48"))
+    assert found.splits.train.pixels.shape == (10, 3, 64, 48)
+    assert contents(found.splits.train) <= contents(same.splits.train)
+    assert written_folder.main(["digits", str(tmp_path / "none"), "--input-shape=large"]) == 2
+    assert "--input-shape=large" in capsys.readouterr().err

@@ -37,17 +37,34 @@ def test_an_unknown_network_is_a_refusal_and_nothing_wrong(tmp_path: Path, capsy
     [
         (FOUND, False),
         (replace(FOUND, difference_ratio=0.01), True),
+        (replace(FOUND, difference_ratio=float("nan")), True),
+        (replace(FOUND, change_ratio=0.0), True),
         (replace(FOUND, counted_macs=999), True),
         (replace(FOUND, refusal="it has no channels"), False),
         (replace(FOUND, refusal="TRACEBACK: ValueError: 3"), True),
     ],
-    ids=["exact", "not exact", "counted otherwise", "refused", "traceback"],
+    ids=["exact", "not exact", "no number", "nothing changed", "counted otherwise", "refused", "traceback"],
 )
 def test_what_must_not_be_is_counted_on_the_page(row: Surveyed, wrong: bool) -> None:
     assert survey.is_wrong(row) == wrong
     page = survey.page([row])
     assert f"{int(wrong)} are wrong" in page
     assert "| net | 96 |" in page
+
+
+def test_a_survey_that_was_killed_goes_on_with_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "findings"
+    survey.keep(store, FOUND)
+    survey.keep(store, replace(FOUND, network="other"))
+    with store.open("a") as file:
+        file.write('{"network": "half')
+    assert survey.kept(store) == {"net": FOUND, "other": replace(FOUND, network="other")}
+    asked = ["net", "torchvision:nothing", "--reports", str(tmp_path), "--keep", str(store)]
+    assert survey.main(asked) == 0, "net is no network that could be built: it was taken from the file"
+    assert list(survey.kept(store)) == ["net", "other", "torchvision:nothing"]
+    store.write_text("no findings\n")
+    assert survey.main(asked) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_calibrated_weights_make_the_logits_of_two_pictures_differ() -> None:

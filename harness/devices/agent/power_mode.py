@@ -9,9 +9,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 
 import faults
+import private_folder
 import tegra_state
 
 FORM = re.compile(r"^(\d+)(\+clocks)?$")
@@ -22,7 +22,12 @@ class PowerMode:
     """wanted: ``1`` for nvpmodel's id, ``1+clocks`` to fix all clocks with jetson_clocks as well, empty to change nothing."""
 
     def __init__(self, wanted, directory=None):
-        folder = directory or tempfile.gettempdir()
+        try:
+            folder = directory or private_folder.lasting()
+        except OSError as error:
+            if wanted:
+                raise faults.Unusable("%s cannot hold what is to be put back: %s" % (error.filename, error.strerror))
+            folder = os.devnull  # in which no note lies
         self.note, self.clocks = os.path.join(folder, "espalier-power-mode.json"), os.path.join(folder, "espalier-clocks.conf")
         self.told = []
         left = self._left_changed()

@@ -90,7 +90,7 @@ class Desk:
         """Take the device for one host, or say who holds it."""
         import device_lock
 
-        self.lock, holder = device_lock.take(header["directory"], header["resource"], header["who"])
+        self.lock, holder = device_lock.take(header["resource"], header["who"])
         return {"held": self.lock is not None, "holder": holder}, ()
 
     def do_start(self, header, blobs):

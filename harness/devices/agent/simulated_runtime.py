@@ -33,6 +33,24 @@ NUMBERS = {
     "seed": 0,
     "fault_after": 0,  # how many such requests pass before the fault
 }
+RANGES = {
+    "noise": (0.0, 1.0),
+    "drift_per_s": (-1.0, 1e3),
+    "throttle_after_s": (0.0, 1e9),
+    "throttle_factor": (1e-3, 1.0),
+    "overhead_us": (-1e9, 1e9),
+    "load_s": (0.0, 1e6),
+    "load_spread": (0.0, 1.0),
+    "seed": (-(2.0**53), 2.0**53),
+    "fault_after": (0.0, 1e9),
+    "slow_ratio": (0.0, 1e3),
+    "slow_spread": (0.0, 1.0),
+    "slow_least_s": (0.0, 1e6),
+    "slow_most_s": (0.0, 1e6),
+    "preempted_per_s": (0.0, 1e3),
+    "preempted_s": (0.0, 1e3),
+    "wander": (0.0, 1.0),
+}
 SIGNED = ("overhead_us", "drift_per_s", "seed")
 FAULTS = ("none", "hang", "spin", "crash", "segfault", "exit", "usb-drop", "garbage", "noise-on-stdout", "disk-full", "out-of-memory")
 
@@ -52,6 +70,9 @@ class Runtime:
             raise faults.Unusable("no fault %r; choose one of %s" % (options["fault"], ", ".join(FAULTS)))
         self.hardware = roofline.KINDS[kind]()
         self.numbers = {name: _number(options, name, default) for name, default in known.items()}
+        for name, (least, most) in RANGES.items():
+            if not least <= self.numbers[name] <= most:
+                raise faults.Unusable("the simulated device takes %s from %g to %g, not %r" % (name, least, most, self.numbers[name]))
         if not 0 <= self.numbers["slow_share"] < 1 or not 0 < self.numbers["slow_least_s"] <= self.numbers["slow_most_s"]:
             raise faults.Unusable("slow states need a slow_share of 0 or more, below 1, and 0 < slow_least_s <= slow_most_s")
         self.disturbance = disturbance.Disturbance(self.numbers, int(self.numbers["seed"]))

@@ -80,7 +80,7 @@ def _sweep():
     """Remove what agents that were killed have left."""
     for path in glob.glob(os.path.join(tempfile.gettempdir(), FOLDER + "*")):
         pid = os.path.basename(path)[len(FOLDER) :].split("-")[0]
-        if not pid.isdigit() or not os.path.exists("/proc/" + pid):
+        if os.lstat(path).st_uid == os.geteuid() and not (pid.isdigit() and os.path.exists("/proc/" + pid)):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.files.numbers import option
 from harness.latency.verdict import simulated_clock
 from harness.latency.verdict.judgement import ADVISED_PAIRS, SAME_WITHIN, Outcome, verdicts
 from harness.latency.verdict.simulated_clock import Weather
@@ -144,10 +145,10 @@ def simulated(weather: Weather, seed: int, blocks: int = BLOCKS, samples: int = 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the calibration on quiet, shared and stormy simulated machines; 1 when a limit is missed on the first two."""
     parser = argparse.ArgumentParser(prog="python -m harness.latency.verdict.calibration", description=main.__doc__)
-    parser.add_argument("--trials", type=int, default=300, help="comparisons of each kind (default %(default)s)")
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="blocks of each network (default %(default)s)")
-    parser.add_argument("--planted", type=float, default=PLANTED, help="true ratio of the slower network (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trials", type=option("trials"), default=300, help="comparisons of each kind (default %(default)s)")
+    parser.add_argument("--blocks", type=option("blocks"), default=BLOCKS, help="blocks of each network (default %(default)s)")
+    parser.add_argument("--planted", type=option("planted"), default=PLANTED, help="true ratio of the slower network (default %(default)s)")
+    parser.add_argument("--seed", type=option("seed"), default=0)
     options = parser.parse_args(arguments)
     print(f"SIMULATED clock, seed {options.seed}, {options.blocks} blocks of {SAMPLES} samples for each of two networks")
     missed = False

@@ -221,7 +221,10 @@ def _named(graph: onnx.GraphProto) -> bool:
 def _type_name(one: onnx.ValueInfoProto) -> str:
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")
-    return str(onnx.TensorProto.DataType.Name(one.type.tensor_type.elem_type)).lower()
+    number = one.type.tensor_type.elem_type
+    if number not in onnx.TensorProto.DataType.values():
+        raise UsageError(f"input {one_line(one.name)[:100]} has a type that ONNX has not ({number}); export the network again")
+    return str(onnx.TensorProto.DataType.Name(number)).lower()
 
 
 def _kinds() -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from torch import nn
 
 from harness.errors import UnknownName, UsageError, one_line
+from harness.files import reading, trust
 from harness.networks.own import signature
 from harness.networks.own.signature import InputShape
 
@@ -66,10 +67,16 @@ def kept(name: str) -> Path | None:
 
 @contextmanager
 def copies_in(folder: Path, name: str) -> Iterator[None]:
-    """For as long as it lasts, the network called ``name`` is made by the copy in ``folder``, where one lies there."""
+    """For as long as it lasts, the network called ``name`` is made by the copy in ``folder``, where one lies there.
+
+    UsageError where that copy, or the file that ``name`` leads to, was not allowed to run: the name comes with the folder.
+    """
     before, copied = _kept.get(name), folder / COPIES / file_name(name)
     if is_own(name) and copied.is_file():
+        trust.require(copied, reading.read(copied))
         keep_to(name, copied)
+    elif is_own(name) and path_of(name).is_file():
+        trust.require(path_of(name), find(name).content)
     try:
         yield
     finally:
@@ -87,10 +94,16 @@ def find(name: str) -> Source:
     """The file of a network; UsageError when it is not there."""
     path, factory = path_of(name), name.rpartition(":")[2]
     try:
-        return Source(path, factory, path.read_bytes())
+        return Source(path, factory, reading.read(path))
     except OSError as error:
         why = "there is no file" if not path.exists() else "nobody can read"
         raise UsageError(one_line(f"{why} {path}; give the path of the Python file that holds {factory or 'the factory'}")) from error
+
+
+def named_by_user(name: str) -> None:
+    """The user gave this name on a command line: what its file holds now may run, in this process."""
+    if is_own(name) and path_of(name).is_file():
+        trust.allow_here(find(name).content)
 
 
 def digest(name: str) -> str:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.errors import DatasetError
+from harness.files import reading
+from harness.networks.pictures import large_arrays
 from harness.networks.pictures.depth import SIXTEEN_BITS, Depth, is_deep
 from harness.networks.pictures.preparing import COVER
 from harness.networks.pictures.resizing import of_size
@@ -89,7 +91,7 @@ def fill(rows: NDArray[np.uint8], files: Sequence[Path], expected: Sequence[byte
             rows[row] = _pixels(files[row], content, size)
 
     for _ in _in_parallel(decode, range(len(files))):
-        pass
+        large_arrays.was_read(_PER_TASK * rows[0].nbytes)
 
 
 def _in_parallel(work: Callable[[Sequence[_Item]], _Answer], items: Sequence[_Item]) -> Iterator[_Answer]:
@@ -102,8 +104,7 @@ def _in_parallel(work: Callable[[Sequence[_Item]], _Answer], items: Sequence[_It
 
 def _content(file: Path) -> bytes:
     try:
-        with open(file, "rb", buffering=0) as opened:
-            return opened.read()
+        return reading.read(file)
     except MemoryError as error:
         raise _without_memory(file) from error
     except OSError as error:
@@ -161,6 +162,8 @@ def sizes(files: Sequence[Path]) -> set[tuple[int, int]]:
     def look(part: Sequence[Path]) -> set[tuple[int, int]]:
         found = set()
         for file in part:
+            if not file.is_file():
+                raise DatasetError(f"{file} is no file; remove it")
             with _told(file), Image.open(file) as opened:
                 found.add(opened.size)
         return found

@@ -49,7 +49,8 @@ def read(path: Path, asked: Preparation) -> Found:
     told = decoding.digests([file.path for file in found.files])
     entries = sorted(Entry(file.split, digest, file.label, file.path) for file, digest in zip(found.files, told, strict=True))
     pixels, depth = _pixels(entries, asked)
-    alike = twins.by_pixels(entries, pixels)
+    seen = pixels if asked.divided_as is None else _pixels(entries, asked.divided_as)[0]  # the same splits at every size
+    alike = twins.by_pixels(entries, seen)
     notes = [*found.notes, *([] if depth is None else [depth.sentence]), *twins.likeness(entries, alike, path), *twins.notes(alike, path)]
     return Found(found.classes, _given(alike, pixels), tuple(notes), (depth or SIXTEEN_BITS).white)
 

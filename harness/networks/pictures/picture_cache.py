@@ -7,6 +7,8 @@ A file is the array in numpy's format with the digest of all of it behind, which
 from __future__ import annotations
 
 import hashlib
+import math
+import mmap
 import os
 import tempfile
 import time
@@ -14,11 +16,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from harness.files import locks
 from harness.networks.pictures import large_arrays
 from harness.networks.pictures.large_arrays import cache_folder as cache_folder
 
@@ -45,7 +48,7 @@ def find(name: str) -> Rows | None:
     except (OSError, ValueError):
         return None
     _touch(path)
-    return np.asarray(rows)
+    return _watched(rows)
 
 
 def make(name: str, shape: tuple[int, ...], fill: Callable[[Rows], None]) -> Rows:
@@ -73,9 +76,8 @@ def alone(name: str) -> Iterator[None]:
     lock = None
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_path(name).with_suffix(".lock"))
-        lock.acquire()
-    except (OSError, NotImplementedError):
+        lock = locks.take(_path(name).with_suffix(".lock"), wait_s=math.inf)
+    except OSError:
         lock = None
     try:
         yield
@@ -109,10 +111,16 @@ def _reserved(name: str, shape: tuple[int, ...]) -> tuple[Path, Rows]:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for start in range(0, size, _CHUNK_BYTES):
                 file.write(bytes(min(_CHUNK_BYTES, size - start)))
-        return Path(part), np.asarray(np.lib.format.open_memmap(part, mode="r+"))
+        return Path(part), _watched(np.lib.format.open_memmap(part, mode="r+"))
     except BaseException:
         _remove(Path(part))
         raise
+
+
+def _watched(rows: np.memmap[Any, Any]) -> Rows:
+    if isinstance(rows.base, mmap.mmap):
+        large_arrays.watched(rows.base)
+    return np.asarray(rows)
 
 
 def _make_room(most_bytes: int) -> None:

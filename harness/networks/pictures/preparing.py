@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import UsageError
 
@@ -27,7 +27,8 @@ class Preparation:
     channels: None for what the pictures or the network say. resize: ``cover`` scales until the picture covers the size, ``margin``
     never enlarges and puts black around it; ``256`` scales the shorter side to that, ``256x320`` both sides (height x width), as
     torchvision's Resize does. The centre is cut out of what is larger. mean, std: of pixels between 0 and 1, a number for every channel
-    or one for all; None for those of the training pictures.
+    or one for all; None for those of the training pictures. divided_as: the preparation by which copies of a picture are told where sets
+    are divided; None for this one.
     """
 
     channels: int | None = None
@@ -37,6 +38,12 @@ class Preparation:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     standard: str = DATA
+    divided_as: Preparation | None = None
+
+    @property
+    def size(self) -> str:
+        """Height and width as ``--input-size`` takes them."""
+        return f"{self.height}x{self.width}"
 
     @property
     def sentence(self) -> str:
@@ -48,6 +55,18 @@ class Preparation:
             told = f"scaled to {target}" if target else f"the shorter side scaled to {self.resize}"
             told += "" if self.resize == f"{self.height}x{self.width}" else ", the centre cut out"
         return f"pictures are brought to {self.height} x {self.width} ({told})"
+
+    def at_size(self, size: str) -> Preparation:
+        """The same pictures at another size (``HxW``): as much of every picture is seen, and they are divided as they are at this one."""
+        if size == self.size:
+            return self
+        _, height, width = parsed_shape(size)
+        resize, (tall, wide) = self.resize, (height / self.height, width / self.width)
+        if resize not in (COVER, MARGIN):
+            sides = [int(side) for side in resize.split("x")]
+            scaled = [sides[0] * max(tall, wide)] if len(sides) == 1 else [sides[0] * tall, sides[1] * wide]
+            resize = "x".join(str(math.ceil(round(side, 6))) for side in scaled)
+        return replace(self, height=height, width=width, resize=resize, divided_as=self)
 
     def standardised(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Mean and deviation of every channel, or None for the data's; UsageError where their number is another."""
@@ -92,6 +111,27 @@ def parsed_shape(text: str) -> tuple[int | None, int, int]:
     if channels is None and height in CHANNELS:  # nobody has pictures so low
         raise UsageError(f"--input-shape={text}: give channels, height and width, as {text}x{width}, or height and width alone")
     return channels, height or 0, width or 0
+
+
+def parsed_sizes(text: str) -> tuple[str, ...]:
+    """The sizes that ``--input-size`` names, each once, as ``HxW``; UsageError, naming the one that cannot be meant."""
+    found = []
+    for part in (one.strip().lower() for one in text.split(",")):
+        told = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", part)
+        if not told:
+            raise UsageError(
+                f"--input-size={text}: {part or 'nothing'} is no size; give sides as 32,28,24, or heights and widths as 96x128"
+            )
+        height, width = int(told[1]), int(told[2] or told[1])
+        if not LEAST_SIDE <= min(height, width) <= max(height, width) <= MOST_SIDE:
+            raise UsageError(f"--input-size={text}: {part} is no size for pictures; give sides from {LEAST_SIDE} to {MOST_SIDE}")
+        found.append(f"{height}x{width}")
+    return tuple(dict.fromkeys(found))
+
+
+def pixels_of(size: str) -> int:
+    """Of a picture of this size (``HxW``)."""
+    return math.prod(map(int, size.split("x")))
 
 
 def _resize(text: str | None, height: int, width: int) -> str:

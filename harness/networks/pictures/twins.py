@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import DatasetError
+from harness.networks.pictures import large_arrays
 from harness.networks.pictures.division import Labels, Pixels
 from harness.networks.pictures.layout import count
 
@@ -29,7 +30,12 @@ class Entry:
 
 def by_pixels(entries: Sequence[Entry], pixels: Pixels) -> list[Entry]:
     """The same entries with digests of their pixels (``N x C x H x W``) instead of their files': what was stored otherwise is a copy."""
-    digests = (hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest() for row in pixels)
+
+    def digest(row: Pixels) -> bytes:
+        large_arrays.was_read(row.nbytes)
+        return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+
+    digests = map(digest, pixels)
     return [replace(entry, digest=digest) for entry, digest in zip(entries, digests, strict=True)]
 
 

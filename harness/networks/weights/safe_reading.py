@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 from harness.errors import UsageError, one_line
 
+MOST_GROWTH = 10  # of an archive when it is unpacked; torch packs nothing
 MOST_KINDS = 200  # of objects beside the weights; a trainer's options have a handful
 _UNKNOWN = re.compile(r"Unsupported global: GLOBAL (\S+) was not")
 _BLOCKED = re.compile(r"unsupported GLOBAL (\S+) whose module")
@@ -48,9 +50,20 @@ def read(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(one_line(f"there are no weights at {path}; give an existing .safetensors or .pt file"))
     try:
+        _refuse_bomb(path)
         return safetensors.torch.load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except Exception as error:  # a damaged file raises whatever its bytes lead to
         raise UsageError(one_line(f"{path} is no weights file ({_told(error)}); {_ADVICE}")) from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """ValueError for an archive that holds far more than it weighs: torch stores tensors as they are."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    if unpacked > MOST_GROWTH * path.stat().st_size:
+        raise ValueError(f"its {path.stat().st_size} bytes would become {unpacked}")
 
 
 def _unpickled(path: Path) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.files import json_text
 from harness.networks.pictures.picture_cache import cache_folder
 from harness.records import stored_files
 
@@ -35,15 +36,15 @@ def find(kind: str, key: Sequence[str]) -> tuple[str | None, str]:
     """The text stored under ``key``, and why a file that lies there cannot be used (empty where it can, or where none does)."""
     path = _path(kind, key)
     try:
-        document = json.loads(path.read_bytes())
-        text, until = str(document["text"]), float(document["until"])
+        document = json_text.read(path)
+        text, until = str(document["text"]), float(document["until"] or math.inf)
         if document["schema"] != SCHEMA or document["seal"] != _digest(f"{until}{text}"):
             return None, f"{path} is damaged, and is ignored: what it said is tried anew"
         return (text if time.time() < until else None), ""
     except FileNotFoundError:
         return None, ""
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"{path} cannot be read ({error}), and is ignored: what it said is tried anew"
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None, f"{path} cannot be read, and is ignored: what it said is tried anew"
 
 
 def keep(kind: str, key: Sequence[str], text: str, busy: bool = False) -> None:
@@ -51,7 +52,12 @@ def keep(kind: str, key: Sequence[str], text: str, busy: bool = False) -> None:
     path, until = _path(kind, key), time.time() + BUSY_S if busy else math.inf
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored_files.replace(path, json.dumps({"schema": SCHEMA, "seal": _digest(f"{until}{text}"), "until": until, "text": text}).encode())
+        stored_files.replace(
+            path,
+            json.dumps(
+                {"schema": SCHEMA, "seal": _digest(f"{until}{text}"), "until": None if math.isinf(until) else until, "text": text}
+            ).encode(),
+        )
     except OSError:
         return
 

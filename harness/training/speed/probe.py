@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from harness.errors import TrainingError
+from harness.files import json_text
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.training import processor
@@ -87,7 +88,7 @@ def settle(
     )
     text, note = (None, "") if fresh else answers.find(KIND, key)
     if text is not None:
-        known = [Tried(Way(**one["way"]), float(one["images_per_s"]), one["failure"]) for one in json.loads(text)]
+        known = [Tried(Way(**one["way"]), float(one["images_per_s"]), one["failure"]) for one in json_text.parse(text)]
         return Speed(_fastest(known), tuple(known))
     busy = answers.is_busy()
     found = attempt(model, input_shape, classes, recipe, ways)

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
+from harness.files import json_text
 from harness.training.speed import answers, turns
 
 KIND = "waiting"
@@ -84,7 +85,7 @@ def settle(fresh: bool = False) -> Waiting:
         if seen:
             answers.keep(KIND, (KIND,), json.dumps([asdict(one) for one in seen]), busy)
     else:
-        seen = tuple(Seen(Policy(int(one["policy"]["spins"])), float(one["alone"]), float(one["beside"])) for one in json.loads(text))
+        seen = tuple(Seen(Policy(int(one["policy"]["spins"])), float(one["alone"]), float(one["beside"])) for one in json_text.parse(text))
     chosen = best(seen) if seen else USUAL
     os.environ.update(chosen.environment)
     return Waiting(chosen, seen, note)

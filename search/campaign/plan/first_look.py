@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+from torch import Tensor, nn
+
 from harness.devices import spec
 from harness.devices.measure import Subject
 from harness.devices.session import Device
-from harness.errors import DeviceBusy
+from harness.errors import DeviceBusy, UsageError, one_line
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.pipeline import Network, latency_subject
@@ -17,6 +20,7 @@ from harness.training import finetune
 from search.campaign.plan import layers_in_float
 from search.records.display import Display
 from search.records.request import QUANTISED, Request
+from search.workers.sized import network_at
 
 SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without which its logits may hardly differ
 
@@ -24,19 +28,40 @@ SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without w
 def look(request: Request, dataset: Dataset, display: Display, without_device: bool = False) -> None:
     """Build, read ``--weights``, trace, remove half of everything, export, and load on the device where nobody else holds it.
 
-    What was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
+    All but the reading again at every further size of the pictures: one that the network does not allow is named, with the reason. What
+    was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
     """
     network = Network.by_name(request.network, dataset, request.weights)
     for note in network.notes:
         display.say(note)
     if request.weights is None:
         finetune.recalibrate(network.model, draw(dataset.train, SEEN_IMAGES).split.images)
+    else:
+        refuse_constant(network.model, draw(dataset.validation, SEEN_IMAGES).split.images, str(request.weights))
     architecture = network.architecture
     layers_in_float.check(request, architecture)
-    subjects = [latency_subject(network, config) for config in (architecture.dense(), halved(architecture))]
+    each = (network, *(network_at(network, size) for size in request.sizes[1:]))
+    subjects = [latency_subject(one, config) for one in each for config in (architecture.dense(), halved(architecture))]
     precisions = [one for one in request.precisions if one != QUANTISED]
     if not without_device:
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
+
+
+@torch.no_grad()
+def refuse_constant(model: nn.Module, images: Tensor, origin: str) -> None:
+    """UsageError for weights, from ``origin``, by which every picture and noise get the same answer: all zero, say, or not numbers.
+
+    images: ``N x C x H x W``.
+    """
+    noise = torch.randn(2, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+    was_training = model.training
+    logits = model.eval()(torch.cat([images, noise]))
+    model.train(was_training)
+    if not bool(torch.isfinite(logits).all()):
+        raise UsageError(one_line(f"--weights={origin}: the network's answers with them are no numbers; give weights that were trained"))
+    if bool((logits == logits[0]).all()):
+        told = f"--weights={origin}: with them the network gives every picture the very same answer, as with weights that are all zero"
+        raise UsageError(one_line(f"{told}; give weights that were trained"))
 
 
 def halved(architecture: Architecture) -> PruningConfig:

@@ -33,17 +33,26 @@ def first(request: Request, dataset: Dataset, trained: Trained, display: Display
     return found
 
 
-def again(before: Plan, dataset: Dataset, record: RecipeRecord, display: Display) -> Plan:
-    """The plan of what is left once the recipe is settled, by what that took; said where it does less than before."""
-    request, pace = before.request, before.pace
+def again(before: Plan, dataset: Dataset, record: RecipeRecord, fast_share: float, display: Display) -> Plan:
+    """The plan of what is left once the recipe is settled, by what that took and how often the machine was in its fast state.
+
+    fast_share: of the blocks in which the designed networks were measured. Trials and repetitions grow again, to what was asked for at
+    most, where there is time; whatever changes is said.
+    """
+    request, pace, asked = before.request, before.pace, before.asked or before.request
     if before.open_contender and request.global_pruning:
         request = replace(request, global_pruning=None)  # it may yet prove too much
-    scope = replace(_scope(request, dataset), is_settled=True)
+    scope = replace(_scope(request, dataset), is_settled=True, fast_share=fast_share)
     if record.trials_worth > 0:
-        pace = replace(pace, images_per_s=request.search_epochs * scope.train_images * record.trials_worth / record.seconds)
-    found = steps.fit(request, scope, pace, display.elapsed_s)
-    if found.cut:
-        display.say(f"plan: {'; '.join(found.cut)}, for the first steps took longer than planned; about {clock(found.seconds)} in all")
+        trial_s = record.seconds / record.trials_worth
+        tuning_s = max(trial_s - steps.PRUNE_S, trial_s / 2)  # pruning is planned by itself
+        pace = replace(pace, images_per_s=request.search_epochs * scope.train_images / tuning_s)
+    fullest = replace(request, trials=asked.trials, finalists=asked.finalists)
+    found = steps.fit(fullest, scope, pace, display.elapsed_s)
+    if changed := steps.cut(request, found.request):
+        more = found.request.trials > request.trials or found.request.finalists > request.finalists
+        why = "there is time for it" if more else "the first steps took longer than planned"
+        display.say(f"plan: {'; '.join(changed)}, for {why}; about {clock(found.seconds)} in all")
     return found
 
 

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.devices.measure import AGAIN_S
+from harness.devices.measure import ADVISED_QUIET_PAIRS, AGAIN_S
+from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.progress import clock
 from search.records.request import QUANTISED, Request
 
@@ -23,11 +24,16 @@ PRUNE_S = 0.8  # of a trial: choosing channels and solving what is behind them a
 CHOICE_TRIALS = 2.5  # trials' worth that settling the recipe may take (``recipe_choice.MOST_TRIALS``, and asking the pictures in between)
 COMPARED = 7  # networks of a final comparison: dense, two published ones, three found ones, the uniform one
 GLOBAL = 2  # more: Torch-Pruning's global pruning by two importances; tuned anew each, as they are made for the chosen network
-QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a device that runs it; not tuned anew
+AT_A_SIZE = 4  # more at every further size: dense, two published ones and the uniform one, each tuned
+QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a device that runs it, and the chosen one; not tuned anew
 QUANTISE_S = 4.0  # of a network: calibrating it, and judging it by the device's arithmetic
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
 LEAST_TRIALS = 6  # less finds no better than the published networks that every search begins with
+# How seldom both networks of a pair of blocks meet the machine's fast state, which it is in for a share of the time: with this power of
+# the share, between 1 (they meet the same state) and 2 (they do not know of each other); and how many such pairs are planned for, that
+# most comparisons end with as many as are advised.
+TOGETHER, PLANNED_PAIRS = 1.5, 1.3 * ADVISED_QUIET_PAIRS
 FORWARD_SHARE = 1 / 3  # of a training step
 
 DENSE, CHECK, DESIGNED, RECIPE, SEARCH, PROOF = (
@@ -57,7 +63,7 @@ class Scope:
     """What there is to do. train_images, seen_images: of the training split, and of all three; dense_epochs: 0 where it is trained already.
 
     is_measured: designed networks are stored. is_settled: the recipe is known, so that lengths stay as they are. runs_int8: the device
-    does.
+    does. fast_share: of the time that the machine was in its fast state while designed networks were measured; 0 where nobody knows.
     """
 
     train_images: int
@@ -66,6 +72,7 @@ class Scope:
     is_measured: bool = False
     is_settled: bool = False
     runs_int8: bool = False
+    fast_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,8 @@ class Plan:
     """What will be done. request: with what there is time for; cut: what was asked for and is not done, one phrase each.
 
     spent_s: before this plan, since the campaign was started; pace: what the steps are costed by. open_contender: nobody said whether
-    global pruning enters the comparison, so that it does where there is time.
+    global pruning enters the comparison, so that it does where there is time. asked: what was asked for. waiting_s: kept free, for the
+    comparison may wait for the machine's fast state.
     """
 
     request: Request
@@ -91,6 +99,8 @@ class Plan:
     spent_s: float
     pace: Pace
     open_contender: bool = False
+    asked: Request | None = None
+    waiting_s: float = AGAIN_S
 
     @property
     def seconds(self) -> float:
@@ -104,7 +114,7 @@ class Plan:
         return (
             planned
             if self.limit_s is None
-            else max(planned, planned + _plannable_s(self.limit_s - self.spent_s) - (self.seconds - self.spent_s))
+            else max(planned, planned + _plannable_s(self.limit_s - self.spent_s, self.waiting_s) - (self.seconds - self.spent_s))
         )
 
     @property
@@ -130,12 +140,12 @@ class Plan:
 
 def fit(asked: Request, scope: Scope, pace: Pace, spent_s: float) -> Plan:
     """As much of ``asked`` as there is time for; all of it without ``minutes``. spent_s: seconds since the campaign was started."""
-    left_s = math.inf if asked.minutes is None else _plannable_s(60 * asked.minutes - spent_s)
+    left_s = math.inf if asked.minutes is None else 60 * asked.minutes - spent_s
     for request in _lesser(asked, scope):
-        found = steps(request, scope, pace)
-        if sum(step.seconds for step in found) <= left_s:
+        found, waiting_s = steps(request, scope, pace), _waiting_s(request, scope, pace)
+        if sum(step.seconds for step in found) <= _plannable_s(left_s, waiting_s):
             break
-    return Plan(request, found, _cut(asked, request), spent_s, pace, asked.global_pruning is None)
+    return Plan(request, found, cut(asked, request), spent_s, pace, asked.global_pruning is None, asked, waiting_s)
 
 
 def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
@@ -145,16 +155,17 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     promoted = 0 if request.short is None else request.finalists + request.trials / 4
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
-    more = GLOBAL if request.global_pruning else 0
-    tuned, quantised = (NEWLY_TUNED + more) * max(1, request.proof_seeds), QUANTISED_TOO if scope.runs_int8 else 0
-    compared = COMPARED + more + quantised
+    sizes, compared, quantised = max(1, len(request.sizes)), _compared(request, scope), _quantised(request, scope)
+    by_torch_pruning = sizes * GLOBAL if request.global_pruning else 0
+    tuned = (NEWLY_TUNED + compared - COMPARED - quantised) * max(1, request.proof_seeds)
     proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers + quantised * QUANTISE_S
-    designed = (request.designs + HELD_OUT) * len(request.precisions)
+    told = f", {by_torch_pruning} of them by Torch-Pruning," if by_torch_pruning else ""
+    designed = (request.designs + HELD_OUT) * len(request.precisions) * sizes
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
         Step(
             PROOF,
-            f"{compared} networks{', 2 of them by Torch-Pruning,' if more else ''} tuned, measured in turns, and told",
+            f"{compared} networks{told} tuned, measured in turns, and told",
             proof_s + compared * pace.compared_s + REPORT_S,
         ),
     ]
@@ -174,9 +185,31 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     return (*(step for step in before if step.seconds), *found)
 
 
-def _plannable_s(left_s: float) -> float:
-    """Of what is left: loud neighbours take a part, and the comparison may wait for the machine's fast state."""
-    return left_s - max((1.0 - MARGIN) * left_s, AGAIN_S)
+def _compared(request: Request, scope: Scope) -> int:
+    """Networks of the final comparison."""
+    sizes = max(1, len(request.sizes))
+    return COMPARED + (sizes - 1) * AT_A_SIZE + (sizes * GLOBAL if request.global_pruning else 0) + _quantised(request, scope)
+
+
+def _quantised(request: Request, scope: Scope) -> int:
+    """Those of them that are in INT8."""
+    return max(1, len(request.sizes)) * QUANTISED_TOO + 1 if scope.runs_int8 else 0
+
+
+def _plannable_s(left_s: float, waiting_s: float) -> float:
+    """Of what is left: loud neighbours take a part, and the comparison may wait so long for the machine's fast state."""
+    return left_s if math.isinf(left_s) else left_s - max((1.0 - MARGIN) * left_s, waiting_s)
+
+
+def _waiting_s(request: Request, scope: Scope, pace: Pace) -> float:
+    """How long the comparison is likely to go on beyond the blocks asked for, by how often the machine was in its fast state lately.
+
+    As long as it may where nobody knows.
+    """
+    if scope.fast_share <= 0:
+        return AGAIN_S
+    blocks: float = PLANNED_PAIRS / scope.fast_share**TOGETHER
+    return min(AGAIN_S, max(0.0, blocks / ADVISED_PAIRS - 1) * pace.compared_s * _compared(request, scope))
 
 
 def _trial_s(request: Request, epochs: float, scope: Scope, pace: Pace) -> float:
@@ -204,7 +237,8 @@ def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
             yield replace(asked, trials=trials, finalists=finalists, designs=math.ceil(designs * asked.designs), **lengths)  # type: ignore[arg-type]
 
 
-def _cut(asked: Request, request: Request) -> tuple[str, ...]:
+def cut(asked: Request, request: Request) -> tuple[str, ...]:
+    """In what ``request`` differs from what was asked for, one phrase each."""
     words = {"trials": "trials", "budget": "epochs of each", "finalists": "finalists that are repeated", "designs": "designed networks"}
     is_less = asked.global_pruning is None and not request.global_pruning and asked.proof_seeds > 0
     return (("no global pruning to compare with",) if is_less else ()) + tuple(

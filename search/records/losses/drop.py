@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from harness.errors import RecordError
 from harness.records.accuracy import Accuracy
 
 _Z_975 = 1.959963984540054
@@ -61,6 +62,11 @@ class Paired:
     total: float
     squares: float
     images: int
+
+    def __post_init__(self) -> None:
+        most = self.images * (1 + 1e-9)  # sums of shares are rounded
+        if self.images < 1 or not (abs(self.total) <= most and 0 <= self.squares <= most):
+            raise RecordError(f"losses of {self.total:g} and {self.squares:g} on {self.images} images are none; judge again")
 
     @classmethod
     def of(cls, ours: NDArray[np.bool_], dense: NDArray[np.bool_]) -> Paired:

@@ -13,12 +13,13 @@ from harness.errors import CampaignError, HarnessError
 from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.staircase import Staircase
 from harness.networks.datasets import Dataset
+from harness.networks.own import source
 from harness.records.conditions import Conditions
 from harness.records.stored_files import stem
 from harness.training.stored_sensitivity import weights_digest
 from search.campaign.plan import training_speed
 from search.campaign.subject import Subject, bench_of, dataset_of, dense_network, divided, stored_latencies
-from search.records import folder, whole_file
+from search.records import folder, kept_source, whole_file
 from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.request import Request
@@ -63,6 +64,8 @@ def run(request: Request, display: Display) -> Path:
         training_speed.begin(asked.request, dataset, display)
     else:
         training_speed.go_on(asked.campaign, asked.request, dataset, display)
+        if sizes := folder.read_request(asked.campaign).sizes:
+            display.say(f"explained at {sizes[0]}; --input-shape={sizes[-1]}, without --name, explains another size of the pictures")
     subject = dense_network(asked.request, dataset, display)
     stored = _latencies(asked, subject, display)
     conditions = stored.predictor.conditions
@@ -106,6 +109,7 @@ def _asked(request: Request, display: Display) -> _Asked:
     if request.name is not None:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
+        kept_source.take(found, theirs.network, display.say)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
     if request.weights is not None:
@@ -118,6 +122,8 @@ def _asked(request: Request, display: Display) -> _Asked:
             if any(getattr(request, key) not in (None, getattr(theirs, key)) for key in _OF_PICTURES):
                 continue  # about the same network, in other pictures
             pictures = {key: getattr(theirs, key) for key in _OF_PICTURES}
+            if source.is_own(theirs.network):
+                kept_source.allowed(path.parent, theirs.network)
             asked = replace(request, weights=folder.dense(path.parent, theirs), name=path.parent.name, **pictures)
         except HarnessError as error:
             display.say(f"passing over {path.parent}: {error}")
@@ -129,7 +135,7 @@ def _asked(request: Request, display: Display) -> _Asked:
 
 def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
     if asked.campaign is None:
-        return stored_latencies(asked.request, subject.network, display)
+        return stored_latencies(asked.request, subject.architectures, display)
     stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, *asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")

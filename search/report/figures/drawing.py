@@ -21,6 +21,7 @@ ROLE_COLOURS = {
     "global-pruning": "#8a6d00",
     "random": "#a8324f",
     "optimised": "#00795c",
+    "optimised-int8": "#1d4e89",
     "candidate": "#5aa893",
     "from-scratch": "#2f6f9f",
 }

@@ -18,6 +18,7 @@ ROLE_WORDS = {
     "global-pruning": "global pruning by Torch-Pruning",
     "random": "found by random search on as many trials",
     "optimised": "found by this campaign",
+    "optimised-int8": "the optimised one, quantised after training",
     "candidate": "found, not chosen",
     "from-scratch": "the optimised shape, trained from nothing",
 }

@@ -148,11 +148,11 @@ def test_a_power_mode_that_is_asked_for_is_set_told_and_put_back(jetson: Board, 
     with jetson(set_power_mode="1+clocks").open() as session:
         assert session.snapshot().power_mode == "MODE1 (1)"
         assert dict(session.info.details)["power mode"] == "MODE1 (1) on request, clocks fixed; was MODE0 (0) and is put back"
-    stored = tmp_path / "espalier-clocks.conf"
+    stored = tmp_path / f"espalier-{os.geteuid()}" / "espalier-clocks.conf"
     before, after = ["nvpmodel 1", f"jetson_clocks --store {stored}", "jetson_clocks "], [f"jetson_clocks --restore {stored}", "nvpmodel 0"]
     assert calls(tmp_path) == before + after
     assert (tmp_path / "mode").read_text() == "0"
-    assert list(tmp_path.glob("espalier-power*")) == []
+    assert list(tmp_path.rglob("espalier-power*")) == []
 
 
 @pytest.mark.parametrize(

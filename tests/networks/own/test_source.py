@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from harness.errors import PruningError, UsageError
+from harness.files import trust
 from harness.networks import zoo
 from harness.networks.own import source
 from harness.pipeline import Network
@@ -101,8 +102,11 @@ def test_a_copy_beside_a_saved_network_is_taken(file: Path, tmp_path: Path) -> N
     network = Network.wrap(name, zoo.build(name, SHAPE, 4, seed=1), SHAPE, 4)
     saved.save(folder, network.architecture.dense(), network.model, name, SHAPE, 4)
     (folder / source.COPIES).mkdir()
-    file.rename(folder / source.COPIES / file.name)
+    copied = file.rename(folder / source.COPIES / file.name)
     images = torch.randn(2, *SHAPE)
+    with pytest.raises(UsageError, match="never allowed to run here"):
+        saved.load(folder)
+    trust.allow_here(copied.read_bytes())
     with torch.no_grad():
         torch.testing.assert_close(saved.load(folder)(images), network.model(images))
     assert source.kept(name) is None, "nothing is left behind"

@@ -111,7 +111,7 @@ def test_a_built_in_set_comes_in_any_size_and_standard(shape: str) -> None:
 
 def test_large_arrays_lie_on_the_disk_and_hold_the_same(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = datasets.load("digits")
-    monkeypatch.setattr(large_arrays, "IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(large_arrays, "bound_bytes", lambda: 1000)
     mapped = datasets.load("digits")
     assert mapped.digest == before.digest
     assert (mapped.train.images == before.train.images).all()
@@ -123,7 +123,7 @@ def test_large_arrays_lie_on_the_disk_and_hold_the_same(cache: Path, monkeypatch
 
 
 def test_without_room_on_the_disk_they_lie_in_memory_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_arrays, "IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(large_arrays, "bound_bytes", lambda: 1000)
     monkeypatch.setattr(large_arrays, "_SPARE_BYTES", 1 << 60)
     with pytest.warns(UserWarning, match="kept in memory.*make room there, or give a smaller --input-shape"):
         assert large_arrays.empty((40, 40), np.uint8).shape == (40, 40)

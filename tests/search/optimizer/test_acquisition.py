@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from search.optimizer.acquisition import feasibility, incumbent_drop, incumbent_latency, known_cost_improvement, known_improvement
+from search.optimizer.acquisition import (
+    LEAP,
+    LEAST_LEAP,
+    feasibility,
+    incumbent_drop,
+    incumbent_latency,
+    known_cost_improvement,
+    known_improvement,
+    leap_after,
+)
 
 MEAN, DEVIATION = np.array([0.4, 1.2, 0.9]), np.array([0.2, 0.5, 0.1])
 LATENCY = np.array([0.5, 0.4, 0.8])
@@ -78,3 +87,23 @@ def test_hopeless_improvements_of_the_drop_keep_their_order() -> None:
 def test_without_a_fast_enough_configuration_faster_is_better() -> None:
     values = known_cost_improvement(MEAN, DEVIATION, np.array([0.9, 0.8, 0.7]), 0.5, None)
     assert (np.diff(values) > 0).all()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.01, 1.0)), max_size=30))
+def test_a_leap_is_halved_by_every_attempt_that_fails_and_doubled_by_every_other(tried: list[tuple[bool, float]]) -> None:
+    within, latency = np.array([kept for kept, _ in tried], dtype=bool), np.array([ratio for _, ratio in tried])
+    leap, best = leap_after(within, latency), latency[within].min(initial=np.inf)
+    assert LEAST_LEAP <= leap <= LEAP
+    further = (0.5 * best if np.isfinite(best) else 1.0) * np.ones(1)
+    failed, kept = (leap_after(np.append(within, [now]), np.append(latency, further)) for now in (False, True))
+    assert kept == min(LEAP, 2 * leap)
+    assert failed == (max(leap / 2, LEAST_LEAP) if np.isfinite(best) else leap), "without anything that holds there is no failure"
+    slower = leap_after(np.append(within, [False]), np.append(latency, [2.0]))
+    assert slower == leap, "what is slower than the best is no attempt"
+
+
+def test_beyond_the_leap_nothing_is_worth_as_much_as_at_its_end() -> None:
+    latency = np.linspace(0.05, 0.6, 56)
+    certain = known_improvement(np.zeros(56), np.full(56, 0.1), latency, 1.0, 0.6, leap=0.5)
+    assert latency[certain.argmax()] == pytest.approx(0.3)
+    assert latency[known_improvement(np.zeros(56), np.full(56, 0.1), latency, 1.0, 0.6).argmax()] == pytest.approx(0.05)

@@ -14,7 +14,7 @@ from harness.pipeline import Network
 from harness.records.pruning_config import PruningConfig
 from harness.training import baseline, recipes
 from search.proof import cross_fit, tuning
-from search.proof.cross_fit import Bound
+from search.proof.cross_fit import Bound, Fold
 from search.proof.entrants import Entrant
 from search.race import limit_campaign
 from search.records.losses.certainty import Evidence
@@ -79,13 +79,13 @@ def test_in_question_is_who_may_yet_be_chosen() -> None:
 @given(bound=st.floats(0, 3000), lost=st.lists(st.integers(-3, 3), min_size=4, max_size=4))
 @settings(max_examples=30)
 def test_folds_end_with_the_question_or_with_the_bound(bound: float, lost: list[int]) -> None:
-    folds = cross_fit.folds(dataset_of([0, 1, 2] * 40, 24), 4)
+    folds = cross_fit.sized_folds(dataset_of([0, 1, 2] * 40, 24), {}, 4)
     limit, spent = Bound(bound, dense=2.0, tuned=1.0), 0.0
-    taken: list[Dataset] = []
+    taken: list[Fold] = []
 
-    def judge(fold: Dataset, entrants: Sequence[Entrant]) -> dict[str, Paired]:
+    def judge(fold: Fold, entrants: Sequence[Entrant]) -> dict[str, Paired]:
         nonlocal spent
-        spent += limit.cost(fold, len(entrants))
+        spent += limit.cost(fold.dataset, len(entrants))
         taken.append(fold)
         return {one.name: Paired(float(lost[len(taken) - 1]), 6.0, 280) for one in entrants}
 
@@ -98,7 +98,7 @@ def test_folds_end_with_the_question_or_with_the_bound(bound: float, lost: list[
     assert taken == list(folds[: len(taken)])
     assert {name: one.judged for name, one in found.items()} == {name: one.judged for name, one in start.items()}
     entered = undecided(found)
-    assert not entered or len(taken) == len(folds) or not limit.allows(spent, folds[len(taken)], len(entered))
+    assert not entered or len(taken) == len(folds) or not limit.allows(spent, folds[len(taken)].dataset, len(entered))
 
 
 @pytest.mark.timeout(300)

@@ -27,8 +27,9 @@ from search.proof import comparison, entrants, proof, tuning
 from search.proof.entrants import Entrant, Found
 from search.proof.tuning import Recipes
 from search.records.display import Display
+from search.records.outcome import IN_INT8
 from search.records.request import Request
-from search.records.trial import TuningChoice
+from search.records.trial import RunsIn, TuningChoice
 from search.space.goals import Goal
 from search.space.screened_latency import LatencyByPrecision, in_precision, seconds_of
 
@@ -105,6 +106,47 @@ def test_same_widths_in_another_precision_are_another_network(network: Network) 
     assert entered[-1].source == "the same network as dense-int8"
 
 
+def test_the_chosen_network_is_shown_in_int8_too_judged_by_the_device_and_held_to_the_limit(
+    network: Network, dataset: Dataset, tmp_path: Path
+) -> None:
+    half, display = Entrant("optimised-1", "candidate", network.architecture.uniform(0.5), "fpgm"), Display(Console(file=io.StringIO()))
+    entered = [Entrant("dense", "dense", network.architecture.dense()), half]
+    tuned = tuning.tune(network, dataset, entered, RECIPES, 1, tmp_path, lambda name, done, _: None)
+    subject = Subject(network, dataset, np.ones(40, dtype=bool))
+    (smaller,) = comparison._chosen_in_int8(tmp_path, Request(), subject, tuned, half, RECIPES, display)
+    assert (smaller.entrant.name, smaller.entrant.role) == (IN_INT8, IN_INT8)
+    assert (smaller.entrant.config, smaller.entrant.criterion, smaller.entrant.precision) == (half.config, half.criterion, "int8")
+    right = proof.right_answers([*tuned, smaller], dataset.validation)
+    known = proof.evidence([*tuned, smaller], right, {(half.config, "int8"): 0.25}, IN_INT8)
+    assert list(known) == [IN_INT8]
+    assert known[IN_INT8].curse_points == 0.25, "it was chosen by what it answered in f32"
+    comparison._say_of_int8(known[IN_INT8], 1.0, display)
+    said = display.console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{IN_INT8}: drop seen" in said
+    assert "probability to keep the limit" in said
+    untouched = accuracy.right(accuracy.answers(network.model, dataset.test), dataset.test)
+    written = proof.write_contenders(network, dataset, [*tuned, smaller], half, right, untouched, tmp_path, known)
+    assert [one.role for one in written] == ["dense", "optimised", IN_INT8], "what was asked for stays the answer"
+    assert onnx_graph.is_quantised(export.read(tmp_path / written[2].onnx, IN_INT8))
+    assert not onnx_graph.is_quantised(export.read(tmp_path / "model.onnx", "optimised"))
+    shelf = entrants.in_int8(Entrant("agp", "off-the-shelf", half.config, "fpgm"))
+    assert entrants.chosen_in_int8(half, [shelf]).source == "the same network as agp-int8"
+
+
+def test_where_the_chosen_network_cannot_be_quantised_that_is_said_and_all_else_stands(
+    network: Network, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UsageError("an operator cannot be quantised; leave it in float")
+
+    monkeypatch.setattr(tuning, "quantised_network", refuse)
+    chosen, display = Entrant("optimised-1", "candidate", network.architecture.dense()), Display(Console(file=io.StringIO(), width=300))
+    tuned = tuning.tune(network, dataset, [chosen], RECIPES, 1, tmp_path, lambda name, done, _: None)
+    subject = Subject(network, dataset, np.ones(40, dtype=bool))
+    assert comparison._chosen_in_int8(tmp_path, Request(), subject, tuned, chosen, RECIPES, display) == []
+    assert "not shown in INT8: an operator cannot be quantised" in display.console.file.getvalue()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("precision", ["", "int8"])
 @pytest.mark.parametrize("ratio", [0.3, 0.55, 0.8])
 def test_cuts_to_the_chosen_ones_latency_run_in_its_precision(network: Network, precision: str, ratio: float) -> None:
@@ -128,7 +170,7 @@ def test_finalists_of_one_shape_in_two_precisions_are_two_and_each_has_its_own_l
     both = (standing(1, shape, "int8", 0.4, 0.3), standing(2, shape, "f32", 0.8, 0.1))
     result = CampaignResult(CampaignSettings("c", goal=Goal(1.0)), (), (), both, both, both[0], "", 0.0, 1.0)
     assert entrants.finalists(result, 3, "f32") == [Found(shape, "l1", "int8"), Found(shape, "l1", "")]
-    assert entrants.curses(result, "f32") == pytest.approx({(shape, "int8"): 0.3, (shape, ""): 0.1})
+    assert entrants.curses(result, "f32") == pytest.approx({(shape, RunsIn("int8")): 0.3, (shape, RunsIn()): 0.1})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from search.records.losses.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.measurements import Bench
 from search.space.screened_latency import seconds_of
+from search.workers.sized import AtSize
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", calibration_images=16))
@@ -187,7 +188,7 @@ def test_what_another_campaign_tuned_alike_is_taken_over(
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     (tuned,) = tuning.tune(network, dataset, entered[1:], RECIPES, 1, theirs, lambda *_: None)
     renamed = replace(entered[1], name="random", role="random")
-    tuning.take_over(network, dataset, renamed, RECIPES, 2, theirs, ours)
+    tuning.take_over(AtSize(network, dataset), renamed, RECIPES, 2, theirs, ours)
     steps: list[tuple[str, int]] = []
     (taken,) = tuning.tune(network, dataset, [renamed], RECIPES, 2, ours, lambda name, done, _: steps.append((name, done)))
     assert {name for name, done in steps if done} == {"random, seed 2 of 2"}, "the first seed was theirs"
@@ -264,7 +265,7 @@ def test_what_a_candidate_lost_is_counted_image_by_image_over_the_seeds(
     tuned = tuning.tune(network, dataset, entered, RECIPES, 2, tmp_path, lambda *_: None)
     right = proof.right_answers(tuned, dataset.validation)
     (found,) = proof.validation_drops(tuned, right).items()
-    known = proof.evidence(tuned, right, {(entered[1].config, ""): 0.3})[entered[1].name]
+    known = proof.evidence(tuned, right, {(entered[1].config, entered[1].runs_in): 0.3})[entered[1].name]
     assert (known.judged, known.curse_points) == (Paired.of(right[entered[1].name], right["dense"]), 0.3)
     assert known.seen_points == pytest.approx(found[1].points)
     assert known.moved_points == 0.3, "by its luck"
@@ -288,9 +289,8 @@ def test_contenders_carry_every_seed_and_survive_the_disk(
     for contender, entry in zip(contenders, tuned, strict=True):
         assert [repeat.validation for repeat in contender.repeats] == [one.validation for one in entry.judged]
         assert (contender.validation, contender.test) == (contender.repeats[0].validation, contender.repeats[0].test)
-    names = ("n", "c", "resnet20", "noise", "cpu", "f32")
-    told = outcome.Outcome(*names, 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now")
-    told = replace(told, untouched=Untouched(Accuracy(20, 32), accuracy.count(untouched)))
+    names, known = ("n", "c", "resnet20", "noise", "cpu", "f32"), Untouched(Accuracy(20, 32), accuracy.count(untouched))
+    told = outcome.Outcome(*names, 0.5, None, (("--a", "b"),), (64, 32, 32), "r", contenders, (("s", 1.0),), "now", known)
     outcome.write(tmp_path, told)
     assert outcome.read(tmp_path) == told
     dense, ours = contenders

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import CampaignError
-from search.race import exceedance, limit_calibration, limit_campaign, simulated_limits
+from search.race import limit_calibration, limit_campaign, simulated_limits
 from search.race.limit_campaign import Row
 from search.race.simulated_limits import Chosen, World
+from search.records.losses import exceedance
 from search.records.losses.drop import Paired
 from search.records.request import Request
 

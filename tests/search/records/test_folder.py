@@ -1,6 +1,7 @@
 """A campaign's folder goes on anywhere: with what lies in it, or with what a repository keeps of it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import CampaignError
+from harness.files import locks
 from harness.networks import datasets, zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
@@ -80,3 +82,16 @@ def test_where_nothing_is_left_it_says_what_to_put_back(tmp_path: Path, asked: R
         folder.dense(tmp_path / "cloned", Request(network="resnet20"))
     assert folder.dense_recipe(tmp_path / "cloned", asked) is None
     assert not (tmp_path / "cloned").exists()
+
+
+def test_campaigns_that_were_left_half_laid_are_swept_at_the_next_start(tmp_path: Path) -> None:
+    left, being_laid = tmp_path / ".left.part", tmp_path / ".laid.part"
+    for path in (left, being_laid):
+        (path / "dense").mkdir(parents=True)
+        os.utime(path, (0, 0))
+    held = locks.hold(being_laid)
+    folder.writable(tmp_path)
+    assert list(tmp_path.iterdir()) == [being_laid]
+    held.release()
+    folder.writable(tmp_path)
+    assert not list(tmp_path.iterdir())

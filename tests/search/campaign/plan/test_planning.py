@@ -76,12 +76,24 @@ def test_the_next_campaign_knows_how_long_measuring_took(request_: Request, digi
 def test_the_search_shrinks_where_the_first_steps_took_longer(request_: Request, digits: Dataset, display: Display) -> None:
     first = planning.first(replace(request_, minutes=60), digits, QUICK, display)
     assert not first.cut
-    same = planning.again(first, digits, replace(RECORD, seconds=10.0, trials_worth=2.0), display)
-    slower = planning.again(first, digits, replace(RECORD, seconds=300.0, trials_worth=2.0), display)
+    same = planning.again(first, digits, replace(RECORD, seconds=10.0, trials_worth=2.0), 1.0, display)
+    slower = planning.again(first, digits, replace(RECORD, seconds=300.0, trials_worth=2.0), 1.0, display)
     assert same.request == first.request
     assert slower.request.trials < first.request.trials
     assert slower.request.budget == first.request.budget
     assert f"{slower.request.trials} trials instead of {first.request.trials}" in said(display)
+
+
+def test_a_machine_that_is_mostly_fast_gives_the_minute_back_to_the_search(request_: Request, digits: Dataset, display: Display) -> None:
+    first = planning.first(replace(request_, minutes=5), digits, replace(QUICK, images_per_s=600.0), display)
+    assert first.request.trials < request_.trials
+    record = replace(RECORD, seconds=8.0, trials_worth=2.0)
+    loud, quiet = (planning.again(first, digits, record, share, display) for share in (0.2, 1.0))
+    assert loud.request.trials < quiet.request.trials
+    assert first.request.trials < quiet.request.trials <= request_.trials
+    assert first.request.finalists <= quiet.request.finalists <= request_.finalists
+    assert f"{quiet.request.trials} trials instead of {first.request.trials}" in said(display)
+    assert "there is time for it" in said(display)
 
 
 def test_global_pruning_that_was_planned_goes_first_unless_it_was_asked_for(request_: Request, digits: Dataset, display: Display) -> None:
@@ -90,7 +102,7 @@ def test_global_pruning_that_was_planned_goes_first_unless_it_was_asked_for(requ
     free = planning.first(replace(request_, minutes=60), digits, QUICK, display)
     assert given.request == free.request
     assert "2 of them by Torch-Pruning" in said(display)
-    assert planning.again(given, digits, slow, display).request.global_pruning is True
+    assert planning.again(given, digits, slow, 1.0, display).request.global_pruning is True
     assert "no global pruning" not in said(display)
-    assert planning.again(free, digits, slow, display).request.global_pruning is False
+    assert planning.again(free, digits, slow, 1.0, display).request.global_pruning is False
     assert "plan: no global pruning to compare with" in said(display)

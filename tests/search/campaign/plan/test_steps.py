@@ -116,6 +116,22 @@ def test_the_search_may_use_what_is_left_over_and_leaves_the_proof_its_time(
         assert plan.search_s + others <= left_s - AGAIN_S + 1e-6, "the comparison may wait its minute for the machine's fast state"
 
 
+@given(REQUESTS, SCOPES, PACES, st.floats(0.05, 1), st.floats(0.05, 1))
+def test_the_more_often_the_machine_is_fast_the_less_is_kept_free_for_waiting(
+    asked: Request, scope: Scope, pace: Pace, one: float, other: float
+) -> None:
+    least, most = (steps.fit(asked, replace(scope, fast_share=share), pace, 0.0) for share in sorted((one, other)))
+    assert 0 <= most.waiting_s <= AGAIN_S
+    if least.request == most.request:
+        assert most.waiting_s <= least.waiting_s
+    always = steps.fit(asked, replace(scope, fast_share=1.0), pace, 0.0)
+    unknown = steps.fit(asked, scope, pace, 0.0)
+    assert always.waiting_s == 0.0, "all blocks asked for are pairs in the fast state"
+    assert unknown.waiting_s == AGAIN_S
+    assert planned_s(always) >= planned_s(unknown)
+    assert planned_s(always) <= steps.MARGIN * (always.limit_s or 0) or always.cut, "loud neighbours are reckoned with all the same"
+
+
 def test_five_minutes_of_digits_are_enough_for_everything_on_two_quick_cores_and_for_less_on_slower_ones() -> None:
     asked = Request(minutes=5)
     quick, slower, slow = (steps.fit(asked, DIGITS, pace, 20) for pace in (QUICK, replace(QUICK, images_per_s=600, network_s=0.39), SLOW))

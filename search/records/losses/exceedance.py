@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr
 
 from search.records.losses.drop import Paired
-from search.records.trial import Floats
 
 RESAMPLED = 400  # for the interval of what is explained
 _Z_975 = 1.959963984540054
@@ -71,7 +71,7 @@ def of(lost: Sequence[Paired], limit_points: float, seed: int = 0) -> Exceedance
     return Exceedance(count, over / count, low, high, beyond, beyond_low, beyond_high, mean, spread)
 
 
-def _fitted(drops: Floats, errors: Floats) -> tuple[float, float]:
+def _fitted(drops: NDArray[np.float64], errors: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and deviation of the true drops, of highest (restricted) likelihood."""
     weights = 1 / (errors[None] ** 2 + _SPREADS[:, None] ** 2)
     means = (weights * drops).sum(axis=1) / weights.sum(axis=1)
@@ -80,7 +80,7 @@ def _fitted(drops: Floats, errors: Floats) -> tuple[float, float]:
     return float(means[best]), float(_SPREADS[best])
 
 
-def _beyond(drops: Floats, errors: Floats, limit_points: float, mean: float, spread: float) -> float:
+def _beyond(drops: NDArray[np.float64], errors: NDArray[np.float64], limit_points: float, mean: float, spread: float) -> float:
     """Mean posterior probability of a true drop over the limit."""
     share = spread**2 / (spread**2 + errors**2)
     deviation = np.maximum(np.sqrt(share) * errors, _LEAST_POINTS)

@@ -1,0 +1,299 @@
+"""Every reader of a file that may come from somebody else, with a whole file for it, and how that file is broken.
+
+A module of the product that reads such a file and stands neither here nor in ``EXEMPT`` fails ``test_broken_files.py``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import safetensors.torch
+
+from harness.networks import idx_files
+from harness.networks.pictures import decoding
+from harness.networks.weights import weights_file
+from harness.pruning import saved, schedule_text
+from harness.quantisation.__main__ import _preparation
+from harness.records import benchmark_json
+from harness.records.preprocessing import Preprocessing
+from harness.records.pruning_config import PruningConfig
+from harness.sweeps import tally
+from harness.training import device_accuracy
+from harness.training.checkpoint import Checkpoint
+from harness.verification import distiller_checkpoint
+from search.race import limit_calibration, race
+from search.records import journal, outcome, recipe_record, sensitivity_record, training_record, tuned_store
+from search.records.request import Request
+from tests.attacks import breaking, seeds, ways
+from tests.attacks.seeds import CORPUS
+from tests.attacks.ways import ROOT
+
+Break = Callable[[bytes, random.Random], bytes]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads one kind of file. modules: of the product, that parse on its way. seed: a whole file's bytes, by the place it lies at.
+
+    beside: other files that must be there. breaks: ways to break one. read: gets the file's path.
+    """
+
+    name: str
+    file: str
+    modules: tuple[str, ...]
+    seed: Callable[[], bytes]
+    breaks: tuple[Break, ...]
+    read: Callable[[Path], object]
+    beside: tuple[str, ...] = ()
+
+    def lay(self, place: Path) -> Path:
+        """Put what belongs beside the file into a folder; returns where the file goes."""
+        for name in self.beside:
+            if name != self.file:
+                (place / name).write_bytes((CORPUS / "campaign" / name).read_bytes())
+        path = place / self.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+JSON: tuple[Break, ...] = (breaking.broken_document, breaking.broken_document, breaking.broken_bytes)
+LINES: tuple[Break, ...] = (breaking.broken_lines, breaking.broken_lines, breaking.broken_bytes)
+TEXT: tuple[Break, ...] = (breaking.broken_text,)
+BYTES: tuple[Break, ...] = (breaking.broken_bytes,)
+CAMPAIGN = ("contenders.json", "proof.json", "measurements.json", "journal.jsonl", "request.json")
+
+
+READERS = (
+    Reader(
+        "journal",
+        "journal.jsonl",
+        ("search.records.journal",),
+        seeds.corpus("journal.jsonl"),
+        LINES,
+        lambda path: journal.read(path.parent),
+    ),
+    Reader(
+        "journal reopened",
+        "journal.jsonl",
+        ("search.records.journal",),
+        seeds.corpus("journal.jsonl"),
+        LINES,
+        lambda path: journal.Journal.reopen(path.parent)[0].close(),
+    ),
+    Reader(
+        "request",
+        "request.json",
+        ("search.records.folder", "search.records.whole_file"),
+        seeds.corpus("request.json"),
+        JSON,
+        ways.requested,
+    ),
+    Reader(
+        "contenders",
+        "contenders.json",
+        ("search.records.outcome",),
+        seeds.corpus("contenders.json"),
+        JSON,
+        lambda path: outcome.read(path.parent),
+    ),
+    Reader(
+        "recipe",
+        "recipe.json",
+        ("search.records.recipe_record",),
+        seeds.document(seeds.RECORD),
+        JSON,
+        lambda path: recipe_record.read(path.parent),
+    ),
+    Reader(
+        "sensitivity",
+        "sensitivity.json",
+        ("search.records.sensitivity_record",),
+        seeds.document({"schema": 1, "losses": [{"group": "a", "channels": 4, "points": 1.5}], "images": 9, "seconds": 1.0, "share": 0.1}),
+        JSON,
+        lambda path: sensitivity_record.read(path.parent),
+    ),
+    Reader(
+        "training",
+        "training.json",
+        ("search.records.training_record",),
+        seeds.document({"schema": 1, "way": {"precision": "f32", "channels_last": True, "threads": 2}, "sentence": "fast"}),
+        JSON,
+        lambda path: training_record.read(path.parent),
+    ),
+    Reader("proof", "proof.json", ("harness.records.benchmark_json",), seeds.corpus("proof.json"), JSON, benchmark_json.read),
+    Reader(
+        "measurements",
+        "measurements.json",
+        ("harness.records.benchmark_json",),
+        seeds.corpus("measurements.json"),
+        JSON,
+        benchmark_json.read,
+    ),
+    Reader("shown contenders", "contenders.json", (), seeds.corpus("contenders.json"), JSON, ways.shown, CAMPAIGN),
+    Reader("shown journal", "journal.jsonl", (), seeds.corpus("journal.jsonl"), LINES, ways.shown, CAMPAIGN),
+    Reader(
+        "judged",
+        "judged.json",
+        ("search.records.tuned_store",),
+        seeds.document({"entrant": "a", "recipe": "{}", "validation": seeds.ACCURACY}),
+        JSON,
+        lambda path: tuned_store.find(path.parent, 0),
+    ),
+    Reader("config", "config.json", ("harness.records.pruning_config",), seeds.document(seeds.CONFIG), JSON, PruningConfig.read),
+    Reader("saved network", "config.json", ("harness.pruning.saved",), seeds.document(seeds.CONFIG), JSON, saved.load),
+    Reader(
+        "preprocessing",
+        "way.json",
+        ("harness.records.preprocessing",),
+        seeds.document(seeds.PREPROCESSING),
+        JSON,
+        lambda path: Preprocessing.of_canonical(ways.text(path)),
+    ),
+    Reader(
+        "config beside a network",
+        "config.json",
+        ("harness.quantisation.__main__",),
+        seeds.document({**seeds.CONFIG, "preprocessing": seeds.PREPROCESSING}),
+        JSON,
+        lambda path: _preparation(path.with_name("net.onnx"), SimpleNamespace(input_shape=(1, 1, 8, 8))),  # type: ignore[arg-type]
+    ),
+    Reader(
+        "schedule",
+        "schedule.yaml",
+        ("harness.pruning.schedule_text",),
+        (ROOT / "harness/pruning/schedules/resnet20-agp_4.yaml").read_bytes,
+        TEXT,
+        lambda path: schedule_text.parse(ways.text(path), path.name),
+    ),
+    Reader(
+        "device tables",
+        "pyproject.toml",
+        ("harness.files.toml_text", "harness.devices.spec", "harness.runner.regression"),
+        seeds.DEVICES.encode,
+        TEXT,
+        ways.toml,
+    ),
+    Reader(
+        "safetensors",
+        "weights.safetensors",
+        ("harness.networks.weights.safe_reading",),
+        lambda: safetensors.torch.save(seeds.tensors()),
+        BYTES,
+        weights_file.read,
+    ),
+    Reader(
+        "weights",
+        "weights.pt",
+        ("harness.networks.weights.safe_reading",),
+        lambda: seeds.saved({"state_dict": seeds.tensors(), "epoch": 3}),
+        (breaking.broken_bytes, seeds.hostile_pickle),
+        weights_file.read,
+    ),
+    Reader(
+        "distiller's checkpoint",
+        "best.pth.tar",
+        ("harness.verification.distiller_checkpoint",),
+        lambda: seeds.saved(
+            {"state_dict": seeds.tensors(), "arch": "resnet20_cifar", "compression_sched": {"masks_dict": {"a": None}}, "epoch": 3}
+        ),
+        (breaking.broken_bytes, seeds.hostile_pickle),
+        distiller_checkpoint.read,
+    ),
+    Reader(
+        "training half-way",
+        "point.pt",
+        ("harness.training.checkpoint",),
+        lambda: seeds.saved({"schema": 1, "identity": "i", "model": {}}),
+        (breaking.broken_bytes, seeds.hostile_pickle),
+        lambda path: Checkpoint(path, "i")._read(),
+    ),
+    Reader(
+        "exported network",
+        "net.onnx",
+        ("harness.networks.export", "harness.networks.foreign.fixing", "harness.networks.foreign.layers"),
+        seeds.onnx,
+        BYTES,
+        lambda path: ways.exported(path),
+    ),
+    Reader(
+        "host's answers",
+        "net.logits.npy",
+        ("harness.training.device_accuracy",),
+        seeds.npy,
+        (breaking.broken_bytes, seeds.hostile_pickle),
+        lambda path: device_accuracy.host_answers(path.with_name("net.onnx")),
+    ),
+    Reader(
+        "idx",
+        "train-labels-idx1-ubyte.gz",
+        ("harness.networks.idx_files",),
+        lambda: gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4])),
+        BYTES,
+        lambda path: idx_files.read_labels(path.parent, "train", 10),
+    ),
+    Reader("picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.depths([path])),
+    Reader(
+        "size of a picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.sizes([path])
+    ),
+    Reader(
+        "agent's reply",
+        "reply.json",
+        ("harness.devices.frames",),
+        seeds.document({**seeds.REPLIES, "blobs": [32, 32, 32, 32]}),
+        JSON,
+        ways.agent,
+    ),
+    Reader(
+        "stored baseline",
+        "base.json",
+        ("harness.training.stored_baseline", "harness.training.recipes"),
+        seeds.document(seeds.DESCRIPTION),
+        JSON,
+        ways.described,
+    ),
+    Reader(
+        "calibration",
+        "calibration.jsonl",
+        ("harness.sweeps.tally",),
+        lambda: f'{{"what": "x"}}\n{json.dumps(seeds.COMPARISON)}\n'.encode(),
+        LINES,
+        lambda path: tally.read(path, "x"),
+    ),
+    Reader(
+        "races",
+        "runs.jsonl",
+        ("search.race.race",),
+        lambda: (json.dumps(seeds.RUN) + "\n" + json.dumps(seeds.RUN) + "\n").encode(),
+        LINES,
+        race.read,
+    ),
+    Reader(
+        "limit calibration",
+        "campaigns.jsonl",
+        ("search.race.limit_calibration",),
+        lambda: b'{"seed": 0, "most_folds": 4}\n{"seed": 1, "most_folds": 4}\n',
+        LINES,
+        lambda path: limit_calibration.read(path, Request()),
+    ),
+)
+
+# Modules that parse, and what they parse that nobody else can have written.
+EXEMPT = {
+    "harness.files.json_text": "where JSON is parsed for all of them",
+    "harness.verification.distiller": "a schedule that schedule_text has read; the metadata of an installed package",
+    "harness.training.guidance": "this user's own cache, named by the digest of what is in it, and made anew where it cannot be read",
+    "harness.training.speed.answers": "this user's own cache, sealed by a digest",
+    "harness.training.speed.probe": "texts of speed.answers, sealed by a digest",
+    "harness.training.speed.waiting": "texts of speed.answers, sealed by a digest",
+    "harness.sweeps.precisions": "texts of speed.answers, sealed by a digest",
+    "harness.pipeline": "a network that this very process has pickled",
+    "search.workers.trial_process": "the pipe between a campaign and the children that it started",
+    "harness.networks.onnx_graph": "an artefact that export has read or written",
+    "harness.networks.onnx_macs": "an artefact that export has read or written",
+}
