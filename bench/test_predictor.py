@@ -50,7 +50,8 @@ def test_designed_network(taken, place, record):
     role, index = place
     found = taken.held_out if role == HELD_OUT else taken.designed
     if index >= len(found):
-        pytest.skip(f"not needed: {taken.decision.reason}" if role != HELD_OUT else "the network has fewer distinct configurations")
+        why = "not measured" if taken.lost else "not needed"
+        pytest.skip(f"{why}: {taken.decision.reason}" if role != HELD_OUT else "the network has fewer distinct configurations")
     record(found[index])
 
 
@@ -61,6 +62,8 @@ def test_held_out_error(taken, network, collected, request):
     collected.texts.append(f"designed networks: {taken.decision.reason}")
     if judged is not None and (doubt := judged.doubt(request.config.getoption("--max-predictor-error"))):
         collected.texts.append(doubt)
+    if taken.lost:
+        pytest.fail(f"{network.name}: {taken.decision.reason}", pytrace=False)  # what was measured is in the file all the same
 
 
 def test_legal_widths(taken, network, collected):

@@ -15,7 +15,7 @@ from search.records.request import OPTIONS, Request
 
 PICTURES = ("dataset", "task", "data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
 DENSE = ("network", "weights", *PICTURES, "dense_epochs", "dense_learning_rate")
-INHERITED = (*DENSE, "input_size", "chance_margin")  # by a fork
+INHERITED = tuple(field.name for field in OPTIONS if field.name not in ("name", "reports"))  # by a fork
 VERBS = ("run", "resume", "show", "report", "fork", "export", "explain", "groups", "compare", "experiment", "trust")
 EXPLAINED = (
     "device",
@@ -124,7 +124,9 @@ def parser() -> argparse.ArgumentParser:
     _add_request(run)
     _add_without_device(run)
     fork = verbs.add_parser(
-        "fork", help="a new campaign from another one's trials, with other settings", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        "fork",
+        help="a new campaign from another one's trials, as it but for what is said",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     fork.add_argument("old", metavar="OLD", help="the campaign whose trials are taken over, as far as they still apply")
     _add_request(fork)
@@ -265,7 +267,7 @@ def changed(old: Request, arguments: Words) -> Request:
 
 
 def left_open(arguments: Words) -> tuple[str, ...]:
-    """What a fork takes over of the campaign's subject, for the command line does not say it."""
+    """What a fork takes over of its campaign, for the command line does not say it."""
     left = tuple(name for name in INHERITED if getattr(arguments, name) is None)
     return left if arguments.task is None else tuple(name for name in left if name != "dataset")  # which follows from the task
 

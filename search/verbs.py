@@ -122,7 +122,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     from search.report import report, summary
 
     if verb == "fork":
-        request = folders.inheriting(request, command_line.left_open(arguments))
+        request = folders.inheriting(request, command_line.left_open(arguments), display.say)
     if verb == "groups":
         from search.report import groups_run
 

@@ -94,6 +94,8 @@ def understand(words: list[str], pytest_options: set[str]) -> None:
                 assert word.partition("=")[0] in pytest_options, word
             elif before not in WITH_VALUE:
                 assert (ROOT / word).exists(), word
+    elif words[:3] == ["python", "-m", "harness.runner"]:
+        understand(["pytest", *(word if word.startswith("-") else f"bench/test_{word}.py" for word in words[3:])], pytest_options)
     elif words[:2] == ["python", "-m"]:
         module = ROOT.joinpath(*words[2].split("."))
         source = next(path for path in (module.with_suffix(".py"), module / "__main__.py") if path.exists())

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.devices.spec import PRODUCT_PYPROJECT
 from harness.errors import DeviceUnavailable, HarnessError, UnknownName
+from harness.files import user_folders
 
 UDEV_RULES = Path("/etc/udev/rules.d/97-myriad-usbboot.rules")
 UDEV_TEXT = (
@@ -56,7 +56,7 @@ class Recipe:
 RECIPES = {
     "ncs2": Recipe(
         "ncs2",
-        PRODUCT_PYPROJECT.parent / ".cache" / "ncs2",
+        user_folders.cache() / "ncs2",  # never beside the program, which may lie in somebody's site-packages
         ("3.8", "3.9", "3.7", "3.6"),
         ("x86_64", "AMD64"),
         ("openvino==2021.4.2", "numpy<1.20", "libusb-package==1.0.26.4"),

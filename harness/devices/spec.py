@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import UnknownName, UsageError
-from harness.files import toml_text
+from harness.files import toml_text, user_folders
 from harness.files.numbers import Range
 
 OptionValue = str | int | float | bool
-PRODUCT_PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+OWN_TABLES = Path(__file__).parent / "devices.toml"  # in the package, so that an installed one has devices too
+CACHE = "{cache}"  # in an interpreter's path: the user's cache folder
 PATIENCE = Range(0, 1e6)  # seconds
 OPTION = Range(-(2**53), 2**53)  # whatever a runtime makes of it; each has ranges of its own
 LOCK_WAIT_S = 120.0  # another process usually needs the device for one suite, or for one short check
@@ -44,7 +45,7 @@ class DeviceSpec:
     lock_wait_s: float = LOCK_WAIT_S
     load_deadline_s: float = LOAD_DEADLINE_S
     setup: str = ""
-    directory: Path = PRODUCT_PYPROJECT.parent
+    directory: Path = OWN_TABLES.parent
     exclusive: bool = True
 
     def answering(self) -> DeviceSpec:
@@ -64,8 +65,8 @@ class DeviceSpec:
 def find(name: str, pyproject: Path | None = None) -> DeviceSpec:
     """The device called ``name``.
 
-    Looked up in ``pyproject``, or, without one, in the ``pyproject.toml`` of the working directory and then in Espalier's
-    own. UnknownName lists what exists; UsageError names the table and the key that is wrong.
+    Looked up in ``pyproject``, or, without one, in the ``pyproject.toml`` of the working directory and then among those that come
+    with Espalier. UnknownName lists what exists; UsageError names the table and the key that is wrong.
     """
     specs = _specs(pyproject)
     if name not in specs:
@@ -110,12 +111,9 @@ def parse(name: str, table: object, origin: Path) -> DeviceSpec:
 
 
 def _specs(pyproject: Path | None) -> dict[str, tuple[object, Path]]:
-    own = PRODUCT_PYPROJECT if pyproject is None else pyproject
-    found = _tables(own, required=pyproject is not None)
-    local = Path.cwd() / "pyproject.toml"
-    if pyproject is None and local != own:
-        found |= _tables(local, required=False)
-    return found
+    if pyproject is not None:
+        return _tables(pyproject, required=True)
+    return _tables(OWN_TABLES, required=True) | _tables(Path.cwd() / "pyproject.toml", required=False)
 
 
 def _tables(path: Path, required: bool) -> dict[str, tuple[object, Path]]:
@@ -152,4 +150,6 @@ def _interpreter(python: str | None, host: str | None, directory: Path) -> str:
         return python or "python3"
     if python is None:
         return sys.executable
+    if CACHE in python:
+        python = python.replace(CACHE, str(user_folders.cache()))
     return str(directory / Path(python).expanduser()) if "/" in python else python

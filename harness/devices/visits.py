@@ -15,10 +15,11 @@ from harness.devices.measure import Progress
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.samples import Subject, Turn, canary_quiet_s, conditions_of, latency_of, record
 from harness.devices.session import Loaded, Session
-from harness.errors import UsageError
+from harness.errors import DeviceError, UsageError
 from harness.records.measurement import CANARY_QUIET_WITHIN, ENOUGH_QUIET, Measurement
 
 AGAIN_AT_MOST = 4  # times as many visits as regular ones
+KEPT_VISITS = 3  # of every network, for which what was measured before a device dropped is kept: fewer blocks have no interval
 LEAST_ROUNDS = 10  # of a visit that is short for a slow network: one quick sample of each is enough for the undisturbed latency
 
 
@@ -73,7 +74,8 @@ class Visits:
     def measure(self, subjects: Sequence[Subject], progress: Progress | None = None) -> tuple[Measurement, ...]:
         """Measure networks by visits in shuffled rounds, in the order of ``subjects``.
 
-        Raises ModelRefused and the errors of a failing device.
+        A device that drops when every network was visited ``KEPT_VISITS`` times gives what those tell, with a note; what is asked of it
+        next is refused, as it is quarantined. Raises ModelRefused, and the errors of a device that fails earlier.
         """
         if not subjects:
             return ()
@@ -82,12 +84,19 @@ class Visits:
         canary = self._load(self.canary)
         loaded = [self._load(one) for one in subjects]
         tour = _Tour(loaded, canary, self.visiting, self.canaries_s)
-        tour.regular(progress)
-        tour.again()
-        after, quiet_s = self.session.snapshot(), canary_quiet_s(self.canaries_s)
-        for one in (canary, *loaded):
-            one.unload()
-        notes = (("interleaved", str(len(subjects))), ("visits", tour.sentence))
+        notes: tuple[tuple[str, str], ...] = (("interleaved", str(len(subjects))),)
+        try:
+            tour.regular(progress)
+            tour.again()
+            after = self.session.snapshot()
+            for one in (canary, *loaded):
+                one.unload()
+        except DeviceError as error:
+            if min(map(len, tour.turns)) < KEPT_VISITS:
+                raise
+            after, notes = before, (*notes, ("the device dropped", str(error)))
+        quiet_s = canary_quiet_s(self.canaries_s)
+        notes = (*notes, ("visits", tour.sentence))
         found = []
         for subject, one, turns in zip(subjects, loaded, tour.turns, strict=True):
             conditions = conditions_of(self.session, one, self.precision, before, after, self.host)

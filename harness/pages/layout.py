@@ -40,13 +40,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, a sentence, and a table; warning: what must not be overlooked, before the sentence. Each row has a cell per column."""
+    """A heading, a sentence, and a table; warning: what must not be overlooked, before the sentence. Each row has a cell per column.
+
+    figure: an SVG between sentence and table, in HTML alone.
+    """
 
     heading: str
     text: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     warning: str = ""
+    figure: str = ""
 
 
 def as_html(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -86,7 +90,7 @@ def write(path: Path, content: str) -> Path:
 def _section_html(section: Section) -> str:
     warning = f'<p class="warning">{html.escape(section.warning)}</p>' if section.warning else ""
     table = _table_html(section) if section.rows else ""
-    return f"<section><h2>{html.escape(section.heading)}</h2>{warning}<p>{html.escape(section.text)}</p>{table}</section>"
+    return f"<section><h2>{html.escape(section.heading)}</h2>{warning}<p>{html.escape(section.text)}</p>{section.figure}{table}</section>"
 
 
 def _table_html(section: Section) -> str:

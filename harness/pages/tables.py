@@ -110,22 +110,23 @@ def layers(measurement: Measurement, architectures: Sequence[Architecture]) -> R
     except RecordError as error:
         return f"layers of {label(measurement)}: {error}"
     config = measurement.config
-    return ledger_table(balanced, architecture.shapes(config) if config else {}, _title(f"layers of {label(measurement)}", [measurement]))
+    shapes = architecture.shapes(config) if config else {}
+    simulated = measurement.conditions.device.simulated
+    return ledger_table(balanced, shapes, _title(f"layers of {label(measurement)}", [measurement]), simulated)
 
 
-def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str) -> Table:
+def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str, simulated: bool = False) -> Table:
     """A ledger as a table: layers, the named lines of the remainder, the sum.
 
-    shapes: gives the channels in and out; empty where a network's widths are not known.
+    shapes: gives the channels in and out; empty where a network's widths are not known. simulated: no machine can be made quieter.
     """
     caption = (
         f"whole = layers {duration(balanced.layers_s)} + remainder {_signed(balanced.remainder_s)} ({balanced.remainder_ratio:.1%}); "
         "layers: medians over profiled compilations, with the smallest and the largest; whole: median of the unprofiled run"
     )
     if not balanced.balanced:
-        caption += (
-            f"; the remainder exceeds {ledger.REMAINDER_LIMIT:.0%}: the layers do not explain the whole, profile again on a quiet machine"
-        )
+        advice = "which is the simulated device's model" if simulated else "profile again on a quiet machine (python -m harness.doctor)"
+        caption += f"; the remainder exceeds {ledger.REMAINDER_LIMIT:.0%}: the layers do not explain the whole, {advice}"
     table = _plain_table(title)
     table.caption = caption
     for heading in ("layer", "type"):

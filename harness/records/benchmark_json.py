@@ -93,6 +93,21 @@ def read(path: Path) -> BenchmarkFile:
         return parse(_document(path), str(path))  # the document is gone before the collector looks at what was made of it
 
 
+def parse_with_commit(content: bytes, origin: str) -> tuple[str, BenchmarkFile]:
+    """One file's bytes, and the commit of the repository that it was run in, empty where pytest-benchmark found none.
+
+    12 digits, with ``+`` where the tree was changed. RecordError as for ``read``.
+    """
+    try:
+        document = json_text.parse(content)
+    except ValueError as error:
+        raise RecordError(f"{origin} is not whole JSON ({error}); measure again or delete it") from error
+    info = document.get("commit_info") if isinstance(document, dict) else None
+    told = info if isinstance(info, dict) else {}
+    commit = str(told.get("id") or "")[:12] + ("+" if told.get("id") and told.get("dirty") else "")
+    return ("" if commit.startswith("unknown") or commit.startswith("unversioned") else commit), parse(document, origin)
+
+
 def parse(document: object, origin: str) -> BenchmarkFile:
     """Turn a parsed document into records; ``origin`` names it in errors, which name the place inside it as well."""
     ours, benchmarks = _sections(document, origin)

@@ -55,8 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
             options.device_spec(config, name)
         options.check(config)
         subjects.check(config)
-    if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
-        config.option.benchmark_storage = f"file://./.benchmarks/{'+'.join(options.device_names(config))}"
 
 
 @contextmanager
@@ -71,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
     networks = subjects.names(metafunc.config, metafunc.fixturenames)
     for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
-        if fixture in metafunc.fixturenames and metafunc.module.__name__.startswith(("bench.", "test_")) and _is_bench(metafunc):
+        if fixture in metafunc.fixturenames and _is_bench(metafunc):
             metafunc.parametrize(fixture, names, indirect=True, scope="session", ids=naming.ids(metafunc.config, fixture, names))
 
 

@@ -31,6 +31,13 @@ from search.records.request import Request, folder_name
 
 REQUEST, DENSE = "request.json", "dense/weights.safetensors"
 SCHEMA = 1
+_PICTURES = ("data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
+_TRAINED = ("weights", "dense_epochs", "dense_learning_rate", "learning_rate", "rival")
+TIED = {  # what is about one network, dataset or device, and means nothing of another
+    "network": ("weights", *_PICTURES, *_TRAINED, "in_float"),
+    "dataset": (*_PICTURES, *_TRAINED, "in_float"),
+    "device": ("max_latency_ms", "compiled_for"),
+}
 NAME_LENGTH = 90  # characters of a name that is made up; a number may follow
 
 
@@ -123,22 +130,31 @@ def read_request(folder: Path) -> Request:
         raise CampaignError(one_line(f"{folder / REQUEST} is broken ({error}); start the campaign again")) from error
 
 
-def inheriting(request: Request, names: Sequence[str]) -> Request:
-    """A fork's request with what its campaign is about, for the options ``names`` that the command line leaves open.
+def inheriting(request: Request, names: Sequence[str], say: Callable[[str], None]) -> Request:
+    """A fork's request with its campaign's settings, for the options ``names`` that the command line leaves open.
 
-    Of another network or dataset, given, nothing of the old weights and pictures is taken.
+    What does not apply to another network, dataset or device, given, is left at its default, and said. UsageError as for any request.
     """
     folder = existing(str(request.old), request.reports)
     old = read_request(folder)
-    taken: dict[str, Any] = {name: getattr(old, name) for name in names if name in ("network", "dataset")}
+    lost = {
+        name: f"other {changed}"
+        for changed in TIED
+        if getattr(request, changed) != getattr(old, changed)
+        for name in TIED[changed]
+        if changed not in names
+    }
+    for changed, other in (("workers", "dask"), ("dask", "workers")):
+        if changed not in names and other in names:
+            lost[other] = f"--{changed} was given"
+    taken: dict[str, Any] = {name: getattr(old, name) for name in names if name not in lost}
     if source.is_own(taken.get("network", "")):  # it is the old folder that names the code
         kept_source.allowed(folder, taken["network"])
-    request = replace(request, **taken)
-    if (request.network, request.dataset) != (old.network, old.dataset):
-        return request
-    weights = old.weights if old.weights is None or weights_file.file_of(old.weights).is_file() else dense(folder, old)
-    taken = {name: weights if name == "weights" else getattr(old, name) for name in names}
-    return replace(request, **taken)
+    if taken.get("weights") is not None and not weights_file.file_of(taken["weights"]).is_file():
+        taken["weights"] = dense(folder, old)
+    for name in (name for name in names if name in lost and getattr(old, name) != getattr(request, name)):
+        say(f"--{name.replace('_', '-')}={getattr(old, name)} of {request.old} is not taken over: {lost[name]}")
+    return checked(replace(request, **taken))
 
 
 def free_name(request: Request) -> str:

@@ -78,7 +78,7 @@ class Request:
 
     @property
     def command(self) -> str:
-        """The command line that asks for the same, without what equals the default."""
+        """The command line that asks for the same, without what equals the default; of a fork all, for it inherits the rest."""
         words = ["python", "-m", "search", *(("run",) if self.old is None else ("fork", self.old))]
         for field in OPTIONS:
             chosen = getattr(self, field.name)
@@ -86,8 +86,8 @@ class Request:
                 continue  # it follows from the task
             word = field.name.replace("_", "-")
             if isinstance(chosen, bool):
-                words += [] if chosen == field.default else [f"--{word}" if chosen else f"--no-{word}"]
-            elif chosen != field.default and chosen is not None:
+                words += [] if chosen == field.default and self.old is None else [f"--{word}" if chosen else f"--no-{word}"]
+            elif chosen is not None and (chosen != field.default or (self.old is not None and field.name not in ("name", "reports"))):
                 words += [f"--{word}", str(chosen)]
         return shlex.join(words)
 

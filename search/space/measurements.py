@@ -201,18 +201,31 @@ def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Sa
     part = path.with_name(f".{path.name}.part")
     words = [sys.executable, "-m", "pytest", *(str(BENCH / suite) for suite in suites), *options]
     words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
-    words += ["--maxfail=1"]  # what was measured is thrown away then: the first reason is the one to mend
+    words += ["--maxfail=1"]  # the first reason is the one to mend
     command = shown(suites, options, path)
     say(f"measuring: {command}")
     ended = subprocess.run(words, stdout=subprocess.PIPE, text=True, errors="replace")
     if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
-        part.unlink(missing_ok=True)
+        kept = _kept(part, path)
         log = path.with_suffix(".log")
         log.write_text(ended.stdout, encoding="utf-8")
         raise CampaignError(
-            f"measuring failed: {failure.reason(ended.stdout, ended.returncode)}; its whole output is in {log}; run: {command}"
+            f"measuring failed: {failure.reason(ended.stdout, ended.returncode)}; its whole output is in {log}{kept}; run: {command}"
         )
     part.replace(path)
+
+
+def _kept(part: Path, path: Path) -> str:
+    """Keep what a run measured before its device dropped, for the next one to begin with; nothing where it measured nothing."""
+    try:
+        measured = len(benchmark_json.read(part).measurements)
+    except RecordError:
+        measured = 0
+    if not measured:
+        part.unlink(missing_ok=True)
+        return ""
+    part.replace(path)
+    return f", the {measured} networks that it measured are kept in {path}, and taken where they predict well enough"
 
 
 def _newest(bench: Bench, architecture: Architecture, present: DeviceInfo | None, say: Say) -> Stored | None:

@@ -1,4 +1,4 @@
-"""The NCS2's interpreter for tests that run its real compiler: made once, kept in .cache, skipped with the reason where it cannot be."""
+"""The NCS2's interpreter for tests of its real compiler: made once, in the user's cache, skipped with the reason where it cannot be."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from harness.devices.provenance import HostFacts
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import parse
 from harness.devices.visits import AGAIN_AT_MOST, Visiting, Visits
-from harness.errors import UsageError
+from harness.errors import DeviceQuarantined, DeviceUnavailable, UsageError
 from harness.latency.verdict.undisturbed import quiet_blocks, undisturbed_s
 from harness.records.measurement import Measurement
 
@@ -115,3 +115,17 @@ def test_a_slow_network_is_visited_as_often_but_for_fewer_inferences(simulated: 
     found = measured(simulated(noise=0.01, overhead_us=20_000.0))
     assert {size for one in found for size in one.latency.block_sizes} < set(range(10, 16))
     assert all(len(one.latency.block_sizes) == 10 for one in found)
+
+
+def test_a_device_that_drops_keeps_what_every_network_was_visited_for(simulated: Simulated) -> None:
+    count, few = 6, Visiting(visits=10, visit_rounds=5, warmup_rounds=1)
+    drops = {"fault": "usb-drop", "fault_in": "infer"}
+    with simulated(fault_after=2 * (5 * count + 2), **drops).open() as session:  # a visit is two requests, one of the canary
+        found = Visits(session, SUBJECTS[-1], few, host=HOST).measure(SUBJECTS[:count])
+        assert {len(one.latency.block_sizes) for one in found} == {5, 6}
+        assert all("the stick left the USB bus" in dict(one.notes)["the device dropped"] for one in found)
+        with pytest.raises(DeviceQuarantined):
+            session.snapshot()
+    early = simulated(fault_after=2 * (2 * count + 2), **drops)
+    with early.open() as session, pytest.raises(DeviceUnavailable, match="left the USB bus"):
+        Visits(session, SUBJECTS[-1], few, host=HOST).measure(SUBJECTS[:count])

@@ -129,6 +129,16 @@ def test_a_layer_that_was_dropped_or_fell_short_is_told(profiled, architecture):
     assert "no profiled node runs a" in read(tables.layers(lacking, [architecture]))
 
 
+def test_advice_on_a_ledger_that_does_not_add_up_can_be_followed_where_it_was_measured(profiled, architecture):
+    measured = profiled(seconds=(2e-4, 1e-4, 1e-4, 8e-5))
+    device = replace(measured.conditions.device, simulated=True)
+    pretended = replace(measured, conditions=replace(measured.conditions, device=device))
+    told, simulated = (" ".join(read(tables.layers(one, [architecture])).split()) for one in (measured, pretended))
+    assert "profile again on a quiet machine" in told
+    assert "quiet machine" not in simulated
+    assert "the simulated device's model" in simulated
+
+
 def test_a_run_without_the_architecture_is_one_sentence(profiled):
     assert "does not hold its architecture" in read(tables.layers(profiled(), []))
 

@@ -112,6 +112,12 @@ class Desk:
         state.update(self.runtime.snapshot() if hasattr(self.runtime, "snapshot") else {})
         return {"snapshot": state}, ()
 
+    def do_examine(self, header, blobs):
+        """What decides whether this machine is fit to measure on."""
+        import readiness
+
+        return {"facts": readiness.examine(spin_s=header.get("spin_s", readiness.SPIN_S))}, ()
+
     def do_echo(self, header, blobs):
         """The blobs back, to measure the link."""
         return {}, blobs

@@ -113,7 +113,10 @@ class Runtime:
             name = None  # a quantised network says by itself what runs in INT8
         if name and name not in self.flags:
             told = (self.release_text(), name)
-            raise faults.Refused("trtexec of TensorRT %s has no --%s; export the network itself in that precision" % told)
+            if self.release and self.release >= STRONGLY_TYPED:
+                why = "TensorRT %s has no --%s: it computes in what a file says, and ours say float or INT8; "
+                raise faults.Refused((why + "measure with --precision=f32 or int8, or with a TensorRT before 11") % told)
+            raise faults.Refused("trtexec of TensorRT %s has no --%s; measure with --precision=f32, or update TensorRT" % told)
         flags += ["--" + name] if name else []
         flags += ["--fp16"] if precision == "int8" and "fp16" in self.flags else []  # for what is not between INT8 operations
         if precision == "f32" and "noTF32" in self.flags:

@@ -152,7 +152,9 @@ def _uncertain(here: WidthCost, best: WidthCost, tolerance: float) -> str:
     """Whether noise alone forbids to call the cheapest width cheaper."""
     if here.cost - best.cost <= max(tolerance, WORTHWHILE_RATIO * here.cost):
         return ""
-    return f"within noise: {best.width} channels look faster, but by less than two standard errors; measure again on a quiet machine"
+    return (
+        f"within noise: {best.width} channels look faster, but by less than two standard errors; measure more, with --rounds or --designs"
+    )
 
 
 def _why(architecture: Architecture, group: str, layers: Sequence[LayerCost], roof: Roof | None) -> str:

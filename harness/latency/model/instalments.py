@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from harness.errors import DeviceError
 from harness.latency.model import design
 from harness.latency.model.design import Decision
 from harness.latency.model.held_out import HeldOutError
@@ -37,7 +38,8 @@ class Instalments:
     """What was measured until it was enough.
 
     designed, held_out: in the order of their design. errors: the held-out error after each instalment, oldest first; empty
-    where nothing was held out. decision: why it ended. again: how often all of them were measured again.
+    where nothing was held out. decision: why it ended. again: how often all of them were measured again. lost: why the device dropped
+    before all that were wanted were measured, empty where it did not.
     """
 
     designed: tuple[Measurement, ...]
@@ -45,6 +47,7 @@ class Instalments:
     errors: tuple[HeldOutError, ...]
     decision: Decision
     again: int = 0
+    lost: str = ""
 
 
 def take(
@@ -60,7 +63,8 @@ def take(
 
     good_enough_ratio: mean held-out error at which to stop; 0 never stops early, and measures all in one instalment. measure:
     given ``(role, configuration)`` pairs answers their measurements, taken interleaved. persistence: how long to go on, measuring all of
-    them again, where the error is too large in the end, as long as that lowers it.
+    them again, where the error is too large in the end, as long as that lowers it. A device that drops loses nothing that was measured
+    before: DeviceError only where that is nothing.
     """
     begun_s = time.monotonic()
     designs = design.design(architecture, most, seed)
@@ -72,7 +76,13 @@ def take(
     decision = Decision(True, "nothing was measured yet")
     while decision.go_on and len(found) < len(designs):
         batch = designs[len(found) : len(found) + (NEXT if found else FIRST)] if stops else designs
-        new = measure([*((DESIGN, config) for config in batch), *((HELD_OUT, config) for config in (() if found else held))])
+        try:
+            new = measure([*((DESIGN, config) for config in batch), *((HELD_OUT, config) for config in (() if found else held))])
+        except DeviceError as drop:
+            if not found:
+                raise
+            dropped = Decision(False, f"the device dropped after {len(found)} networks, which are kept: {drop}")
+            return Instalments(tuple(found), tuple(judged), tuple(errors), dropped, lost=str(drop))
         judged += new[len(batch) :]
         found += new[: len(batch)]
         error = _error(architecture, found, judged)
@@ -94,7 +104,10 @@ def _insist(architecture: Architecture, taken: Instalments, measure: Measure, pe
             told = f"mean error {taken.errors[-1].mape_ratio:.2%}{times}: {hopeless}"
             return replace(taken, decision=Decision(False, told))
         before = (*taken.designed, *taken.held_out)
-        later = measure([(m.role, m.config) for m in before if m.config is not None])
+        try:
+            later = measure([(m.role, m.config) for m in before if m.config is not None])
+        except DeviceError as drop:
+            return replace(taken, lost=str(drop), decision=Decision(False, f"the device dropped while all were measured again: {drop}"))
         both = tuple(first.joined(second) for first, second in zip(before, later, strict=True))
         designed, held = both[: len(taken.designed)], both[len(taken.designed) :]
         error, again = _error(architecture, designed, held), taken.again + 1

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.errors import DeviceUnavailable
 from harness.latency.model import design, instalments
 from harness.latency.model.predictor import LatencyPredictor
 
@@ -145,3 +146,20 @@ def test_what_a_large_error_means_is_said(network, bench):
     assert f"{error.mape_ratio:.1%}" in told
     assert error.indistinct_ratio >= error.median_ratio
     assert error.doubt(error.mape_ratio) == ""
+
+
+def test_a_device_that_drops_between_instalments_loses_nothing_that_was_measured(network, bench):
+    ran = bench(noise=0.05)
+
+    def dropping(chosen):
+        if len(ran.asked) == 2:
+            raise DeviceUnavailable("the stick left the USB bus; plug it in again")
+        return ran(chosen)
+
+    found = instalments.take(network, 150, 20, 0, 0.0001, dropping)
+    assert len(found.designed) == instalments.FIRST + instalments.NEXT
+    assert len(found.held_out) == 20
+    assert "the device dropped after 90 networks, which are kept: the stick left the USB bus" in found.decision.reason
+    assert found.lost
+    with pytest.raises(DeviceUnavailable, match="the stick left"):
+        instalments.take(network, 150, 20, 0, 0.0001, dropping)  # nothing was measured before: there is nothing to keep

@@ -1,6 +1,8 @@
 """What a user types is made the best of, or refused in one line before anything long is begun."""
 
 import json
+import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,18 +56,63 @@ def test_what_the_words_alone_make_impossible_is_refused_before_the_dense_networ
     assert not list(tmp_path.iterdir())
 
 
-def test_a_fork_is_about_what_its_campaign_is_about(tmp_path: Path) -> None:
-    old = Request(network="x.py:net", dataset="imagefolder:p", channels=1, validation_from="test", reports=tmp_path, name="old", budget=9.0)
+OLD = Request(
+    device="ncs2",
+    network="x.py:net",
+    dataset="imagefolder:p",
+    channels=1,
+    validation_from="test",
+    precision="f16",
+    budget=9.0,
+    designs=40,
+    max_latency_ms=3.0,
+    screen=True,
+    name="old",
+)
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Callable[..., tuple[Request, list[str]]]:
+    """Function: the request of a fork of OLD by these words, and what was said."""
     (tmp_path / "campaigns" / "old").mkdir(parents=True)
-    folder.write_request(tmp_path / "campaigns" / "old", old)
-    arguments = command_line.parse(["fork", "old", f"--reports={tmp_path}", "--max-drop=0.5"])
-    asked = folder.inheriting(command_line.request(arguments), command_line.left_open(arguments))
-    same = ("network", "dataset", "channels", "validation_from", "weights", "data")
-    assert [getattr(asked, name) for name in same] == [getattr(old, name) for name in same]
-    assert (asked.budget, asked.max_drop) == (Request().budget, 0.5), "settings are asked for anew"
-    other = command_line.parse(["fork", "old", f"--reports={tmp_path}", "--network=resnet20"])
-    asked = folder.inheriting(command_line.request(other), command_line.left_open(other))
-    assert (asked.network, asked.dataset, asked.channels) == ("resnet20", "imagefolder:p", None)
+    folder.write_request(tmp_path / "campaigns" / "old", replace(OLD, reports=tmp_path))
+
+    def fork(*words: str) -> tuple[Request, list[str]]:
+        said: list[str] = []
+        arguments = command_line.parse(["fork", "old", f"--reports={tmp_path}", *words])
+        return folder.inheriting(command_line.request(arguments), command_line.left_open(arguments), said.append), said
+
+    return fork
+
+
+def test_a_fork_is_its_campaign_but_for_what_is_said(forked: Callable[..., tuple[Request, list[str]]], tmp_path: Path) -> None:
+    asked, said = forked("--max-drop=0.5", "--no-screen")
+    assert asked == replace(OLD, reports=tmp_path, name=None, old="old", max_drop=0.5, screen=False)
+    assert not said
+
+
+def test_what_is_of_another_network_or_device_is_not_taken_over_and_said(forked: Callable[..., tuple[Request, list[str]]]) -> None:
+    asked, said = forked("--network=resnet20", "--device=cpu")
+    assert (asked.network, asked.dataset, asked.channels, asked.validation_from) == ("resnet20", "imagefolder:p", None, None)
+    assert (asked.device, asked.max_latency_ms, asked.designs) == ("cpu", None, 40)
+    assert [one.split("=")[0] for one in said] == ["--validation-from", "--channels", "--max-latency-ms"]
+    assert "--max-latency-ms=3.0 of old is not taken over: other device" in said
+
+
+def test_the_command_of_a_fork_asks_for_the_same_again(forked: Callable[..., tuple[Request, list[str]]]) -> None:
+    asked, _ = forked("--device=cpu", "--budget=4")  # both equal the defaults, and not OLD's
+    again, _ = forked(*shlex.split(asked.command)[5:])
+    assert again == asked
+
+
+def test_workers_take_the_place_of_a_cluster_in_a_fork(tmp_path: Path) -> None:
+    (tmp_path / "campaigns" / "old").mkdir(parents=True)
+    folder.write_request(tmp_path / "campaigns" / "old", replace(OLD, reports=tmp_path, dask="tcp://far:1"))
+    arguments = command_line.parse(["fork", "old", f"--reports={tmp_path}", "--workers=2"])
+    said: list[str] = []
+    asked = folder.inheriting(command_line.request(arguments), command_line.left_open(arguments), said.append)
+    assert (asked.workers, asked.dask) == (2, None)
+    assert said == ["--dask=tcp://far:1 of old is not taken over: --workers was given"]
 
 
 @pytest.mark.parametrize("content", ['"abc"', "null", "12", "NaN", "[1]", "{}", '{"schema": 1, "recipe": 3}'])

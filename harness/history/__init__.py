@@ -1,0 +1,1 @@
+"""Latency over commits: what years of files hold, where it changed, and which layer moved."""
