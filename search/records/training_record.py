@@ -36,7 +36,9 @@ def read(folder: Path) -> TrainingRecord | None:
     advice = "restore it from a copy, or start the campaign again"
     found = whole_file.read(path, TrainingRecord, SCHEMA, advice)
     if found.way.precision not in PRECISIONS[1:] or not THREADS.holds(found.way.threads):
-        told = f"way is {found.way.precision[:40]!r} on {found.way.threads} threads, not one of {', '.join(PRECISIONS[1:])} on {THREADS.words}"
+        told = (
+            f"way is {found.way.precision[:40]!r} on {found.way.threads} threads, not one of {', '.join(PRECISIONS[1:])} on {THREADS.words}"
+        )
         raise CampaignError(f"{path} is broken ({told}); {advice}")
     return found
 
