@@ -21,13 +21,16 @@ from harness.networks.splits import Split, Standard, StreamedSplit, joined
 SIDE, PICTURES = 160, 600  # 44 MiB as bytes, 176 MiB in float32
 MIB = 1 << 20
 LOOKED = """
-import resource, sys
+import sys
 import torch
 from harness.networks import datasets
 from harness.networks.pictures.preparing import of_words
 from harness.training import accuracy, finetune, guidance, recipes
 torch.set_num_threads(1)
 recipe = recipes.Recipe(epochs=1, learning_rate=1e-3, batch_size=16, calibration_images=64)
+
+def peak_kib():  # ru_maxrss begins with the peak of the process that started this one
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 
 def use(found):
     net = torch.nn.Sequential(
@@ -39,10 +42,10 @@ def use(found):
     guidance.answers(net, found, True)
 
 use(datasets.load("digits"))  # what torch loads and keeps, whatever the pictures
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kib()
 found = datasets.load("imagefolder:" + sys.argv[1], asked=of_words("3x160x160"))
 use(found)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10, found.digest, *found.notes)
+print((peak_kib() - before) >> 10, found.digest, *found.notes)
 """
 
 
@@ -66,6 +69,7 @@ def loaded(folder: Path, bound_mib: int) -> tuple[int, str, str]:
     return int(peak), digest, notes
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak")
 def test_the_bound_is_kept_and_said(folder: Path) -> None:
     """What is allowed above the bound is what is at work: a few batches, files that are being decoded."""
     streamed, held = loaded(folder, 16), loaded(folder, 2048)
