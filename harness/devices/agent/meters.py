@@ -1,7 +1,6 @@
-"""Meters of energy: RAPL by Linux's powercap on processors, INA3221 rails on boards; only read, and only where this user may.
+"""Meters of energy: RAPL by Linux's powercap on processors, INA3221 rails on boards; only found, and read where this user may.
 
-A RAPL counter counts microjoules and wraps at ``max_energy_range_uj`` (Linux, Documentation/power/powercap); a rail tells watts at a
-moment, so its energy is watts times seconds.
+RAPL's counters are ``energy_uj`` of the zones called package (Linux, Documentation/power/powercap).
 """
 
 import glob
@@ -9,31 +8,6 @@ import os
 
 import host_state
 import tegra_state
-
-MICRO = 1e-6
-
-
-class Rapl:
-    """Counters of the processors' packages; joules."""
-
-    def __init__(self, root="/"):
-        self.zones = readable_zones(root)
-
-    def read(self):
-        """A reading of every package in microjoules."""
-        return [host_state.number(os.path.join(zone, "energy_uj")) for zone in self.zones]
-
-    def joules(self, before, after):
-        """Energy between two readings, wrapped counters mended; None where one was not told."""
-        total = 0.0
-        for place, zone in enumerate(self.zones):
-            early, late = before[place], after[place]
-            if early is None or late is None:
-                return None
-            if late < early:
-                late += host_state.number(os.path.join(zone, "max_energy_range_uj")) or 0.0
-            total += late - early
-        return total * MICRO
 
 
 def readable_zones(root="/"):
