@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.compare.baseline import Counterpart
 from harness.compare.limits import Limits
 from harness.errors import RecordError
-from harness.latency.verdict import tails
+from harness.latency.verdict import energy, tails
 from harness.latency.verdict.finding import Bound, Finding, from_bounds
 from harness.records.measurement import Latency, Measurement
 
@@ -104,7 +104,18 @@ def figure(ours: Measurement, name: str, deadline_ms: float | None = None) -> Fi
         return Figure(ours.artefact_bytes, ours.artefact_bytes, ours.artefact_bytes, "bytes of the ONNX file")
     if name == "peak memory" and ours.peak_memory_bytes is not None:
         return Figure(ours.peak_memory_bytes, ours.peak_memory_bytes, ours.peak_memory_bytes, "as the device told")
-    return _unknown("the device does not tell its peak memory" if name == "peak memory" else NO_METER)
+    return _energy(ours) if name == "energy" else _unknown("the device does not tell its peak memory")
+
+
+def _energy(ours: Measurement) -> Figure:
+    found = energy.per_inference(ours.latency)
+    if found is None:
+        return _unknown(NO_METER)
+    if not found.told:
+        needed_s = 2 * energy.FEWEST_STRETCHES * energy.STRETCH_S
+        return _unknown(f"metered for {found.seconds:.2g} s, which tells no interval: --min-time={needed_s:g} --precision-target=1e-6")
+    told = f"{found.stretches} stretches of {found.seconds:.2g} s in all, idle not subtracted"
+    return Figure(found.joules, found.low_j, found.high_j, told)
 
 
 def _percentile(latency: Latency, share: float) -> Figure:

@@ -66,6 +66,7 @@ class Block:
     wall_ns, cpu_ns: nanoseconds each; cpu_ns is empty where the device cannot tell. preempted: indices of those during
     which the operating system took the processor away. steady: whether the warm-up before them settled. begin_s: when they
     began on the device's clock, which starts anywhere. canary_ns: the canary's inferences right after them, where one was asked for.
+    energy_j: joules that a meter counted meanwhile, idling included; None without a meter.
     """
 
     wall_ns: tuple[int, ...]
@@ -77,6 +78,7 @@ class Block:
     notes: tuple[tuple[str, str], ...] = ()
     begin_s: float = 0.0
     canary_ns: tuple[int, ...] = ()
+    energy_j: float | None = None
 
     @property
     def canary_s(self) -> float | None:
@@ -209,6 +211,7 @@ def block(frame: Frame) -> Block:
             tuple((str(key), str(text)) for key, text in frame.header.get("notes", [])),
             duration(frame.header.get("begin_s", 0.0)),
             canary_ns,
+            _maybe(duration, frame.header.get("energy_j")),
         )
     except UNREADABLE as problem:
         raise garbled("infer", problem) from problem
@@ -270,7 +273,7 @@ def _figures(found: Mapping[str, Any], key: str) -> tuple[tuple[str, float], ...
 
 
 def duration(found: Any) -> float:
-    """Seconds, finite and 0 or more; ValueError for anything else."""
+    """Seconds, or joules, finite and 0 or more; ValueError for anything else."""
     seconds = float(found)
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"{seconds} s is no duration")

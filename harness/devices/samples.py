@@ -90,7 +90,7 @@ def latency_of(turns: Sequence[Turn], quiet_s: float | None = None) -> Latency:
     told = all(block.cpu_ns for block in blocks)
     starts = [sum(len(block.wall_ns) for block in blocks[:number]) for number in range(len(blocks))]
     return Latency(
-        occasions=tuple(Occasion(turn.block.begin_s, turn.load, turn.canary_s) for turn in turns),
+        occasions=tuple(Occasion(turn.block.begin_s, turn.load, turn.canary_s, turn.block.energy_j) for turn in turns),
         canary_quiet_s=quiet_s,
         samples_s=tuple(ns * 1e-9 for block in blocks for ns in block.wall_ns),
         block_sizes=tuple(len(block.wall_ns) for block in blocks),

@@ -19,7 +19,7 @@ WARM_C = 10.0  # to the limit: a minute of inferences heats a board by as much
 MEMORY_BYTES, DISK_BYTES = 256 << 20, 256 << 20  # a network, its copies, a file of measurements
 SLOW_USB = 480.0  # megabits a second of USB 2: reading a picture takes longer there than many inferences
 PERFORMANCE = "performance"
-UNTOLD_DETAILS = ("agent", "machine", "kind")  # of use to a record, not to a person
+UNTOLD_DETAILS = ("agent", "machine", "kind", "energy meter")  # of use to a record, not to a person
 
 
 class Level(StrEnum):

@@ -12,7 +12,7 @@ from rich.table import Table
 from harness.errors import RecordError
 from harness.latency.explanation import ledger
 from harness.latency.explanation.ledger import Ledger
-from harness.latency.verdict import machine_state
+from harness.latency.verdict import energy, machine_state
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
 from harness.records.layer import ConvShape, LayerShape
@@ -43,7 +43,7 @@ def networks(measurements: Sequence[Measurement]) -> Table:
     """
     table = _plain_table(_title("whole networks", measurements))
     table.add_column("network", overflow="fold")
-    for heading in ("median", "tail", "loading", "samples"):
+    for heading in ("median", "tail", "loading\nenergy", "samples"):
         table.add_column(heading, justify="right", no_wrap=True)
     for measurement in measurements:
         latency, conditions = measurement.latency, measurement.conditions
@@ -53,13 +53,30 @@ def networks(measurements: Sequence[Measurement]) -> Table:
             f"{label(measurement)}\n{conditions.device.name}\n{ran}",
             f"{duration(latency.median_s)}\n{interval(latency)}",
             f"p90 {duration(latency.p90_s)}\np99 {'–' if tail_s is None else duration(tail_s)}",
-            f"load {_loading(measurement.load_s)}\nfirst {_loading(measurement.first_inference_s)}",
+            f"load {_loading(measurement.load_s)}\nfirst {_loading(measurement.first_inference_s)}\n{_energy(latency)}",
             f"{len(latency.samples_s)}\ndiffer {latency.block_spread_ratio:.1%}",
         )
     told = [(measurement, [*_state(measurement.latency), *measurement.noise]) for measurement in measurements]
-    lines = [f"{label(one)} on {one.conditions.device.name}: {'; '.join(reasons)}" for one, reasons in told if reasons]
+    lines = [f"{label(one)} on {one.conditions.device.name}: {said}" for one in measurements if (said := _metered(one))]
+    lines += [f"{label(one)} on {one.conditions.device.name}: {'; '.join(reasons)}" for one, reasons in told if reasons]
     table.caption = "\n".join(["median with its 95 % interval; differ: by how much its blocks do", *(lines or ["noise: quiet"])])
     return table
+
+
+def _energy(latency: Latency) -> str:
+    """Millijoules of an inference."""
+    found = energy.per_inference(latency)
+    return "no meter" if found is None else f"{found.joules * 1e3:.4g} mJ"
+
+
+def _metered(measurement: Measurement) -> str:
+    """Energy with its interval, and by which meter; empty without one."""
+    found = energy.per_inference(measurement.latency)
+    if found is None:
+        return ""
+    meter = dict(measurement.conditions.device.details).get("energy meter", "its meter")
+    ends = f"{found.low_j * 1e3:.4g}–{found.high_j * 1e3:.4g} mJ, 95 % interval" if found.told else "metered too shortly for an interval"
+    return f"{found.joules * 1e3:.4g} mJ an inference ({ends}) by {meter}, idle not subtracted"
 
 
 def _loading(seconds: float) -> str:

@@ -48,12 +48,13 @@ class Occasion:
     """When a block ran, and what the canary, one network timed around every block of a run, took just then.
 
     start_s: on the device's clock, which starts anywhere. load: how often the network had been loaded before. canary_s: the slower of
-    the canary's times before and after the block; None where none was timed.
+    the canary's times before and after the block; None where none was timed. energy_j: joules that a meter counted meanwhile, or None.
     """
 
     start_s: float
     load: int = 0
     canary_s: float | None = None
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Latency:
         if self.occasions and len(self.occasions) != len(self.block_sizes):
             raise RecordError(f"{len(self.occasions)} occasions for {len(self.block_sizes)} blocks; measure again")
         canaries_s = [one for one in (self.canary_quiet_s, *(one.canary_s for one in self.occasions)) if one is not None]
+        if not all(one.energy_j is None or (math.isfinite(one.energy_j) and one.energy_j >= 0) for one in self.occasions):
+            raise RecordError("a block took no finite energy of 0 or more; measure again, the meter cannot be trusted")
         if not all(math.isfinite(one) and one > 0 for one in canaries_s):
             raise RecordError(f"the canary took {min(canaries_s)} s, not a positive duration; measure again, the clock cannot be trusted")
 

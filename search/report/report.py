@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from search.records import whole_file
@@ -18,17 +16,15 @@ from search.report import circumstances, inference, layer_view, plots, recipe_ta
 from search.report.costs import plots as cost_plots
 from search.report.costs import tables as cost_tables
 from search.report.costs import words as cost_words
-from search.report.figures import wording
-from search.report.figures.cells import Cell, Table, in_markdown
+from search.report.figures import terminal, wording
+from search.report.figures.cells import Table, in_markdown
 from search.report.figures.drawing import Figure
 from search.report.summary import Summary
 from search.report.threats import threats
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE, TEXT = "report.html", "report.md"
-NAME_WIDTH = 12  # letters of a network's name that the terminal's table has room for beside its figures
 LONG = 60  # rows from which the page folds a table away
-_TONES = {"good": "green", "bad": "red", "quiet": "dim", "noisy": "yellow", "optimised": "bold"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def print_summary(console: Console, summary: Summary) -> None:
             console.print(Text(metric.worded(told), style=style))
     compared = tables.compared(summary)
     columns = tuple(replace(column, heading=metric.worded(column.heading)) for column in compared.columns)
-    console.print(_rich(replace(compared, columns=columns)))
+    console.print(terminal.drawn(replace(compared, columns=columns), console.width))
     console.print(Text(metric.worded(f"Limits: {sentences.limit_sentence(summary)}.")))
     console.print(Text(sentences.error_sentence(summary)))
     if further := sentences.further_sentence(summary):
@@ -214,28 +210,3 @@ def _tight(text: str) -> str:
     """Keep a number and its unit, and the two ends of an interval, on one line."""
     text = re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", text)
     return re.sub(r"(?<=\d) (?=(?:%|µs|ms|s|min|h|points?|samples?|[kMG]|[KM]iB)\b|%)", "\u00a0", text)
-
-
-def _rich(table: Table) -> RichTable:
-    drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    for place, column in enumerate(table.columns):
-        if column.brief:
-            widest = max(len(line) for row in table.rows for line in _rich_cell(row[place], place == 0).plain.splitlines())
-            heading = "\n".join(textwrap.wrap(column.heading, widest, break_long_words=False))
-            drawn.add_column(heading, justify="right" if column.numeric else "left", no_wrap=place > 0, overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(_rich_cell(cell, place == 0) for place, cell in enumerate(row) if table.columns[place].brief))
-    return drawn
-
-
-def _rich_cell(cell: Cell, first: bool) -> Text:
-    told = Text(_broken(cell.text) if first else cell.text, style=_TONES.get(cell.tone, ""))
-    if cell.spread and not first:
-        told.append(f"\n{cell.spread}", style="dim")
-    return told
-
-
-def _broken(name: str) -> str:
-    """A long name on two lines, broken where a reader would."""
-    head, hyphen, tail = name.rpartition("-")
-    return f"{head}{hyphen}\n{tail}" if hyphen and len(name) > NAME_WIDTH else name

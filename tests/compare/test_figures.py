@@ -10,6 +10,7 @@ from harness.compare import figures
 from harness.compare.limits import ABSOLUTE, RELATIVE, Limits
 from harness.latency.verdict.finding import Bound, Kept
 from harness.latency.verdict.judgement import Outcome
+from harness.records.measurement import Measurement, Occasion
 from tests.compare.conftest import counterpart, measured
 
 
@@ -67,6 +68,25 @@ def test_what_the_device_does_not_tell_is_said() -> None:
     energy = one(measured(), energy_mj=1)
     assert (energy.kept, math.isnan(energy.figure)) == (Kept.CANNOT_TELL, True)
     assert "no meter" in energy.sentence()
+
+
+def metered(joules: float, sample_s: float = 1e-2) -> Measurement:
+    """A hundred inferences in five blocks, the meter at ``joules`` for each inference."""
+    found = measured(sample_s)
+    occasions = tuple(Occasion(float(at), energy_j=20 * joules * (1 + 0.01 * (at - 2))) for at in range(5))
+    return replace(found, latency=replace(found.latency, occasions=occasions))
+
+
+def test_a_limit_of_energy_is_judged_by_what_a_meter_told() -> None:
+    assert [one(metered(2e-3), energy_mj=limit).kept for limit in (2.1, 2.0, 1.9)] == [Kept.MET, Kept.CANNOT_TELL, Kept.MISSED]
+    short = one(metered(2e-3, sample_s=1e-4), energy_mj=2.1)
+    assert (short.kept, "--min-time=" in short.sentence()) == (Kept.CANNOT_TELL, True)
+    rises = Limits(relative=(("energy", 0.1),))
+    for joules, kept in ((2e-3, Kept.MET), (2.02e-3, Kept.MET), (3e-3, Kept.MISSED)):
+        (found,) = figures.relative(metered(joules), counterpart(metered(2e-3)), rises, 0.01)
+        assert found.kept is kept
+    (lacking,) = figures.relative(metered(2e-3), counterpart(measured()), rises, 0.01)
+    assert (lacking.kept, lacking.how) == (Kept.CANNOT_TELL, figures.NO_METER)
 
 
 def test_relative_limits_compare_the_same_figure_of_both_runs() -> None:

@@ -60,6 +60,18 @@ def test_a_networks_row_holds_its_figures_and_says_when_it_is_noisy(profiled):
         assert told in quiet, quiet
 
 
+def test_energy_is_told_with_its_interval_or_that_there_is_no_meter(profiled):
+    assert "no meter" in read(tables.networks([profiled()]))
+    taken = profiled(samples=(0.1,) * 8)
+    occasions = tuple(Occasion(float(at), energy_j=joules) for at, joules in enumerate((0.40, 0.42, 0.44, 0.42)))
+    latency = Latency((0.1,) * 8, (2,) * 4, occasions=occasions)
+    device = replace(taken.conditions.device, details=(("energy meter", "rapl package-0"),))
+    metered = replace(taken, latency=latency, conditions=replace(taken.conditions, device=device))
+    told = " ".join(read(tables.networks([metered]), width=80).split())
+    assert "210 mJ an inference (197–223 mJ, 95 % interval) by rapl package-0, idle not subtracted" in told
+    assert "no meter" not in told
+
+
 @pytest.mark.parametrize("width", [80, 100, 132])
 def test_nothing_is_cut_at_the_width_of_a_log(profiled, architecture, width):
     """Every figure, unit and reason is there at 80 columns as at 300, whatever is folded."""

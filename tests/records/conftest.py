@@ -40,7 +40,7 @@ def _latencies(draw):
     samples = tuple(draw(st.lists(_positive, min_size=count, max_size=count)))
     told = draw(st.booleans())
     preempted = tuple(sorted(draw(st.sets(st.integers(0, count - 1)))))
-    moments = st.builds(Occasion, st.floats(0, 1e6), st.integers(0, 9), st.none() | _positive)
+    moments = st.builds(Occasion, st.floats(0, 1e6), st.integers(0, 9), st.none() | _positive, st.none() | st.floats(0.0, 1e6))
     occasions = tuple(draw(st.lists(moments, min_size=len(sizes), max_size=len(sizes)))) if draw(st.booleans()) else ()
     return Latency(samples, tuple(sizes), preempted, samples if told else (), occasions, draw(st.none() | _positive))
 

@@ -3,6 +3,7 @@
 import faults
 import host_state
 import int8_nodes
+import meters
 import onnx_reader
 import timed_loop
 
@@ -26,6 +27,7 @@ class Runtime:
         if self.device.split(":")[0] in ("AUTO", "HETERO", "MULTI", "BATCH"):
             raise faults.Unusable("device %r may silently run elsewhere; name one device, for example CPU" % self.device)
         self.nice = host_state.favour(int(options.get("nice", 0)))
+        self.meter = meters.packages() if self.device == "CPU" else None  # a card is not in the package
         self.core = openvino.Core()
         if self.device not in self.core.available_devices:
             raise faults.Unavailable("OpenVINO has no device %r here, only %s" % (self.device, ", ".join(self.core.available_devices)))
@@ -35,7 +37,7 @@ class Runtime:
         return {
             "runtime_version": openvino.__version__,
             "model": str(self.core.get_property(self.device, "FULL_DEVICE_NAME")),
-            "details": [["device", self.device], ["nice", str(self.nice)]],
+            "details": [["device", self.device], ["nice", str(self.nice)]] + ([["energy meter", self.meter.name]] if self.meter else []),
         }
 
     def load(self, onnx, wanted):
@@ -61,7 +63,7 @@ class Runtime:
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])
-        return Model(compiled, self.threads, graph)
+        return Model(compiled, self.threads, graph, self.meter)
 
 
 def _rebatch(network, batch, wanted):
@@ -76,8 +78,8 @@ def _rebatch(network, batch, wanted):
 class Model:
     """A compiled network with one infer request whose input tensors were set once."""
 
-    def __init__(self, compiled, threads, graph):
-        self.compiled, self.threads, self.graph = compiled, threads, graph
+    def __init__(self, compiled, threads, graph, meter=None):
+        self.compiled, self.threads, self.graph, self.meter = compiled, threads, graph, meter
         self.request = compiled.create_infer_request()
         self.tensors = [openvino.Tensor(_fed(port)) for port in compiled.inputs]
         for number, tensor in enumerate(self.tensors):
@@ -108,7 +110,7 @@ class Model:
 
     def infer(self, timing):
         """Timed inferences; with one thread they run on the calling one, so its processor time is a witness."""
-        return timed_loop.run(self.request.infer, timing, witness=self.threads == 1)
+        return timed_loop.run(self.request.infer, timing, witness=self.threads == 1, meter=self.meter)
 
     def outputs(self, shape, values):
         """``(shape, bytes)`` of the float32 output for any number of images."""

@@ -60,10 +60,19 @@ def rails_w(root="/"):
     return found
 
 
-def total_w(root="/"):
-    """Watts of the board's input rail, or None."""
+def total_rail(root="/"):
+    """The board's input rail by its name, or None."""
     rails = dict(rails_w(root))
-    return next((rails[name] for name in TOTAL_RAILS if name in rails), None)
+    return next((name for name in TOTAL_RAILS if name in rails), None)
+
+
+def energy_j(readings, end_s, seconds):
+    """Joules of ``seconds`` of inferences that ended at ``end_s``, by ``(moment, watts)`` readings; None without one in that time.
+
+    A reading stands for as long as the inferences last: what the board drew before them, while an engine was read, is left out.
+    """
+    inside = [watts for moment, watts in readings if end_s - seconds <= moment <= end_s]
+    return sum(inside) / len(inside) * seconds if inside else None
 
 
 def model(root="/"):

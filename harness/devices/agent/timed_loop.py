@@ -52,18 +52,22 @@ def warm_up(call, duration_s, count):
         times.append(time_once(call))
 
 
-def run(call, timing, witness):
+def run(call, timing, witness, meter=None):
     """Warm up, then time ``call``: at least ``timing["rounds"]`` times and ``timing["min_s"]`` seconds.
 
     timing["pace_s"]: seconds between the starts of two inferences, 0 for as fast as possible. witness: whether the
     inference runs on the calling thread, so that its processor time and its preemptions are those of the inference.
-    Returns ``(Samples, facts of the warm-up)``.
+    meter: of ``meters``, read around the timed inferences, not the warm-up; None for none.
+    Returns ``(Samples, facts of the warm-up)``, and among these ``energy_j`` where a meter told it.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         facts = warm_up(call, timing["warmup_s"], timing["warmup_rounds"])
+        before = meter.counts() if meter else None
         samples = _paced(call, timing) if timing["pace_s"] else _tight(call, timing["rounds"], timing["min_s"], witness)
+        spent_j = meter.joules(before, meter.counts()) if meter else None
+        facts.update({} if spent_j is None else {"energy_j": spent_j})
     finally:
         if collecting:
             gc.enable()

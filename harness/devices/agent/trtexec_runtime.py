@@ -51,6 +51,8 @@ class Runtime:
     def describe(self):
         """TensorRT's version, the board or card, its system software."""
         details = [["trtexec", self.tool.path]] + tegra_state.software() + self.power.told
+        rail = tegra_state.total_rail()
+        details += [["energy meter", "ina3221 " + rail]] if rail else []
         return {"runtime_version": self.release_text(), "model": tegra_state.model() or "unknown NVIDIA device", "details": details}
 
     def snapshot(self):
@@ -169,26 +171,25 @@ class Model:
     def infer(self, timing):
         """One timed run; with profiling on it is a profiled run, whose times are longer."""
         warm_up_ms = int(max(timing["warmup_s"], timing["warmup_rounds"] * self.first_s) * 1000)
-        watts = []
+        rail, readings = tegra_state.total_rail(), []
 
-        def read_rails():
-            total = tegra_state.total_w()
-            if total is not None:
-                watts.append(total)
+        def read_rail():
+            watts = dict(tegra_state.rails_w()).get(rail)
+            if watts is not None:
+                readings.append((time.perf_counter(), watts))
 
         extra = self._profile_flags() if self.wanted["profile"] else []
         if timing["pace_s"]:
             if "idleTime" not in self.runtime.flags:
                 raise faults.Refused("trtexec of TensorRT %s cannot pace inferences; leave --pace out" % self.runtime.release_text())
             extra.append("--idleTime=%d" % max(0, round((timing["pace_s"] - self.first_s) * 1000)))
-        watch = read_rails if tegra_state.rails_w() else None
-        times = self.runtime.times_ms(self.engine, timing["rounds"], timing["min_s"], warm_up_ms, extra, watch)
+        times = self.runtime.times_ms(self.engine, timing["rounds"], timing["min_s"], warm_up_ms, extra, read_rail if rail else None)
         samples = timed_loop.Samples()
         samples.wall.extend(max(1, int(round(one * 1e6))) for one in times)
         facts = {"warmup_s": warm_up_ms / 1000.0, "warmup_inferences": 0, "steady": True}
-        if watts:
-            told = (statistics.mean(watts) * statistics.median(times), statistics.mean(watts), len(watts))
-            facts["notes"] = [["energy per inference", "%.4g mJ (%.4g W over %d readings)" % told]]
+        seconds = max(sum(times) * 1e-3, len(times) * timing["pace_s"])  # between two paced inferences the board draws, too
+        spent_j = tegra_state.energy_j(readings, readings[-1][0], seconds) if readings else None
+        facts.update({} if spent_j is None else {"energy_j": spent_j})
         return samples, facts
 
     def outputs(self, shape, values):

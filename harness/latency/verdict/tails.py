@@ -68,11 +68,11 @@ def _worth(latency: Latency, beyond_s: float) -> tuple[float, float]:
     sums = np.array([beyond[start:end].sum() for start, end in edges])
     clustered = float(np.sum((sums - share * blocks) ** 2)) * len(blocks) / (len(blocks) - 1) / count**2
     effect = clustered * count / (share * (1 - share))
-    return (count, _Z_975) if effect <= 1.0 else (max(1.0, count / effect), _t_975(len(blocks) - 1))
+    return (count, _Z_975) if effect <= 1.0 else (max(1.0, count / effect), t_975(len(blocks) - 1))
 
 
 @lru_cache
-def _t_975(freedom: int) -> float:
+def t_975(freedom: int) -> float:
     """Two-sided 95 % quantile of Student's t."""
     low, high = 0.0, 13.0
     for _ in range(60):

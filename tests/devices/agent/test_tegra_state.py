@@ -34,7 +34,7 @@ def test_rails_of_jetpack_4_are_milliwatts(tegra: ModuleType, tmp_path: Path) ->
     entries = {"rail_name_0": "POM_5V_IN", "in_power0_input": "3050", "rail_name_1": "POM_5V_GPU", "in_power1_input": "410"}
     root = plant(tmp_path, {sensor + key: text for key, text in entries.items()})
     assert tegra.rails_w(root) == [["POM_5V_IN", 3.05], ["POM_5V_GPU", 0.41]]
-    assert tegra.total_w(root) == 3.05
+    assert tegra.total_rail(root) == "POM_5V_IN"
 
 
 def test_rails_of_jetpack_5_are_volts_times_amperes(tegra: ModuleType, tmp_path: Path) -> None:
