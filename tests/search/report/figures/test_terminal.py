@@ -57,25 +57,22 @@ def shown(drawn: Table, width: int) -> list[str]:
 def test_no_name_and_no_figure_is_broken_at_the_width_of_a_log(width: int) -> None:
     lines = shown(table(), width)
     assert max(map(len, lines)) <= width
-    words = set(re.split(r"[\s–]+", "\n".join(lines)))
-    for whole in (
+    wholes = (
         "uniform_0.75-",
         "8x8-",
         "int8",
         "optimised-",
         "14.15×",
-        "14.102",
+        "14.102–",
         "14.199×",
-        "12727.0",
+        "12727.0–",
         "−10.65",
         "11.76",
-        "98.89",
+        "98.89 %",
         "unknown",
-    ):
-        assert any(word == whole or (whole.endswith("-") and word.startswith(whole)) or word.endswith("-" + whole) for word in words), (
-            whole,
-            lines,
-        )
+    )
+    for whole in wholes:
+        assert any(whole in line for line in lines), (whole, lines)
     assert "14.15× faster" in "\n".join(lines) or width == 80
 
 
