@@ -112,6 +112,7 @@ def conditions_of(session: Session, loaded: Loaded, precision: str, before: Snap
         after=after,
         versions=host.versions,
         git_commit=host.git_commit,
+        unready=session.unready,
     )
 
 

@@ -90,6 +90,7 @@ class Session:
 
     def __init__(self, spec: DeviceSpec, link: Link, info: DeviceInfo, quarantine: Quarantine) -> None:
         self.spec, self.info = spec, info
+        self.unready: tuple[tuple[str, str], ...] = ()  # what the doctor, where one looked, found in the way: kept with measurements
         self._link, self._quarantine = link, quarantine
 
     def __enter__(self) -> Self:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.devices.session import Device, Quarantine
+from harness.devices.session import Device, Quarantine, Session
 from harness.devices.spec import DeviceSpec
 from harness.doctor import facts as machine
 from harness.doctor.checks import Check, Level, checks
 from harness.errors import DeviceBusy, DeviceError, HarnessError
+
+GLANCE_S = 0.3  # of computing before a run is measured: a few thousand pieces of work tell whether something shares the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ def examine(spec: DeviceSpec, spin_s: float = machine.SPIN_S) -> Examination:
     except DeviceError as error:
         return Examination(spec.name, where, spec.runtime, (_failed("reach", error),), here=False)
     return Examination(spec.name, where, f"{spec.runtime}, {info.model}", checks(facts, info, state), simulated=info.simulated)
+
+
+def note_unready(session: Session, spin_s: float = GLANCE_S) -> None:
+    """Look at an open device's machine and leave with the session what was in the way, for the records of what it measures."""
+    if session.info.simulated:
+        return
+    found = checks(machine.examine(session, spin_s), session.info, session.snapshot())
+    session.unready = tuple((one.name, f"{one.level}: {one.found}") for one in found if one.level in (Level.LOOK, Level.BAD))
 
 
 def _failed(name: str, error: HarnessError) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -56,11 +56,19 @@ def networks(measurements: Sequence[Measurement]) -> Table:
             f"load {_loading(measurement.load_s)}\nfirst {_loading(measurement.first_inference_s)}\n{_energy(latency)}",
             f"{len(latency.samples_s)}\ndiffer {latency.block_spread_ratio:.1%}",
         )
-    told = [(measurement, [*_state(measurement.latency), *measurement.noise]) for measurement in measurements]
-    lines = [f"{label(one)} on {one.conditions.device.name}: {said}" for one in measurements if (said := _metered(one))]
-    lines += [f"{label(one)} on {one.conditions.device.name}: {'; '.join(reasons)}" for one, reasons in told if reasons]
-    table.caption = "\n".join(["median with its 95 % interval; differ: by how much its blocks do", *(lines or ["noise: quiet"])])
+    table.caption = "\n".join(["median with its 95 % interval; differ: by how much its blocks do", *_beside(measurements)])
     return table
+
+
+def _beside(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """What to know about rows: their energy, what was in the device's way, their noise."""
+    named = [(f"{label(one)} on {one.conditions.device.name}", one) for one in measurements]
+    yield from (f"{name}: {said}" for name, one in named if (said := _metered(one)))
+    for device, found in dict.fromkeys((one.conditions.device.name, one.conditions.unready) for one in measurements):
+        if found:
+            yield f"{device} before the run: {'; '.join(f'{name} {seen}' for name, seen in found)} (python -m harness.doctor)"
+    told = [(name, [*_state(one.latency), *one.noise]) for name, one in named]
+    yield from [f"{name}: {'; '.join(reasons)}" for name, reasons in told if reasons] or ["noise: quiet"]
 
 
 def _energy(latency: Latency) -> str:

@@ -62,7 +62,8 @@ class Conditions:
 
     precision is what was asked for, effective_precision what the runtime says it used: of a quantised network, what most of the work of
     its convolutions and linear layers ran in. versions are ``(package,
-    version)`` pairs of the host. git_commit is the product's, with ``+`` when the tree was changed.
+    version)`` pairs of the host. git_commit is the product's, with ``+`` when the tree was changed. unready: what the doctor found in
+    the way just before, as ``(check, what was seen)``; empty where nothing was, or nobody looked.
     """
 
     device: DeviceInfo
@@ -75,6 +76,7 @@ class Conditions:
     after: Snapshot
     versions: tuple[tuple[str, str], ...]
     git_commit: str
+    unready: tuple[tuple[str, str], ...] = ()
 
     @property
     def throttled(self) -> bool:

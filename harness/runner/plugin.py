@@ -18,6 +18,7 @@ from harness.devices import session as device_session
 from harness.devices.measure import Protocol, Subject, measure_interleaved
 from harness.devices.measure import measure as measure_subject
 from harness.devices.visits import Visiting, Visits
+from harness.doctor import examination
 from harness.errors import HarnessError, NoisyMeasurement
 from harness.exported import Exported
 from harness.networks import datasets
@@ -97,6 +98,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
     with _mistakes_end_the_run():
         opened = device_session.Device(options.device_spec(request.config, request.param)).open()
     with opened as session:
+        examination.note_unready(session)
         yield session
 
 

@@ -29,6 +29,7 @@ def conditions(summary: Summary) -> Table:
         ("runtime", f"{known.device.runtime} {known.device.runtime_version}, Python {known.device.python}"),
         ("host", known.device.host),
         *known.device.details,
+        *((f"not ready: {name}", seen) for name, seen in known.unready),
         ("precision", f"{known.effective_precision} in effect, {known.precision} asked for"),
         ("threads, streams, batch", f"{known.threads}, {known.streams}, {known.batch_size}"),
         ("governor", before.governor or "not told by the device"),

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from harness.devices.measure import Protocol, Subject, measure
+from harness.devices.probe import probe
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import DeviceSpec, find
+from harness.doctor import facts as machine
 from harness.doctor.__main__ import lines, main, verdict
 from harness.doctor.checks import Check, Level, checks, fast_ratio
-from harness.doctor.examination import Examination, examine
+from harness.doctor.examination import Examination, examine, note_unready
 from harness.doctor.facts import MachineFacts, Meter, Process
+from harness.pages import tables
+from harness.records import benchmark_json
+from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo, Snapshot
+from tests.devices.agent.test_example import example
 
 INFO = DeviceInfo("cpu", "openvino", "1", "a chip", "host", "3.11")
 STICK = replace(INFO, name="ncs2", runtime="myriad")
@@ -89,6 +96,33 @@ def test_what_a_machine_does_not_tell_is_said_and_stands_in_nobodys_way() -> Non
     found = checks(silent, INFO, Snapshot(STATE.taken_at))
     assert {one.name for one in found if one.level is Level.UNTOLD} >= {"governor", "turbo", "temperature", "throttling", "energy meter"}
     assert not [one for one in found if one.level is Level.BAD]
+
+
+def test_what_was_in_the_way_is_kept_with_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    busy = replace(FINE, others_processors=1.2, others=(Process(7, "cc1", 1.2),), governor="powersave", heat_margin_c=None)
+    seen: list[MachineFacts] = [busy, FINE]
+    monkeypatch.setattr(machine, "examine", lambda session, spin_s: seen.pop(0))
+    network, unready = probe(width=4, side=8), []
+    subject = Subject("probe", "d" * 16, None, network.onnx, "a" * 64)
+    with example().open() as session:
+        for _ in range(2):
+            note_unready(session)
+            measurement = measure(session, subject, Protocol(0.0, 1, 2, 0.0, 1, profile_compiles=0))
+            path = tmp_path / "measured.json"
+            benchmark_json.write(path, BenchmarkFile((measurement,), ()))
+            unready.append(dict(benchmark_json.read(path).measurements[0].conditions.unready))
+    assert unready[0] == {"other load": "bad: 1.2 of 2 processors busy: cc1 (7) 120%", "governor": "look: powersave"}
+    assert unready[1] == {}
+    assert "other load bad: 1.2 of 2 processors busy" in tables.text(
+        [tables.networks([replace(measurement, conditions=replace(measurement.conditions, unready=tuple(unready[0].items())))])], 200
+    )
+
+
+def test_a_simulated_device_is_not_looked_at(own: DeviceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "examine", lambda session, spin_s: pytest.fail("it was looked at"))
+    with Device(own, Quarantine()).open() as session:
+        note_unready(session)
+        assert session.unready == ()
 
 
 def test_a_slow_port_and_a_missing_meter_of_a_stick_are_told() -> None:

@@ -58,7 +58,18 @@ _snapshots = st.builds(
 )
 _devices = st.builds(DeviceInfo, _text, _text, _text, _text, _text, _text, st.booleans(), _texts)
 _conditions = st.builds(
-    Conditions, _devices, _text, _text, st.integers(1, 8), st.integers(1, 8), st.integers(1, 8), _snapshots, _snapshots, _texts, _text
+    Conditions,
+    _devices,
+    _text,
+    _text,
+    st.integers(1, 8),
+    st.integers(1, 8),
+    st.integers(1, 8),
+    _snapshots,
+    _snapshots,
+    _texts,
+    _text,
+    _texts,
 )
 _configs = st.builds(lambda a, b: PruningConfig.of("tiny", {"a": a, "b": b}), st.integers(1, 8), st.integers(0, 4))
 _layers = st.builds(

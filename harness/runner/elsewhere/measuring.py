@@ -19,6 +19,7 @@ from harness.devices import session as device_session
 from harness.devices import spec
 from harness.devices.measure import ADVISED_ROUNDS, Protocol, Subject, comparison, measure, measure_interleaved
 from harness.devices.session import Session
+from harness.doctor import examination
 from harness.errors import HarnessError, UsageError
 from harness.exported import Exported
 from harness.latency.verdict.finding import Finding
@@ -63,6 +64,7 @@ class Measuring:
         if hasattr(self.config, "workerinput"):  # how pytest-xdist marks its workers
             raise UsageError("latency is measured by one process alone; leave these tests to a run without pytest-xdist, or give -n 0")
         with device_session.Device(spec.find(name)).open() as session:
+            examination.note_unready(session)
             yield session
 
     def limits(self, network: str, device: str = "") -> Limits:
