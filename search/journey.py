@@ -29,7 +29,6 @@ from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request
-from search.records.trial import Trial
 from search.report import report, summary
 from search.space import measurements
 from search.space.goals import check_choice, check_reachable, goal_of
@@ -245,15 +244,10 @@ def _search(
     precisions = request.precisions if len(request.precisions) > 1 else ()
     parts = (subject.network, subject.dataset, record, kept)
     evaluate = PipelineEvaluate(*parts, precisions=precisions, device=request.device, in_float=request.layers_in_float, sized=subject.sized)
-    imported: tuple[Trial, ...] = ()
     if resume:
         imported = journal.read(folder).imported
-    elif request.optimizer == "random":
-        imported = ()  # a rival is its own trials only
-    elif request.old is not None:
-        imported = sharing.of_fork(request.old, request, subject.network.architecture.digest, display.say)
-    elif request.share:
-        imported = sharing.gather(request.campaigns, subject.network.architecture.digest, settings.accuracy, str(request.name))
+    else:
+        imported = sharing.taken_over(request, subject.network.architecture.digest, settings.accuracy, display.say)
     space, imported = sharing.widened(space, imported, settings.lengths)
     imported = imported if resume else record.restated(imported)
     if imported:

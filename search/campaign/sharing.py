@@ -28,6 +28,18 @@ def shareable(contents: Contents, architecture: str, accuracy: str) -> tuple[Tri
     return renumbered(usable)
 
 
+def taken_over(request: Request, architecture: str, accuracy: str, say: Callable[[str], None]) -> tuple[Trial, ...]:
+    """The trials of other campaigns that a new one begins with: those of what it forks, or all that apply.
+
+    None of a random search, whatever is asked for: it is the rival of a search, and would recommend what that found.
+    """
+    if request.optimizer == "random":
+        return ()
+    if request.old is not None:
+        return of_fork(request.old, request, architecture, say)
+    return gather(request.campaigns, architecture, accuracy, str(request.name)) if request.share else ()
+
+
 def renumbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """The same trials, numbered -2, -3 ...; references between them follow."""
     numbers = {trial.number: -2 - place for place, trial in enumerate(trials)}

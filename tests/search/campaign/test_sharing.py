@@ -9,8 +9,10 @@ from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
 from search.campaign import campaign, sharing
 from search.campaign.campaign import CampaignSettings
+from search.optimizer.random_search import RandomSearch
 from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.records import journal
+from search.records.request import Request
 from search.records.trial import MODEL, PROMOTE, SEED, Ints, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
@@ -56,6 +58,31 @@ def test_a_second_device_starts_from_the_first_ones_trials(vgg: SyntheticProblem
     assert len(again.imported) == 8
     resumed = campaign.run(settings, space, other, evaluate, tmp_path / "b", resume=True)  # type: ignore[arg-type]
     assert resumed.chosen == second.chosen
+
+
+def test_a_random_rival_takes_over_nothing(vgg: SyntheticProblem, tmp_path: Path) -> None:
+    campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "campaigns" / "a")
+    smac = Request(reports=tmp_path, name="b")
+    digest = vgg.architecture.digest
+
+    def taken(request: Request) -> tuple[Trial, ...]:
+        return sharing.taken_over(request, digest, "same", lambda line: None)
+
+    assert len(taken(smac)) == 8, "a search does: it is what the rival must not have"
+    assert taken(replace(smac, share=False)) == ()
+    for rival in (smac, replace(smac, old="a")):
+        assert taken(replace(rival, optimizer="random")) == ()
+    alone = campaign.run(
+        replace(SETTINGS, name="rival"),
+        vgg.space(),
+        vgg,
+        EVALUATE,
+        tmp_path / "campaigns" / "rival",
+        imported=taken(replace(smac, optimizer="random")),
+        optimizer_class=RandomSearch,
+    )
+    assert {one.trial for one in alone.standings} <= {trial.number for trial in alone.trials}
+    assert journal.read(tmp_path / "campaigns" / "rival").imported == ()
 
 
 def test_each_evaluation_is_shared_once_and_only_when_it_applies(vgg: SyntheticProblem, tmp_path: Path) -> None:
