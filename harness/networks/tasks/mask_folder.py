@@ -77,7 +77,9 @@ def read(path: Path, asked: Preparation, validation_from: str = "train") -> Foun
     notes += [f"masks: {len(names)} classes ({', '.join(names[:4])}{' ...' if len(names) > 4 else ''}), of pixels 0 to {len(names) - 1}"]
     if binary:
         notes[-1] = "masks hold 0 and 255 alone: 255 is taken for the one class on a background"
-    return Found(Division(train, validation, test, (*notes, *_missing(masks, rows, names), *_unused(pairs))), names, (depth or SIXTEEN_BITS).white)
+    return Found(
+        Division(train, validation, test, (*notes, *_missing(masks, rows, names), *_unused(pairs))), names, (depth or SIXTEEN_BITS).white
+    )
 
 
 def listed(path: Path) -> list[Pair]:
@@ -135,7 +137,9 @@ def _pairs(split: int, pictures: Path, masks: Path) -> list[Pair]:
     found: list[Pair] = []
     for picture in _images(pictures):
         if found and found[-1].picture.stem == picture.stem:
-            raise DatasetError(f"{found[-1].picture} and {picture.name} beside it are called alike: whose the mask is cannot be told; rename one")
+            raise DatasetError(
+                f"{found[-1].picture} and {picture.name} beside it are called alike: whose the mask is cannot be told; rename one"
+            )
         mask = next((of_stem[name] for ending in ENDINGS if (name := picture.stem + ending) in of_stem), None)
         if mask is None:
             raise DatasetError(f"{picture} has no mask in {masks}; add {picture.stem}.png there, or remove the picture")

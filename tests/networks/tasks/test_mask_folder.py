@@ -201,7 +201,8 @@ def test_few_pictures_are_told_without_a_class_that_is_none(tmp_path, count):
         told = "\n".join(load(tmp_path).notes)
     except DatasetError as refused:
         told = str(refused)
-    assert "class of all" not in told and "of of all" not in told
+    assert "class of all" not in told
+    assert "of of all" not in told
     assert ("a single picture, which is" if count == 3 else "the folder holds ") in told
 
 
