@@ -24,7 +24,8 @@ ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then h
 AGAIN_AT_MOST = 4  # times as many blocks as asked for, while the machine is seldom in its fast state,
 AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are advised; for fewer in proportion
 ADVISED_ROUNDS = 1500  # samples of each network in a comparison
-RELOADING_S = 60.0  # spent at most on loading networks again within one comparison, likewise
+RELOADING_S = 60.0  # spent at most on loading networks again within one comparison, likewise,
+LEAST_RELOADING = 0.15  # but never less of it: fewer than five loads have no interval
 RELOAD_WARMUP_S = 0.02  # of every load of a comparison: a steady state is sought up to ten times as long, for each network and load
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
@@ -85,7 +86,8 @@ def comparison(rounds: int, pairs: int) -> Protocol:
     """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
     asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, warmup_s=RELOAD_WARMUP_S, precision_target=None)
     share = min(1.0, rounds / ADVISED_ROUNDS)
-    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, min_time_s=share, again_s=AGAIN_S * share, reloading_s=RELOADING_S * share)
+    reloading_s = RELOADING_S * max(share, LEAST_RELOADING)
+    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, min_time_s=share, again_s=AGAIN_S * share, reloading_s=reloading_s)
 
 
 def measure(
@@ -101,7 +103,7 @@ def measure(
 
     batch_size: images per inference; the samples are of whole inferences. host: versions and commit to record, gathered
     when None. Raises ModelRefused and the errors of a failing device."""
-    tell = progress or _silent
+    tell = progress or (lambda *_: None)
     most = protocol.blocks + protocol.profile_compiles
     before = session.snapshot()
     loaded = _load(session, subject, precision, batch_size)
@@ -138,7 +140,7 @@ def measure_interleaved(
     """
     if not subjects:
         return ()
-    tell = progress or _silent
+    tell = progress or (lambda *_: None)
     most = len(subjects) * protocol.blocks
     patience, shuffler = _Patience(protocol), random.Random(protocol.seed)
     before = session.snapshot()
@@ -294,7 +296,3 @@ def _protocol_notes(protocol: Protocol, turns: Sequence[Turn]) -> tuple[tuple[st
     if protocol.sustained_s:
         notes.append(("sustained", f"{protocol.sustained_s:g} s"))
     return (*notes, *(note for block in blocks for note in block.notes))
-
-
-def _silent(done: int, turns: int) -> None:
-    """No progress is shown."""

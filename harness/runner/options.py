@@ -143,6 +143,7 @@ def _add_sampling(group: pytest.OptionGroup) -> None:
     )
     option("--gate-junit", type=Path, metavar="FILE", help="the gate's table as JUnit's XML")
     option("--gate-markdown", type=Path, metavar="FILE", help="the gate's table as Markdown")
+    option("--tell-only", action="store_true", help="tell what is beyond a limit, and fail nothing for it")
     option("--same-within", type=number, default=SAME_WITHIN, metavar="R", help="smaller differences are none (default: %(default)s)")
     option("--strict-verdict", action="store_true", help="fail also when a slowdown beyond the limit cannot be ruled out")
 

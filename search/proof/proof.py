@@ -178,7 +178,7 @@ def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds:
     different = {contender.artefact_digest: contender for contender in reversed(contenders)}
     given = [f"--contender={one.name}={folder / one.onnx}" for one in contenders if different[one.artefact_digest] is one]
     path = folder / outcome.PROOF
-    run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), f"--rounds={rounds}", *given], say)
+    run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), "--tell-only", f"--rounds={rounds}", *given], say)
     return path
 
 

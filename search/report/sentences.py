@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,9 @@ def verdict_words(judged: SpeedUp) -> str:
 
 
 def verdict_interval(judged: SpeedUp) -> str:
-    """The 95 % interval of the factor."""
+    """The 95 % interval of the factor; empty where so few loads were measured that there is none."""
+    if not (judged.low > 0 and math.isfinite(judged.high)):
+        return ""
     low, high = (judged.low, judged.high) if judged.outcome != "slower" else (1 / judged.high, 1 / judged.low)
     return times_interval(low, high)
 
@@ -110,7 +113,8 @@ def _in_int8(summary: Summary, rival: Compared) -> str:
     if smaller.contender.artefact_digest == rival.contender.artefact_digest:
         return "; quantised after training it is that very network"
     judged = smaller.against_off_the_shelf
-    interval = f" ({verdict_interval(judged)})" if judged is not None and judged.outcome in ("faster", "slower") else ""
+    told = verdict_interval(judged) if judged is not None and judged.outcome in ("faster", "slower") else ""
+    interval = f" ({told})" if told else ""
     return (
         f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {_lost(smaller.test_drop)}{_over(summary, smaller)}"
     )

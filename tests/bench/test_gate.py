@@ -149,3 +149,13 @@ def test_layers_are_entries_that_pytest_benchmark_compares(before: Path) -> None
     assert ended.returncode == 0, ended.stderr
     for told in ("layer=layer3.0.conv2", "layer=whole network"):
         assert told in ended.stdout
+
+
+def test_what_only_tells_fails_nothing(run: Run, before: Path) -> None:
+    """As a search asks it: its campaign is not to end because a compared network is beyond somebody's limit."""
+    slower = changed(before, "gate-half.json", faster=2.0)
+    words = (GATE, *QUICK, f"--baseline={slower}")
+    assert run(*words).ret == 1
+    told = run(*words, "--tell-only")
+    assert told.ret == 0
+    assert "slower" in told.stdout.str()

@@ -80,10 +80,12 @@ class Verdict:
         told = f"{self.outcome}: {self.ratio:.4f} of the baseline's latency"
         if self.pairs < FEWEST_PAIRS:
             return f"{told}; {self.pairs} block pairs cannot decide, measure at least {FEWEST_PAIRS} blocks of each"
-        told += (
-            f" (95 % interval {self.low:.4f} to {self.high:.4f}, {self.pairs} block pairs worth {self.effective_pairs:.0f} independent ones"
-        )
-        told += f", differences from {self.smallest_detectable:.1%} are found)"
+        worth = f"{self.pairs} block pairs worth {self.effective_pairs:.0f} independent ones"
+        if math.isfinite(self.high):
+            told += f" (95 % interval {self.low:.4f} to {self.high:.4f}, {worth}, "
+            told += f"differences from {self.smallest_detectable:.1%} are found)"
+        else:
+            told += f" ({worth} of so few loads that they have no interval)"
         if self.outcome is not Outcome.CANNOT_TELL:
             return told
         return told + ("; the machine was hardly ever in its fast state, measure later" if self.slow else "; measure more blocks to decide")

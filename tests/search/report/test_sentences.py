@@ -1,6 +1,7 @@
 """The sentences about a campaign claim what its verdicts and drops say, with the right sign."""
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
@@ -149,3 +150,8 @@ def test_the_probability_stands_beside_the_chosen_one_in_words_where_it_is_too_s
         cell = next(row[place] for row in table.rows if row[0].text == "optimised")
         assert (cell.text, cell.note, cell.tone) == (chance, "by 560 pictures", "good" if asked == 0.5 else "bad")
     assert "probability" not in sentences.limit_sentence(told), "older campaigns do not say"
+
+
+@pytest.mark.parametrize("outcome", ["faster", "slower", "same"])
+def test_a_factor_of_so_few_loads_that_it_has_no_interval_is_told_without_one(outcome: str) -> None:
+    assert sentences.verdict_interval(SpeedUp("dense", 0.5, 0.0, math.inf, outcome, math.inf)) == ""
