@@ -18,6 +18,7 @@ from harness.networks.pictures import large_arrays
 SOURCES = ("train", "test")  # what --validation-from may name
 MOST_CUT = 5000  # pictures: an accuracy of 90 % is then known within 0.8 points
 SEED = 20170401
+OF_NO_CLASS = ("",)  # in the place of classes, where pictures are not divided by them
 _AS_GIVEN = "validation as given: it must not have been trained on"
 
 Pixels = NDArray[np.uint8]  # N x C x H x W
@@ -138,7 +139,7 @@ def _without(part: Labelled, source: str, split: str, classes: Sequence[str], co
     sizes = np.bincount(part.labels, minlength=len(classes))
     for label in np.flatnonzero(sizes <= left)[:1]:
         raise DatasetError(
-            f"class {classes[label]} holds {sizes[label]} {source}pictures, too few to hold some out for {split}; "
+            f"{_holder(classes[label])} holds {sizes[label]} {source}pictures, too few to hold some out for {split}; "
             f"give at least {left + 1}, or a {split} folder"
         )
     note = ""
@@ -147,6 +148,10 @@ def _without(part: Labelled, source: str, split: str, classes: Sequence[str], co
         note = ", copies of a picture together"
     rest, held = cut(part.labels, count, left, part.contents)
     return part.take(rest), part.take(held), cut_note(split, len(held), len(part), source) + note
+
+
+def _holder(name: str) -> str:
+    return f"class {name}" if name else "the folder"
 
 
 def _has_copies(contents: Labels) -> bool:
@@ -168,7 +173,8 @@ def _check_copies(part: Labelled, contents: Labels, source: str, split: str, cla
         different = set(own.tolist())
         if len(different) <= left or len(different - torn) < left:
             raise DatasetError(
-                f"class {name} holds {len(own)} {source}pictures, but {len(different - torn)} different ones that are of no other class, "
+                f"{_holder(name)} holds {len(own)} {source}pictures, but {len(different - torn)} different ones"
+                f"{' that are of no other class' if name else ''}, "
                 f"too few to hold some out for {split}; give at least {left + 1}, or a {split} folder"
             )
 
@@ -208,4 +214,4 @@ def _single(split: str, labels: Labels, classes: Sequence[str]) -> list[str]:
     if not names:
         return []
     told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return [f"{split}: a single picture of {told}, which is right or wrong and says little"]
+    return [f"{split}: a single picture{f' of {told}' if told else ''}, which is right or wrong and says little"]

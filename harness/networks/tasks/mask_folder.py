@@ -77,7 +77,9 @@ def read(path: Path, asked: Preparation, validation_from: str = "train") -> Foun
     notes += [f"masks: {len(names)} classes ({', '.join(names[:4])}{' ...' if len(names) > 4 else ''}), of pixels 0 to {len(names) - 1}"]
     if binary:
         notes[-1] = "masks hold 0 and 255 alone: 255 is taken for the one class on a background"
-    return Found(Division(train, validation, test, (*notes, *_missing(masks, rows, names))), names, (depth or SIXTEEN_BITS).white)
+    return Found(
+        Division(train, validation, test, (*notes, *_missing(masks, rows, names), *_unused(pairs))), names, (depth or SIXTEEN_BITS).white
+    )
 
 
 def listed(path: Path) -> list[Pair]:
@@ -101,11 +103,15 @@ def sizes(path: Path) -> set[tuple[int, int]]:
 
 def _places(path: Path) -> list[tuple[int, Path, Path]]:
     """Split, folder of pictures, folder of masks."""
-    found = []
+    found, lacking = [], []
     for split, names in enumerate(SPLIT_NAMES):
         for inside in (folder for folder in _folders(path) if folder.name.lower() in names):
             if both := _both(inside):
                 found.append((split, *both))
+            else:
+                lacking.append(inside)
+    if found and lacking:
+        raise DatasetError(f"{lacking[0]} holds no folder of pictures with one of masks beside it; add what is missing, or move it away")
     if found or (both := _both(path)) is None:
         return found
     for split, names in enumerate(SPLIT_NAMES):
@@ -127,9 +133,13 @@ def _both(path: Path) -> tuple[Path, Path] | None:
 
 
 def _pairs(split: int, pictures: Path, masks: Path) -> list[Pair]:
-    of_stem = {one.stem: one for one in sorted(masks.iterdir()) if one.suffix.lower() in SUFFIXES}
-    found = []
-    for picture in sorted(one for one in pictures.iterdir() if one.suffix.lower() in SUFFIXES):
+    of_stem = {one.stem: one for one in _images(masks)}
+    found: list[Pair] = []
+    for picture in _images(pictures):
+        if found and found[-1].picture.stem == picture.stem:
+            raise DatasetError(
+                f"{found[-1].picture} and {picture.name} beside it are called alike: whose the mask is cannot be told; rename one"
+            )
         mask = next((of_stem[name] for ending in ENDINGS if (name := picture.stem + ending) in of_stem), None)
         if mask is None:
             raise DatasetError(f"{picture} has no mask in {masks}; add {picture.stem}.png there, or remove the picture")
@@ -137,6 +147,11 @@ def _pairs(split: int, pictures: Path, masks: Path) -> list[Pair]:
     if not found:
         raise DatasetError(f"{pictures} holds no pictures ({', '.join(SUFFIXES[:3])} ...); add some, or remove the folder")
     return found
+
+
+def _images(folder: Path) -> list[Path]:
+    """In order; hidden files, as macOS leaves them beside copies, are none."""
+    return sorted(one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES and not one.name.startswith("."))
 
 
 def _named(path: Path) -> tuple[str, ...]:
@@ -173,7 +188,7 @@ def _masks(pairs: Sequence[Pair], asked: Preparation, classes: int) -> tuple[Mas
         held |= there
         resized = of_size(Image.fromarray(values.astype(np.uint8)), asked.height, asked.width, asked.resize, nearest=True, around=IGNORED)
         found[row] = np.asarray(resized)
-    binary = held <= {0, 255} and 255 in held and classes in (0, 2)
+    binary = held == {0, 255} and classes in (0, 2)
     if binary:
         found[found == IGNORED] = 1
     return found, binary
@@ -183,12 +198,14 @@ def _values(pair: Pair) -> NDArray[np.int64]:
     """The class numbers of one mask, as large as its picture."""
     try:
         with Image.open(pair.mask) as opened, Image.open(pair.picture) as picture:
-            mode, size, wanted = opened.mode, opened.size, picture.size
+            lossy, mode, size, wanted = opened.format == "JPEG", opened.mode, opened.size, picture.size
             values = np.asarray(opened).astype(np.int64) if mode in _GREY else None
     except DatasetError:
         raise
     except Exception as error:  # a damaged file decides which of many exceptions Pillow's readers raise
         raise DatasetError(f"{pair.mask} or its picture is not a readable image ({type(error).__name__}); replace or remove it") from error
+    if lossy:
+        raise DatasetError(f"{pair.mask} is a JPEG, which does not keep class numbers; save masks as PNG")
     if values is None:
         raise DatasetError(f"{pair.mask} is a mask in colours ({mode}); save class numbers in one channel, or with a palette")
     if size != wanted:
@@ -208,7 +225,7 @@ def _divided(splits: Sequence[int], contents: NDArray[np.int64], validation_from
     train = part(0)
     if train is None:
         raise DatasetError("there are no training pictures; lay them as train/images and train/masks")
-    return division.divide(Given(train, part(1), part(2)), ("of all",), validation_from)
+    return division.divide(Given(train, part(1), part(2)), division.OF_NO_CLASS, validation_from)
 
 
 def _taken(pixels: NDArray[np.uint8], masks: Masks, part: Labelled) -> Labelled:
@@ -225,11 +242,20 @@ def _as_rows(part: Labelled) -> NDArray[np.int64]:
     return np.ascontiguousarray(part.pixels).reshape(-1, 8).view(np.int64)[:, 0]
 
 
+def _unused(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence on masks that no picture is called as."""
+    used = {pair.mask for pair in pairs}
+    left = [one for folder in sorted({mask.parent for mask in used}) for one in _images(folder) if one not in used]
+    return [f"not read: {len(left)} masks of no picture ({left[0].name}{' ...' if len(left) > 1 else ''})"] if left else []
+
+
 def _missing(masks: Masks, rows: Division, names: Sequence[str]) -> list[str]:
-    """A sentence on each split that lacks a class."""
+    """A sentence on each split that lacks a class; DatasetError where nothing is asked of one."""
     found = []
     for split, part in (("training", rows.train), ("validation", rows.validation), ("test", rows.test)):
         there = set(np.unique(masks[_as_rows(part)]).tolist())
+        if not there - {IGNORED}:
+            raise DatasetError(f"the masks of all {split} pictures hold {IGNORED} alone, where no class is asked; give masks of classes")
         if lacking := [name for number, name in enumerate(names) if number not in there]:
             found.append(
                 f"{split}: no pixel of {', '.join(lacking[:3])}{' and others' if len(lacking) > 3 else ''}, which says nothing of it"

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,30 +57,42 @@ def digest(pairs: Iterable[Pair], task: OwnTask) -> str:
 
 
 def _pair(part: Any, collate: Callable[[list[Any]], Tensor] | None) -> Pair:
-    if isinstance(part, tuple | list) and len(part) == 2 and all(isinstance(one, Tensor) for one in part):
-        return part[0].detach().cpu().float().contiguous(), part[1].detach().cpu().contiguous()
+    if isinstance(part, tuple | list) and len(part) == 2 and all(isinstance(one, Tensor | np.ndarray) for one in part):
+        both = [torch.as_tensor(one) for one in part]
+        return both[0].detach().cpu().float().contiguous(), both[1].detach().cpu().contiguous()
     images: list[Tensor] = []
     targets: list[Any] = []
-    for image, target in _items(part):
+    for item in _items(part):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise DatasetError(f"one of them is {_told(item)}; give pairs of an image and a target")
+        image, target = item
         several = isinstance(image, Tensor) and image.dim() == 4  # a loader's batch
-        images += list(image) if several else [torch.as_tensor(image)]
+        images += list(image) if several else [_tensor(image, "an image", "give tensors, C x H x W")]
         targets += list(target) if several else [target]
     if not images:
         raise DatasetError("there are none; give some")
     if len({tuple(one.shape) for one in images}) > 1:
         raise DatasetError("images differ in shape; bring them to one")
-    joined = collate(targets) if collate is not None else _stacked([torch.as_tensor(one) for one in targets])
+    joined = collate(targets) if collate is not None else _stacked(targets)
     return torch.stack(images).float().contiguous(), joined.detach().cpu().contiguous()
 
 
-def _items(part: Any) -> Iterable[tuple[Any, Any]]:
+def _items(part: Any) -> Iterable[Any]:
     if hasattr(part, "__len__") and hasattr(part, "__getitem__") and not isinstance(part, list | tuple):
         return (part[at] for at in range(len(part)))  # a torch Dataset need not stop by itself
-    pairs: Iterable[tuple[Any, Any]] = part
-    return pairs
+    found: Iterable[Any] = part
+    return found
 
 
-def _stacked(targets: list[Tensor]) -> Tensor:
+def _tensor(one: Any, what: str, instead: str) -> Tensor:
+    try:
+        return torch.as_tensor(one)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DatasetError(f"{what} is {_told(one)}, of which torch makes no tensor; {instead}") from error
+
+
+def _stacked(given: list[Any]) -> Tensor:
+    targets = [_tensor(one, "a target", "give numbers, or collate(targets), which makes one tensor of all") for one in given]
     shapes = {tuple(one.shape) for one in targets}
     if len(shapes) > 1:
         raise DatasetError(
@@ -101,4 +114,4 @@ def _check(split: str, pair: Pair) -> None:
 
 
 def _told(given: object) -> str:
-    return f"{len(given)} parts" if isinstance(given, Sequence) else f"a {type(given).__name__}"
+    return f"{len(given)} parts" if isinstance(given, tuple | list) else f"a {type(given).__name__}"

@@ -99,16 +99,12 @@ class OwnTask:
     def loss(self, outputs: Outputs, targets: Tensor, smoothing: float) -> Tensor:
         """The file's own; UsageError where it is no scalar, or fails."""
         with self._telling("loss"):
-            found = self.made.loss(outputs, targets)
-            if not isinstance(found, Tensor) or found.numel() != 1:
-                raise UsageError(f"loss of {self.name} returned {_kind(found)}; return one number as a tensor")
-            return found.reshape(())
+            return self._number_of("loss", self.made.loss(outputs, targets), outputs)
 
     def imitation(self, outputs: Outputs, taught: Tensor, heat: float) -> Tensor:
         """The file's own, which softens as it likes."""
         with self._telling("imitation"):
-            found: Tensor = self.made.imitation(outputs, taught)
-            return found.reshape(())
+            return self._number_of("imitation", self.made.imitation(outputs, taught), outputs)
 
     def seen(self, outputs: Outputs, targets: Tensor) -> Seen:
         """All of it: only the file knows what its metric needs."""
@@ -117,21 +113,31 @@ class OwnTask:
 
     def scores(self, seen: Seen) -> Scores:
         """The file's own for every picture, or by leaving pictures out where it is one for all."""
-        targets, metric, first = seen[-1], self.metric, self._metric(seen)
-        if first.ndim == 1 and len(first) == len(targets):
-            figures = first
-        elif first.ndim == 0:
+        targets, metric, figures = seen[-1], self.metric, self._figures(seen)
+        if figures.ndim == 0:
             figures = by_leaving_out(lambda rows: float(self._metric(_rows(seen, rows)).reshape(())), len(targets))
-        else:
-            raise UsageError(
-                f"metric of {self.name} returned numbers of shape {first.shape} for {len(targets)} pictures; return one number, or one for "
-                "every picture"
-            )
         if not np.isfinite(figures).all():
             raise UsageError(
                 f"metric of {self.name} is no number for {int((~np.isfinite(figures)).sum())} of {len(targets)} pictures; mend it"
             )
         return np.asarray([metric.ratio(one) for one in figures.tolist()], np.float64)
+
+    def rehearse(self, outputs: Outputs, targets: Tensor) -> None:
+        """Ask for everything once, of outputs that lead back to a network's weights, before anything is trained; UsageError, one line.
+
+        A metric may be no number here, of a network that learnt nothing.
+        """
+        before = targets.clone()
+        loss = float(self.loss(outputs, targets, 0.0).detach())
+        if not math.isfinite(loss):
+            raise UsageError(f"loss of {self.name} is {loss} before anything is trained; mend it")
+        if self.training.imitates and isinstance(outputs, Tensor):
+            self.imitation(outputs, outputs.detach(), 1.0)
+        with torch.no_grad():
+            self._figures(self.seen(outputs, targets))
+        if not torch.equal(targets, before):
+            raise UsageError(f"loss or metric of {self.name} changes the targets that it is given; let it work on a copy (clone)")
+        self.chance(targets, self.classes)
 
     def graded(self, outputs: Outputs, targets: Tensor) -> float:
         """exp(-loss): between 0 and 1 for losses that are none below 0, and finer than the metric."""
@@ -148,6 +154,27 @@ class OwnTask:
         best = 1.0 if self.metric.better_is_higher else 0.0
         return Chance(self.metric.ratio(self._number("chance", 0.0)), best, "having learnt nothing, by the task's own word")
 
+    def _number_of(self, what: str, found: object, outputs: Outputs) -> Tensor:
+        if not isinstance(found, Tensor) or found.numel() != 1:
+            raise UsageError(f"{what} of {self.name} returned {_kind(found)}; return one number as a tensor")
+        trained = torch.is_grad_enabled() and any(one.requires_grad for one in ((outputs,) if isinstance(outputs, Tensor) else outputs))
+        if trained and not found.requires_grad:
+            raise UsageError(
+                f"{what} of {self.name} returned a number that does not lead back to the outputs; compute it from them, without detach, "
+                "argmax or numpy"
+            )
+        return found.reshape(())
+
+    def _figures(self, seen: Seen) -> NDArray[np.float64]:
+        """One for all pictures (no dimension), or one for every picture; UsageError for anything else."""
+        found, pictures = self._metric(seen), len(seen[-1])
+        if found.shape not in ((), (pictures,)):
+            raise UsageError(
+                f"metric of {self.name} returned numbers of shape {found.shape} for {pictures} pictures; return one number, or one for "
+                "every picture"
+            )
+        return found
+
     def _metric(self, seen: Seen) -> NDArray[np.float64]:
         *each, targets = seen
         with self._telling("metric"), torch.no_grad(), warnings.catch_warnings():
@@ -156,7 +183,8 @@ class OwnTask:
             return np.asarray(found.detach().cpu().numpy() if isinstance(found, Tensor) else found, np.float64)
 
     def _told(self, key: str, usual: object) -> object:
-        return getattr(self.made, key, usual)
+        with self._telling(key):
+            return getattr(self.made, key, usual)
 
     def _number(self, key: str, usual: float) -> float:
         found = self._told(key, usual)

@@ -11,17 +11,20 @@ from harness.devices import spec
 from harness.devices.measure import Subject
 from harness.devices.session import Device
 from harness.errors import DeviceBusy, UsageError, one_line
-from harness.networks.datasets import Dataset
+from harness.networks.datasets import Dataset, Split
 from harness.networks.drawing import draw
+from harness.networks.tasks.own_task import OwnTask
+from harness.networks.tasks.task import parts
 from harness.pipeline import Network, latency_subject
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from harness.training import finetune
+from harness.training import accuracy, finetune
 from search.campaign.plan import layers_in_float
 from search.records.display import Display
 from search.records.request import QUANTISED, Request
 from search.workers.sized import network_at
 
+REHEARSED_IMAGES = 200  # enough that a metric which needs several kinds of pictures has them
 SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without which its logits may hardly differ
 
 
@@ -38,6 +41,8 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
         finetune.recalibrate(network.model, draw(dataset.train, SEEN_IMAGES).split.images)
     else:
         refuse_constant(network.model, draw(dataset.validation, SEEN_IMAGES).split.images, str(request.weights))
+    if isinstance(dataset.task, OwnTask):
+        rehearse(network.model, dataset.task, dataset.validation)
     architecture = network.architecture
     layers_in_float.check(request, architecture)
     each = (network, *(network_at(network, size) for size in request.sizes[1:]))
@@ -45,6 +50,14 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
     precisions = [one for one in request.precisions if one != QUANTISED]
     if not without_device:
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
+
+
+def rehearse(model: nn.Module, task: OwnTask, validation: Split) -> None:
+    """UsageError for a task of the user's own that cannot be trained or judged by: found now, not when its network is trained."""
+    few = draw(validation, REHEARSED_IMAGES).split
+    found = accuracy.answers(model, few, batch_size=SEEN_IMAGES)
+    led = [one.clone().requires_grad_(one.is_floating_point()) for one in ((found,) if isinstance(found, Tensor) else found)]
+    task.rehearse(parts(led), few.labels)
 
 
 @torch.no_grad()

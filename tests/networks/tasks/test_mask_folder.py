@@ -1,5 +1,6 @@
 """Folders of pictures and masks, as people have them, and what is refused of them in one line."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,24 @@ def broken_names(folder):
     (folder / "classes.txt").write_text("ground\n")
 
 
+def broken_half(folder):
+    shutil.rmtree(folder / "val/masks")
+
+
+def broken_ignored(folder):
+    for file in folder.glob("val/masks/*.png"):
+        mask(file, np.full((SIDE, SIDE), 255))
+
+
+def broken_lossy(folder):
+    (folder / "train/masks/0.png").unlink()
+    mask(folder / "train/masks/0.jpg", striped(0))
+
+
+def broken_twins(folder):
+    picture(folder / "train/images/0.jpg", 7)
+
+
 def broken_train(folder):
     (folder / "train").rename(folder / "other")
 
@@ -144,6 +163,10 @@ def broken_train(folder):
         (broken_file, r"not a readable image \(UnidentifiedImageError\); replace or remove it"),
         (broken_one_class, r"hold one class at most; give masks of two classes at least"),
         (broken_names, r"classes\.txt names 1 classes; name 2 to 254"),
+        (broken_half, r"val holds no folder of pictures with one of masks beside it; add what is missing, or move it away"),
+        (broken_ignored, r"the masks of all validation pictures hold 255 alone, where no class is asked"),
+        (broken_lossy, r"0\.jpg is a JPEG, which does not keep class numbers; save masks as PNG"),
+        (broken_twins, r"0\.jpg and 0\.png beside it are called alike: whose the mask is cannot be told; rename one"),
         (broken_train, r"there are no training pictures; lay them as train/images and train/masks"),
     ],
 )
@@ -153,6 +176,34 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path, harm, told):
     with pytest.raises(DatasetError, match=told) as refused:
         load(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_masks_without_a_picture_are_said_and_hidden_files_left_out(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    mask(tmp_path / "train/masks/beside.png", striped(1))
+    for place in ("images", "masks"):
+        (tmp_path / "train" / place / "._0.png").write_bytes(b"what macOS keeps of a copied file")
+    assert "not read: 1 masks of no picture (beside.png)" in load(tmp_path).notes
+
+
+def test_masks_that_ask_for_nothing_are_no_class_on_a_background(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    for file in tmp_path.glob("*/masks/*.png"):
+        mask(file, np.full((SIDE, SIDE), 255))
+    with pytest.raises(DatasetError, match="hold one class at most"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_pictures_are_told_without_a_class_that_is_none(tmp_path, count):
+    lay(tmp_path, {"all": ("images", "masks")}, count)
+    try:
+        told = "\n".join(load(tmp_path).notes)
+    except DatasetError as refused:
+        told = str(refused)
+    assert "class of all" not in told
+    assert "of of all" not in told
+    assert ("a single picture, which is" if count == 3 else "the folder holds ") in told
 
 
 def test_folders_that_are_none_are_refused(tmp_path):

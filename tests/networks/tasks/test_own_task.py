@@ -140,6 +140,75 @@ def test_metrics_that_are_none_are_refused(tmp_path, new, told):
         task.scores(task.seen(torch.zeros(6, 1), torch.zeros(6)))
 
 
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ("return ((outputs.detach()[:, 0] - targets) ** 2).mean()", "returned a number that does not lead back to the outputs"),
+        ("return outputs[:, 0] - targets", r"returned a tensor of shape \(6,\); return one number"),
+        ("return 0.5", "returned a float; return one number"),
+    ],
+)
+@pytest.mark.parametrize("what", ["loss", "imitation"])
+def test_losses_that_nothing_learns_from_are_refused(tmp_path, new, told, what):
+    text = WHOLE.replace("return ((outputs[:, 0] - targets) ** 2).mean()", new)
+    task, outputs = (
+        OwnTask.of(written(tmp_path, text + "\nBrightness.imitation = Brightness.loss\n")),
+        torch.zeros(6, 1, requires_grad=True),
+    )
+    ask = {"loss": task.loss, "imitation": task.imitation}[what]
+    with pytest.raises(UsageError, match=f"{what} of .*{told}"):
+        ask(outputs, torch.zeros(6), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("return (outputs[:, 0] - targets).abs()", "return outputs.nonsense", "metric of .* failed with AttributeError"),
+        ("return (outputs[:, 0] - targets).abs()", "return torch.ones(3, 2)", r"returned numbers of shape \(3, 2\) for 6 pictures"),
+        ("return ((outputs", "return 0 / 0 * ((outputs", "loss of .* failed with ZeroDivisionError"),
+        (").mean()", ").mean() * float('nan')", "loss of .* is nan before anything is trained; mend it"),
+        ("return ((outputs", "targets.add_(1); return ((outputs", r"changes the targets that it is given; let it work on a copy \(clone\)"),
+        ("chance = 40.0", "chance = '40'", "chance of .* is '40'; give a number"),
+    ],
+    ids=["metric-fails", "metric-shape", "loss-fails", "loss-nan", "targets-changed", "chance"],
+)
+def test_a_rehearsal_finds_what_would_fail_after_the_training(tmp_path, old, new, told):
+    assert old in WHOLE
+    task = OwnTask.of(written(tmp_path, WHOLE.replace(old, new, 1)))
+    with pytest.raises(UsageError, match=told):
+        task.rehearse(torch.zeros(6, 1, requires_grad=True), torch.zeros(6))
+
+
+def test_a_rehearsal_lets_pass_what_is_no_number_of_a_network_that_learnt_nothing(tmp_path):
+    for text in (WHOLE, WHOLE.replace("return (outputs[:, 0] - targets).abs()", "return float('nan')")):
+        OwnTask.of(written(tmp_path, text)).rehearse(torch.zeros(6, 1, requires_grad=True), torch.zeros(6))
+
+
+def test_arrays_serve_as_pictures(tmp_path):
+    text = WHOLE.replace("(part, part.mean((1, 2, 3)) * 100)", "(part.numpy(), part.mean((1, 2, 3)).numpy())")
+    found = datasets.load(f"task:{written(tmp_path, text)}")
+    assert len(found.train) == 12
+    assert found.train.images.dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ("[{'image': one, 'target': 1.0} for one in part]", "one of them is a dict; give pairs of an image and a target"),
+        ("[(one, 1.0, 2) for one in part]", "one of them is 3 parts; give pairs of an image and a target"),
+        ("[('a.png', 1.0) for one in part]", "an image is a str, of which torch makes no tensor; give tensors, C x H x W"),
+        (
+            "[(one, {'boxes': one}) for one in part]",
+            r"a target is a dict, of which torch makes no tensor; give numbers, or collate\(targets\)",
+        ),
+    ],
+)
+def test_items_that_are_no_pair_of_tensors_are_called_by_their_kind(tmp_path, items, told):
+    text = WHOLE.replace("(part, part.mean((1, 2, 3)) * 100)", items)
+    with pytest.raises(HarnessError, match=told):
+        datasets.load(f"task:{written(tmp_path, text)}")
+
+
 def test_a_network_of_other_outputs_is_measured_all_the_same_and_that_is_noted(tmp_path):
     layers = "nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))"
     text = f"from torch import nn\n\n\ndef net(channels):\n    return {layers}\n"
