@@ -123,11 +123,12 @@ def _found(model: nn.Module, input_shape: InputShape) -> Coupling:
 
 def answered(model: nn.Module, images: torch.Tensor) -> tuple[tuple[tuple[int, ...], ...], bool]:
     """The shapes of all outputs for ``images``, and whether they are finite; the network's mode is left as it was."""
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.inference_mode():
         found = parts(model(images))
-    model.train(training)
+    for module, training in modes:
+        module.training = training
     each = (found,) if isinstance(found, torch.Tensor) else found
     return tuple(tuple(one.shape) for one in each), all(bool(torch.isfinite(one).all()) for one in each)
 

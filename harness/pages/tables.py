@@ -49,11 +49,12 @@ def networks(measurements: Sequence[Measurement]) -> Table:
         latency, conditions = measurement.latency, measurement.conditions
         tail_s, threads = latency.p99_s, conditions.threads
         ran = f"{conditions.effective_precision}, batch {conditions.batch_size}, {threads} thread{'s' if threads != 1 else ''}"
+        told = [f"load {_loading(measurement.load_s)}", f"first {_loading(measurement.first_inference_s)}"]
         table.add_row(
             f"{label(measurement)}\n{conditions.device.name}\n{ran}",
             f"{duration(latency.median_s)}\n{interval(latency)}",
             f"p90 {duration(latency.p90_s)}\np99 {'–' if tail_s is None else duration(tail_s)}",
-            f"load {_loading(measurement.load_s)}\nfirst {_loading(measurement.first_inference_s)}\n{_energy(latency)}",
+            "\n".join([*told, *filter(None, [_energy(latency)])]),
             f"{len(latency.samples_s)}\ndiffer {latency.block_spread_ratio:.1%}",
         )
     table.caption = "\n".join(["median with its 95 % interval; differ: by how much its blocks do", *_beside(measurements)])
@@ -63,7 +64,7 @@ def networks(measurements: Sequence[Measurement]) -> Table:
 def _beside(measurements: Sequence[Measurement]) -> Iterator[str]:
     """What to know about rows: their energy, what was in the device's way, their noise."""
     named = [(f"{label(one)} on {one.conditions.device.name}", one) for one in measurements]
-    yield from (f"{name}: {said}" for name, one in named if (said := _metered(one)))
+    yield from [f"{name}: {said}" for name, one in named if (said := _metered(one))] or ["energy: no meter"]
     for device, found in dict.fromkeys((one.conditions.device.name, one.conditions.unready) for one in measurements):
         if found:
             yield f"{device} before the run: {'; '.join(f'{name} {seen}' for name, seen in found)} (python -m harness.doctor)"
@@ -72,9 +73,9 @@ def _beside(measurements: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _energy(latency: Latency) -> str:
-    """Millijoules of an inference."""
+    """Millijoules of an inference; empty without a meter, of which the caption tells."""
     found = energy.per_inference(latency)
-    return "no meter" if found is None else f"{found.joules * 1e3:.4g} mJ"
+    return "" if found is None else f"{found.joules * 1e3:.4g} mJ"
 
 
 def _metered(measurement: Measurement) -> str:

@@ -87,10 +87,11 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["--seed=-1", "--limit=0"])
 def test_numbers_out_of_range_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
-    assert written_folder.main(["digits", str(tmp_path / "d"), words]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"{words}: give at least ")
-    assert told.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        written_folder.main(["digits", str(tmp_path / "d"), words])
+    name, number = words.split("=")
+    assert f"argument {name}: {number} is out of range; give a whole number from " in capsys.readouterr().err
+    assert not (tmp_path / "d").exists()
 
 
 def test_pictures_are_written_in_the_size_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
