@@ -15,8 +15,7 @@ from types import SimpleNamespace
 
 import safetensors.torch
 
-from harness.networks import idx_files
-from harness.networks.pictures import decoding
+from harness.networks.pictures import decoding, idx_files
 from harness.networks.weights import weights_file
 from harness.pruning import saved, schedule_text
 from harness.quantisation.__main__ import _preparation

@@ -40,11 +40,8 @@ def test_contenders_are_measured_by_themselves_and_read_back(file: Path, tmp_pat
     kept = tmp_path / "kept.json"
     ended = run_pytest(LATENCY, LAYERS, VERDICT, f"--contender=mine={file}", f"--benchmark-json={kept}", *ON)
     assert ended.returncode == 0, ended.stdout
-    names = [
-        entry["extra_info"]["espalier"]["network"]
-        for entry in json.loads(kept.read_text())["benchmarks"]
-        if "espalier" in entry["extra_info"]
-    ]
+    told = [entry["extra_info"] for entry in json.loads(kept.read_text())["benchmarks"]]
+    names = [one["espalier"]["network"] for one in told if "espalier" in one]
     assert names == ["mine"] * 3
     found = benchmark_json.read(kept)
     for one in found.measurements:

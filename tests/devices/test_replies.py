@@ -93,9 +93,7 @@ def test_an_error_keeps_its_kind_and_its_trace(kind: str, error: type[HarnessErr
 
 def test_a_number_without_end_is_refused() -> None:
     told = {"model": float("inf"), "load_s": 0.1, "first_inference_s": 0.1, "effective_precision": "f32", "threads": 1, "streams": 1}
-    with pytest.raises(
-        DeviceCrashed, match="answer to load cannot be read .cannot convert float infinity to integer.; check its runtime file"
-    ):
+    with pytest.raises(DeviceCrashed, match="answer to load cannot be read .cannot convert float infinity"):
         replies.facts(Frame({**told, "batch_size": 1}))
 
 

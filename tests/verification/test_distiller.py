@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
 from harness.pruning import surgery
-from harness.runner import plugin
+from harness.runner import distiller_line
 from harness.verification import distiller as door
 from harness.verification import distiller_compat
 from harness.verification.distiller_trace import get_trace_graph
@@ -160,7 +160,7 @@ CLAIMS = "tests/literature/test_distiller_claims.py"
 )
 def test_the_line_at_the_end_is_about_the_tests_that_ran(outcomes, told):
     stats = {outcome: [SimpleNamespace(nodeid=CLAIMS + name) for name in names] for outcome, names in outcomes.items()}
-    lines = plugin._distiller_lines(stats | {"": [SimpleNamespace()]})
+    lines = distiller_line.lines(stats | {"": [SimpleNamespace()]})
     assert [line.startswith("Distiller verified: " + told) for line in lines] == [True] * bool(told)
 
 

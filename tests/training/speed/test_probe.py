@@ -125,7 +125,7 @@ def test_a_network_that_runs_in_no_way_is_refused_in_its_own_words() -> None:
 
 def test_what_was_tried_before_is_not_tried_again(small: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     first = settled(small)
-    monkeypatch.setattr(probe, "attempt", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(probe, "attempt", lambda *_, **__: pytest.fail("tried again"))
     assert settled(small) == first
     with pytest.raises(pytest.fail.Exception):
         settled(small, fresh=True)
@@ -159,6 +159,6 @@ def test_what_a_busy_machine_shows_is_remembered_for_an_hour(small: nn.Module, m
     assert settled(small) == first
     later = time.time() + answers.BUSY_S + 1
     monkeypatch.setattr(answers.time, "time", lambda: later)
-    monkeypatch.setattr(probe, "attempt", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(probe, "attempt", lambda *_, **__: pytest.fail("tried again"))
     with pytest.raises(pytest.fail.Exception):
         settled(small)
