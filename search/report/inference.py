@@ -33,14 +33,16 @@ def script() -> str:
 
 
 def sentences(folder: Path) -> tuple[str, ...]:
-    """What to do with the files of a campaign's folder."""
-    if not is_classified(folder):
-        meant = saved.describe(folder / saved.CONFIG_NAME).outputs
-        return (f"What model.onnx answers to pictures that are prepared as this campaign's were: {meant}.",)
-    return (
-        f"{SCRIPT}, beside model.onnx and config.json, answers which class a picture is of: python {SCRIPT} PICTURE. It prepares pictures "
-        "as this campaign did; a network that is given others answers worse than this report says.",
-    )
+    """What to do with the files of a campaign's folder; () where they do not say how pictures are prepared or what is answered."""
+    if is_classified(folder):
+        return (
+            f"{SCRIPT}, beside model.onnx and config.json, answers which class a picture is of: python {SCRIPT} PICTURE. It prepares "
+            "pictures as this campaign did; a network that is given others answers worse than this report says.",
+        )
+    path = folder / saved.CONFIG_NAME
+    if not path.is_file() or (told := saved.describe(path)).task == CLASSIFICATION.name:
+        return ()
+    return (f"What model.onnx answers to pictures that are prepared as this campaign's were: {told.outputs}.",)
 
 
 def table(told: Preprocessing) -> Table:

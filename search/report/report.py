@@ -104,12 +104,9 @@ def sections(summary: Summary) -> tuple[Section, ...]:
 
 
 def _use(summary: Summary) -> list[Section]:
-    """What the exported network takes and answers."""
-    told = inference.preprocessing_of(summary.folder)
-    if told is None and inference.is_classified(summary.folder):
-        return []
-    shown = () if told is None else (inference.table(told),)
-    return [Section("use", "Use it", inference.sentences(summary.folder), tables=shown)]
+    """What the exported network takes and answers, where the campaign's folder says so."""
+    said, told = inference.sentences(summary.folder), inference.preprocessing_of(summary.folder)
+    return [Section("use", "Use it", said, tables=() if told is None else (inference.table(told),))] if said else []
 
 
 def _front(summary: Summary) -> Section:

@@ -1,6 +1,7 @@
 """The script in a campaign's folder prepares a picture as its dataset did, to the last bit, whatever the picture and the way."""
 
 import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from torch import nn
 
 from harness.networks import datasets
 from harness.networks.pictures.preparing import of_words
+from harness.networks.tasks.classification import CLASSIFICATION
+from harness.networks.tasks.segmentation import Segmentation
 from harness.pruning import saved
 from harness.records.pruning_config import PruningConfig
 from search.report import inference
@@ -63,3 +66,12 @@ def test_the_script_prepares_as_the_dataset_does(
     prepared = runpy.run_path(str(folder / inference.SCRIPT))["prepared"]
     ours = {prepared(file).tobytes() for file in (root / "test").glob("*/*")}
     assert ours == {image[None].numpy().tobytes() for image in found.test.images}
+
+
+def test_the_use_is_told_only_where_the_folder_says_it(tmp_path: Path) -> None:
+    assert inference.sentences(tmp_path) == (), "a campaign's folder without a network"
+    for task, told in ((CLASSIFICATION, ()), (Segmentation(2), (Segmentation(2).outputs_told,))):
+        saved.save(tmp_path, PruningConfig.of("none", {}), nn.Linear(1, 1), "none", (1, 8, 8), 2, None, task)
+        said = inference.sentences(tmp_path)
+        assert len(said) == len(told)
+        assert all(words in sentence for words, sentence in zip(told, said, strict=True))
