@@ -15,7 +15,9 @@ from types import SimpleNamespace
 
 import safetensors.torch
 
+from harness.compare import profiles
 from harness.networks.pictures import decoding, idx_files
+from harness.networks.tasks import mask_folder
 from harness.networks.weights import weights_file
 from harness.pruning import saved, schedule_text
 from harness.quantisation.__main__ import _preparation
@@ -173,7 +175,7 @@ READERS = (
     Reader(
         "device tables",
         "pyproject.toml",
-        ("harness.files.toml_text", "harness.devices.spec", "harness.runner.regression"),
+        ("harness.files.toml_text", "harness.devices.spec", "harness.compare.limits"),
         seeds.DEVICES.encode,
         TEXT,
         ways.toml,
@@ -231,10 +233,26 @@ READERS = (
     Reader(
         "idx",
         "train-labels-idx1-ubyte.gz",
-        ("harness.networks.idx_files",),
+        ("harness.networks.pictures.idx_files",),
         lambda: gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4])),
         BYTES,
         lambda path: idx_files.read_labels(path.parent, "train", 10),
+    ),
+    Reader(
+        "engine's profile",
+        "profile.json",
+        ("harness.compare.profiles",),
+        seeds.document([{"count": 9}, {"name": "conv", "timeMs": 9.0, "averageMs": 1.0, "medianMs": 1.0, "percentage": 100.0}]),
+        JSON,
+        lambda path: profiles.read(str(path)),
+    ),
+    Reader(
+        "mask",
+        "a.png",
+        ("harness.networks.tasks.mask_folder",),
+        seeds.picture,
+        BYTES,
+        lambda path: mask_folder._values(mask_folder.Pair(0, path, path)),
     ),
     Reader("picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.depths([path])),
     Reader(

@@ -46,6 +46,8 @@ EXEMPT = {
     "harness.training.speed.probe": "texts of speed.answers, sealed by a digest",
     "harness.training.speed.waiting": "texts of speed.answers, sealed by a digest",
     "harness.sweeps.precisions": "texts of speed.answers, sealed by a digest",
+    "harness.history.index": "its own index beside the files, of which each line that cannot be read is made anew",
+    "harness.networks.foreign.idle_weights": "bytes that networks.export has read",
     "harness.pipeline": "a network that this very process has pickled",
     "search.workers.trial_process": "the pipe between a campaign and the children that it started",
     "harness.networks.onnx_graph": "an artefact that export has read or written",

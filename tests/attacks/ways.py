@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from harness.compare.limits import limits
 from harness.devices import frames, replies, spec
 from harness.devices.frames import Decoder, Frame
 from harness.devices.link import Hello
@@ -17,7 +18,6 @@ from harness.errors import UsageError
 from harness.files import reading
 from harness.networks import export
 from harness.networks.foreign import layers
-from harness.runner import regression
 from harness.training import stored_baseline
 from search.records import folder
 from search.report import report, summary
@@ -48,7 +48,7 @@ def shown(path: Path) -> object:
 
 def toml(path: Path) -> object:
     """Every device of a table, and its limits."""
-    return [spec.find(name, path) for name in spec.names(path)], regression.limits("tiny", path)
+    return [spec.find(name, path) for name in spec.names(path)], limits("tiny", path)
 
 
 def agent(path: Path) -> object:

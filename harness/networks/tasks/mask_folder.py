@@ -8,6 +8,7 @@ on a background. ``PATH/classes.txt`` names the classes, one a line; without it 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.errors import DatasetError
+from harness.files import reading
 from harness.networks.pictures import decoding, division, image_folder, large_arrays
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Labels
@@ -197,7 +199,8 @@ def _masks(pairs: Sequence[Pair], asked: Preparation, classes: int) -> tuple[Mas
 def _values(pair: Pair) -> NDArray[np.int64]:
     """The class numbers of one mask, as large as its picture."""
     try:
-        with Image.open(pair.mask) as opened, Image.open(pair.picture) as picture:
+        mask, beside = (io.BytesIO(reading.read(path)) for path in (pair.mask, pair.picture))
+        with Image.open(mask) as opened, Image.open(beside) as picture:
             lossy, mode, size, wanted = opened.format == "JPEG", opened.mode, opened.size, picture.size
             values = np.asarray(opened).astype(np.int64) if mode in _GREY else None
     except DatasetError:
