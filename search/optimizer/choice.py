@@ -148,8 +148,9 @@ def _combined(
 def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
     """The recommended one: the fastest that keeps the limit with the goal's certainty; None when there is nothing.
 
-    When nothing is that certain, the most certain one; never the dense network, which loses nothing and saves nothing. For a latency
-    limit: the least posterior mean among those that are fast enough.
+    When nothing is that certain, the most certain one of those within the limit by posterior mean; when none is, the least posterior mean:
+    far beyond the limit a chance tells the uncertain from the certain, and not who lost least. Never the dense network, which loses nothing
+    and saves nothing. For a latency limit: the least posterior mean among those that are fast enough.
     """
     found = _eligible(found, goal)
     if goal.kind == "max-latency":
@@ -159,7 +160,10 @@ def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
     certain = [standing for standing in found if standing.chance >= goal.certainty]
     if certain:
         return min(certain, key=lambda standing: standing.latency_s)
-    return max(found, key=lambda standing: (standing.chance, -standing.mean_points), default=None)
+    within = [standing for standing in found if standing.mean_points <= goal.drop_limit]
+    if within:
+        return max(within, key=lambda standing: (standing.chance, -standing.mean_points))
+    return min(found, key=lambda standing: standing.mean_points, default=None)
 
 
 def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) -> Standing | None:

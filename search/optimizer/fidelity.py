@@ -147,19 +147,20 @@ def due_for_promotion(
 def least_harmed(short: Sequence[Trial], taken: Collection[int], dense: PruningConfig, dense_s: float, count: int) -> list[Trial]:
     """Up to ``count`` short trials along the front of latency and short drop, the least harmed first, whose numbers are not ``taken``.
 
-    Only pruned networks that are predicted to be faster than the ``dense`` one. Those that hardly differ in latency come last.
+    Only pruned networks that are predicted to be faster than the ``dense`` one. Those that hardly differ in latency come last. Their order
+    does not depend on what was taken: a campaign that was killed after a few of them goes on with the same others.
     """
     able = [one for one in short if one.outcome.ok and one.request.config != dense and one.latency_s < dense_s]
     front: list[Trial] = []
     for trial in sorted(able, key=lambda one: (one.latency_s, one.outcome.drop_points, one.number)):
         if not front or trial.outcome.drop_points < front[-1].outcome.drop_points:
             front.append(trial)
-    free = [one for one in reversed(front) if one.number not in taken]
     apart: list[Trial] = []
-    for trial in free:
+    for trial in reversed(front):
         if all(abs(trial.latency_s / other.latency_s - 1) > LEAST_STEP_RATIO for other in apart):
             apart.append(trial)
-    return [*apart, *(one for one in free if one not in apart)][:count]
+    ordered = [*apart, *(one for one in reversed(front) if one not in apart)]
+    return [one for one in ordered if one.number not in taken][:count]
 
 
 def _factors(longer: float) -> float:

@@ -134,7 +134,7 @@ def test_what_short_trials_hid_is_found(vgg: SyntheticProblem, tmp_path: Path) -
 @pytest.mark.parametrize("past", [0, 1, 2, 4])
 def test_a_killed_campaign_brings_no_more_to_full_length(vgg: SyntheticProblem, tmp_path: Path, past: int) -> None:
     dense, space = vgg.architecture.dense(), vgg.space()
-    first_rows = initial_rows(space, vgg, (), 5, 0)  # of which the least harmed are not so many that a restart makes room for others
+    first_rows = initial_rows(space, vgg, (), 5, 0)
     whole = run(vgg, tmp_path / "whole", SHORT, Worse(dense, 5.0, short_more=20.0), first=first_rows)
     first = min(one.number for one in whole.trials if one.request.origin.endswith("least harmed"))
     with pytest.raises(KeyboardInterrupt):

@@ -117,7 +117,7 @@ def test_the_chosen_network_is_shown_in_int8_too_judged_by_the_device_and_held_t
     assert (smaller.entrant.name, smaller.entrant.role) == (IN_INT8, IN_INT8)
     assert (smaller.entrant.config, smaller.entrant.criterion, smaller.entrant.precision) == (half.config, half.criterion, "int8")
     right = proof.right_answers([*tuned, smaller], dataset.validation)
-    known = proof.evidence([*tuned, smaller], right, {(half.config, "int8"): 0.25}, IN_INT8)
+    known = proof.evidence([*tuned, smaller], right, {(half.config, RunsIn("int8")): 0.25}, IN_INT8)
     assert list(known) == [IN_INT8]
     assert known[IN_INT8].curse_points == 0.25, "it was chosen by what it answered in f32"
     comparison._say_of_int8(known[IN_INT8], 1.0, display)
