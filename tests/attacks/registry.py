@@ -255,9 +255,7 @@ READERS = (
         lambda path: mask_folder._values(mask_folder.Pair(0, path, path)),
     ),
     Reader("picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.depths([path])),
-    Reader(
-        "size of a picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.sizes([path])
-    ),
+    Reader("sizes", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.sizes([path])),
     Reader(
         "agent's reply",
         "reply.json",
