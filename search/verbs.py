@@ -70,8 +70,6 @@ def _trust(path: Path, display: Display) -> int:
 def _compare(arguments: command_line.Words, display: Display) -> int:
     from search.race import compare, plateau, replayed, synthetic
 
-    if arguments.trials < 1 or arguments.seeds < 1:
-        raise UsageError(f"--trials={arguments.trials} --seeds={arguments.seeds}: give at least 1 of each")
     problems, methods = arguments.problem.split(","), arguments.methods.split(",")
     for name in problems:
         if name not in (known := (*synthetic.PROBLEMS, plateau.NAME, *replayed.names())):

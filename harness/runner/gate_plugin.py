@@ -40,11 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
         end(error)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse to measure in one of several processes."""
-    one_process.refuse(config, items)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Tell a question that could not be asked from a gate that failed, and put the findings beside the test in JUnit's file."""

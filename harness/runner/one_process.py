@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UsageError
+from harness.runner.elsewhere.suites import PLACES
 
-FOLDER = "bench"
 ADVICE = "measurements in several processes disturb each other, and pytest-benchmark keeps none of them; leave -n out, or give -n 0"
 
 
@@ -18,24 +17,17 @@ def check(config: pytest.Config) -> None:
     if not _distributes(config):
         return
     for word in config.args:
-        path = Path(str(word).partition("::")[0])
-        if FOLDER in (path.name, path.parent.name):
+        path = Path(str(word).partition("::")[0]).absolute()
+        if path in PLACES or path.parent in PLACES:
             raise UsageError(f"{word} with -n {config.getoption('numprocesses')}: {ADVICE}")
 
 
-def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """In a worker, which cannot end the run: fail what measures, in words."""
-    if hasattr(config, "workerinput"):
-        for item in items:
-            if item.path.parent.name == FOLDER:
-                item.add_marker(pytest.mark.usefixtures("no_measuring_here"))
+    if hasattr(item.config, "workerinput") and item.path.parent in PLACES:
+        raise UsageError(ADVICE)
 
 
 def _distributes(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput") and bool(config.getoption("numprocesses", None)) and config.getoption("dist", "no") != "no"
-
-
-@pytest.fixture(name="no_measuring_here", scope="session")
-def _no_measuring_here() -> None:
-    """Nothing is measured in a worker."""
-    raise UsageError(ADVICE)

@@ -136,6 +136,8 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
         deviation = deviation * boldness
         if self._goal.kind == "max-latency":
             return known_cost_improvement(mean, deviation, self.ratios(rows), self._max_ratio, self.best)
+        if self.best is not None:  # what is asked for may be tried at once, however far it lies
+            leap = max(leap, 1 - self._max_ratio / self.best)
         return known_improvement(mean, deviation, self.ratios(rows), self.limit, self.best, caution, leap)
 
     def _compute(self, X: Floats) -> Floats:  # noqa: N803
@@ -250,22 +252,16 @@ class Optimizer:
         return math.exp(min(self.maximizer.last_value, 50.0)) if self.acquisition.best is not None else 1.0
 
     def reach(self, limit_points: float, max_latency_s: float) -> Reach:
-        """How likely a drop within ``limit_points`` at ``max_latency_s`` is; call after the first model-based proposal.
-
-        Far beyond what was tried, so by a model of plain points: compressed ones would hardly rise there.
-        """
-        ratio, configs = max_latency_s / self.acquisition.dense_s, self._smac.runhistory.get_configs()
-        seen = np.asarray([config.get_array() for config in configs], dtype=np.float64)
-        rows = seen[:, self.space.order(self._configspace)]
-        costs = np.asarray([self._smac.runhistory.get_cost(config) for config in configs], dtype=np.float64)
-        done = np.isfinite(costs)
-        drops = DropModel().update(self.space.features(rows[done]), costs[done])
+        """How likely a drop within ``limit_points`` at ``max_latency_s`` is; call after the first model-based proposal."""
+        ratio, drops = max_latency_s / self.acquisition.dense_s, self.surrogate.drops
 
         def chance_within(rows: Floats) -> Floats:
             mean, deviation = drops.predict(self.space.features(rows))
             excess = np.maximum(self.acquisition.ratios(rows) - ratio, 0.0)
             return np.where(excess > 0, -1e6 * (1.0 + excess), feasibility(mean, deviation, limit_points))
 
+        seen = np.asarray([config.get_array() for config in self._smac.runhistory.get_configs()], dtype=np.float64)
+        rows = seen[:, self.space.order(self._configspace)]
         rng = np.random.default_rng([len(rows), 5])
         best = ArraySearch(self.space).maximize(chance_within, rows, (), 1, rng, rows[:0])
         mean, _ = drops.predict(self.space.features(best))

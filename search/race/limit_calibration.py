@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import CampaignError, HarnessError, RecordError, UsageError
+from harness.errors import CampaignError, HarnessError, RecordError
 from harness.files import json_text, reading
 from harness.files.numbers import option
 from harness.records.decoding import decode
@@ -122,12 +122,8 @@ def main(words: Sequence[str]) -> int:
     try:
         wanted = Request(max_drop=given.max_drop, certainty=given.certainty, folds=given.folds, trials=TRIALS)
         asked = checked(Request(**{**vars(wanted), "budget": EPOCHS, "proof_budget": EPOCHS}))
-        if given.simulated is not None and given.simulated < 1:
-            raise UsageError(f"--simulated={given.simulated}: give at least 1")
         if given.simulated is not None:
             print(*simulated_limits.table(World(limit_points=given.max_drop), given.simulated), sep="\n")
-        elif given.campaigns < 1:
-            raise UsageError(f"--campaigns={given.campaigns}: give at least 1")
         else:
             folders.writable(given.folder, "--folder")
             print(*report(run(given.campaigns, given.folder, asked)), sep="\n")

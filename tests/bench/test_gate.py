@@ -159,3 +159,10 @@ def test_what_only_tells_fails_nothing(run: Run, before: Path) -> None:
     told = run(*words, "--tell-only")
     assert told.ret == 0
     assert "slower" in told.stdout.str()
+
+
+def test_workers_measure_nothing_whatever_the_run_was_called_with() -> None:
+    words = (".", "--ignore=tests", "-k", "test_network_latency", "-p", "no:cacheprovider", "-n", "1", *QUICK)
+    ended = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "measurements in several processes disturb each other" in ended.stdout

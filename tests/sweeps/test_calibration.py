@@ -89,6 +89,7 @@ def test_comparisons_of_something_else_are_not_counted(tmp_path):
     ("words", "told"),
     [
         (["--storms", "--device=cpu"], "leave --device and --neighbour out"),
+        (["--contenders=9"], "give 2 to 8"),
         (["--device=nowhere"], "unknown device"),
     ],
     ids=lambda part: part[0] if isinstance(part, list) else "",

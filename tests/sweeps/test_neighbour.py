@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import sys
+import time
 
 import numpy as np
 import psutil
@@ -28,7 +28,11 @@ def test_bursts_take_their_share(share: float, seed: int) -> None:
 def test_it_lives_beside_and_is_gone_afterwards(kind: str) -> None:
     before = {child.pid for child in psutil.Process().children()}
     with neighbour.neighbour(kind, 1.0):
-        born = [child for child in psutil.Process().children() if child.pid not in before and "spawn_main" in " ".join(child.cmdline())]
+        born: list[psutil.Process] = []
+        until_s = time.monotonic() + 10
+        while not born and time.monotonic() < until_s:  # on a busy machine it takes its time to become another program
+            new = [child for child in psutil.Process().children() if child.pid not in before]
+            born = [child for child in new if "spawn_main" in " ".join(child.cmdline())]
         assert len(born) == 1
     assert not born[0].is_running()
 
@@ -39,8 +43,11 @@ def test_a_command_runs_beside_it_and_its_exit_code_counts() -> None:
 
 @pytest.mark.parametrize(("words", "told"), [(["--share=0"], "share"), (["--share=2"], "share")])
 def test_a_share_that_is_none_is_refused(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.suppress(SystemExit):  # where the parser itself refuses it
-        assert neighbour.main([*words, "--", sys.executable, "-c", ""]) == 2
+    try:
+        code = neighbour.main([*words, "--", sys.executable, "-c", ""])
+    except SystemExit as ended:  # the parser's own
+        code = int(str(ended.code))
+    assert code == 2
     assert told in capsys.readouterr().err
     with pytest.raises(UsageError, match="silence"), neighbour.neighbour("silence"):
         pass

@@ -55,4 +55,7 @@ def test_the_least_harmed_differ_in_latency_where_they_can() -> None:
     short = [short_trial(place, latency, drop) for place, (latency, drop) in enumerate([(0.9, 1.0), (0.89, 1.1), (0.88, 1.2), (0.5, 9.0)])]
     assert [one.number for one in fidelity.least_harmed(short, set(), DENSE, 1.0, 2)] == [0, 3]
     assert [one.number for one in fidelity.least_harmed(short, set(), DENSE, 1.0, 3)] == [0, 3, 1]
-    assert [one.number for one in fidelity.least_harmed(short, {0}, DENSE, 1.0, 1)] == [1]
+    whole = [one.number for one in fidelity.least_harmed(short, set(), DENSE, 1.0, 4)]
+    for done in range(5):  # a campaign that was killed after so many of them goes on with the others
+        left = fidelity.least_harmed(short, set(whole[:done]), DENSE, 1.0, 4 - done)
+        assert [one.number for one in left] == whole[done:]
