@@ -16,7 +16,7 @@ from typing import Any
 from harness.compare import engines
 from harness.compare.baseline import Baseline
 from harness.compare.engines import Alignment, Engine
-from harness.errors import HarnessError, RecordError, one_line
+from harness.errors import HarnessError, RecordError
 from harness.files import json_text
 from harness.pages import tables
 from harness.records.measurement import LayerLatency
@@ -68,13 +68,15 @@ def _document(path: Path) -> Any:
 
 def _rows(document: Any, path: Path) -> list[tuple[str, float]]:
     """``(layer, seconds)`` of a profile, medians where the release writes them."""
-    try:
-        found = [(str(row["name"]), float(row.get("medianMs", row["averageMs"])) * 1e-3) for row in document if "name" in row]
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RecordError(f"{path} is no profile of trtexec ({one_line(str(error))}); write one with --exportProfile={path}") from error
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        raise RecordError(f"{path} is no profile of trtexec (a list of layers); write one with --exportProfile={path}")
+    found = [(row["name"], row.get("medianMs", row.get("averageMs"))) for row in document if "name" in row]
+    for name, spent in found:
+        if not isinstance(name, str) or not isinstance(spent, int | float) or isinstance(spent, bool) or not 0 <= spent <= 1e9:
+            raise RecordError(f"{path} tells no time in milliseconds of a layer {name!r:.80}; write it again with --exportProfile={path}")
     if not found:
         raise RecordError(f"{path} is a profile of no layer; write one with trtexec --exportProfile={path}")
-    return found
+    return [(name, spent * 1e-3) for name, spent in found]
 
 
 def _described(document: Any, path: str) -> dict[str, Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from harness.files.numbers import EPOCHS
 from harness.pruning.schedule_classes import CLASSES, QUANTIZERS
 
 MOST_SIGNS = 1 << 20
+MOST_NESTED = 64
 SECTIONS = ("pruners", "regularizers", "extensions", "lr_schedulers")
 _ABOUT = ("version", "network", "source")  # the last two are ours: for which network, from where
 _NAMING = ("weights", "levels", "sensitivities", "thresholds")
@@ -104,12 +105,23 @@ def parse(text: str, name: str) -> Document:
 def _loaded(text: str, name: str) -> Any:
     """The plain document; UsageError for what is none, or for aliases, by which a short text may stand for a document without end."""
     try:
-        if len(text) > MOST_SIGNS or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise UsageError(f"{name} has aliases (*name), or more than {MOST_SIGNS} signs; write it out, and shorter")
+        if len(text) > MOST_SIGNS or not _plain(text):
+            told = f"aliases (*name), more than {MOST_NESTED} levels, or more than {MOST_SIGNS} signs"
+            raise UsageError(f"{name} has {told}; write it out, and shorter")
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:300]
         raise UsageError(one_line(f"{name} is not valid YAML ({why}); correct it")) from error
+
+
+def _plain(text: str) -> bool:
+    """Whether it has no aliases and few levels: the loader's time grows with the square of its levels."""
+    level = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > MOST_NESTED or isinstance(event, yaml.AliasEvent):
+            return False
+    return True
 
 
 def _mapping(entry: Any, name: str, section: str) -> dict[str, Any]:

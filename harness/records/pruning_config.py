@@ -85,5 +85,5 @@ class PruningConfig:
         if not isinstance(document, dict) or not isinstance(document.get("channels"), dict):
             raise UsageError('a pruning configuration looks like {"network": "resnet20", "channels": {"conv1": 16, ...}}')
         if document.get("schema", SCHEMA) != SCHEMA:
-            raise UsageError(f"a pruning configuration of schema {str(document['schema'])[:20]} is newer than this; update Espalier")
+            raise UsageError(f"a pruning configuration of schema {document['schema']!r:.20} is newer than this; update Espalier")
         return cls.of(str(document.get("network", "")), document["channels"])

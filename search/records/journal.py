@@ -145,7 +145,7 @@ def _lines(path: Path, raw: bytes) -> tuple[list[dict[str, Any]], int]:
 def _contents(path: Path, documents: list[dict[str, Any]], complete: int) -> Contents:
     if documents[0].get("kind") != "campaign" or documents[0].get("schema") != SCHEMA:
         raise CampaignError(
-            f"{path} is a journal of schema {str(documents[0].get('schema'))[:20]}, this program writes {SCHEMA}; "
+            f"{path} is a journal of schema {documents[0].get('schema')!r:.20}, this program writes {SCHEMA}; "
             "read it with the version that wrote it, or start a new campaign"
         )
     finished: dict[int, Trial] = {}

@@ -106,7 +106,14 @@ def test_two_exports_of_trtexec_are_aligned_by_layer(exports, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("", "is not whole JSON"), ("[]", "a profile of no layer"), ("[3]", "is no profile of trtexec"), ("{}", "not written by Espalier")],
+    [
+        ("", "is not whole JSON"),
+        ("[]", "a profile of no layer"),
+        ("[3]", "is no profile of trtexec"),
+        ("{}", "not written by Espalier"),
+        ('[{"count": 9}, -0.0]', "a list of layers"),
+        ('[{"name": "a", "averageMs": 1' + 400 * "0" + "}]", "tells no time"),
+    ],
 )
 def test_files_that_are_no_engine_are_refused(tmp_path, exports, content, told, capsys) -> None:
     path = tmp_path / "other.json"

@@ -167,6 +167,7 @@ REFUSED = {
     "image": (one_pruner("group_type: Channels, desired_sparsity: 0.5, weights: [conv1]"), PruningError, "not one group"),
     "share": (one_pruner("group_type: Filters, desired_sparsity: 1.5, weights: [layer1.0.conv1]"), UsageError, "from 0 to 1"),
     "yaml": ("policies: [", UsageError, "not valid YAML"),
+    "nested": ("[" * 20_000, UsageError, "more than 64 levels"),
     "python-tag": ("policies: [!!python/object/apply:os.getcwd []]", UsageError, "not valid YAML"),
     "no-schedule": ("- 1", UsageError, "no list of policies"),
     "section": ("pruner: {}\npolicies: []", UnknownName, "did you mean 'pruners'"),
