@@ -22,7 +22,16 @@ from tests.search.command import away, search
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 SMALL = "--input-shape=1x16x16"  # a quarter of the work
-QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9", "--chance-margin=0", SMALL)
+QUICK = (
+    "--trials=3",
+    "--budget=0",
+    "--proof-budget=0",
+    "--designs=14",
+    "--rounds=60",
+    "--max-predictor-error=0.9",
+    "--chance-margin=0",
+    SMALL,
+)
 
 
 @pytest.fixture(scope="module")
