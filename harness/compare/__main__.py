@@ -56,7 +56,11 @@ def asked(options: argparse.Namespace) -> Gate:
     allowed = baseline.allowed_keys(options.allow_different)
     before, after = (Baseline.read(path, allowed) for path in (options.before, options.after))
     found = Gate(strict=options.fail_on == OPEN)
-    Comparison(before, after, options.limits, options.same_within, options.strict_conditions).judge(found)
+    comparison = Comparison(before, after, options.limits, options.same_within, options.strict_conditions)
+    comparison.judge(found)
+    if not options.strict_conditions:
+        for told in comparison.swapped():
+            print(f"{options.after} {told}", file=sys.stderr)
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness.errors import ConditionsDiffer, HarnessError, RecordError, UsageError
@@ -69,12 +71,12 @@ class Baseline:
 
     def told(self, measurement: Measurement) -> Pairs:
         """The conditions of one of the file's rows."""
-        return comparability.circumstances(measurement, architecture_of(self.file, measurement))
+        return comparability.circumstances(measurement, self._by_digest.get(measurement.architecture_digest))
 
-
-def architecture_of(file: BenchmarkFile, measurement: Measurement) -> Architecture | None:
-    """The measurement's architecture, or None where the file does not hold it."""
-    return next((one for one in file.architectures if one.digest == measurement.architecture_digest), None)
+    @cached_property
+    def _by_digest(self) -> Mapping[str, Architecture]:
+        """The file's architectures, whose digests take longer to make than a row to read."""
+        return {one.digest: one for one in self.file.architectures}
 
 
 def allowed_keys(words: list[str]) -> frozenset[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compare import answers, baseline, comparing, figures
-from harness.compare.baseline import Baseline, architecture_of
+from harness.compare.baseline import Baseline
 from harness.compare.gate import Gate, named
 from harness.compare.limits import limits
 from harness.errors import ConditionsDiffer, RecordError
@@ -41,9 +41,17 @@ class Comparison:
             of = f"{answered.network} on {answered.device}, {answered.effective_precision}"
             gate.ask(of, lambda answered=answered: self._answered(answered))  # type: ignore[misc]
         if self.strict_conditions:
+            gate.refusals += [Refusal(str(self.after.path), told) for told in self.swapped()]
             known = {m.network for m in self.after.rows()}
             for lost in sorted({m.network for m in self.before.rows()} - known):
                 gate.refusals.append(Refusal(lost, f"is in {self.before.path} only; measure it, or leave out --strict-conditions"))
+
+    def swapped(self) -> tuple[str, ...]:
+        """A sentence where the later file was measured first throughout: what is called faster would be slower."""
+        taken = [{m.conditions.before.taken_at for m in file.rows()} for file in (self.before, self.after)]
+        if max(taken[1]) >= min(taken[0]):
+            return ()
+        return (f"was measured before {self.before.path}, which is taken for the baseline; swap the two if that is not meant",)
 
     def _judged(self, ours: Measurement) -> tuple[Judged, ...]:
         told = self.after.told(ours)
@@ -72,7 +80,7 @@ def latest(file: Baseline) -> tuple[Measurement, ...]:
     """Of every network, taken under the same conditions, the row with layers, or the latest one."""
     chosen: dict[tuple[str, Pairs], Measurement] = {}
     for one in sorted(file.rows(), key=lambda one: (bool(one.layers), one.conditions.before.taken_at)):
-        chosen[one.network, comparability.circumstances(one, architecture_of(file.file, one))] = one
+        chosen[one.network, file.told(one)] = one
     return tuple(chosen.values())
 
 

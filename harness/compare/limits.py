@@ -8,12 +8,14 @@ A key without a unit is a ratio against the baseline (``network = 0.03``: slower
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.devices import spec
+from harness.errors import UnknownName, UsageError
 from harness.files import toml_text
 
 NETWORK_LIMIT = 0.03  # slower by less is let pass, unless pyproject.toml says otherwise
@@ -71,8 +73,9 @@ def limits(network: str, pyproject: Path, device: str = "") -> Limits:
     if not isinstance(own, dict):
         raise UsageError(f"[{place}] {network} = {own!r}: write [{place}.{network}] with keys such as network = 0.03")
     shared = {key: entry for key, entry in table.items() if not isinstance(entry, dict) or key in (LAYERS, DEVICES)}
-    levels = [(place, shared), (f"{place}.{DEVICES}.{device}", _device(shared, device, place))]
-    levels += [(f"{place}.{network}", own), (f"{place}.{network}.{DEVICES}.{device}", _device(own, device, f"{place}.{network}"))]
+    levels = [(place, shared), (f"{place}.{DEVICES}.{device}", _device(shared, device, place, pyproject))]
+    of = f"{place}.{network}"
+    levels += [(of, own), (f"{of}.{DEVICES}.{device}", _device(own, device, of, pyproject))]
     known: dict[str, float] = {}
     layers: dict[str, float] = {}
     for where, level in levels:
@@ -87,8 +90,14 @@ def limits(network: str, pyproject: Path, device: str = "") -> Limits:
     )
 
 
-def _device(level: Mapping[str, Any], device: str, place: str) -> Mapping[str, Any]:
-    return _table(_table(level, DEVICES, place), device, f"{place}.{DEVICES}")
+def _device(level: Mapping[str, Any], device: str, place: str, pyproject: Path) -> Mapping[str, Any]:
+    """The limits of one device; UnknownName where there are some of a device that nobody has, which would never be kept."""
+    tables = _table(level, DEVICES, place)
+    if tables:
+        known = {device, *spec.names(), *spec.names(pyproject)}
+        for name in sorted(set(tables) - known):
+            raise UnknownName("device", name, sorted(known - {""}), f"as in [{place}.{DEVICES}.NAME]")
+    return _table(tables, device, f"{place}.{DEVICES}")
 
 
 def _table(level: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
@@ -106,7 +115,7 @@ def _limit(place: str, key: str, entry: object) -> float:
         guess = f" (did you mean {close[0]}?)" if close else ""
         raise UsageError(f"[{place}] has no limit {key}{guess}; there are {', '.join((*RELATIVE, *ABSOLUTE, LAYERS, DEVICES))}")
     most = _AT_MOST.get(key, float("inf"))
-    if isinstance(entry, bool) or not isinstance(entry, int | float) or not 0 <= entry <= most:
+    if isinstance(entry, bool) or not isinstance(entry, int | float) or not 0 <= entry <= most or math.isinf(entry):
         raise UsageError(f"[{place}] {key} = {entry!r}: give a number of at least 0" + (f", {most:g} at most" if key in _AT_MOST else ""))
     return float(entry)
 

@@ -32,9 +32,15 @@ _TYPES = (("Int8", "int8"), ("INT8", "int8"), ("FP16", "f16"), ("Half", "f16"), 
 def read(words: str) -> Engine:
     """An engine from one side of the command line; RecordError for a file that is neither kind, or of another engine."""
     profiles, _, graph = words.partition("=")
+    if not all(profiles.split(",")):
+        raise RecordError(f"{words!r} names no file between its commas; give FILE.json, or PROFILE.json,PROFILE.json=LAYERS.json")
     paths = [Path(word) for word in profiles.split(",")]
     documents = [_document(path) for path in paths]
     if isinstance(documents[0], dict):
+        if graph or len(paths) > 1:
+            raise RecordError(
+                f"{paths[0]} is a benchmark file, which tells its layers itself; give it without {words[len(str(paths[0])) :]}"
+            )
         return _stored(paths[0])
     rows = [_rows(document, path) for document, path in zip(documents, paths, strict=True)]
     names = [name for name, _ in rows[0]]
@@ -76,6 +82,8 @@ def _rows(document: Any, path: Path) -> list[tuple[str, float]]:
             raise RecordError(f"{path} tells no time in milliseconds of a layer {name!r:.80}; write it again with --exportProfile={path}")
     if not found:
         raise RecordError(f"{path} is a profile of no layer; write one with trtexec --exportProfile={path}")
+    if not any(spent for _, spent in found):
+        raise RecordError(f"{path} tells no time of any layer; write it again with --exportProfile={path}")
     return [(name, spent * 1e-3) for name, spent in found]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.compare import baseline
 from harness.errors import ConditionsDiffer, HarnessError, RecordError, UsageError
+from harness.records.architecture import Architecture
 from harness.records.comparability import ENFORCED
 from tests.compare.conftest import ARCHITECTURE, CONDITIONS, DEVICE, MOMENT, WIDER, measured, told
 
@@ -113,3 +114,12 @@ def test_files_that_cannot_serve_are_refused_in_words(stored) -> None:
         stored(replace(DENSE, role="design"))
     with pytest.raises(UsageError, match="--allow-different=hots: no such condition; choose from device"):
         baseline.allowed_keys(["host,hots"])
+
+
+def test_thousands_of_rows_are_looked_through_without_making_an_architectures_digest_for_each(stored, monkeypatch) -> None:
+    made, digest = [], Architecture.digest.fget
+    file = stored(*(measured(1e-3 * (1 + number * 1e-6)) for number in range(300)))
+    monkeypatch.setattr(Architecture, "digest", property(lambda self: made.append(self) or digest(self)))
+    found = file.counterpart("tiny", file.told(file.rows()[0]))
+    assert found.measurement in file.rows()
+    assert len(made) <= 2 * len(file.file.architectures)

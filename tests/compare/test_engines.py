@@ -124,3 +124,21 @@ def test_files_that_are_no_engine_are_refused(tmp_path, exports, content, told, 
         profiles.read(f"{exports[0]},{exports[1]}")
     with pytest.raises(RecordError, match="describes no layers"):
         profiles.read(f"{exports[0]}={exports[1]}")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("zero.json", "tells no time of any layer"),
+        ("", "names no file between its commas"),
+        ("zero.json,", "names no file between its commas"),
+        ("ours.json,zero.json", "give it without ,zero.json"),
+        ("ours.json=zero.json", "give it without =zero.json"),
+    ],
+)
+def test_what_would_be_passed_over_in_silence_is_refused(tmp_path, monkeypatch, words, told) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zero.json").write_text(json.dumps([{"count": 1}, {"name": "a", "averageMs": 0}]))
+    (tmp_path / "ours.json").write_text("{}")
+    with pytest.raises(RecordError, match=told):
+        profiles.read(words)

@@ -91,6 +91,15 @@ def test_limits_and_accuracies_are_judged_as_in_the_live_gate(compare) -> None:
     assert compare([measured()], [later()], "--limits=limits.toml", accuracies=((), (lost,)))[0] == 0
 
 
+def test_files_in_the_wrong_order_are_told_for_what_is_faster_would_be_slower(compare) -> None:
+    code, text = compare([later()], [measured(1.1e-3)])
+    assert (code, "after.json was measured before before.json" in text) == (1, True)
+    assert "swap the two" not in compare([measured()], [later(1.1e-3)])[1]
+    assert compare([later(1.1e-3)], [measured()])[0] == 0
+    code, text = compare([later(1.1e-3)], [measured()], "--strict-conditions")
+    assert (code, "swap the two if that is not meant" in text) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
