@@ -13,6 +13,7 @@ MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_EPOCHS = 10_000
+DESIGNS = OPTIONS["designs"]
 TASKS = ("classification", "segmentation")  # beside the user's own
 MOST_FOLDS = 10  # each trains the dense network anew
 
@@ -62,7 +63,10 @@ def checked(asked: Request) -> Request:
         (not 0.5 <= asked.certainty <= MOST_CERTAIN, f"--certainty={asked.certainty}: give a probability from 0.5 to {MOST_CERTAIN:g}"),
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
-        (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (
+            not DESIGNS.holds(asked.designs),
+            f"--designs={asked.designs}: give {DESIGNS.words}; fewer do not determine what each layer costs",
+        ),
         (
             not 0 < asked.max_predictor_error < 1,
             f"--max-predictor-error={asked.max_predictor_error}: give a ratio between 0 and 1, such as 0.03",

@@ -10,7 +10,7 @@ from harness.errors import DeviceError
 from harness.latency.model import design
 from harness.latency.model.design import Decision
 from harness.latency.model.held_out import HeldOutError
-from harness.latency.model.predictor import FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
+from harness.latency.model.predictor import HELD_OUT, LatencyPredictor, fewest_networks
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
@@ -126,6 +126,6 @@ def _why_no_more(taken: Instalments, spent: bool) -> str:
 
 def _error(architecture: Architecture, found: Sequence[Measurement], held: Sequence[Measurement]) -> HeldOutError | None:
     judged = {m.config for m in held}
-    if sum(m.config not in judged for m in found) < FEWEST_NETWORKS:
+    if sum(m.config not in judged for m in found) < fewest_networks(architecture):
         return None
     return LatencyPredictor.fit(architecture, (*found, *held)).held_out

@@ -37,6 +37,16 @@ FEWEST_CALIBRATING = 20  # held-out networks; below, leave-one-out errors of the
 HELD_OUT = "held-out"
 
 
+def configurations(architecture: Architecture) -> int:
+    """How many networks ``architecture`` can become: every width of every group, and every branch there or gone."""
+    return math.prod(group.channels // group.step + group.removable for group in architecture.groups)
+
+
+def fewest_networks(architecture: Architecture) -> int:
+    """Measured networks without which nothing is predicted; where fewer are possible, all of them, for none is left to guess."""
+    return min(FEWEST_NETWORKS, configurations(architecture))
+
+
 @dataclass(frozen=True)
 class LatencyPredictor:
     """A fitted model for one network under one set of conditions; build it with ``fit``.
@@ -70,7 +80,7 @@ class LatencyPredictor:
         ours = [m for m in measurements if m.architecture_digest == digest and m.config is not None]
         judged_on = {m.config for m in ours if m.role == HELD_OUT}
         fitted_on = _told_by_a_canary([m for m in ours if m.config not in judged_on])
-        if len(fitted_on) < FEWEST_NETWORKS:
+        if len(fitted_on) < fewest_networks(architecture):
             raise LatencyUnknown(_too_few(architecture, ours, len(fitted_on)))
         for other in ours[1:]:
             if differences := ours[0].conditions.differences(other.conditions):
@@ -198,6 +208,6 @@ def _command(network: str, device: str) -> str:
 def _too_few(architecture: Architecture, ours: Sequence[Measurement], fitted_on: int) -> str:
     device = ours[0].conditions.device.name if ours else "cpu"
     return (
-        f"{fitted_on} measured networks are too few to predict {architecture.network} ({FEWEST_NETWORKS} at least); "
+        f"{fitted_on} measured networks are too few to predict {architecture.network} ({fewest_networks(architecture)} at least); "
         f"run: {_command(architecture.network, device)}"
     )

@@ -25,7 +25,7 @@ def wrong(classes, in_chans):
 def test_the_reason_of_a_real_run_arrives_whole(tmp_path: Path) -> None:
     net, path = tmp_path / "net.py", tmp_path / "found.json"
     net.write_text(NETWORK)
-    options = ["--device=simulated", f"--network={net}:wrong", "--dataset=digits", "--designs=4"]
+    options = ["--device=simulated", f"--network={net}:wrong", "--dataset=digits", "--designs=12"]
     with pytest.raises(CampaignError) as ended:
         measurements.run_bench(measurements.SUITES, path, options, lambda _: None)
     told = str(ended.value)
