@@ -15,10 +15,11 @@ from search import verbs
 from search.command_line import parse, request
 from search.records import folder as folders
 from search.records import outcome
+from tests.search.command import without_int8
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.timeout(600)  # the first test of each example runs a whole campaign
 TINY = (
-    "--device=simulated",
     "--trials=2",
     "--budget=0.5",
     "--proof-budget=0.5",
@@ -38,7 +39,7 @@ def ended(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "MPLCONFIGDIR": matplotlib.get_cachedir(),  # whose table of fonts takes seconds to make
         "COLUMNS": "80",
     }
-    found = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=home, env=environment, timeout=280)
+    found = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=home, env=environment, timeout=560)
     assert found.returncode in (0, 3), found.stdout + found.stderr
     return found
 
@@ -57,6 +58,7 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "--dense-epochs=6",
         "--no-global-pruning",
         "--name=own",
+        without_int8(home),
     )
     return home / "reports" / "campaigns" / "own", ended(home, *asked, *TINY).stdout
 
@@ -97,7 +99,7 @@ def test_a_task_of_ones_own_goes_the_whole_way_and_on_without_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "detector.py").write_bytes((EXAMPLES / "detector.py").read_bytes())
-    words = ("--task=detector.py:task", "--network=detector.py:detector", "--max-drop=20", "--name=own")
+    words = ("--task=detector.py:task", "--network=detector.py:detector", "--max-drop=20", "--name=own", "--device=simulated")
     printed = ended(tmp_path, *words, *TINY).stdout
     folder = tmp_path / "reports" / "campaigns" / "own"
     told = outcome.read(folder)

@@ -67,8 +67,9 @@ def take(
     before: DeviceError only where that is nothing.
     """
     begun_s = time.monotonic()
-    designs = design.design(architecture, most, seed)
     held = design.held_out(architecture, spare, seed) if spare else ()
+    longer = design.design(architecture, min(design.MOST, most + len(held)), seed)  # begins with the shorter one
+    designs = [config for config in longer if config not in held][:most]  # what is held out is never fitted on: it would count for neither
     stops = bool(held) and good_enough_ratio > 0
     found: list[Measurement] = []
     judged: list[Measurement] = []
