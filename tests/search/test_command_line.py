@@ -69,6 +69,8 @@ def test_the_command_of_a_fork_names_what_it_was_forked_from() -> None:
         ("--budget=nan",),
         ("--proof-budget=-0.5",),
         ("--designs=0",),
+        ("--designs=11",),
+        ("--designs=501",),
         ("--seed=-1",),
         ("--space=cube",),
         ("--weights=/nowhere/weights.safetensors",),

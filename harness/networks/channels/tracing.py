@@ -119,7 +119,8 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
             return self._moved(func, name, args, kwargs)
         found = rules.known(name, rules.named(func, args, kwargs), self.of(args[0]))
         if found is None:
-            self._fix_all(tensors, f"they meet {name.strip('_')} in {self.where}")
+            kind = "transposed " if name == "convolution" and args[6] else ""
+            self._fix_all(tensors, f"they meet {kind}{name.strip('_')} in {self.where}")
             return ()
         return found
 

@@ -184,6 +184,37 @@ def test_a_rehearsal_lets_pass_what_is_no_number_of_a_network_that_learnt_nothin
         OwnTask.of(written(tmp_path, text)).rehearse(torch.zeros(6, 1, requires_grad=True), torch.zeros(6))
 
 
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ("return outputs[:, 0] * 0 + targets / targets", r"is no number for 2 of 6 test pictures, whatever .* \(number 2, counted from 0"),
+        ("return float('nan')", r"is no number for the 6 test pictures, whatever the network answers .* give a number for every picture"),
+        ("return outputs.nonsense", "metric of .* failed with AttributeError"),
+    ],
+    ids=["empty-pictures", "never", "fails"],
+)
+def test_a_metric_that_some_pictures_have_none_of_is_refused_before_the_training(tmp_path, new, told):
+    task = OwnTask.of(written(tmp_path, WHOLE.replace("return (outputs[:, 0] - targets).abs()", new)))
+    with pytest.raises(UsageError, match=told) as refused:
+        task.refuse_pictures(torch.ones(2, 1), torch.tensor([1.0, 2.0, 0.0, 3.0, 0.0, 4.0]), "test")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "return float(torch.corrcoef(torch.stack([outputs[:, 0], targets]))[0, 1])",
+        "return torch.where(outputs[:, 0] == 0, outputs[:, 0] / 0, targets)",
+        "return outputs[:, 0] * 0 + 1 if bool((outputs == 1).all()) else outputs.nonsense",
+    ],
+    ids=["correlation", "found-nothing", "noise-is-no-answer"],
+)
+def test_a_metric_that_is_a_number_of_other_answers_passes(tmp_path, new):
+    task = OwnTask.of(written(tmp_path, WHOLE.replace("return (outputs[:, 0] - targets).abs()", new)))
+    for answered in (torch.ones(2, 1), torch.zeros(2, 1))[: 1 if "nonsense" in new else 2]:
+        task.refuse_pictures(answered, torch.arange(6.0), "validation")
+
+
 def test_arrays_serve_as_pictures(tmp_path):
     text = WHOLE.replace("(part, part.mean((1, 2, 3)) * 100)", "(part.numpy(), part.mean((1, 2, 3)).numpy())")
     found = datasets.load(f"task:{written(tmp_path, text)}")
