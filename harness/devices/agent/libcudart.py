@@ -43,7 +43,7 @@ ADVICE = {
     900: "leave cuda_graph out: this network cannot be captured",
     901: "leave cuda_graph out: this network cannot be captured",
 }
-OTHERWISE = "look for this cudaError_t in CUDA's documentation, and at dmesg; runtime = 'trtexec' needs no Python package"
+OTHERWISE = "look for this cudaError_t in CUDA's documentation, and at dmesg"
 
 _P, _I, _U, _Z, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint, ctypes.c_size_t, ctypes.c_float
 _OUT = ctypes.POINTER(_P)
@@ -133,7 +133,7 @@ class Cuda:
         return found.value
 
     def capture(self, stream, work):
-        """What ``work`` puts into the stream as a graph that can be launched: ``(graph, executable)``."""
+        """What ``work`` puts into the stream as a graph."""
         self.call("cudaStreamBeginCapture", stream, RELAXED)
         try:
             work()
@@ -142,14 +142,18 @@ class Cuda:
             code = self.library.cudaStreamEndCapture(stream, ctypes.byref(graph))
         if code or not graph.value:
             raise faults.Refused("CUDA cannot capture the inference as a graph (cudaStreamEndCapture: %d); leave cuda_graph out" % code)
+        return graph.value
+
+    def instantiated(self, graph):
+        """A graph that can be launched; before CUDA 12 the function takes a place for its log instead of flags."""
         executable = _P()
         if self.version >= GRAPH_FLAGS_SINCE:
             self.library.cudaGraphInstantiate.argtypes = (_OUT, _P, ctypes.c_ulonglong)
-            self.call("cudaGraphInstantiate", ctypes.byref(executable), graph.value, 0)
+            self.call("cudaGraphInstantiate", ctypes.byref(executable), graph, 0)
         else:
             self.library.cudaGraphInstantiate.argtypes = (_OUT, _P, _P, _P, _Z)
-            self.call("cudaGraphInstantiate", ctypes.byref(executable), graph.value, None, None, 0)
-        return graph.value, executable.value
+            self.call("cudaGraphInstantiate", ctypes.byref(executable), graph, None, None, 0)
+        return executable.value
 
     def _number(self, name):
         number = _I()

@@ -83,7 +83,7 @@ def build(onnx, recipe, graph, timing):
     notes = _configure(config, builder, recipe, int8_nodes.is_quantised(graph))
     notes += _onto_dla(config, builder, network, recipe) if recipe.on_dla else []
     cache, told = _timing_cache(config, timing)
-    plan = ask("build the model", builder.build_serialized_network, network, config, advice="another precision, or another release, may")
+    plan = ask("build the model", builder.build_serialized_network, network, config, advice="ask for another precision, or see what trtexec says of it: runtime = 'trtexec'")
     engine = ask("give the engine's bytes", bytes, plan)
     if not engine:
         raise faults.Refused("TensorRT %s built an engine of no bytes; %s" % (package.version(), package.MEMORY))

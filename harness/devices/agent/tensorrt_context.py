@@ -88,10 +88,10 @@ class Execution:
             self.first_ms = self.run()
             if graph and not profiled:
                 self._capture()
+            self.used_bytes = max(0, before - cuda.free_bytes())
         except BaseException:
             self.close()
             raise
-        self.used_bytes = max(0, before - cuda.free_bytes())
 
     def run(self):
         """One inference from begin to end; milliseconds between two events on the GPU."""
@@ -213,9 +213,10 @@ class Execution:
             if self.enqueue() is not True:
                 raise faults.Refused(_failed())
 
-        graph, executable = self.cuda.capture(self.stream, work)
-        self.owned += [("cudaGraphDestroy", graph), ("cudaGraphExecDestroy", executable)]
-        self.launched = executable
+        graph = self.cuda.capture(self.stream, work)
+        self.owned.append(("cudaGraphDestroy", graph))
+        self.launched = self.cuda.instantiated(graph)
+        self.owned.append(("cudaGraphExecDestroy", self.launched))
         self.run()
 
 

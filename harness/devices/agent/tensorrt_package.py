@@ -3,6 +3,7 @@
 The package is as old as the board: names that a release lacks are told with the release, not as an AttributeError.
 """
 
+import functools
 import re
 
 import faults
@@ -12,13 +13,13 @@ try:
 except ImportError as problem:
     raise faults.Unavailable(
         "this interpreter cannot import tensorrt (%s); give the board's own (python = '/usr/bin/python3') and install python3-libnvinfer, "
-        "or drive trtexec: runtime = 'trtexec'" % problem
+        "or drive its trtexec: runtime = 'trtexec'" % problem
     )
 
 OLDEST = (8, 2)  # from here on build_serialized_network, profiles on request, the engine's inspector
 MEMORY_WORDS = ("out of memory", "outofmemory", "insufficient memory", "cudamalloc", "failed_allocation")
 MEMORY = "free memory on the device (end other programs, add swap), set workspace_mib lower, or give a smaller network or batch"
-TRTEXEC = "runtime = 'trtexec' needs no Python package"
+TRTEXEC = "drive its trtexec instead: runtime = 'trtexec'"
 KEPT = 20  # complaints
 
 
@@ -108,6 +109,27 @@ def assign(what, place, name, setting, **words):
     """Set a property of the package's; Unavailable where this release has none of the name."""
     named(place, name)
     attempt(what, setattr, place, name, setting, **words)
+
+
+def guarded(what):
+    """Wraps a method of which nothing may end in an error that is not one line with what to do."""
+
+    def wrap(method):
+        @functools.wraps(method)
+        def called(*arguments):
+            try:
+                return method(*arguments)
+            except (faults.Refused, faults.Unavailable, faults.Unusable):
+                raise
+            except AttributeError as error:
+                told = version(), " ".join(str(error).split())
+                raise faults.Unavailable("the Python package of TensorRT %s is none that this drives (%s); install its JetPack's, or %s" % (told + (TRTEXEC,)))
+            except Exception as error:
+                raise faults.Refused(_told(what, "%s: %s" % (type(error).__name__, " ".join(str(error).split())[:300]), TRTEXEC))
+
+        return called
+
+    return wrap
 
 
 def _told(what, reason, advice):

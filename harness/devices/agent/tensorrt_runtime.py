@@ -74,6 +74,7 @@ class Runtime:
         """Power mode, clocks, rails, throttling."""
         return tegra_state.snapshot()
 
+    @tensorrt_package.guarded("load the model")
     def load(self, onnx, wanted):
         """Build an engine, or take the one kept of the same bytes, options, release and GPU."""
         try:
@@ -146,6 +147,7 @@ class Model:
         """Seconds of the first inference after load, on the GPU."""
         return self.execution.first_ms * 1e-3
 
+    @tensorrt_package.guarded("tell of the engine")
     def facts(self):
         """Precision as built, read back from the engine where more than one was allowed; copies; memory of the device."""
         effective, notes = self.wanted["precision"], []
@@ -160,6 +162,7 @@ class Model:
             "notes": self.notes + notes + self.execution.copies() + [["memory", "%d bytes of the device's" % self.execution.used_bytes]],
         }
 
+    @tensorrt_package.guarded("run the model")
     def infer(self, timing):
         """Timed inferences, each by events on the GPU and by the host's clock; the other clock than the chosen one is a note."""
         del self.device_ms[:]
@@ -173,6 +176,7 @@ class Model:
         facts["notes"] = [[other[0], _quantiles(other[1])]]
         return samples, facts
 
+    @tensorrt_package.guarded("answer")
     def outputs(self, shape, values):
         """Answers to any number of images; the last batch is filled up with its first image. Nothing is written to a file."""
         inputs = self.execution.inputs()
@@ -180,7 +184,7 @@ class Model:
             told = ", ".join(tensor.told() for tensor in inputs)
             raise faults.Refused("outputs are asked for pictures in f32 alone, the model takes %s" % told)
         if list(shape[1:]) != inputs[0].dims[1:]:
-            raise faults.Refused("the model takes images of %s, not %s" % (inputs[0].dims[1:], list(shape[1:])))
+            raise faults.Refused("the model takes images of %s, not %s; give it such" % (inputs[0].dims[1:], list(shape[1:])))
         image_bytes, batch = len(values) // shape[0], inputs[0].dims[0]
         answer = self.execution.output(self.graph.outputs[0][0])
         self._check(answer, batch)
@@ -194,6 +198,7 @@ class Model:
             answers.byteswap()
         return [shape[0]] + answer.dims[1:], answers.tobytes()
 
+    @tensorrt_package.guarded("tell the layers' times")
     def profile(self, inferences):
         """Times of layers by TensorRT's profiler, in several runs, with what the engine tells of its layers."""
         if self.execution.times is None:

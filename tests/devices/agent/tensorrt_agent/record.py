@@ -6,7 +6,7 @@ PyPI does not have (8.2, 8.5) are read from the text of the same bindings in NVI
 the releases that both have what their wheels tell. Needs a C compiler, readelf, and the interpreters (``pythonX.Y``) of the wheels:
 
     pip download --no-deps --only-binary=:all: --python-version 3.8 --platform manylinux_2_17_x86_64 tensorrt-bindings==8.6.1
-    python -m tests.devices.agent.tensorrt.record --checkout TENSORRT 8.2.1 8.5.2 v8.6.1 -- *.whl
+    python -m tests.devices.agent.tensorrt_agent.record --checkout TENSORRT 8.2.1 8.5.2 v8.6.1 -- *.whl
 """
 
 from __future__ import annotations
