@@ -33,6 +33,8 @@ class Store:
 
     def keep_engine(self, key, engine):
         """Keep an engine; words of why it could not be, or ""."""
+        if not self.folder:
+            return ""
         told = self._write(key + SUFFIX, hashlib.sha256(engine).digest() + engine)
         return told or self._make_room(key + SUFFIX)
 
