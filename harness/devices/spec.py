@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -137,12 +138,21 @@ def _seconds(table: Mapping[str, object], key: str, default: float, place: str) 
 
 
 def _options(found: object, place: str) -> tuple[tuple[str, OptionValue], ...]:
+    if isinstance(found, dict):
+        found = {name: _one_text(value) for name, value in found.items()}
     if not isinstance(found, dict) or not all(isinstance(value, str | int | float | bool) for value in found.values()):
         raise UsageError(f"{place} options are names with texts and numbers; write for example options = {{ device = 'CPU' }}")
     for name, value in found.items():
         if (isinstance(value, str) and "\0" in value) or (isinstance(value, int | float) and not OPTION.holds(value)):
             raise UsageError(f"{place} option {name} = {str(value)[:40]!r} is no text and no finite number; give {OPTION.words}")
     return tuple(sorted(found.items()))
+
+
+def _one_text(value: object) -> object:
+    """A list of words as a runtime gets it, in one text that a shell would take apart again; anything else as it is."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return shlex.join(value)
+    return value
 
 
 def _interpreter(python: str | None, host: str | None, directory: Path) -> str:

@@ -178,7 +178,7 @@ def device_spec(config: pytest.Config, name: str) -> DeviceSpec:
         found = found.with_options(compile_only=True)
     mode = config.getoption("--set-power-mode")
     if mode is not None:
-        if found.runtime != "trtexec":
+        if found.runtime not in ("trtexec", "tensorrt"):
             raise UsageError(f"--set-power-mode={mode}: device {name} has no power modes; give it for a Jetson only")
         found = found.with_options(set_power_mode=mode)
     builds = config.getoption("--builds")
