@@ -167,6 +167,8 @@ def snapshot(frame: Frame) -> Snapshot:
             power_mode=_maybe(str, found.get("power_mode")),
             load_average=_maybe(float, found.get("load_average")),
             throttle_events=_maybe(int, found.get("throttle_events")),
+            throttling=_maybe(_words, found.get("throttling")),
+            throttled_since_boot=_maybe(_words, found.get("throttled_since_boot")),
         )
     except UNREADABLE as problem:
         raise garbled("snapshot", problem) from problem
@@ -272,6 +274,10 @@ def _nanoseconds(blob: bytes, header: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _figures(found: Mapping[str, Any], key: str) -> tuple[tuple[str, float], ...]:
     return tuple((str(name), float(figure)) for name, figure in found.get(key, []))
+
+
+def _words(found: Any) -> tuple[str, ...]:
+    return tuple(one_line(str(word))[:100] for word in found)
 
 
 def duration(found: Any) -> float:

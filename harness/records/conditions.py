@@ -53,7 +53,8 @@ class DeviceInfo:
 class Snapshot:
     """A device's state at one moment; None and empty mean that the device does not tell.
 
-    clocks_mhz and temperatures_c are ``(name, value)`` pairs; power_w likewise, per rail; throttle_events counts since boot.
+    clocks_mhz and temperatures_c are ``(name, value)`` pairs; power_w likewise, per rail; throttle_events counts since boot. throttling:
+    what slows it at this moment, in words; throttled_since_boot: what did so at any time since it was started.
     """
 
     taken_at: str  # ISO 8601, UTC
@@ -64,6 +65,8 @@ class Snapshot:
     power_mode: str | None = None
     load_average: float | None = None
     throttle_events: int | None = None
+    throttling: tuple[str, ...] | None = None
+    throttled_since_boot: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,21 @@ class Conditions:
 
     @property
     def throttled(self) -> bool:
-        """Whether the device counted throttle events between the two snapshots."""
+        """Whether the device was slowed, by its heat or its supply, in either snapshot or between the two."""
+        return bool(self.throttling)
+
+    @property
+    def throttling(self) -> str:
+        """How the device was slowed, in words; empty where it was not, or does not tell.
+
+        What had occurred before the first snapshot says nothing of this measurement, and is not among it.
+        """
         before, after = self.before.throttle_events, self.after.throttle_events
-        return before is not None and after is not None and after > before
+        counted = (f"{after - before} times",) if before is not None and after is not None and after > before else ()
+        earlier = self.before.throttled_since_boot
+        meanwhile = [one for one in self.after.throttled_since_boot or () if earlier is not None and one not in earlier]
+        seen = dict.fromkeys([*(self.before.throttling or ()), *(self.after.throttling or ()), *meanwhile])
+        return ", ".join([*counted, *seen])
 
     def fingerprint(self) -> tuple[tuple[str, str], ...]:
         """The ``(key, value)`` pairs, named in ``COMPARED``, that must agree between compared measurements.
