@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import OWN, QUANTISED, Request, folder_name
 
@@ -33,6 +35,12 @@ def of_task(asked: Request) -> Request:
         wanted = "segmentation:FOLDER, of pictures and masks" if asked.task == TASKS[1] else "imagefolder:FOLDER, or a built-in one"
         raise UsageError(f"--task={asked.task} and --dataset={asked.dataset} do not go together; give --dataset={wanted}")
     return asked
+
+
+def _lost(learn_from: str | None) -> str:
+    """The first of the files or folders that is not there."""
+    named = (part.strip() for part in (learn_from or "").split(","))
+    return next((word for word in named if word and not Path(word).exists()), "")
 
 
 def checked(asked: Request) -> Request:
@@ -64,9 +72,11 @@ def checked(asked: Request) -> Request:
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (
-            not DESIGNS.holds(asked.designs),
-            f"--designs={asked.designs}: give {DESIGNS.words}; fewer do not determine what each layer costs",
+            not DESIGNS.holds(asked.designs) or (asked.designs < FEWEST_NETWORKS and asked.learn_from is None),
+            f"--designs={asked.designs}: give {FEWEST_NETWORKS} to {DESIGNS.most:g}, with --learn-from {DESIGNS.least:g} at least; fewer do "
+            "not determine what each layer costs",
         ),
+        (bool(lost := _lost(asked.learn_from)), f"--learn-from={asked.learn_from}: there is no {lost}; give benchmark files or campaigns"),
         (
             not 0 < asked.max_predictor_error < 1,
             f"--max-predictor-error={asked.max_predictor_error}: give a ratio between 0 and 1, such as 0.03",

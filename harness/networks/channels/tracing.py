@@ -187,7 +187,9 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         owner = next((self.owner(one) for one in args[1:5] if self.owner(one) is not None), None)
         channels = labels.along(1) if labels is not None else None
         if channels is None or owner is None or not isinstance(owner.module, nn.BatchNorm1d | nn.BatchNorm2d) or "batch_norm" not in name:
-            self._fix_all([args[0]], f"they meet {name.strip('_').removeprefix('native_').removesuffix('_legit').replace('_', ' ')} in {self.where}")
+            self._fix_all(
+                [args[0]], f"they meet {name.strip('_').removeprefix('native_').removesuffix('_legit').replace('_', ' ')} in {self.where}"
+            )
             return ()
         if any(one.place == owner.place for one in self.met):
             self.fix(args[0], f"{owner.place} runs twice")

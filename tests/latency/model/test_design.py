@@ -9,7 +9,7 @@ from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
 from harness.latency.model import design
 from harness.latency.model.held_out import HeldOutError, Judged
-from harness.latency.model.predictor import FEWEST_NETWORKS, LatencyPredictor
+from harness.latency.model.predictor import FEWEST_BESIDE_PROXY, FEWEST_NETWORKS, LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.measurement import Prediction
 
@@ -79,7 +79,7 @@ def test_what_is_held_out_of_few_configurations_leaves_enough_to_fit_on(measured
 
 
 def test_the_options_of_every_command_line_ask_for_a_design_that_can_be_made():
-    assert (OPTIONS["designs"].least, OPTIONS["designs"].most) == (FEWEST_NETWORKS, design.MOST)
+    assert (OPTIONS["designs"].least, OPTIONS["designs"].most) == (FEWEST_BESIDE_PROXY, design.MOST)
 
 
 def test_a_design_teaches_more_than_as_many_random_networks(network, machine, measured):
