@@ -73,8 +73,8 @@ def checked(asked: Request) -> Request:
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (
             not DESIGNS.holds(asked.designs) or (asked.designs < FEWEST_NETWORKS and asked.learn_from is None),
-            f"--designs={asked.designs}: give {FEWEST_NETWORKS} to {DESIGNS.most:g}, with --learn-from {DESIGNS.least:g} at least; fewer do "
-            "not determine what each layer costs",
+            f"--designs={asked.designs}: give {FEWEST_NETWORKS} to {DESIGNS.most:g}, with --learn-from {DESIGNS.least:g} at least; fewer "
+            "do not determine what each layer costs",
         ),
         (bool(lost := _lost(asked.learn_from)), f"--learn-from={asked.learn_from}: there is no {lost}; give benchmark files or campaigns"),
         (
