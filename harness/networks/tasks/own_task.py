@@ -147,7 +147,7 @@ class OwnTask:
         outputs: a network's for a few pictures. They are taken for all, then noise is: of a network that learnt nothing a metric may well
         be no number, but not of every answer. Of a metric of all pictures together only what holds of every part of them says anything.
         """
-        parted = [self._never(outputs, part) for part in targets.split(ASKED_AT_ONCE)]
+        parted = [self._never(outputs, part) for part in torch.split(targets, ASKED_AT_ONCE)]
         bad = np.concatenate([found for found, _ in parted])
         if not bad.any() or (any(is_one for _, is_one in parted) and not bad.all()):
             return
