@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import OWN, QUANTISED, Request, folder_name
 
@@ -15,7 +16,6 @@ MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_EPOCHS = 10_000
 DESIGNS = OPTIONS["designs"]
-FEWEST_DESIGNS = 12  # as the latency model asks for where it starts from no other table
 TASKS = ("classification", "segmentation")  # beside the user's own
 MOST_FOLDS = 10  # each trains the dense network anew
 
@@ -72,9 +72,9 @@ def checked(asked: Request) -> Request:
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (
-            not DESIGNS.holds(asked.designs) or (asked.designs < FEWEST_DESIGNS and not asked.learn_from),
-            f"--designs={asked.designs}: give a whole number from {FEWEST_DESIGNS} to {DESIGNS.most:.0f}, or from {DESIGNS.least:.0f} with "
-            "--learn-from; fewer do not determine what each layer costs",
+            not DESIGNS.holds(asked.designs) or (asked.designs < FEWEST_NETWORKS and asked.learn_from is None),
+            f"--designs={asked.designs}: give {FEWEST_NETWORKS} to {DESIGNS.most:g}, with --learn-from {DESIGNS.least:g} at least; fewer "
+            "do not determine what each layer costs",
         ),
         (bool(lost := _lost(asked.learn_from)), f"--learn-from={asked.learn_from}: there is no {lost}; give benchmark files or campaigns"),
         (

@@ -71,6 +71,7 @@ def test_the_command_of_a_fork_names_what_it_was_forked_from() -> None:
         ("--designs=0",),
         ("--designs=11",),
         ("--designs=501",),
+        ("--designs=7", "--learn-from=README.md"),
         ("--seed=-1",),
         ("--space=cube",),
         ("--weights=/nowhere/weights.safetensors",),

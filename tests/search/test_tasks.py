@@ -99,7 +99,14 @@ def test_a_task_of_ones_own_goes_the_whole_way_and_on_without_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "detector.py").write_bytes((EXAMPLES / "detector.py").read_bytes())
-    words = ("--task=detector.py:task", "--network=detector.py:detector", "--max-drop=20", "--name=own", "--device=simulated")
+    words = (
+        "--task=detector.py:task",
+        "--network=detector.py:detector",
+        "--max-drop=20",
+        "--name=own",
+        "--device=simulated",
+        "--no-global-pruning",
+    )
     printed = ended(tmp_path, *words, *TINY).stdout
     folder = tmp_path / "reports" / "campaigns" / "own"
     told = outcome.read(folder)

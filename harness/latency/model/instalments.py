@@ -136,6 +136,6 @@ def _error(
     architecture: Architecture, proxies: Sequence[LatencyPredictor], found: Sequence[Measurement], held: Sequence[Measurement]
 ) -> HeldOutError | None:
     judged = {m.config for m in held}
-    if sum(m.config not in judged for m in found) < fewest_networks(architecture, bool(proxies)):
+    if sum(m.config not in judged for m in found) < fewest_networks(architecture, beside_proxy=bool(proxies)):
         return None
     return LatencyPredictor.fit(architecture, (*found, *held), proxies).held_out

@@ -97,7 +97,7 @@ class LatencyPredictor:
         site_map = SiteMap.of(architecture)
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         telling = tuple(proxy for proxy in proxies if proxy.architecture.digest == digest and proxy.known(widths).all())
-        if len(fitted_on) < fewest_networks(architecture, bool(telling)):
+        if len(fitted_on) < fewest_networks(architecture, beside_proxy=bool(telling)):
             raise LatencyUnknown(_too_few(architecture, ours, len(fitted_on)))
         for other in ours[1:]:
             if differences := ours[0].conditions.differences(other.conditions):
@@ -106,10 +106,7 @@ class LatencyPredictor:
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
         doubt = np.array([doubt_ratio(m.latency) for m in fitted_on])
         runs = [m.conditions.before.taken_at for m in fitted_on]
-        helping: list[LatencyPredictor | None] = [
-            *telling,
-            *([None] if len(fitted_on) >= fewest_networks(architecture) or not telling else []),
-        ]
+        helping: list[LatencyPredictor | None] = [*telling, *([None] if len(fitted_on) >= FEWEST_NETWORKS or not telling else [])]
         solved = [(solve(site_map, widths, seconds, runs, doubt, None if proxy is None else proxy.table), proxy) for proxy in helping]
         solution, helped = min(solved, key=lambda each: each[0].surprise)
         sure = doubt == 1.0

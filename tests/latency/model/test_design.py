@@ -12,7 +12,6 @@ from harness.latency.model.held_out import HeldOutError, Judged
 from harness.latency.model.predictor import FEWEST_BESIDE_PROXY, FEWEST_NETWORKS, LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.measurement import Prediction
-from search.records import checks
 
 
 def test_a_design_is_the_same_for_the_same_seed_and_begins_with_the_shorter_one(network):
@@ -81,7 +80,6 @@ def test_what_is_held_out_of_few_configurations_leaves_enough_to_fit_on(measured
 
 def test_the_options_of_every_command_line_ask_for_a_design_that_can_be_made():
     assert (OPTIONS["designs"].least, OPTIONS["designs"].most) == (FEWEST_BESIDE_PROXY, design.MOST)
-    assert checks.FEWEST_DESIGNS == FEWEST_NETWORKS
 
 
 def test_a_design_teaches_more_than_as_many_random_networks(network, machine, measured):

@@ -60,6 +60,7 @@ def test_less_of_an_error_is_more_inside_and_a_hundredth_is_one_unit(tmp_path):
     assert 100 * (better.mean() - worse.mean()) == pytest.approx((6.0 - 2.0) / 2.0)  # in units of 2 lux
     assert task.metric.told(float(worse.mean())) == "6"
     assert task.metric.worded("1 point of top-1, 2 points") == "1 lux of error, 2 lux"
+    assert task.metric.worded("a top-1 drop of 2 points: a larger --max-drop") == "a error rise of 2 lux: a larger --max-drop"
 
 
 def test_a_number_for_all_pictures_is_parted_among_them(tmp_path):

@@ -206,7 +206,13 @@ class Builder(object):
             return _complain(network.logger, "layer cannot run on DLA and GPU fallback is not enabled")
         detailed = config.profiling_verbosity is not None and config.profiling_verbosity.name == "DETAILED"
         form = "FP16" if "FP16" in config.chosen else "BF16" if "BF16" in config.chosen else "FP32"
-        told = {"version": __version__, "detailed": detailed, "form": form, "quantised": quantised, "dla": config.DLA_core if on_dla else None}
+        told = {
+            "version": __version__,
+            "detailed": detailed,
+            "form": form,
+            "quantised": quantised,
+            "dla": config.DLA_core if on_dla else None,
+        }
         return IHostMemory(json.dumps(dict(told, calibrated=bool(calibrator))).encode() + b"\n" + network.onnx)
 
 
