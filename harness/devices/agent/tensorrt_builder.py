@@ -35,7 +35,9 @@ class Recipe:
             why = "TensorRT %s computes in what a file says, and ours say float or INT8, not %s; "
             raise faults.Refused((why + "measure with --precision=f32 or int8, or with a TensorRT before 11") % told)
         if self.on_dla and precision in ("f32", "bf16"):
-            raise faults.Refused("DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out")
+            raise faults.Refused(
+                "DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out"
+            )
 
     @property
     def on_dla(self):
@@ -83,7 +85,13 @@ def build(onnx, recipe, graph, timing):
     notes = _configure(config, builder, recipe, int8_nodes.is_quantised(graph))
     notes += _onto_dla(config, builder, network, recipe) if recipe.on_dla else []
     cache, told = _timing_cache(config, timing)
-    plan = ask("build the model", builder.build_serialized_network, network, config, advice="ask for another precision, or see what trtexec says of it: runtime = 'trtexec'")
+    plan = ask(
+        "build the model",
+        builder.build_serialized_network,
+        network,
+        config,
+        advice="ask for another precision, or see what trtexec says of it: runtime = 'trtexec'",
+    )
     engine = ask("give the engine's bytes", bytes, plan)
     if not engine:
         raise faults.Refused("TensorRT %s built an engine of no bytes; %s" % (package.version(), package.MEMORY))
@@ -132,7 +140,9 @@ def _calibrated(config, recipe, quantised):
         return "not used: the network tells its own scales (QDQ)"
     kind = getattr(tensorrt, "IInt8EntropyCalibrator2", None)
     if kind is None or not hasattr(config, "int8_calibrator"):
-        told = "TensorRT %s takes no calibration cache, a network tells its own scales; leave calibration_cache out, pytest bench/ quantises"
+        told = (
+            "TensorRT %s takes no calibration cache, a network tells its own scales; leave calibration_cache out, pytest bench/ quantises"
+        )
         raise faults.Unusable(told % package.version())
     content = recipe.calibration_bytes()
 

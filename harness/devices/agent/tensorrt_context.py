@@ -41,7 +41,9 @@ class Tensor:
         self.name, self.dims, self.kind, self.goes_in = name, dims, kind, goes_in
         if kind not in ITEM_BYTES or min(dims, default=1) < 1:
             said = "x".join(map(str, dims)), kind
-            raise faults.Refused("the engine's tensor %s is of %s %s; give a network with all sizes fixed, in float or integers" % ((name,) + said))
+            raise faults.Refused(
+                "the engine's tensor %s is of %s %s; give a network with all sizes fixed, in float or integers" % ((name,) + said)
+            )
         self.count = _product(dims)
         self.bytes = self.count * ITEM_BYTES[kind]
         self.device = self.host = None
@@ -71,7 +73,9 @@ class Execution:
             assign("use DLA core %d" % dla_core, runtime, "DLA_core", dla_core)
         self.runtime = runtime  # an engine must not outlive it
         try:
-            self.engine = ask("load the engine", runtime.deserialize_cuda_engine, plan, advice="remove the engine_cache folder and build again")
+            self.engine = ask(
+                "load the engine", runtime.deserialize_cuda_engine, plan, advice="remove the engine_cache folder and build again"
+            )
             self.context = ask("make an execution context", self.engine.create_execution_context)
             self.stream = self._made("cudaStreamCreate", "cudaStreamDestroy")
             self.begin, self.end = (self._made("cudaEventCreate", "cudaEventDestroy") for _ in range(2))
@@ -141,7 +145,12 @@ class Execution:
                 self.cuda.call("cudaEventRecord", self.end, self.stream)
                 self.cuda.call("cudaEventSynchronize", self.end)
                 times.append(self.cuda.elapsed_ms(self.begin, self.end))
-            told = "%s, %d bytes, %.4g ms (median of %d), outside of the latency" % (tensor.told(), tensor.bytes, sorted(times)[COPIES // 2], COPIES)
+            told = "%s, %d bytes, %.4g ms (median of %d), outside of the latency" % (
+                tensor.told(),
+                tensor.bytes,
+                sorted(times)[COPIES // 2],
+                COPIES,
+            )
             found.append(["copied to the device" if tensor.goes_in else "copied to the host", told])
         return found
 

@@ -77,7 +77,9 @@ def named(place, *names):
     for name in names:
         if not hasattr(found, name):
             said = ".".join(names)
-            raise faults.Unavailable("the Python package of TensorRT %s has no %s; install the one of its JetPack, or %s" % (version(), said, TRTEXEC))
+            raise faults.Unavailable(
+                "the Python package of TensorRT %s has no %s; install the one of its JetPack, or %s" % (version(), said, TRTEXEC)
+            )
         found = getattr(found, name)
     return found
 
@@ -123,7 +125,9 @@ def guarded(what):
                 raise
             except AttributeError as error:
                 told = version(), " ".join(str(error).split())
-                raise faults.Unavailable("the Python package of TensorRT %s is none that this drives (%s); install its JetPack's, or %s" % (told + (TRTEXEC,)))
+                raise faults.Unavailable(
+                    "the Python package of TensorRT %s is none that this drives (%s); install its JetPack's, or %s" % (told + (TRTEXEC,))
+                )
             except Exception as error:
                 raise faults.Refused(_told(what, "%s: %s" % (type(error).__name__, " ".join(str(error).split())[:300]), TRTEXEC))
 

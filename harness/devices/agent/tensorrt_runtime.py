@@ -235,7 +235,9 @@ class Model:
         expected = onnx_shapes.infer(self.graph, batch).get(self.graph.outputs[0][0], answer.dims)
         if answer.dims != expected or not answer.dims or answer.dims[0] != batch:
             told = answer.name, answer.dims, expected
-            raise faults.Refused("the engine's output %s has dimensions %s, the model's %s; remove the engine_cache folder and build again" % told)
+            raise faults.Refused(
+                "the engine's output %s has dimensions %s, the model's %s; remove the engine_cache folder and build again" % told
+            )
 
     def _effective(self):
         """What the engine's layers compute in; as asked, and said so, where the release does not tell."""

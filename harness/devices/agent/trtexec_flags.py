@@ -28,7 +28,19 @@ OPTION_OF = {  # flags that the runtime sets itself, with where they are set ins
 OURS = (
     *("help", "h", "onnx", "saveEngine", "loadEngine", "loadInputs", "exportOutput", "exportTimes", "exportProfile", "exportLayerInfo"),
     *("dumpProfile", "separateProfileRun", "profilingVerbosity", "skipInference", "buildOnly", "useSpinWait", "noSpinWait"),
-    *("noDataTransfers", "includeDataTransfers", "warmUp", "batch", "shapes", "minShapes", "optShapes", "maxShapes", "streams", "infStreams", "threads"),
+    *(
+        "noDataTransfers",
+        "includeDataTransfers",
+        "warmUp",
+        "batch",
+        "shapes",
+        "minShapes",
+        "optShapes",
+        "maxShapes",
+        "streams",
+        "infStreams",
+        "threads",
+    ),
     *("avgRuns", "percentile", "verbose", "v", "safe", "buildDLAStandalone"),
 )
 
@@ -112,7 +124,9 @@ class Flags:
         if self.dla_core < 0:
             return []
         if precision in ("f32", "bf16"):
-            raise faults.Refused("DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out")
+            raise faults.Refused(
+                "DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out"
+            )
         return ["--useDLACore=%d" % self.dla_core] + (["--allowGPUFallback"] if self.fallback else [])
 
 

@@ -33,7 +33,18 @@ needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler 
 def cudart(version: int, folder: Path) -> Path:
     """The stand-in of CUDA's runtime library, as of one CUDA."""
     library = folder / f"libcudart.so.{version}"
-    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-DCUDART_VERSION={version}", "-o", str(library), str(HERE / "cudart.c")]
+    command = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wall",
+        "-Werror",
+        f"-DCUDART_VERSION={version}",
+        "-o",
+        str(library),
+        str(HERE / "cudart.c"),
+    ]
     subprocess.run(command, check=True)
     return library
 

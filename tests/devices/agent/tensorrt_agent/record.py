@@ -1,4 +1,4 @@
-"""Writes ``recorded.json``: names, arguments and values of TensorRT's real Python package, version by version, for the stand-in to be held to.
+"""Writes ``recorded.json``: names, arguments and values of TensorRT's real Python package, by which the stand-in is held, by release.
 
 The bindings' wheel on PyPI holds the package's compiled module without the libraries behind it. Against libraries of the same names in
 which every function is empty, its own interpreter imports it, and pybind11 then tells every class with its signatures. Releases that
@@ -137,7 +137,9 @@ def _of_sources(checkout: Path, tag: str) -> tuple[str, dict[str, Any]]:
             elif name in CLASSES:
                 told["classes"][name] = _members(chain)
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()
-    commit = subprocess.run(["git", "-C", str(checkout), "rev-parse", f"{tag}^{{}}"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", f"{tag}^{{}}"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
     source = {"repository": "https://github.com/NVIDIA/TensorRT", "commit": commit, "files": list(SOURCES), "sha256": digest}
     return tag.removeprefix("v"), {"source": source, **told}
 
@@ -162,7 +164,9 @@ def _chains(text: str) -> Iterator[tuple[str, str]]:
 
 def _members(chain: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for start in re.finditer(r'\.(def|def_static|def_property|def_property_readonly|def_readwrite|def_readonly|def_property_readonly_static)\(', chain):
+    for start in re.finditer(
+        r"\.(def|def_static|def_property|def_property_readonly|def_readwrite|def_readonly|def_property_readonly_static)\(", chain
+    ):
         inside = _inside(chain, start.end())
         kind, named = start.group(1), re.match(r'\s*"(\w+)"\s*,\s*(\w*)', inside)
         told = re.findall(r'(?:"(\w+)"_a|py::arg\("(\w+)"\))(\s*=)?', inside)
@@ -208,7 +212,9 @@ def _must_agree(version: str, read: dict[str, Any], told: dict[str, Any]) -> Non
             found = read["classes"].get(name, {}).get(member)
             if found != arguments and (isinstance(arguments, str) or not found or _named(found) != _named(arguments)):
                 wrong.append(f"{version} {name}.{member}: the text says {found}, the module {arguments}")
-    wrong += [f"{version} {name}: {sorted(values)}" for name, values in told["enums"].items() if sorted(read["enums"][name]) != sorted(values)]
+    wrong += [
+        f"{version} {name}: {sorted(values)}" for name, values in told["enums"].items() if sorted(read["enums"][name]) != sorted(values)
+    ]
     sys.exit("\n".join(wrong)) if wrong else None
 
 

@@ -155,7 +155,9 @@ def test_precisions_are_those_of_the_release(jetson: Board, network: Probe, quan
         effective("10.3.0", "fp16")
 
 
-def test_a_calibration_cache_is_taken_where_the_release_knows_it(jetson: Board, network: Probe, quantised: Artefact, tmp_path: Path) -> None:
+def test_a_calibration_cache_is_taken_where_the_release_knows_it(
+    jetson: Board, network: Probe, quantised: Artefact, tmp_path: Path
+) -> None:
     cache = tmp_path / "calibration.cache"
     cache.write_bytes(b"TRT-8201-EntropyCalibration2\ninput: 3c010a14\n")
 
@@ -185,7 +187,10 @@ def test_dla_refuses_what_would_silently_run_on_the_gpu(jetson: Board, network: 
         assert dict(loaded.facts.notes)["on the GPU beside DLA"] == "1 of 10 layers: /fc/Gemm"
         assert loaded.infer(3).wall_ns
         assert session.info.settings == "allow_gpu_fallback True, dla_core 1"
-    with jetson(dla_core=5, allow_gpu_fallback=True).open() as session, pytest.raises(UsageError, match="2 DLA cores, dla_core = 5 is none"):
+    with (
+        jetson(dla_core=5, allow_gpu_fallback=True).open() as session,
+        pytest.raises(UsageError, match="2 DLA cores, dla_core = 5 is none"),
+    ):
         session.load(network.onnx, "probe", "f16")
 
 
@@ -209,8 +214,8 @@ def test_both_clocks_are_told_and_one_is_chosen(jetson: Board, network: Probe) -
             told[clock] = session.info.settings, dict(block.notes), set(block.wall_ns)
     assert [told["events"][0], told["host"][0]] == ["usual", "clock host"]
     assert len(told["events"][2]) == 1 < len(told["host"][2])  # the stand-in's GPU takes always the same time, this machine does not
-    assert ["host clock"] == list(told["events"][1])
-    assert ["events"] == list(told["host"][1])
+    assert list(told["events"][1]) == ["host clock"]
+    assert list(told["host"][1]) == ["events"]
 
 
 def test_several_builds_tell_their_spread(jetson: Board, network: Probe) -> None:
@@ -239,7 +244,11 @@ def test_an_option_that_is_none_is_refused_by_name(jetson: Board, options: dict[
 def test_cuda_that_is_none_is_refused(jetson: Board, tmp_path: Path) -> None:
     with pytest.raises(DeviceUnavailable, match=r"no libcudart can be loaded \(/no/lib.so.*set options = \{ cudart = PATH \}"):
         jetson(cudart="/no/lib.so").open()
-    libm = next(path for path in map(Path, ("/lib/x86_64-linux-gnu/libm.so.6", "/lib64/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6")) if path.exists())
+    libm = next(
+        path
+        for path in map(Path, ("/lib/x86_64-linux-gnu/libm.so.6", "/lib64/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6"))
+        if path.exists()
+    )
     with pytest.raises(DeviceUnavailable, match="has no cuda.*give the path of CUDA's own"):
         jetson(cudart=str(libm)).open()
 

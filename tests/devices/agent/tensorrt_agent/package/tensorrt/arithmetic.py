@@ -51,7 +51,11 @@ def information(graph, told, release):
     layers = []
     for name, kind, sources, _ in rows:
         form = "Int8" if told["calibrated"] or _quantised(graph, sources[0]) else told["form"]
-        layer = {"Name": name, "LayerType": "Cask" + kind, "Inputs": [{"Name": "x", "Format/Datatype": "Row major linear %s format" % form}]}
+        layer = {
+            "Name": name,
+            "LayerType": "Cask" + kind,
+            "Inputs": [{"Name": "x", "Format/Datatype": "Row major linear %s format" % form}],
+        }
         if release >= (8, 6):
             layer["Metadata"] = "\x1e".join("[ONNX Layer: %s]" % source for source in sources)
         layers.append(layer)
@@ -81,7 +85,9 @@ def keep(address):
         tensors = dict(_weights(onnx))
         tensors.update({name: list(array.array("f", content)) for (name, _), content in zip(graph.inputs, contents)})
         for node in graph.nodes:
-            tensors[node.outputs[0]] = OPERATIONS[node.op](node, [tensors.get(name) for name in node.inputs], [shapes.get(n) for n in node.inputs])
+            tensors[node.outputs[0]] = OPERATIONS[node.op](
+                node, [tensors.get(name) for name in node.inputs], [shapes.get(n) for n in node.inputs]
+            )
         ctypes.memmove(address, array.array("f", tensors[graph.outputs[number][0]]).tobytes(), size)
 
 
@@ -178,11 +184,25 @@ def _each(values, scale, zero, axis, dims, operation):
 
 def _quantised_values(node, given, shapes):
     low, high = (-128, 127)
-    return _each(given[0], given[1], given[2] or [0], node.attributes.get("axis", 1), shapes[0], lambda x, s, z: max(low, min(high, round(x / s) + z)))
+    return _each(
+        given[0],
+        given[1],
+        given[2] or [0],
+        node.attributes.get("axis", 1),
+        shapes[0],
+        lambda x, s, z: max(low, min(high, round(x / s) + z)),
+    )
 
 
 def _dequantised(node, given, shapes):
-    return _each(given[0], given[1], (given[2] if len(given) > 2 else None) or [0] * len(given[1]), node.attributes.get("axis", 1), shapes[0], lambda x, s, z: (x - z) * s)
+    return _each(
+        given[0],
+        given[1],
+        (given[2] if len(given) > 2 else None) or [0] * len(given[1]),
+        node.attributes.get("axis", 1),
+        shapes[0],
+        lambda x, s, z: (x - z) * s,
+    )
 
 
 OPERATIONS = {
