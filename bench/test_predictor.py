@@ -6,7 +6,7 @@ Networks are measured in instalments until the predictor is good enough; those t
 import pytest
 
 from harness.latency.explanation import predicted_widths, width_series
-from harness.latency.model import instalments
+from harness.latency.model import instalments, proxies
 from harness.latency.model.predictor import HELD_OUT, LatencyPredictor
 from harness.pages import staircase as staircase_view
 from harness.pipeline import latency_subject
@@ -26,7 +26,15 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def taken(device, network, measure_visits, request):
+def told_before(network, collected, request):
+    """What ``--learn-from`` gives of this network under other conditions, as predictors; kept in the file, for whoever fits on it."""
+    words = request.config.getoption("--learn-from")
+    collected.learnt_from += proxies.read(words, network.architecture) if words else ()
+    return proxies.fitted(network.architecture, collected.learnt_from)
+
+
+@pytest.fixture(scope="session")
+def taken(device, network, measure_visits, told_before, request):
     """Designed networks, as many as it takes, and the held-out ones, measured together."""
     asked = request.config.getoption
     visits = measure_visits(device, latency_subject(network, network.architecture.dense()))
@@ -40,9 +48,8 @@ def taken(device, network, measure_visits, request):
         return visits(subjects)
 
     persistence = instalments.Persistence(asked("--max-predictor-error"), asked("--measure-on"))
-    return instalments.take(
-        network.architecture, asked("--designs"), asked("--held-out"), SEED, asked("--good-enough"), measure, persistence
-    )
+    counts = (asked("--designs"), asked("--held-out"), SEED)
+    return instalments.take(network.architecture, *counts, asked("--good-enough"), measure, persistence, told_before)
 
 
 def test_designed_network(taken, place, record):
@@ -55,9 +62,11 @@ def test_designed_network(taken, place, record):
     record(found[index])
 
 
-def test_held_out_error(taken, network, collected, request):
+def test_held_out_error(taken, told_before, network, collected, request):
     """Fit on the design, judge on the networks that it never saw, and say how far off it is."""
-    judged = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out)).held_out
+    predictor = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out), told_before)
+    judged = predictor.held_out
+    collected.texts += [predictor.learnt_sentence] if told_before else []
     collected.texts.append("predictor: nothing held out" if judged is None else f"predictor: {judged.sentence()}")
     collected.texts.append(f"designed networks: {taken.decision.reason}")
     if judged is not None and (doubt := judged.doubt(request.config.getoption("--max-predictor-error"))):
@@ -66,10 +75,10 @@ def test_held_out_error(taken, network, collected, request):
         pytest.fail(f"{network.name}: {taken.decision.reason}", pytrace=False)  # what was measured is in the file all the same
 
 
-def test_legal_widths(taken, network, collected):
+def test_legal_widths(taken, told_before, network, collected):
     """What the predictor knows of every group's staircase; twins once."""
     classes = width_series.twins(network.architecture)
-    predictor = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out))
+    predictor = LatencyPredictor.fit(network.architecture, (*taken.designed, *taken.held_out), told_before)
     told = predicted_widths.predicted(predictor, groups=[names[0] for names in classes])
     collected.texts.append(staircase_view.table(told, f"widths of {network.name} (predicted)", classes))
     assert all(told.legal_widths(group)[0] == network.architecture.group(group).channels for group in told.groups)

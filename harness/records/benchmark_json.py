@@ -2,7 +2,7 @@
 
 Schema history
 1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``;
-            ``sensitivities`` and ``compilations`` beside them are newer and may be absent.
+            ``sensitivities``, ``compilations``, ``learnt_from`` beside them are newer and may be absent.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ from harness.records.width_accuracy import WidthAccuracy
 
 SCHEMA = 1
 KEY = "espalier"
+LISTS = ("architectures", "accuracies", "sensitivities", "compilations", "learnt_from")
 
 
 @dataclass(frozen=True)
 class BenchmarkFile:
-    """Everything of ours in one or several benchmark files: measurements, the architectures they are about, accuracies."""
+    """Everything of ours in one or several benchmark files: measurements, the architectures they are about, accuracies.
+
+    learnt_from: measurements of the same networks under other conditions, from which their latency predictor starts.
+    """
 
     measurements: tuple[Measurement, ...]
     architectures: tuple[Architecture, ...]
     accuracies: tuple[DeviceAccuracy, ...] = ()
     sensitivities: tuple[WidthAccuracy, ...] = ()
     compilations: tuple[Compilation, ...] = ()
+    learnt_from: tuple[Measurement, ...] = ()
 
     def architecture(self, digest: str) -> Architecture:
         """The architecture with this digest; RecordError when the files do not hold it."""
@@ -64,6 +69,7 @@ def top_level(
     accuracies: Iterable[DeviceAccuracy] = (),
     sensitivities: Iterable[WidthAccuracy] = (),
     compilations: Iterable[Compilation] = (),
+    learnt_from: Iterable[Measurement] = (),
 ) -> dict[str, Any]:
     """What goes to the top level of the file."""
     distinct = {architecture.digest: architecture for architecture in architectures}
@@ -74,17 +80,22 @@ def top_level(
             "accuracies": [asdict(accuracy) for accuracy in accuracies],
             "sensitivities": [asdict(point) for point in sensitivities],
             "compilations": [compilation.to_json(one) for one in compilations],
+            "learnt_from": _entries(learnt_from),
         }
     }
 
 
 def document(file: BenchmarkFile) -> dict[str, Any]:
     """A whole document without pytest-benchmark's statistics, for files that a run writes on its way."""
-    entries = [
+    ours = top_level(file.architectures, file.accuracies, file.sensitivities, file.compilations, file.learnt_from)
+    return {"benchmarks": _entries(file.measurements), **ours}
+
+
+def _entries(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
+    return [
         {"name": f"{m.network}-{index}", "extra_info": extra_info(m), "stats": {"data": list(m.latency.samples_s)}}
-        for index, m in enumerate(file.measurements)
+        for index, m in enumerate(measurements)
     ]
-    return {"benchmarks": entries, **top_level(file.architectures, file.accuracies, file.sensitivities, file.compilations)}
 
 
 def read(path: Path) -> BenchmarkFile:
@@ -111,23 +122,19 @@ def parse_with_commit(content: bytes, origin: str) -> tuple[str, BenchmarkFile]:
 def parse(document: object, origin: str) -> BenchmarkFile:
     """Turn a parsed document into records; ``origin`` names it in errors, which name the place inside it as well."""
     ours, benchmarks = _sections(document, origin)
-    lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in ("architectures", "accuracies", "sensitivities", "compilations")}
+    lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in LISTS}
     architectures = tuple(
         _consistent(decode(Architecture, entry, f"{origin}: architectures[{index}]"), origin)
         for index, entry in enumerate(lists["architectures"])
     )
     known = {architecture.digest: _Known.of(architecture) for architecture in architectures}
-    measurements = tuple(
-        _measurement(entry, known, f"{origin}: {entry.get('name', f'benchmarks[{index}]')}")
-        for index, entry in enumerate(benchmarks)
-        if isinstance(entry, dict) and isinstance(entry.get("extra_info"), dict) and KEY in entry["extra_info"]
-    )
     return BenchmarkFile(
-        measurements,
+        _measurements(benchmarks, known, origin, "benchmarks"),
         architectures,
         tuple(decode(DeviceAccuracy, entry, f"{origin}: accuracies[{index}]") for index, entry in enumerate(lists["accuracies"])),
         tuple(decode(WidthAccuracy, entry, f"{origin}: sensitivities[{index}]") for index, entry in enumerate(lists["sensitivities"])),
         tuple(compilation.from_json(entry, f"{origin}: compilations[{index}]") for index, entry in enumerate(lists["compilations"])),
+        _measurements(lists["learnt_from"], known, origin, "learnt_from"),
     )
 
 
@@ -142,19 +149,15 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
     seen: dict[tuple[str, str, str], Path] = {}
     for path, file in files:
         for measurement in file.measurements:
-            key = (
-                measurement.artefact_digest,
-                measurement.conditions.device.name,
-                measurement.conditions.before.taken_at,
-            )
+            key = (measurement.artefact_digest, measurement.conditions.device.name, measurement.conditions.before.taken_at)
             if seen.setdefault(key, path) != path:
                 raise RecordError(f"{path} and {seen[key]} hold the same measurement of {measurement.network}; remove one of the files")
     architectures = {a.digest: a for _, file in files for a in file.architectures}
     accuracies = tuple(dict.fromkeys(accuracy for _, file in files for accuracy in file.accuracies))
     points = tuple(dict.fromkeys(point for _, file in files for point in file.sensitivities))
     compiled = tuple(one for _, file in files for one in file.compilations)
-    measured = tuple(m for _, file in files for m in file.measurements)
-    return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled)
+    measured, learnt = (tuple(m for _, file in files for m in getattr(file, which)) for which in ("measurements", "learnt_from"))
+    return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled, learnt)
 
 
 def _document(path: Path) -> object:
@@ -235,6 +238,15 @@ def _consistent(architecture: Architecture, origin: str) -> Architecture:
         if lost := sorted(named - groups):
             raise RecordError(f"{origin}: group {lost[0]} of layer {site.name} vanished from {architecture.network}; measure again")
     return architecture
+
+
+def _measurements(entries: Sequence[Any], known: Mapping[str, _Known], origin: str, where: str) -> tuple[Measurement, ...]:
+    """Of a list, what the plugin wrote."""
+    return tuple(
+        _measurement(entry, known, f"{origin}: {entry.get('name', f'{where}[{index}]')}")
+        for index, entry in enumerate(entries)
+        if isinstance(entry, dict) and isinstance(entry.get("extra_info"), dict) and KEY in entry["extra_info"]
+    )
 
 
 def _measurement(entry: Mapping[str, Any], known: Mapping[str, _Known], place: str) -> Measurement:

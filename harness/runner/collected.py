@@ -23,10 +23,16 @@ class Collected:
     accuracies: list[DeviceAccuracy] = field(default_factory=list)
     sensitivities: list[WidthAccuracy] = field(default_factory=list)
     compilations: list[Compilation] = field(default_factory=list)
+    learnt_from: list[Measurement] = field(default_factory=list)
     texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
 
     def file(self) -> BenchmarkFile:
         """Everything that goes into a file."""
         return BenchmarkFile(
-            tuple(self.measurements), tuple(self.architectures), tuple(self.accuracies), tuple(self.sensitivities), tuple(self.compilations)
+            tuple(self.measurements),
+            tuple(self.architectures),
+            tuple(self.accuracies),
+            tuple(self.sensitivities),
+            tuple(self.compilations),
+            tuple(self.learnt_from),
         )

@@ -75,6 +75,11 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
     option(
         "--designs", type=whole, default=150, metavar="N", help="designed networks to fit the predictor on, at most (default: %(default)s)"
     )
+    option(
+        "--learn-from",
+        metavar="FILE,...",
+        help="benchmark files or campaigns with this network on another device, or in another precision, from which the predictor starts",
+    )
     option("--held-out", type=whole, default=30, metavar="N", help="random networks to judge it on (default: %(default)s)")
     option(
         "--good-enough",

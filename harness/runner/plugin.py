@@ -252,7 +252,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the schema number, the architectures and the accuracies to pytest-benchmark's file."""
     found = config.stash[COLLECTED]
-    output_json.update(benchmark_json.top_level(found.architectures, found.accuracies, found.sensitivities, found.compilations))
+    ours = (found.architectures, found.accuracies, found.sensitivities, found.compilations, found.learnt_from)
+    output_json.update(benchmark_json.top_level(*ours))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -233,7 +233,9 @@ def bench_of(request: Request, precision: str | None = None, size: str = "") -> 
     prepared, named = (shape, resize, request.mean, request.std), size if request.sizes and size != request.sizes[0] else ""
     in_float = request.layers_in_float if one == QUANTISED else ()
     source = request.validation_from or division.SOURCES[0]
-    return Bench(*asked, source, request.channels, request.max_predictor_error, *prepared, in_float, named)
+    return Bench(
+        *asked, source, request.channels, request.max_predictor_error, *prepared, in_float, named, None if named else request.learn_from
+    )
 
 
 def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
@@ -34,6 +35,12 @@ def of_task(asked: Request) -> Request:
     return asked
 
 
+def _lost(learn_from: str | None) -> str:
+    """The first of the files or folders that is not there."""
+    named = (part.strip() for part in (learn_from or "").split(","))
+    return next((word for word in named if word and not Path(word).exists()), "")
+
+
 def checked(asked: Request) -> Request:
     """The same request; UsageError for a number or a name that makes no sense."""
     asked = of_task(asked)
@@ -63,6 +70,7 @@ def checked(asked: Request) -> Request:
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
         (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (bool(lost := _lost(asked.learn_from)), f"--learn-from={asked.learn_from}: there is no {lost}; give benchmark files or campaigns"),
         (
             not 0 < asked.max_predictor_error < 1,
             f"--max-predictor-error={asked.max_predictor_error}: give a ratio between 0 and 1, such as 0.03",

@@ -69,6 +69,7 @@ class Request:
     space: str = "layer"
     compiled_for: str | None = None
     designs: int = 150
+    learn_from: str | None = None
     max_predictor_error: float = 0.03
     rounds: int = 1500
     seed: int = 0

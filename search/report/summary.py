@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import CampaignError, ConditionsDiffer, HarnessError, RecordError
 from harness.latency.explanation import width_series
+from harness.latency.model import proxies
 from harness.latency.model.held_out import HeldOutError, Judged
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
@@ -136,7 +137,7 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
     ours = [m for m in ours if m.role != width_series.ROLE]  # swept widths are judged, never fitted on
     others = {m.conditions.precision for m in ours} - {dense.conditions.precision}
     apart = {one: [m for m in ours if m.conditions.precision == one] for one in (dense.conditions.precision, *sorted(others))}
-    fitted = {RunsIn(one): _predictor(architecture, taken, dense) for one, taken in apart.items()}
+    fitted = {RunsIn(one): _predictor(stored, taken, dense) for one, taken in apart.items()}
     ours, (predictor, notes) = apart[dense.conditions.precision], fitted[RunsIn(dense.conditions.precision)]
     fitted |= _fitted_elsewhere(stored, architecture, tuple(apart), dense)
     predictors = {one: found for one, (found, _) in fitted.items() if found is not None}
@@ -217,7 +218,7 @@ def _fitted_elsewhere(
         for precision in precisions:
             ours = [m for m in taken if m.conditions.precision == precision]
             if ours:
-                found[RunsIn(precision, size_of(other))] = _predictor(other, ours, dense)
+                found[RunsIn(precision, size_of(other))] = _predictor(stored, ours, dense)
     return found
 
 
@@ -239,14 +240,13 @@ def _layers(
         return None, f"Times per layer are not shown: {error}."
 
 
-def _predictor(
-    architecture: Architecture, ours: Sequence[Measurement], dense: Measurement
-) -> tuple[LatencyPredictor | None, tuple[str, ...]]:
+def _predictor(stored: BenchmarkFile, ours: Sequence[Measurement], dense: Measurement) -> tuple[LatencyPredictor | None, tuple[str, ...]]:
     """The predictor that the campaign used, or None, and what the reader must be told about it."""
     if not any(m.role == "design" for m in ours):
         return None, ("No designed networks are stored with the campaign, so nothing is predicted here.",)
     try:
-        predictor = LatencyPredictor.fit(architecture, ours)
+        architecture = stored.architecture(ours[0].architecture_digest)
+        predictor = LatencyPredictor.fit(architecture, ours, proxies.of_file(stored, ours))
     except HarnessError as error:
         return None, (f"Nothing is predicted here: {error}.",)
     apart = ours[0].conditions.precision != dense.conditions.precision

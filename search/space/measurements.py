@@ -15,6 +15,7 @@ from harness.devices import spec
 from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
+from harness.latency.model import proxies
 from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
 from harness.networks import datasets
@@ -54,6 +55,7 @@ class Bench:
     std: str | None = None
     in_float: tuple[str, ...] = ()
     size: str = ""
+    learn_from: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -75,6 +77,7 @@ class Bench:
         words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
         words += [f"--channels={self.channels}"] if self.channels else []
         words += [f"--in-float={layer}" for layer in self.in_float]
+        words += [f"--learn-from={self.learn_from}"] if self.learn_from else []
         prepared = {"input-shape": self.input_shape, "resize": self.resize, "mean": self.mean, "std": self.std}
         words += [f"--{word}={text}" for word, text in prepared.items() if text is not None]
         usual = self.max_predictor_error == Persistence().max_error_ratio
@@ -135,7 +138,10 @@ class Stored:
                 found += [m for m in ours if len(sizes) == 1 or m.architecture_digest == digest]
                 known += one.file.architectures
             distinct = {architecture.digest: architecture for architecture in known}
-            benchmark_json.write(path, replace(self.file, measurements=tuple(found), architectures=tuple(distinct.values())))
+            learnt = (m for one in (self, *self.others) for m in one.file.learnt_from)
+            apart = tuple(m for m in dict.fromkeys(learnt) if m not in found)
+            file = replace(self.file, measurements=tuple(found), architectures=tuple(distinct.values()), learnt_from=apart)
+            benchmark_json.write(path, file)
 
 
 def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
@@ -281,9 +287,11 @@ def _swept(file: BenchmarkFile, predictor: LatencyPredictor) -> tuple[Measuremen
 
 
 def _fit(file: BenchmarkFile, architecture: Architecture, precision: str) -> LatencyPredictor:
-    ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.conditions.precision == precision]
+    """Of one precision; where few were measured in it, what the file says of others may help."""
+    ours = [m for m in file.measurements if m.architecture_digest == architecture.digest and m.role != width_series.ROLE]
+    fitted_on = [m for m in ours if m.conditions.precision == precision]
     with threadpool_limits(limits=1, user_api="blas"):  # small systems: on a busy machine with many threads they only wait
-        return LatencyPredictor.fit(architecture, [m for m in ours if m.role != width_series.ROLE])
+        return LatencyPredictor.fit(architecture, fitted_on, proxies.of_file(file, fitted_on))
 
 
 def _free(folder: Path, stem: str) -> Path:

@@ -88,6 +88,14 @@ def test_designed_networks_are_recorded_one_by_one_as_many_as_needed_and_stay_ou
     assert "10 skipped" in ended.stdout
     for told in ("8 held-out networks after 60 measured", "is good enough after 60 networks", "widths of resnet20 (predicted)"):
         assert told in ended.stdout
+    again = run_pytest(
+        str(ROOT / "bench" / "test_predictor.py"), *words[1:-1], f"--learn-from={path}", f"--benchmark-json={tmp_path}/b.json"
+    )
+    assert again.returncode == 0, again.stdout
+    assert "predictor: starts from the table of cpu in f32" in again.stdout
+    file = benchmark_json.read(tmp_path / "b.json")
+    assert [m.role for m in file.measurements].count("design") == 10
+    assert len(file.learnt_from) == 68
 
 
 def test_a_second_sweep_takes_what_the_first_measured_and_both_leave_pictures(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Entries outside of what was measured are NaN, so that a configuration that needs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +46,15 @@ class CostTable:
 
     @classmethod
     def of(
-        cls, site_map: SiteMap, constant_s: float, parts: tuple[Factor, ...], weights: Sequence[FloatArray], seen: IntArray
+        cls,
+        site_map: SiteMap,
+        constant_s: float,
+        parts: tuple[Factor, ...],
+        weights: Sequence[FloatArray],
+        seen: IntArray,
+        borrowed: CostTable | None = None,
     ) -> CostTable:
-        """Tabulate fitted ``parts`` and blank what ``seen``, the fitted width matrix, does not span."""
+        """Tabulate fitted ``parts``, add another table, and blank what ``seen``, the fitted width matrix, does not span."""
         shapes = [(c.in_width + 1, c.out_width + 1) for c in site_map.classes]
         layers = [np.zeros(shapes[site.site_class]) for site in site_map.sites]
         gone = [np.zeros(shapes[site.site_class][1]) for site in site_map.sites]
@@ -63,9 +69,32 @@ class CostTable:
                     gone[site] = gone[site] + values[0]
                 else:
                     layers[site] = layers[site] + values
+        if borrowed is not None:
+            constant_s += borrowed.constant_s
+            layers = [ours + theirs for ours, theirs in zip(layers, borrowed.layers, strict=True)]
+            gone = [ours + theirs for ours, theirs in zip(gone, borrowed.gone, strict=True)]
+            skipped = {at: skipped.get(at, 0.0) + theirs for at, theirs in borrowed.skipped}
         _blank_unseen(site_map, layers, gone, seen)
+        return cls.folded(site_map, constant_s, layers, gone, skipped)
+
+    @classmethod
+    def folded(
+        cls,
+        site_map: SiteMap,
+        constant_s: float,
+        layers: Sequence[FloatArray],
+        gone: Sequence[FloatArray],
+        skipped: Mapping[tuple[int, int], FloatArray],
+    ) -> CostTable:
+        """Tables as they are, prepared for look-ups."""
         terms, unfolded = _fold(site_map, layers, gone)
         return cls(site_map, constant_s, tuple(layers), tuple(gone), tuple(skipped.items()), terms, unfolded)
+
+    def scaled(self, factor: float) -> CostTable:
+        """The same with every cost times ``factor``."""
+        layers, gone = ([factor * table for table in tables] for tables in (self.layers, self.gone))
+        skipped = {at: factor * table for at, table in self.skipped}
+        return CostTable.folded(self.site_map, factor * self.constant_s, layers, gone, skipped)
 
     def seconds(self, widths: IntArray) -> FloatArray:
         """Latency of each row of ``n x groups`` widths, which must fit the network; NaN where unknown."""
@@ -150,7 +179,7 @@ def _measured_box(site_map: SiteMap, index: int, inputs: IntArray, outputs: IntA
     return inside
 
 
-def _fold(site_map: SiteMap, layers: list[FloatArray], gone: list[FloatArray]) -> tuple[tuple[_Term, ...], tuple[int, ...]]:
+def _fold(site_map: SiteMap, layers: Sequence[FloatArray], gone: Sequence[FloatArray]) -> tuple[tuple[_Term, ...], tuple[int, ...]]:
     """Add up the tables of layers that depend on the same one or two groups; the rest is gathered layer by layer."""
     channels = [group.channels for group in site_map.architecture.groups]
     folded: dict[tuple[int, int], FloatArray] = {}

@@ -5,24 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from harness.errors import DeviceError
 from harness.latency.model import design
 from harness.latency.model.design import Decision
 from harness.latency.model.held_out import HeldOutError
-from harness.latency.model.predictor import FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
+from harness.latency.model.predictor import FEWEST_BESIDE_PROXY, FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 
 DESIGN = "design"
 FIRST = 60  # networks; fewer hardly determine a residual network's groups, and every instalment costs a turn of loading
+FIRST_BESIDE_PROXY = 10  # networks, where another device's table is at hand: on one of its kind they are enough
 NEXT = 30
 GOOD_ENOUGH_RATIO = 0.0075  # mean error; the held-out networks that say when to stop are few, so a little below the wished 1 %
 
 STILL_FALLING = 0.95  # of the error before: above, it is the model's own, or a machine that will not be quiet
 
 Measure = Callable[[Sequence[tuple[str, PruningConfig]]], Sequence[Measurement]]
+Judge = Callable[[Sequence[Measurement], Sequence[Measurement]], HeldOutError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,18 @@ def take(
     good_enough_ratio: float,
     measure: Measure,
     persistence: Persistence | None = None,
+    proxies: Sequence[LatencyPredictor] = (),
 ) -> Instalments:
     """Measure up to ``most`` designed networks and ``spare`` held-out ones (with the first instalment), each once.
 
     good_enough_ratio: mean held-out error at which to stop; 0 never stops early, and measures all in one instalment. measure:
     given ``(role, configuration)`` pairs answers their measurements, taken interleaved. persistence: how long to go on, measuring all of
-    them again, where the error is too large in the end, as long as that lowers it. A device that drops loses nothing that was measured
+    them again, where the error is too large in the end, as long as that lowers it. proxies: predictors of
+    the network under other conditions, beside which the first instalment is small. A device that drops loses nothing that was measured
     before: DeviceError only where that is nothing.
     """
     begun_s = time.monotonic()
+    judge = partial(_error, architecture, proxies)
     designs = design.design(architecture, most, seed)
     held = design.held_out(architecture, spare, seed) if spare else ()
     stops = bool(held) and good_enough_ratio > 0
@@ -75,7 +81,8 @@ def take(
     errors: list[HeldOutError] = []
     decision = Decision(True, "nothing was measured yet")
     while decision.go_on and len(found) < len(designs):
-        batch = designs[len(found) : len(found) + (NEXT if found else FIRST)] if stops else designs
+        more = NEXT if found else FIRST_BESIDE_PROXY if proxies else FIRST
+        batch = designs[len(found) : len(found) + more] if stops else designs
         try:
             new = measure([*((DESIGN, config) for config in batch), *((HELD_OUT, config) for config in (() if found else held))])
         except DeviceError as drop:
@@ -85,16 +92,16 @@ def take(
             return Instalments(tuple(found), tuple(judged), tuple(errors), dropped, lost=str(drop))
         judged += new[len(batch) :]
         found += new[: len(batch)]
-        error = _error(architecture, found, judged)
+        error = judge(found, judged)
         errors += [] if error is None else [error]
         decision = design.decide(errors, good_enough_ratio, len(designs)) if stops else decision
     if decision.go_on:
         decision = Decision(False, f"all of the {len(found)} networks that were allowed are measured")
     taken = Instalments(tuple(found), tuple(judged), tuple(errors), decision)
-    return taken if persistence is None else _insist(architecture, taken, measure, persistence, time.monotonic() - begun_s)
+    return taken if persistence is None else _insist(judge, taken, measure, persistence, time.monotonic() - begun_s)
 
 
-def _insist(architecture: Architecture, taken: Instalments, measure: Measure, persistence: Persistence, pass_s: float) -> Instalments:
+def _insist(judge: Judge, taken: Instalments, measure: Measure, persistence: Persistence, pass_s: float) -> Instalments:
     """All networks measured again, while that may help and there is time; pass_s: how long the measuring so far took."""
     began_s = time.monotonic()
     while taken.errors and taken.errors[-1].mape_ratio > persistence.max_error_ratio:
@@ -110,7 +117,7 @@ def _insist(architecture: Architecture, taken: Instalments, measure: Measure, pe
             return replace(taken, lost=str(drop), decision=Decision(False, f"the device dropped while all were measured again: {drop}"))
         both = tuple(first.joined(second) for first, second in zip(before, later, strict=True))
         designed, held = both[: len(taken.designed)], both[len(taken.designed) :]
-        error, again = _error(architecture, designed, held), taken.again + 1
+        error, again = judge(designed, held), taken.again + 1
         errors = taken.errors if error is None else (*taken.errors, error)
         decision = Decision(False, f"mean error {errors[-1].mape_ratio:.2%} after all were measured {1 + again} times")
         taken = Instalments(designed, held, errors, decision, again)
@@ -124,8 +131,10 @@ def _why_no_more(taken: Instalments, spent: bool) -> str:
     return "a quieter machine, or more time, may help" if spent else ""
 
 
-def _error(architecture: Architecture, found: Sequence[Measurement], held: Sequence[Measurement]) -> HeldOutError | None:
+def _error(
+    architecture: Architecture, proxies: Sequence[LatencyPredictor], found: Sequence[Measurement], held: Sequence[Measurement]
+) -> HeldOutError | None:
     judged = {m.config for m in held}
-    if sum(m.config not in judged for m in found) < FEWEST_NETWORKS:
+    if sum(m.config not in judged for m in found) < (FEWEST_BESIDE_PROXY if proxies else FEWEST_NETWORKS):
         return None
-    return LatencyPredictor.fit(architecture, (*found, *held)).held_out
+    return LatencyPredictor.fit(architecture, (*found, *held), proxies).held_out

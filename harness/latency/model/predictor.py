@@ -32,6 +32,7 @@ from harness.records.pruning_config import PruningConfig
 
 CONFIDENCE = 0.90
 FEWEST_NETWORKS = 12  # below, a constant and a slope per class of layer are not even determined
+FEWEST_BESIDE_PROXY = 8  # networks: to see whether the other device's table tells anything of this one
 UNJUDGED_WIDENING = 1.3  # of leave-one-out intervals: amplitudes and noise were fitted on the left-out network, too
 FEWEST_CALIBRATING = 20  # held-out networks; below, leave-one-out errors of the fitted ones join in
 HELD_OUT = "held-out"
@@ -43,7 +44,8 @@ class LatencyPredictor:
 
     conditions: those of the measurements. fitted_on: how many networks. usual_disturbance: what is quoted over the undisturbed
     latency that the model explains, see ``undisturbed``. conformal: the quantile that widens a standard deviation to the interval.
-    held_out: error on networks measured for that purpose, None when there are none.
+    held_out: error on networks measured for that purpose, None when there are none. learnt_from: the conditions of the proxy whose table
+    helped, None where none did.
     """
 
     architecture: Architecture
@@ -53,16 +55,28 @@ class LatencyPredictor:
     conformal: float
     held_out: HeldOutError | None
     _solution: Solution
+    learnt_from: Conditions | None = None
 
     @property
     def table(self) -> CostTable:
         """Cost of every layer at every width."""
         return self._solution.table
 
+    @property
+    def learnt_sentence(self) -> str:
+        """From which table it starts, of those that it could start from."""
+        if self.learnt_from is None:
+            return "predictor: starts from no other table, for what is measured here tells more"
+        return f"predictor: starts from the table of {self.learnt_from.device.name} in {self.learnt_from.precision}"
+
     @classmethod
-    def fit(cls, architecture: Architecture, measurements: Sequence[Measurement]) -> LatencyPredictor:
+    def fit(
+        cls, architecture: Architecture, measurements: Sequence[Measurement], proxies: Sequence[LatencyPredictor] = ()
+    ) -> LatencyPredictor:
         """Fit on every measurement of ``architecture`` whose role is not "held-out", judge on those whose role is.
 
+        proxies: predictors of the same network under other conditions. The one that makes the measured networks
+        least surprising, each predicted from all the others, is learnt from, or none.
         Raises LatencyUnknown with the command to run when there are too few, ConditionsDiffer when they were not all taken
         under the same conditions. A network that is held out is never fitted on, whatever else it was measured for.
         """
@@ -70,20 +84,33 @@ class LatencyPredictor:
         ours = [m for m in measurements if m.architecture_digest == digest and m.config is not None]
         judged_on = {m.config for m in ours if m.role == HELD_OUT}
         fitted_on = _told_by_a_canary([m for m in ours if m.config not in judged_on])
-        if len(fitted_on) < FEWEST_NETWORKS:
+        site_map = SiteMap.of(architecture)
+        widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
+        telling = tuple(proxy for proxy in proxies if proxy.architecture.digest == digest and proxy.known(widths).all())
+        if len(fitted_on) < (FEWEST_BESIDE_PROXY if telling else FEWEST_NETWORKS):
             raise LatencyUnknown(_too_few(architecture, ours, len(fitted_on)))
         for other in ours[1:]:
             if differences := ours[0].conditions.differences(other.conditions):
                 raise ConditionsDiffer(differences)
-        site_map = SiteMap.of(architecture)
         usual = usual_disturbance(m.latency for m in fitted_on)
-        widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         seconds = np.array([usual * undisturbed_s(m.latency) for m in fitted_on])
         doubt = np.array([doubt_ratio(m.latency) for m in fitted_on])
-        solution = solve(site_map, widths, seconds, [m.conditions.before.taken_at for m in fitted_on], doubt)
+        runs = [m.conditions.before.taken_at for m in fitted_on]
+        helping: list[LatencyPredictor | None] = [*telling, *([None] if len(fitted_on) >= FEWEST_NETWORKS or not telling else [])]
+        solved = [(solve(site_map, widths, seconds, runs, doubt, None if proxy is None else proxy.table), proxy) for proxy in helping]
+        solution, helped = min(solved, key=lambda each: each[0].surprise)
         sure = doubt == 1.0
         conformal = UNJUDGED_WIDENING * _quantile(solution.left_out_scores[sure if sure.any() else slice(None)])
-        model = cls(architecture, ours[0].conditions, len(fitted_on), usual, conformal, None, solution)
+        model = cls(
+            architecture,
+            ours[0].conditions,
+            len(fitted_on),
+            usual,
+            conformal,
+            None,
+            solution,
+            None if helped is None else helped.conditions,
+        )
         held = [m for m in ours if m.role == HELD_OUT]
         return model._judged_on(held) if held else model
 
