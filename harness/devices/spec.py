@@ -20,6 +20,7 @@ PATIENCE = Range(0, 1e6)  # seconds
 OPTION = Range(-(2**53), 2**53)  # whatever a runtime makes of it; each has ranges of its own
 LOCK_WAIT_S = 120.0  # another process usually needs the device for one suite, or for one short check
 LOAD_DEADLINE_S = 120.0
+ONE_GPU = {"trtexec": "nvidia-gpu", "tensorrt": "nvidia-gpu"}  # runtimes that reach one thing in two ways: one waits for the other
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*")  # never a leading dash, which ssh would read as an option
@@ -103,7 +104,7 @@ def parse(name: str, table: object, origin: Path) -> DeviceSpec:
         host=host,
         ssh_config=_text(table, "ssh_config", place),
         options=options,
-        resource=_text(table, "resource", place) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
+        resource=_text(table, "resource", place) or ONE_GPU.get(runtime) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
         lock_wait_s=_seconds(table, "lock_wait_s", LOCK_WAIT_S, place),
         load_deadline_s=_seconds(table, "load_deadline_s", LOAD_DEADLINE_S, place),
         setup=_text(table, "setup", place) or "",

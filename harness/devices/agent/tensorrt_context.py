@@ -17,6 +17,10 @@ COPIES = 20  # timed for the record, each way
 HALF = struct.Struct("<e")
 
 
+class Unloadable(faults.Refused):
+    """TensorRT does not take the bytes of an engine: made by another release, or for another GPU."""
+
+
 class LayerTimes(tensorrt.IProfiler):
     """Milliseconds of every layer, inference by inference, in the order in which TensorRT reports them; it must never raise."""
 
@@ -73,9 +77,10 @@ class Execution:
             assign("use DLA core %d" % dla_core, runtime, "DLA_core", dla_core)
         self.runtime = runtime  # an engine must not outlive it
         try:
-            self.engine = ask(
-                "load the engine", runtime.deserialize_cuda_engine, plan, advice="remove the engine_cache folder and build again"
-            )
+            try:
+                self.engine = ask("load the engine", runtime.deserialize_cuda_engine, plan, advice="start again, it is then built anew")
+            except faults.Refused as error:
+                raise Unloadable(str(error))
             self.context = ask("make an execution context", self.engine.create_execution_context)
             self.stream = self._made("cudaStreamCreate", "cudaStreamDestroy")
             self.begin, self.end = (self._made("cudaEventCreate", "cudaEventDestroy") for _ in range(2))

@@ -23,7 +23,7 @@ import trtexec_files
 
 LOTTERY_INFERENCES = 100
 PROFILED_RUNS = 5  # in which a load's profiled inferences are told, each by its median
-EVENTS, HOST = "events", "host"
+EVENTS, HOST, BUILT = "events", "host", "built"
 OPTIONS = {  # name to (default, what to give)
     "builds": (1, "how many engines of each network, such as 3"),
     "workspace_mib": (0, "mebibytes for the builder, or 0 for TensorRT's own limit"),
@@ -90,11 +90,15 @@ class Runtime:
         key = recipe.digest(onnx, tensorrt_package.version(), self.board, self.cuda.driver)
         plan, notes = self._engine(key, onnx, recipe, graph)
         try:
-            return Model(self, self._execution(plan, wanted["profile"]), graph, wanted, notes)
-        except faults.Refused:
-            self.built.pop(key, None)
-            self.store.drop_engine(key)  # kept by a release or a driver that is no longer here
-            raise
+            execution = self._execution(plan, wanted["profile"])
+        except tensorrt_context.Unloadable:
+            del self.built[key]
+            self.store.drop_engine(key)
+            if notes[0][1].startswith(BUILT):
+                raise
+            plan, notes = self._engine(key, onnx, recipe, graph)  # what was kept is of a release or a driver that is no longer here
+            execution = self._execution(plan, wanted["profile"])
+        return Model(self, execution, graph, wanted, notes)
 
     def _engine(self, key, onnx, recipe, graph):
         if key in self.built:
@@ -107,7 +111,7 @@ class Runtime:
         for _ in range(max(self.chosen["builds"], 1)):
             made.append(self._build(onnx, recipe, graph))
         plan, notes = made[0] if len(made) == 1 else self._middle(made)
-        told = "built in %.1f s, %d bytes, %s" % (time.perf_counter() - begin, len(plan), key[:16])
+        told = BUILT + " in %.1f s, %d bytes, %s" % (time.perf_counter() - begin, len(plan), key[:16])
         why_not = self.store.keep_engine(key, plan) if len(made) == 1 else ""
         notes = [["engine", told]] + notes + ([["engine", "not kept: " + why_not]] if why_not else [])
         self.built[key] = plan, notes

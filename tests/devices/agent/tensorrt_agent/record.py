@@ -1,4 +1,4 @@
-"""Writes ``recorded.json``: names, arguments and values of TensorRT's real Python package, version by version, for the stand-in to be held to.
+"""Writes ``recorded.json``: names, arguments and values of TensorRT's real Python package, by which the stand-in is held, by release.
 
 The bindings' wheel on PyPI holds the package's compiled module without the libraries behind it. Against libraries of the same names in
 which every function is empty, its own interpreter imports it, and pybind11 then tells every class with its signatures. Releases that

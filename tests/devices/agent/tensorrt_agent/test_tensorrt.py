@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,18 @@ def test_a_damaged_engine_is_built_again(jetson: Board, network: Probe, tmp_path
     kept.write_bytes(kept.read_bytes()[:-1] + b"\0")
     with jetson().open() as session:
         assert dict(session.load(network.onnx, "probe").facts.notes)["engine"].startswith("built")
+
+
+def test_an_engine_that_tensorrt_no_longer_takes_is_built_again(jetson: Board, network: Probe, tmp_path: Path) -> None:
+    with jetson().open() as session:
+        session.load(network.onnx, "probe")
+    (kept,) = (tmp_path / "engines").glob("*.engine")
+    foreign = kept.read_bytes()[32:].replace(b"10.3.0.1", b"10.3.0.9")
+    kept.write_bytes(hashlib.sha256(foreign).digest() + foreign)
+    with jetson().open() as session:
+        loaded = session.load(network.onnx, "probe")
+        assert dict(loaded.facts.notes)["engine"].startswith("built")
+        assert loaded.infer(1).wall_ns
 
 
 def test_a_folder_that_others_may_write_in_is_not_believed(jetson: Board, network: Probe, tmp_path: Path) -> None:

@@ -26,9 +26,8 @@ GIVEN = {
     "images": base64.b64encode(IMAGES.tobytes()).decode(),
     "shape": list(IMAGES.shape),
 }
-ADVICE = re.compile(
-    r"[;:] (drive|install|give|look|end|measure|ask|free|set|leave|remove|start|export|let|allow|the GPU's context is lost|no GPU is seen|another process holds)"
-)
+DOING = ["drive", "install", "give", "look", "end", "measure", "ask", "free", "set", "leave", "remove", "start", "export", "let", "allow"]
+ADVICE = re.compile(rf"[;:] ({'|'.join(DOING)}|the GPU's context is lost|no GPU is seen|another process holds)")
 GENERIC = "check its runtime and its disk"  # what an error gets of which the agent knows nothing
 ON_DLA = {"options": {"dla_core": 1, "allow_gpu_fallback": True}, "precision": "f16"}
 GRAPH = {"options": {"cuda_graph": True}}
