@@ -27,8 +27,9 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, distiller_line, gate_plugin, images, naming, one_process, options, precision_line, subjects
+from harness.runner import device_clock, distiller_line, gate_plugin, images, naming, options, other_plugins, precision_line, subjects
 from harness.runner.collected import Collected
+from harness.runner.elsewhere import suites
 from harness.runner.quantised import Quantising
 from harness.runner.subjects import subject as subject
 
@@ -41,7 +42,7 @@ COLLECTED = pytest.StashKey[Collected]()
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the harness's options, and the gate."""
     options.add(parser)
-    for module in (gate_plugin, one_process):
+    for module in (gate_plugin, other_plugins):
         pluginmanager.register(module, module.__name__)
 
 
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "prunes: the test needs a network whose channels can be removed, so no ONNX file")
     config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
     with _mistakes_end_the_run():
+        other_plugins.check(config)
         for name in options.device_names(config):
             options.device_spec(config, name)
         options.check(config)
@@ -70,18 +72,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
     networks = subjects.names(metafunc.config, metafunc.fixturenames)
     for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
-        if fixture in metafunc.fixturenames and _is_bench(metafunc):
+        if fixture in metafunc.fixturenames and suites.is_own(metafunc.definition.path):
             metafunc.parametrize(fixture, names, indirect=True, scope="session", ids=naming.ids(metafunc.config, fixture, names))
-
-
-def _is_bench(metafunc: pytest.Metafunc) -> bool:
-    return metafunc.definition.path.parent.name == "bench"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what does not go with ``--compile-only``; give tests that record device samples the clock that moves as the device says."""
     only = bool(config.getoption("--compile-only"))
-    other = [item for item in items if item.path.parent.name == "bench" and (item.get_closest_marker("compiles") is not None) != only]
+    other = [item for item in items if suites.is_own(item.path) and (item.get_closest_marker("compiles") is not None) != only]
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
@@ -239,7 +237,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _shows_lines(item: pytest.Item) -> bool:
-    return item.path.parent.name == "bench" and item.config.getoption("tbstyle") != "long"
+    return suites.is_own(item.path) and item.config.getoption("tbstyle") != "long"
 
 
 @pytest.hookimpl(optionalhook=True)
