@@ -200,7 +200,9 @@ def _told(name, feed):
 
 
 def _chip():
+    """What the kernel calls the processor, or on ARM the board; else its architecture."""
+    told = {}
     for line in (host_state.read("/proc/cpuinfo") or "").splitlines():
-        if line.lower().startswith(("model name", "model\t", "hardware")):
-            return line.partition(":")[2].strip()
-    return os.uname().machine
+        key, _, text = line.partition(":")
+        told.setdefault(key.strip(), text.strip())
+    return told.get("model name") or told.get("Model") or told.get("Hardware") or os.uname().machine

@@ -112,6 +112,11 @@ def test_options_that_it_does_not_know_are_refused_in_one_line(options: dict[str
         pass
 
 
+def test_the_processor_is_called_as_openvino_calls_it() -> None:
+    with Device(replace(find("cpu"), resource=f"test-onnxruntime-cpu-{os.getpid()}"), Quarantine()).open() as other, session() as opened:
+        assert opened.info.model.split()[0] == other.info.model.split()[0]
+
+
 def test_threads_are_a_condition(plain: Artefact) -> None:
     with session(threads=2) as opened:
         loaded = opened.load(plain.onnx, "two", "f32")
