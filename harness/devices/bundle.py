@@ -11,7 +11,7 @@ from harness.errors import UnknownName, UsageError
 
 AGENT_DIRECTORY = Path(__file__).parent / "agent"
 SUFFIX = "_runtime"
-ALWAYS = ("device_lock", "faults", "host_state", "readiness")  # the serve loop itself imports these once they are installed
+ALWAYS = ("board_state", "device_lock", "faults", "host_state", "readiness")  # the serve loop itself imports these once they are installed
 
 
 @dataclass(frozen=True, slots=True)

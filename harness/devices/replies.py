@@ -91,7 +91,7 @@ class NodeTime:
     """Mean seconds of one executed node.
 
     sources: the ONNX nodes it stands for. layers: the network's layers among them. precision: what it computes in, "" where the runtime
-    does not tell.
+    does not tell. runs_s: seconds in each of several profiled runs; empty where the runtime tells one figure.
     """
 
     node: str
@@ -100,6 +100,7 @@ class NodeTime:
     sources: tuple[str, ...]
     layers: tuple[str, ...] = ()
     precision: str = ""
+    runs_s: tuple[float, ...] = ()
 
     def with_layers(self, layers: tuple[str, ...]) -> NodeTime:
         """The same node, attributed."""
@@ -166,6 +167,8 @@ def snapshot(frame: Frame) -> Snapshot:
             power_mode=_maybe(str, found.get("power_mode")),
             load_average=_maybe(float, found.get("load_average")),
             throttle_events=_maybe(int, found.get("throttle_events")),
+            throttling=_maybe(_words, found.get("throttling")),
+            throttled_since_boot=_maybe(_words, found.get("throttled_since_boot")),
         )
     except UNREADABLE as problem:
         raise garbled("snapshot", problem) from problem
@@ -235,6 +238,7 @@ def nodes(frame: Frame) -> tuple[NodeTime, ...]:
                 duration(node["seconds"]),
                 tuple(str(name) for name in node["sources"]),
                 precision=str(node.get("precision", "")),
+                runs_s=tuple(duration(run) for run in node.get("runs", ())),
             )
             for node in frame.header["nodes"]
         )
@@ -270,6 +274,10 @@ def _nanoseconds(blob: bytes, header: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _figures(found: Mapping[str, Any], key: str) -> tuple[tuple[str, float], ...]:
     return tuple((str(name), float(figure)) for name, figure in found.get(key, []))
+
+
+def _words(found: Any) -> tuple[str, ...]:
+    return tuple(one_line(str(word))[:100] for word in found)
 
 
 def duration(found: Any) -> float:

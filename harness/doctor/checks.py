@@ -19,6 +19,7 @@ WARM_C = 10.0  # to the limit: a minute of inferences heats a board by as much
 MEMORY_BYTES, DISK_BYTES = 256 << 20, 256 << 20  # a network, its copies, a file of measurements
 SLOW_USB = 480.0  # megabits a second of USB 2: reading a picture takes longer there than many inferences
 PERFORMANCE = "performance"
+UNDER_VOLTAGE = "under-voltage"  # as the agent's board_state calls it
 UNTOLD_DETAILS = ("agent", "machine", "kind", "energy meter")  # of use to a record, not to a person
 
 
@@ -142,12 +143,26 @@ def _heat(facts: MachineFacts, state: Snapshot) -> Iterator[Check]:
         yield Check("temperature", Level.BAD if hot else Level.FINE, told, "let it cool, or give it a fan" if hot else "")
     else:
         yield Check("temperature", Level.UNTOLD, "not told")
-    if facts.throttled_events is None:
-        yield Check("throttling", Level.UNTOLD, "not told")
-    else:
-        bad = facts.throttled_events > 0
-        told = f"{facts.throttled_events} times in a second" if bad else "none now"
-        yield Check("throttling", Level.BAD if bad else Level.FINE, told, "cool it, or choose a lower power mode" if bad else "")
+    yield _throttling(facts, state)
+
+
+def _throttling(facts: MachineFacts, state: Snapshot) -> Check:
+    """What slows the device now is in the way; what did since it was started may come back as soon as it works."""
+    count, now, before = facts.throttled_events, state.throttling, state.throttled_since_boot
+    if count is None and now is None:
+        return Check("throttling", Level.UNTOLD, "not told")
+    if count or now:
+        told = ", ".join([*([f"{count} times in a second"] if count else []), *(now or ())])
+        return Check("throttling", Level.BAD, f"now: {told}", _against(now or ()))
+    if before:
+        again = "; started anew it tells whether that comes back"
+        return Check("throttling", Level.LOOK, f"none now; since it was started: {', '.join(before)}", _against(before) + again)
+    return Check("throttling", Level.FINE, "none now" if before is None else "none since it was started")
+
+
+def _against(reasons: tuple[str, ...]) -> str:
+    heat = "cool it, or choose a lower power mode"
+    return f"a stronger supply and a short cable; then {heat}" if UNDER_VOLTAGE in reasons else heat
 
 
 def _memory(facts: MachineFacts) -> Iterator[Check]:

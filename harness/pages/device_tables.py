@@ -170,6 +170,8 @@ def _state(state: Conditions) -> Cell:
         told.append(f"power mode {state.before.power_mode}")
     if state.before.throttle_events is not None and state.after.throttle_events is not None:
         told.append(f"throttled {state.after.throttle_events - state.before.throttle_events} times")
+    elif state.throttled:
+        told.append(f"throttled: {state.throttling}")
     return Cell("; ".join(told) or "not told")
 
 

@@ -17,8 +17,12 @@ COMPARED = (
     "streams",
     "batch_size",
     "power_mode",
+    "settings",
     "simulated",
 )
+
+SETTING = "set: "  # begins a device's detail that is a setting of its own, such as DLA or CUDA graphs
+USUAL = "usual"  # nothing was set, as on every device before settings were told
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,19 @@ class DeviceInfo:
     simulated: bool = False
     details: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def settings(self) -> str:
+        """What was set on the device and changes its times, in one text: the details that begin with ``SETTING``."""
+        told = [f"{key.removeprefix(SETTING)} {text}" for key, text in self.details if key.startswith(SETTING)]
+        return ", ".join(sorted(told)) or USUAL
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A device's state at one moment; None and empty mean that the device does not tell.
 
-    clocks_mhz and temperatures_c are ``(name, value)`` pairs; power_w likewise, per rail; throttle_events counts since boot.
+    clocks_mhz and temperatures_c are ``(name, value)`` pairs; power_w likewise, per rail; throttle_events counts since boot. throttling:
+    what slows it at this moment, in words; throttled_since_boot: what did so at any time since it was started.
     """
 
     taken_at: str  # ISO 8601, UTC
@@ -54,6 +65,8 @@ class Snapshot:
     power_mode: str | None = None
     load_average: float | None = None
     throttle_events: int | None = None
+    throttling: tuple[str, ...] | None = None
+    throttled_since_boot: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +93,21 @@ class Conditions:
 
     @property
     def throttled(self) -> bool:
-        """Whether the device counted throttle events between the two snapshots."""
+        """Whether the device was slowed, by its heat or its supply, in either snapshot or between the two."""
+        return bool(self.throttling)
+
+    @property
+    def throttling(self) -> str:
+        """How the device was slowed, in words; empty where it was not, or does not tell.
+
+        What had occurred before the first snapshot says nothing of this measurement, and is not among it.
+        """
         before, after = self.before.throttle_events, self.after.throttle_events
-        return before is not None and after is not None and after > before
+        counted = (f"{after - before} times",) if before is not None and after is not None and after > before else ()
+        earlier = self.before.throttled_since_boot
+        meanwhile = [one for one in self.after.throttled_since_boot or () if earlier is not None and one not in earlier]
+        seen = dict.fromkeys([*(self.before.throttling or ()), *(self.after.throttling or ()), *meanwhile])
+        return ", ".join([*counted, *seen])
 
     def fingerprint(self) -> tuple[tuple[str, str], ...]:
         """The ``(key, value)`` pairs, named in ``COMPARED``, that must agree between compared measurements.
@@ -99,6 +124,7 @@ class Conditions:
             "streams": str(self.streams),
             "batch_size": str(self.batch_size),
             "power_mode": str(self.before.power_mode),
+            "settings": self.device.settings,
             "simulated": str(self.device.simulated),
         }
         return tuple((key, known[key]) for key in COMPARED)

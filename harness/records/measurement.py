@@ -209,8 +209,8 @@ class LayerLatency:
 
     node: the runtime's name of it. source_layers: the network's own layers that were fused into it, in network order;
     empty when it cannot be attributed (a reorder, a copy). kind: the runtime's word for its type. runs_s: seconds per
-    inference, one value per profiled compilation. channels: output channels where known, else 0. precision: what the node computes in,
-    empty where the runtime does not tell. Raises RecordError for times that are none.
+    inference, one value per profiled compilation, or per run where the device tells several of one. channels: output channels where
+    known, else 0. precision: what the node computes in, empty where the runtime does not tell. Raises RecordError for times that are none.
     """
 
     node: str
@@ -277,9 +277,8 @@ class Measurement:
     @property
     def noise(self) -> tuple[str, ...]:
         """Why the figures are not to be trusted, in words: the device throttled, or the samples are noisy; empty when neither."""
-        before, after = self.conditions.before.throttle_events, self.conditions.after.throttle_events
-        times = "" if before is None or after is None else f" {after - before} times"
-        return (*((f"the device throttled{times}",) if self.conditions.throttled else ()), *self.latency.noise)
+        slowed = self.conditions.throttling
+        return (*((f"the device throttled: {slowed}",) if slowed else ()), *self.latency.noise)
 
     def joined(self, later: Measurement) -> Measurement:
         """The same network measured again under the same conditions, as one measurement that ended when ``later`` did."""

@@ -14,6 +14,7 @@ from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
 from harness.files.numbers import OPTIONS, number, whole
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks import datasets
 from harness.networks.own import source
@@ -178,7 +179,7 @@ def device_spec(config: pytest.Config, name: str) -> DeviceSpec:
         found = found.with_options(compile_only=True)
     mode = config.getoption("--set-power-mode")
     if mode is not None:
-        if found.runtime != "trtexec":
+        if found.runtime not in ("trtexec", "tensorrt"):
             raise UsageError(f"--set-power-mode={mode}: device {name} has no power modes; give it for a Jetson only")
         found = found.with_options(set_power_mode=mode)
     builds = config.getoption("--builds")
@@ -256,6 +257,10 @@ def check(config: pytest.Config) -> None:
         source.named_by_user(str(config.getoption("--dataset")).removeprefix(datasets.OWN))
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
+    if config.getoption("--designs") < FEWEST_NETWORKS and not config.getoption("--learn-from"):
+        raise UsageError(
+            f"--designs={config.getoption('--designs')}: fewer than {FEWEST_NETWORKS} tell nothing alone; give --learn-from too"
+        )
     for name, allowed in OPTIONS.items():
         given = config.getoption(f"--{name}", None)
         if isinstance(given, int | float) and not allowed.holds(given):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.records.conditions import Snapshot
 from search.records import training_record
 from search.report.figures.cells import Cell, Column, Table
 from search.report.summary import Summary
@@ -37,7 +38,7 @@ def conditions(summary: Summary) -> Table:
         ("load average", f"{_maybe(before.load_average)} before, {_maybe(after.load_average)} after"),
         ("clocks", _readings(before.clocks_mhz, after.clocks_mhz, "MHz")),
         ("temperatures", _readings(before.temperatures_c, after.temperatures_c, "°C")),
-        ("throttled", "yes" if known.throttled else "no" if before.throttle_events is not None else "not told by the device"),
+        ("throttled", known.throttling or ("no" if _tells_throttling(before) else "not told by the device")),
         ("measured", f"{before.taken_at} to {after.taken_at}"),
         ("samples", f"{len(best.latency.samples_s)} in {len(best.latency.block_sizes)} blocks, interleaved with the other networks'"),
         *((key, text) for key, text in best.notes if key != "contender"),
@@ -45,6 +46,10 @@ def conditions(summary: Summary) -> Table:
         ("commit", known.git_commit or "not a git checkout"),
     ]
     return _pairs("conditions", told)
+
+
+def _tells_throttling(state: Snapshot) -> bool:
+    return state.throttle_events is not None or state.throttling is not None
 
 
 def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> Table:

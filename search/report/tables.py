@@ -211,18 +211,9 @@ def seconds(summary: Summary) -> Table:
 
 def costs(summary: Summary) -> Table:
     """What else a network costs: to load, to run first, in memory and on disk."""
-    heads: tuple[str, ...] = (
-        "network",
-        "parameters",
-        "file",
-        "load",
-        "first inference",
-        "90th percentile",
-        "99th percentile",
-        "peak memory",
-    )
     metered = any(energy.per_inference(entry.measurement.latency) is not None for entry in summary.compared)
-    heads += ("energy",) if metered else ()
+    usual = ("network", "parameters", "file", "load", "first inference", "90th percentile", "99th percentile", "peak memory")
+    heads = (*usual, *(("energy",) if metered else ()))
     unit, parameters = unit_for(summary), summary.dense.contender.parameters
     rows = []
     for entry in summary.compared:

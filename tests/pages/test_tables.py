@@ -89,8 +89,8 @@ def test_a_throttled_measurement_is_noisy_and_says_so(profiled):
     conditions = profiled().conditions
     told = (replace(conditions.before, throttle_events=2), replace(conditions.after, throttle_events=5))
     hot = profiled(conditions=replace(conditions, before=told[0], after=told[1]))
-    assert hot.noise[0] == "the device throttled 3 times"
-    assert "the device throttled 3 times" in read(tables.networks([hot]))
+    assert hot.noise[0] == "the device throttled: 3 times"
+    assert "the device throttled: 3 times" in read(tables.networks([hot]))
     cool = profiled(conditions=replace(conditions, before=told[0], after=told[0]))
     assert cool.noise == ()
 

@@ -30,6 +30,7 @@ _text = st.text(max_size=8)
 _finite = st.floats(allow_nan=False, allow_infinity=False)
 _positive = st.floats(min_value=1e-9, max_value=1e3)
 _pairs = st.lists(st.tuples(_text, _finite), max_size=3).map(tuple)
+_words = st.none() | st.lists(_text, max_size=2).map(tuple)
 _texts = st.lists(st.tuples(_text, _text), max_size=3).map(tuple)
 
 
@@ -55,6 +56,8 @@ _snapshots = st.builds(
     st.none() | _text,
     st.none() | _finite,
     st.none() | st.integers(0, 9),
+    _words,
+    _words,
 )
 _devices = st.builds(DeviceInfo, _text, _text, _text, _text, _text, _text, st.booleans(), _texts)
 _conditions = st.builds(

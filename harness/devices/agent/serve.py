@@ -106,9 +106,14 @@ class Desk:
 
     def do_snapshot(self, header, blobs):
         """The device's state now."""
+        import board_state
         import host_state
 
         state = host_state.snapshot()
+        board = board_state.snapshot()
+        for key in ("clocks_mhz", "temperatures_c"):
+            board[key] = board.get(key, []) + state[key]  # the firmware's first: cpufreq tells the clock that was asked for
+        state.update(board)
         state.update(self.runtime.snapshot() if hasattr(self.runtime, "snapshot") else {})
         return {"snapshot": state}, ()
 

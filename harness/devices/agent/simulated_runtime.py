@@ -100,6 +100,8 @@ class Runtime:
             "governor": None,
             "load_average": None,
             "throttle_events": int(self._clock_share() < 1.0),
+            "throttling": None,
+            "throttled_since_boot": None,
         }
 
     def load(self, onnx, wanted):
