@@ -35,6 +35,7 @@ def test_network_is_not_slower_than_the_other_model(
     path = pytestconfig.getoption("--against")
     if path is None:
         pytest.skip("no --against=MODEL.onnx was given")
+    gating.check_layers(device, network.architecture)
     read = export.read(path, path.stem, batch_size, options.input_shape(pytestconfig))
     subjects = [subject, exported.beside(network.architecture, read)[0]]
     rounds = pytestconfig.getoption("--rounds") or 1500

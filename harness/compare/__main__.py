@@ -56,11 +56,7 @@ def asked(options: argparse.Namespace) -> Gate:
     allowed = baseline.allowed_keys(options.allow_different)
     before, after = (Baseline.read(path, allowed) for path in (options.before, options.after))
     found = Gate(strict=options.fail_on == OPEN)
-    comparison = Comparison(before, after, options.limits, options.same_within, options.strict_conditions)
-    comparison.judge(found)
-    if not options.strict_conditions:
-        for told in comparison.swapped():
-            print(f"{options.after} {told}", file=sys.stderr)
+    Comparison(before, after, options.limits, options.same_within, options.strict_conditions).judge(found)
     return found
 
 
@@ -86,6 +82,8 @@ def _tell(found: Gate) -> None:
             print(one.sentence())
     for refusal in found.refusals:
         print(refusal.sentence(), file=sys.stderr)
+    for note in found.told():
+        print(note, file=sys.stderr)
     print(f"gate: {page.summary(found.findings, found.refusals)}")
     for line in [*gate.annotation_lines(os.environ, found), gate.append_summary(os.environ, found.markdown())]:
         if line:

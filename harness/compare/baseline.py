@@ -71,7 +71,11 @@ class Baseline:
 
     def told(self, measurement: Measurement) -> Pairs:
         """The conditions of one of the file's rows."""
-        return comparability.circumstances(measurement, self._by_digest.get(measurement.architecture_digest))
+        return comparability.circumstances(measurement, self.architecture(measurement))
+
+    def architecture(self, measurement: Measurement) -> Architecture | None:
+        """The architecture of one of the file's rows, where the file holds it."""
+        return self._by_digest.get(measurement.architecture_digest)
 
     @cached_property
     def _by_digest(self) -> Mapping[str, Architecture]:

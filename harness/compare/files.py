@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.compare import answers, baseline, comparing, figures
+from harness.compare import answers, applied, baseline, comparing, figures
+from harness.compare.applied import Names
 from harness.compare.baseline import Baseline
 from harness.compare.gate import Gate, named
 from harness.compare.limits import limits
@@ -35,8 +36,11 @@ class Comparison:
     def judge(self, gate: Gate) -> None:
         """Ask for every row of the later file; RecordError where both files hold one and the same run."""
         self._refuse_the_same_run()
+        gate.notes += applied.check(self.pyproject, self._names())
+        if not self.strict_conditions:
+            gate.notes += [f"{self.after.path} {told}" for told in self.swapped()]
         for ours in latest(self.after):
-            gate.ask(named(ours), lambda ours=ours: self._judged(ours))  # type: ignore[misc]
+            gate.ask(named(ours), lambda ours=ours: self._judged(ours, gate))  # type: ignore[misc]
         for answered in self.after.file.accuracies:
             of = f"{answered.network} on {answered.device}, {answered.effective_precision}"
             gate.ask(of, lambda answered=answered: self._answered(answered))  # type: ignore[misc]
@@ -53,7 +57,15 @@ class Comparison:
             return ()
         return (f"was measured before {self.before.path}, which is taken for the baseline; swap the two if that is not meant",)
 
-    def _judged(self, ours: Measurement) -> tuple[Judged, ...]:
+    def _names(self) -> Names:
+        files = (self.before, self.after)
+        devices = {m.conditions.device.name for file in files for m in file.rows()}
+        devices |= {one.device for file in files for one in file.file.accuracies}
+        return Names({m.network for m in self.after.rows()}, {m.network for m in self.before.rows()}, devices)
+
+    def _judged(self, ours: Measurement, gate: Gate) -> tuple[Judged, ...]:
+        if architecture := self.after.architecture(ours):
+            applied.check_layers(self.pyproject, architecture, ours.conditions.device.name)
         told = self.after.told(ours)
         baseline.check_own(told, self.after.allowed)
         before = self.before.counterpart(ours.network, told)
@@ -62,6 +74,7 @@ class Comparison:
         allowed = limits(ours.network, self.pyproject, ours.conditions.device.name)
         figures.check_baseline(before.measurement, allowed)
         found = comparing.stored(ours, before, allowed, self.same_within)
+        gate.see_layers(allowed, found[1:])
         return (*found, *figures.relative(ours, before, allowed, self.same_within), *figures.bounds(ours, allowed))
 
     def _answered(self, ours: DeviceAccuracy) -> tuple[Judged, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.compare.limits import Limits
 from harness.errors import HarnessError, RecordError
-from harness.latency.verdict.finding import Judged
+from harness.latency.verdict.finding import Finding, Judged
 from harness.pages import findings as page
 from harness.pages import layout
 from harness.pages.findings import Refusal
@@ -19,11 +20,14 @@ MET, FAILED, NOT_ASKED = 0, 1, 2  # exit codes, of the live gate and of the comp
 
 @dataclass
 class Gate:
-    """Findings and refusals in the order in which they came; strict: whether what is open fails, too."""
+    """Findings and refusals in the order in which they came; strict: whether what is open fails, too; notes: what else is to be told."""
 
     strict: bool = False
     findings: list[Judged] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _limits: list[Limits] = field(default_factory=list)
+    _layers: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Whether anything was asked."""
@@ -47,6 +51,18 @@ class Gate:
         looked_at = self.findings if findings is None else findings
         return tuple(one for one in looked_at if one.beyond or (self.strict and one.undecided))
 
+    def see_layers(self, allowed: Limits, found: Iterable[Finding]) -> None:
+        """Which layers were judged by which limits."""
+        if names := {one.subject for one in found}:
+            self._layers |= names
+            self._limits.append(allowed)
+
+    def told(self) -> tuple[str, ...]:
+        """The notes, and the layers whose own limit no judged layer met."""
+        idle = {name for allowed in self._limits for name in allowed.idle_layers(self._layers)}
+        why = "no layer that was judged is called so, nor holds it"
+        return (*self.notes, *(f"the limit of layer {name} applied to nothing: {why}" for name in sorted(idle)))
+
     @property
     def exit_code(self) -> int:
         """1 where a limit was missed, else 2 where something could not be asked, else 0."""
@@ -54,7 +70,7 @@ class Gate:
 
     def markdown(self) -> str:
         """The whole as a section."""
-        return page.markdown(self.findings, self.refusals)
+        return page.markdown(self.findings, self.refusals, self.told())
 
     def write(self, junit: Path | None, markdown: Path | None) -> None:
         """The files that were asked for; RecordError when a folder refuses one."""
@@ -85,7 +101,9 @@ def append_summary(environment: Mapping[str, str], text: str) -> str:
 
 def annotation_lines(environment: Mapping[str, str], gate: Gate) -> list[str]:
     """GitHub's annotations; none elsewhere."""
-    return page.annotation_lines(gate.findings, gate.refusals, gate.strict) if environment.get("GITHUB_ACTIONS") == "true" else []
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return []
+    return page.annotation_lines(gate.findings, gate.refusals, gate.strict, gate.told())
 
 
 def check_places(*paths: Path | None) -> None:

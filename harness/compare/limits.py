@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.devices import spec
-from harness.errors import UnknownName, UsageError
+from harness.errors import UsageError
 from harness.files import toml_text
 
 NETWORK_LIMIT = 0.03  # slower by less is let pass, unless pyproject.toml says otherwise
@@ -39,6 +38,10 @@ ABSOLUTE = (
 )
 _AT_MOST = {"deadline_miss_ratio": 1.0, "top1_percent": 100.0, "top1_drop_points": 100.0}
 LAYERS, DEVICES = "layers", "devices"
+PLACE = "tool.espalier.limits"
+TOGETHER = "+"  # between the names of layers that a runtime fused
+
+Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,15 @@ class Limits:
     absolute: tuple[tuple[str, float], ...] = ()
 
     def of_layer(self, name: str) -> float:
-        """The limit of one layer."""
-        return dict(self.layers).get(name, self.layer)
+        """The limit of one layer; of several that a runtime fused, their own, or the least of those that are set for its parts."""
+        known = dict(self.layers)
+        parts = [known[part] for part in name.split(TOGETHER) if part in known]
+        return known.get(name, min(parts, default=self.layer))
+
+    def idle_layers(self, seen: Iterable[str]) -> tuple[str, ...]:
+        """Layers with a limit of their own of which none of the judged ones, ``seen``, is one or holds one."""
+        held = {part for name in seen for part in (name, *name.split(TOGETHER))}
+        return tuple(name for name, _ in self.layers if name not in held)
 
     def at(self, key: str) -> float | None:
         """An absolute limit, or None where none is set."""
@@ -66,19 +76,31 @@ class Limits:
 
 def limits(network: str, pyproject: Path, device: str = "") -> Limits:
     """The limits of a network on a device, over the defaults; UsageError names what is no limit, or no such key."""
-    if not pyproject.is_file():
-        return Limits()
-    table, place = toml_text.table(pyproject, "tool", "espalier", "limits"), "tool.espalier.limits"
-    own = table.get(network, {})
-    if not isinstance(own, dict):
-        raise UsageError(f"[{place}] {network} = {own!r}: write [{place}.{network}] with keys such as network = 0.03")
-    shared = {key: entry for key, entry in table.items() if not isinstance(entry, dict) or key in (LAYERS, DEVICES)}
-    levels = [(place, shared), (f"{place}.{DEVICES}.{device}", _device(shared, device, place, pyproject))]
-    of = f"{place}.{network}"
-    levels += [(of, own), (f"{of}.{DEVICES}.{device}", _device(own, device, of, pyproject))]
+    return of(read(pyproject), network, device)
+
+
+def read(pyproject: Path) -> Table:
+    """``[tool.espalier.limits]`` as it stands there; empty where there is no such file or table."""
+    return toml_text.table(pyproject, *PLACE.split(".")) if pyproject.is_file() else {}
+
+
+def networks(found: Table) -> tuple[str, ...]:
+    """The networks that have limits of their own."""
+    return tuple(name for name, entry in found.items() if isinstance(entry, dict) and name not in (LAYERS, DEVICES))
+
+
+def devices(found: Table, network: str = "") -> tuple[str, ...]:
+    """The devices for which a network, or any where none is named, has limits of its own."""
+    level, place = (_table(found, network, PLACE), f"{PLACE}.{network}") if network else (found, PLACE)
+    return tuple(_table(level, DEVICES, place))
+
+
+def of(found: Table, network: str, device: str) -> Limits:
+    """As ``limits``, of a table that was read."""
     known: dict[str, float] = {}
     layers: dict[str, float] = {}
-    for where, level in levels:
+    shared = {key: entry for key, entry in found.items() if not isinstance(entry, dict) or key in (LAYERS, DEVICES)}
+    for where, level in (*_levels(shared, device, PLACE), *own_levels(found, network, device)):
         known |= {key: _limit(where, key, entry) for key, entry in level.items() if key not in (LAYERS, DEVICES)}
         layers |= {name: _ratio(f"{where}.{LAYERS}", name, entry) for name, entry in _table(level, LAYERS, where).items()}
     return Limits(
@@ -90,17 +112,20 @@ def limits(network: str, pyproject: Path, device: str = "") -> Limits:
     )
 
 
-def _device(level: Mapping[str, Any], device: str, place: str, pyproject: Path) -> Mapping[str, Any]:
-    """The limits of one device; UnknownName where there are some of a device that nobody has, which would never be kept."""
+def own_levels(found: Table, network: str, device: str) -> tuple[tuple[str, Table], ...]:
+    """``(place, table)`` of what is said of one network alone: on any device, and on this one."""
+    own, place = found.get(network, {}), f"{PLACE}.{network}"
+    if not isinstance(own, dict):
+        raise UsageError(f"[{PLACE}] {network} = {own!r}: write [{place}] with keys such as network = 0.03")
+    return _levels(own, device, place)
+
+
+def _levels(level: Table, device: str, place: str) -> tuple[tuple[str, Table], ...]:
     tables = _table(level, DEVICES, place)
-    if tables:
-        known = {device, *spec.names(), *spec.names(pyproject)}
-        for name in sorted(set(tables) - known):
-            raise UnknownName("device", name, sorted(known - {""}), f"as in [{place}.{DEVICES}.NAME]")
-    return _table(tables, device, f"{place}.{DEVICES}")
+    return (place, level), (f"{place}.{DEVICES}.{device}", _table(tables, device, f"{place}.{DEVICES}"))
 
 
-def _table(level: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
+def _table(level: Table, key: str, place: str) -> Table:
     found = level.get(key, {})
     if not isinstance(found, dict):
         raise UsageError(f"[{place}] {key} = {found!r}: write it as a table, [{place}.{key}]")

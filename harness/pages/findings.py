@@ -62,13 +62,14 @@ NUMBERS = ("figure", "95 % interval", "limit", "would show")
 WIDE = 110  # columns that a row with its way of being found needs
 
 
-def markdown(findings: Sequence[Judged], refusals: Sequence[Refusal]) -> str:
-    """The same as a section, with the refusals above it."""
+def markdown(findings: Sequence[Judged], refusals: Sequence[Refusal], notes: Sequence[str] = ()) -> str:
+    """The same as a section, with the refusals above it and what else is to be told below."""
     lines = ["### Against limits and baselines", "", f"{summary(findings, refusals)}.", ""]
     lines += [f"**{_plain(refusal.sentence())}**\n" for refusal in refusals]
     if findings:
         lines += [f"| {' | '.join(HEADINGS)} |", f"|{''.join('--:|' if heading in NUMBERS else '---|' for heading in HEADINGS)}"]
         lines += [f"| {' | '.join(map(_plain, _cells(one.row())))} |" for one in ordered(findings)]
+    lines += [f"\n{_plain(note)}" for note in notes]
     return "\n".join(lines) + "\n"
 
 
@@ -99,15 +100,15 @@ def junit(findings: Sequence[Judged], refusals: Sequence[Refusal], strict: bool)
     return stream.getvalue()
 
 
-def annotation_lines(findings: Sequence[Judged], refusals: Sequence[Refusal], strict: bool) -> list[str]:
-    """GitHub's workflow commands: an error for what was missed and what could not be asked, a warning for what is open."""
+def annotation_lines(findings: Sequence[Judged], refusals: Sequence[Refusal], strict: bool, notes: Sequence[str] = ()) -> list[str]:
+    """GitHub's workflow commands: an error for what was missed and what could not be asked, a warning for what is open or to be told."""
     lines = [f"::error title=could not be asked::{_command(refusal.sentence())}" for refusal in refusals]
     for one in findings:
         level = "error" if one.beyond or (strict and one.undecided) else "warning" if one.undecided else ""
         if level:
             title = "slower than the baseline" if one.beyond and one.row().verdict == "slower" else f"limit {one.kept}"
             lines.append(f"::{level} title={'cannot tell' if one.undecided else title}::{_command(one.sentence())}")
-    return lines
+    return lines + [f"::warning title=gate::{_command(note)}" for note in notes]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write(tables.text(page.tables(found.findings, width), width))
     for refusal in found.refusals:
         terminalreporter.write_line(refusal.sentence())
+    for note in found.told():
+        terminalreporter.write_line(note)
     terminalreporter.write_line(f"gate: {page.summary(found.findings, found.refusals)}")
     for line in [*gates.annotation_lines(os.environ, found), gates.append_summary(os.environ, found.markdown())]:
         if line:

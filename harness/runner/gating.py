@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import answers, baseline, comparing, figures
+from harness.compare import answers, applied, baseline, comparing, figures
+from harness.compare.applied import Names
 from harness.compare.baseline import Baseline, Counterpart
 from harness.compare.gate import Gate
 from harness.compare.limits import Limits, limits
@@ -21,7 +22,7 @@ from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.comparability import Pairs
 from harness.records.measurement import Measurement
-from harness.runner import options
+from harness.runner import options, subjects
 
 PYPROJECT = "pyproject.toml"
 
@@ -42,18 +43,23 @@ class Gating:
         """The gate that the options ask for; HarnessError for what no run could use."""
         allowed = baseline.allowed_keys(config.getoption("--allow-different"))
         path = config.getoption("--baseline")
-        found = cls(config, Gate(config.getoption("--strict-verdict")), None if path is None else Baseline.read(path, allowed), allowed)
-        for device in options.device_names(config):
-            for name in options.network_names(config):
-                found.limits(name, device)
-        return found
+        read = None if path is None else Baseline.read(path, allowed)
+        known = () if read is None else {row.network for row in read.rows()}
+        names = Names(subjects.called(config), known, options.device_names(config))
+        notes = applied.check(config.rootpath / PYPROJECT, names)
+        return cls(config, Gate(config.getoption("--strict-verdict"), notes=list(notes)), read, allowed)
 
     def limits(self, network: str, device: str) -> Limits:
         """What pyproject.toml lets pass; UsageError for a limit that is none."""
         return limits(network, self.config.rootpath / PYPROJECT, device)
 
+    def check_layers(self, session: Session, architecture: Architecture) -> None:
+        """Refuse, before anything is measured, a limit of a layer that the network does not have: UnknownName."""
+        applied.check_layers(self.config.rootpath / PYPROJECT, architecture, session.info.name)
+
     def check(self, session: Session, subject: Subject, architecture: Architecture) -> None:
-        """Refuse, before anything is measured, what the baseline cannot answer: RecordError or ConditionsDiffer."""
+        """The same, and refuse what the baseline cannot answer: RecordError or ConditionsDiffer."""
+        self.check_layers(session, architecture)
         if self.baseline is not None:
             self.baseline.counterpart(subject.network, self._known(session, subject, architecture))
 
@@ -67,13 +73,18 @@ class Gating:
         before = self._before(ours, architecture)
         allowed, same_within = self._limits(ours), float(self.config.getoption("--same-within"))
         figures.check_baseline(before.measurement, allowed)
-        return (*comparing.stored(ours, before, allowed, same_within), *figures.relative(ours, before, allowed, same_within))
+        found = comparing.stored(ours, before, allowed, same_within)
+        self.gate.see_layers(allowed, found[1:])
+        return (*found, *figures.relative(ours, before, allowed, same_within))
 
     def in_turns(self, ours: Measurement, other: Measurement) -> tuple[Judged, ...]:
         """Ours against a network measured in turns with it."""
         for one in (ours, other):
             baseline.check_own(comparability.circumstances(one, None), self.allowed)
-        return comparing.interleaved(ours, other, self._limits(ours), float(self.config.getoption("--same-within")))
+        allowed = self._limits(ours)
+        found = comparing.interleaved(ours, other, allowed, float(self.config.getoption("--same-within")))
+        self.gate.see_layers(allowed, found[1:])
+        return found
 
     def bounds(self, ours: Measurement) -> tuple[Judged, ...]:
         """Ours against the absolute limits that are set."""

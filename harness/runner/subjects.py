@@ -28,6 +28,12 @@ def names(config: pytest.Config, fixtures: Collection[str]) -> list[str]:
     return list(dict.fromkeys([*asked, *given]))
 
 
+def called(config: pytest.Config) -> tuple[str, ...]:
+    """What tables and limits call the networks of this run: a file by its name without ending, a contender by its own."""
+    asked = [Path(name).stem if exported.is_file(name) else name for name in options.network_names(config)]
+    return tuple(dict.fromkeys([*asked, *(text.partition("=")[0] for text in config.getoption("--contender"))]))
+
+
 def network(request: pytest.FixtureRequest, collected: Collected) -> Network | Exported:
     """The network of the request's name, built for the images or read from its file, and among what the run tells. Raises UsageError."""
     config = request.config

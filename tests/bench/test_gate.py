@@ -166,3 +166,24 @@ def test_workers_measure_nothing_whatever_the_run_was_called_with() -> None:
     ended = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode != 0
     assert "measurements in several processes disturb each other" in ended.stdout
+
+
+def test_limits_that_apply_to_nothing_are_refused_before_anything_is_measured_or_told(run: Run, before: Path, tmp_path: Path) -> None:
+    own = tmp_path / "pyproject.toml"
+    words = ("-c", str(own), "-p", "harness.runner.plugin", "--import-mode=importlib", GATE, *QUICK, f"--baseline={before}")
+    for text, said in (
+        ("resnt20]\np99_ms = 3", "unknown network 'resnt20' (did you mean 'resnet20'?)"),
+        ("resnet20]\nlayers = {'layer3.0.conv3' = 0.3}", "unknown layer 'layer3.0.conv3' (did you mean 'layer3.0.conv2'?)"),
+    ):
+        own.write_text(f"[tool.espalier.limits.{text}\n")
+        ended = run(*words)
+        assert ended.ret in (2, 3), ended.stdout.str()  # 3: as above
+        assert said in ended.stdout.str() + ended.stderr.str()
+        assert "whole networks" not in ended.stdout.str()
+    own.write_text("[tool.espalier.limits.resnet56]\nmedian_ms = 3\n[tool.espalier.limits.detector]\nmedian_ms = 3\n")
+    ended = run(*words, GITHUB_ACTIONS="true")
+    assert ended.ret == 0, ended.stdout.str()
+    told = "[tool.espalier.limits.detector] applied to nothing: no network that is known here is called so"
+    assert f"\n{told}" in ended.stdout.str()
+    assert f"::warning title=gate::{told}" in ended.stdout.str()
+    assert "resnet56" not in ended.stdout.str()

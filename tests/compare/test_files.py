@@ -14,7 +14,7 @@ from harness.compare import __main__ as door
 from harness.compare.gate import Gate, append_summary
 from harness.records.accuracy import Accuracy, DeviceAccuracy
 from harness.records.benchmark_json import BenchmarkFile, write
-from tests.compare.conftest import CONDITIONS, DEVICE, MOMENT, measured
+from tests.compare.conftest import ARCHITECTURE, CONDITIONS, DEVICE, MOMENT, measured
 
 ROOT = Path(__file__).parents[2]
 THEN = replace(CONDITIONS, before=replace(MOMENT, taken_at="2026-02-01T00:00:00+00:00"))
@@ -34,7 +34,7 @@ def compare(tmp_path, monkeypatch, capsys):
 
     def run(before, after, *words, accuracies=((), ())):
         for name, measurements, answers in zip(("before.json", "after.json"), (before, after), accuracies, strict=True):
-            write(tmp_path / name, BenchmarkFile(tuple(measurements), (), tuple(answers)))
+            write(tmp_path / name, BenchmarkFile(tuple(measurements), (ARCHITECTURE,), tuple(answers)))
         code = door.main(["before.json", "after.json", *words])
         told = capsys.readouterr()
         return code, told.out + told.err
@@ -64,6 +64,25 @@ def test_never_fails_on_slower_but_still_where_it_could_not_be_asked(compare) ->
     assert "host (elsewhere against a host)" in text
     assert compare([measured()], [elsewhere], "--allow-different=host", "--markdown=m.md")[0] == 0
     assert "allowed to differ: host: elsewhere against a host" in Path("m.md").read_text()
+
+
+def test_limits_that_apply_to_nothing_are_refused_or_told(compare, tmp_path) -> None:
+    def limited(text):
+        (tmp_path / "pyproject.toml").write_text(f"[tool.espalier.limits.{text}\n")
+        return compare([measured()], [later()], "--markdown=m.md")
+
+    code, text = limited("tinny]\np99_ms = 3")
+    assert (code, "unknown network 'tinny' (did you mean 'tiny'?)" in text) == (2, True)
+    code, text = limited("tiny]\nlayers = {conv2 = 0.1}")
+    assert (code, "unknown layer 'conv2' (did you mean 'conv1'?)" in text) == (2, True)
+    code, text = limited("devices.mine]\np99_ms = 3")
+    assert (code, "unknown device 'mine'" in text) == (2, True)
+    assert limited("devices.cpu]\np99_ms = 3")[0] == 0  # a device of the file's own, wherever it was
+    code, text = limited("detector]\np99_ms = 3")
+    assert (code, "[tool.espalier.limits.detector] applied to nothing" in text) == (0, True)
+    assert "[tool.espalier.limits.detector] applied to nothing" in Path("m.md").read_text()
+    code, text = limited("layers]\nconv1 = 0.1\nfc = 0.1")
+    assert (code, "the limit of layer fc applied to nothing" in text, "layer conv1" in text) == (0, True, False)
 
 
 def test_strict_conditions_ask_for_equal_versions_and_for_every_network(compare) -> None:

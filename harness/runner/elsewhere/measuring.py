@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from harness.compare import comparing
+from harness.compare import applied, comparing
+from harness.compare.applied import Names
 from harness.compare.baseline import Baseline
 from harness.compare.limits import Limits, limits
 from harness.devices import session as device_session
@@ -57,6 +58,8 @@ class Measuring:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.collected = config, Collected()
         self.findings: list[Finding] = []
+        self._pyproject = config.rootpath / "pyproject.toml"
+        self._asked: set[str] = set()  # networks whose limits a test wanted
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Session]:
@@ -69,7 +72,10 @@ class Measuring:
 
     def limits(self, network: str, device: str = "") -> Limits:
         """What ``[tool.espalier.limits]`` of the repository's pyproject.toml allows a network, on a device or on any."""
-        return limits(network, self.config.rootpath / "pyproject.toml", device)
+        if not self._asked:
+            applied.check(self._pyproject, Names())
+        self._asked.add(network)
+        return limits(network, self._pyproject, device)
 
     def on(self, session: Session) -> Measured:
         """The functions of one device."""
@@ -83,6 +89,8 @@ class Measuring:
             terminal.write(tables.text(told, max(LEAST_COLUMNS, shutil.get_terminal_size().columns)))
         for finding in self.findings:
             terminal.write_line(finding.sentence())
+        for note in applied.never_asked(self._pyproject, self._asked) if self._asked else ():
+            terminal.write_line(note)
 
     def write(self) -> None:
         """The file of ``--espalier-json``."""

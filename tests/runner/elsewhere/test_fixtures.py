@@ -63,6 +63,22 @@ def test_their_own_options_and_plugins_stay_theirs(run: Run, empty: Path, words:
     assert "SIMULATED" in done.stdout
 
 
+def test_a_misspelt_network_s_limits_are_told_and_what_is_no_limit_is_refused(run: Run, empty: Path) -> None:
+    (empty / "test_it.py").write_text("def test_it(limits):\n    assert limits('small').network == 0.03\n")
+    config = (empty / "pyproject.toml").read_text()
+    (empty / "pyproject.toml").write_text(
+        f"{config}\n[tool.espalier.limits.smal]\nnetwork = 0.1\n[tool.espalier.limits.other]\nfile_mb = 3\n"
+    )
+    done = run("-m", "pytest", "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[tool.espalier.limits.smal] applied to nothing: no test asked for it (did you mean small?)" in done.stdout
+    assert "limits.other" not in done.stdout
+    (empty / "pyproject.toml").write_text(f"{config}\n[tool.espalier.limits.other]\nfile_mib = 3\n")
+    done = run("-m", "pytest", "-q")
+    assert done.returncode != 0
+    assert "has no limit file_mib (did you mean file_mb?)" in done.stdout
+
+
 def test_several_devices_run_a_test_on_each(run: Run, empty: Path) -> None:
     (empty / "test_it.py").write_text(MEASURES)
     done = run("-m", "pytest", "-v", MINE, "--espalier-device=board")
