@@ -55,7 +55,7 @@ class Baseline:
         if not known:
             told = ", ".join(sorted({m.network for m in self.rows()}))
             raise RecordError(
-                f"{self.path} holds no measurement of {network}, only of {told}; write one with: pytest bench/ --benchmark-json"
+                f"{self.path} holds no measurement of {network}, only of {told}; measure it: pytest bench/ --benchmark-json=FILE"
             )
         found = [Counterpart(m, comparability.differing(ours, self.told(m), self.allowed)) for m in known]
         fitting = [one for one in found if not one.differing.refused]

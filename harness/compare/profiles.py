@@ -75,22 +75,24 @@ def _document(path: Path) -> Any:
 def _rows(document: Any, path: Path) -> list[tuple[str, float]]:
     """``(layer, seconds)`` of a profile, medians where the release writes them."""
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
-        raise RecordError(f"{path} is no profile of trtexec (a list of layers); write one with --exportProfile={path}")
+        raise RecordError(f"{path} is no profile of trtexec (a list of layers); write one with trtexec --exportProfile={path}")
     found = [(row["name"], row.get("medianMs", row.get("averageMs"))) for row in document if "name" in row]
     for name, spent in found:
         if not isinstance(name, str) or not isinstance(spent, int | float) or isinstance(spent, bool) or not 0 <= spent <= 1e9:
-            raise RecordError(f"{path} tells no time in milliseconds of a layer {name!r:.80}; write it again with --exportProfile={path}")
+            raise RecordError(
+                f"{path} tells no time in milliseconds of a layer {name!r:.80}; write it again with trtexec --exportProfile={path}"
+            )
     if not found:
         raise RecordError(f"{path} is a profile of no layer; write one with trtexec --exportProfile={path}")
     if not any(spent for _, spent in found):
-        raise RecordError(f"{path} tells no time of any layer; write it again with --exportProfile={path}")
+        raise RecordError(f"{path} tells no time of any layer; write it again with trtexec --exportProfile={path}")
     return [(name, spent * 1e-3) for name, spent in found]
 
 
 def _described(document: Any, path: str) -> dict[str, Mapping[str, Any]]:
     layers = document.get("Layers") if isinstance(document, dict) else None
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        raise RecordError(f"{path} describes no layers; write it with --exportLayerInfo={path} --profilingVerbosity=detailed")
+        raise RecordError(f"{path} describes no layers; write it with trtexec --exportLayerInfo={path} --profilingVerbosity=detailed")
     return {str(layer.get("Name")): layer for layer in layers}
 
 

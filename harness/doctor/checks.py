@@ -81,7 +81,7 @@ def _state(facts: MachineFacts) -> Iterator[Check]:
         told = f"{ratio:.0%} of {len(facts.spins_s)} equal pieces of work in its fast state"
         own = _busy_processors(facts) > LOOK_AT_BUSY or not facts.virtual
         end = "end what runs beside it (below)" if own else "its host's other guests share it: take a dedicated one"
-        advice = f"{end}, or measure in turns: --against, --contender" if level is not Level.FINE else ""
+        advice = f"{end}, or measure in turns: pytest bench/test_regression.py --against=FILE.onnx" if level is not Level.FINE else ""
         yield Check("machine state", level, told, advice)
     if facts.smt is None:
         yield Check("SMT", Level.UNTOLD, "not told")
@@ -131,7 +131,7 @@ def _clocks(facts: MachineFacts, state: Snapshot) -> Iterator[Check]:
     else:
         yield Check("clocks", Level.UNTOLD, "not told")
     if state.power_mode is not None:
-        yield Check("power mode", Level.FINE, f"{state.power_mode}; --set-power-mode=ID measures in another")
+        yield Check("power mode", Level.FINE, f"{state.power_mode}; pytest bench/ --set-power-mode=ID measures in another")
 
 
 def _heat(facts: MachineFacts, state: Snapshot) -> Iterator[Check]:

@@ -17,7 +17,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m harness.history", description="Latency over commits: medians, changes, layers that moved."
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where files of --benchmark-json lie, at any depth")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="where files of pytest bench/ --benchmark-json=FILE lie, at any depth"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="the page")
     parser.add_argument("--md", type=Path, metavar="FILE", help="the same without pictures")
     parser.add_argument("--device", metavar="NAME", help="this device alone")

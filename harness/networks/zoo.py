@@ -60,7 +60,8 @@ def built_for_measuring(name: str, input_shape: InputShape, classes: int, task: 
         return built(name, input_shape, classes, task=task)
     except OtherOutputs as error:
         made = built(name, input_shape, classes, task=None)
-        note = f"the network answers {error.told}: it is measured and explained; to be judged and pruned it needs a --task"
+        told = f"the network answers {error.told}: it is measured and explained"
+        note = f"{told}; python -m search --task=FILE.py:task judges and prunes it"
         return Bare(made.model, (*made.notes, note))
 
 

@@ -255,7 +255,7 @@ def _measurement(entry: Mapping[str, Any], known: Mapping[str, _Known], place: s
     if not isinstance(told, dict) or not isinstance(told.get("latency"), dict):
         raise RecordError(f"{place} lacks its latency; measure again")
     if not isinstance(stats, dict) or "data" not in stats:
-        raise RecordError(f"{place} lacks its samples (stats.data); save with --benchmark-json, or --benchmark-save-data")
+        raise RecordError(f"{place} lacks its samples (stats.data); save with --benchmark-json=FILE, or --benchmark-save-data")
     config = told.get("config")
     plain = {**told, "latency": {**told["latency"], "samples_s": stats["data"]}}
     provenance = plain.pop("provenance", None)

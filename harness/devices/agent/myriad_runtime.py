@@ -33,7 +33,7 @@ except ImportError as error:
     raise faults.Unavailable("no OpenVINO 2021.4 here (%s); create it: python -m harness.devices.environment ncs2" % error)
 
 VENDOR, BOOTED = "03e7", "f63b"  # USB ids of the Movidius chip
-NO_STICK = "no NCS2 on USB: plug one in (and check its udev rule), or compile without one: --compile-only"
+NO_STICK = "no NCS2 on USB: plug one in (and check its udev rule), or compile without one: pytest bench/ --compile-only"
 ONLY_COMPILED = "Can not create infer request: there is no available devices with platform 2480"
 
 

@@ -30,14 +30,14 @@ class Recipe:
         self.precision, self.release = precision, release
         self.workspace_mib, self.dla_core = chosen["workspace_mib"], chosen["dla_core"]
         self.allow_gpu_fallback, self.calibration = chosen["allow_gpu_fallback"], chosen["calibration_cache"]
-        if release >= STRONGLY_TYPED and precision not in ("f32", "int8"):
-            told = ".".join(map(str, release)), precision
-            why = "TensorRT %s computes in what a file says, and ours say float or INT8, not %s; "
-            raise faults.Refused((why + "measure with --precision=f32 or int8, or with a TensorRT before 11") % told)
+        typed = release >= STRONGLY_TYPED
         if self.on_dla and precision in ("f32", "bf16"):
-            raise faults.Refused(
-                "DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out"
-            )
+            told = "DLA computes in half precision and INT8 alone; measure with --precision=%s, or leave dla_core out"
+            raise faults.Refused(told % ("int8" if typed else "f16 or int8"))
+        if typed and precision not in ("f32", "int8"):
+            told = ".".join(map(str, release)), precision, "int8" if self.on_dla else "f32 or int8"
+            why = "TensorRT %s computes in what a file says, and ours say float or INT8, not %s; "
+            raise faults.Refused((why + "measure with --precision=%s, or with a TensorRT before 11") % told)
 
     @property
     def on_dla(self):
@@ -119,7 +119,8 @@ def _configure(config, builder, recipe, quantised):
     for flag in recipe.flags(quantised):
         attempt("compute in %s" % str(flag).split(".")[-1], config.set_flag, flag)
     if recipe.precision == "int8" and not getattr(builder, "platform_has_fast_int8", True):
-        raise faults.Refused("this GPU computes nothing in INT8; measure with --precision=f16 or f32")
+        others = "f32" if recipe.release >= STRONGLY_TYPED else "f16 or f32"
+        raise faults.Refused("this GPU computes nothing in INT8; measure with --precision=%s" % others)
     if recipe.precision in ("f32", "int8"):  # 19-bit multiplications are no f32
         attempt("leave TF32 out", config.clear_flag, named(tensorrt, "BuilderFlag", "TF32"))
     if recipe.calibration:

@@ -69,7 +69,8 @@ class Flags:
 
     def of_building(self, precision, timing_cache):
         """Arguments of a build. timing_cache: a path, or empty for none."""
-        flags = self._of_precision(precision) + self._of_dla(precision)
+        flags = self._of_dla(precision)
+        flags = self._of_precision(precision) + flags
         flags += ["--skipInference"] if "skipInference" in self.known else ["--buildOnly"] if "buildOnly" in self.known else []
         flags += ["--profilingVerbosity=detailed"] if "profilingVerbosity" in self.known else []
         if "memPoolSize" in self.known:
@@ -104,16 +105,23 @@ class Flags:
         if name not in self.known:
             raise faults.Unusable("flags holds %s, trtexec of TensorRT %s has no --%s; see trtexec --help" % (word, self.told, name))
 
+    @property
+    def _typed(self):
+        """Whether a file alone says what is computed in."""
+        return bool(self.release) and self.release >= STRONGLY_TYPED
+
     def _of_precision(self, precision):
         if precision not in PRECISIONS:
             raise faults.Refused("TensorRT has no precision %r here; choose one of %s" % (precision, ", ".join(sorted(PRECISIONS))))
-        name, typed = PRECISIONS[precision], bool(self.release) and self.release >= STRONGLY_TYPED
+        name, typed = PRECISIONS[precision], self._typed
         if typed and precision == "int8":
             name = None  # a quantised network says by itself what runs in INT8, with --int8 or without
         if name and name not in self.known:
             if typed:
                 why = "TensorRT %s has no --%s: it computes in what a file says, and ours say float or INT8; "
-                raise faults.Refused((why + "measure with --precision=f32 or int8, or with a TensorRT before 11") % (self.told, name))
+                instead = "int8" if self.dla_core >= 0 else "f32 or int8"
+                why += "measure with --precision=%s, or with a TensorRT before 11"
+                raise faults.Refused(why % (self.told, name, instead))
             raise faults.Refused("trtexec of TensorRT %s has no --%s; measure with --precision=f32, or update TensorRT" % (self.told, name))
         flags = ["--" + name] if name else []
         flags += ["--fp16"] if precision == "int8" and "fp16" in self.known else []  # for what is not between INT8 operations
@@ -124,9 +132,9 @@ class Flags:
         if self.dla_core < 0:
             return []
         if precision in ("f32", "bf16"):
-            raise faults.Refused(
-                "DLA computes in half precision and INT8 alone; measure with --precision=f16 or int8, or leave dla_core out"
-            )
+            instead = "int8" if self._typed else "f16 or int8"
+            told = "DLA computes in half precision and INT8 alone; measure with --precision=%s, or leave dla_core out"
+            raise faults.Refused(told % instead)
         return ["--useDLACore=%d" % self.dla_core] + (["--allowGPUFallback"] if self.fallback else [])
 
 

@@ -191,7 +191,8 @@ class Model:
         if list(shape[1:]) != self.shape[1:]:
             raise faults.Refused("the model takes images of %s, not %s" % (self.shape[1:], list(shape[1:])))
         if self.wanted["precision"] == trtexec_files.BEST and not int8_nodes.is_quantised(self.graph):
-            raise faults.Refused("trtexec --best makes up the scales of a network in float, its answers mean nothing; ask for f16")
+            why = "trtexec --best makes up the scales of a network in float, its answers mean nothing; measure with --precision=f16"
+            raise faults.Refused(why)
         image_bytes, batch = len(values) // shape[0], self.shape[0]
         answers, found = array.array("f"), 0
         for start in range(0, shape[0], batch):

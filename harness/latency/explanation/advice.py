@@ -153,7 +153,7 @@ def _uncertain(here: WidthCost, best: WidthCost, tolerance: float) -> str:
     if here.cost - best.cost <= max(tolerance, WORTHWHILE_RATIO * here.cost):
         return ""
     return (
-        f"within noise: {best.width} channels look faster, but by less than two standard errors; measure more, with --rounds or --designs"
+        f"within noise: {best.width} channels look faster, but by less than two standard errors; measure more networks, with more --designs"
     )
 
 

@@ -1,10 +1,11 @@
 """What pytest loads wherever Espalier is installed: a few options and four fixtures, which import nothing before a test asks for one.
 
-Every option begins with ``--espalier``, so that none meets a repository's own; where our own suites run, it stands back.
+The name of every option begins with espalier, so that none meets a repository's own; where our own suites run, it stands back.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,7 +67,7 @@ class Run:
         errors = sys.modules.get("harness.errors")  # not imported: then none of its errors was raised
         raised = None if call.excinfo is None else call.excinfo.value
         if errors is not None and isinstance(raised, errors.HarnessError) and item.config.getoption("tbstyle") != "long":
-            report.longrepr = str(raised)
+            report.longrepr = as_arguments(str(raised))
         return report
 
     @pytest.hookimpl
@@ -88,6 +89,12 @@ class Run:
 
             self._measuring = Measuring(self.config)
         return self._measuring
+
+
+def as_arguments(text: str) -> str:
+    """Advice as ``measure`` and ``compare`` take it: options of our own suites are arguments there."""
+    sizes = re.sub(r"--input-shape=(\w+)x(\w+)x(\w+)", r"input_shape=(\1, \2, \3)", text)
+    return re.sub(r"--(?:precision|rounds|batch-size)=", lambda found: found[0].lstrip("-").replace("-", "_"), sizes)
 
 
 def _offered(run: Run, names: list[str]) -> ModuleType:

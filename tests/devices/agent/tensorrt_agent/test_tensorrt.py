@@ -195,6 +195,12 @@ def test_dla_refuses_what_would_silently_run_on_the_gpu(jetson: Board, network: 
             session.load(network.onnx, "probe", "f16")
         with pytest.raises(ModelRefused, match="half precision and INT8 alone; measure with --precision=f16"):
             session.load(network.onnx, "probe", "f32")
+    with jetson("11.1.0", dla_core=0).open() as session:
+        for precision in ("f32", "f16", "best"):
+            with pytest.raises(
+                ModelRefused, match="measure with --precision=int8, or leave dla_core out|--precision=int8, or with a TensorRT"
+            ):
+                session.load(network.onnx, "probe", precision)
     with jetson(dla_core=1, allow_gpu_fallback=True).open() as session:
         loaded = session.load(network.onnx, "probe", "f16")
         assert dict(loaded.facts.notes)["on the GPU beside DLA"] == "1 of 10 layers: /fc/Gemm"

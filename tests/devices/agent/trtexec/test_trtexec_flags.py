@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,27 @@ def test_precisions_are_those_of_the_release(board: Board, small: Probe) -> None
         effective("10.3.0", "fp16")
 
 
+@pytest.mark.parametrize("dla_core", [-1, 0])
+@pytest.mark.parametrize("version", ["8.5.2", "10.3.0", "11.1.0"])
+def test_a_precision_that_is_advised_is_not_refused_in_turn(board: Board, small: Probe, version: str, dla_core: int) -> None:
+    with board(version, dla_core=dla_core, allow_gpu_fallback=True).open() as session:
+
+        def refusal(precision: str) -> str:
+            try:
+                session.load(small.onnx, "probe", precision)
+            except ModelRefused as error:
+                return str(error)
+            return ""
+
+        refused = {precision: told for precision in ("f32", "f16", "bf16", "best") if (told := refusal(precision))}
+        for told in refused.values():
+            advised = re.findall(r"\w+", re.findall(r"--precision=(\w+(?: or \w+)?)", told)[0].replace(" or ", " "))
+            assert advised
+            for precision in advised:  # for INT8 the harness quantises what is in float here
+                assert refusal(precision) == "" or "INT8 needs a quantised one" in refusal(precision), (told, precision)
+        assert refused or version == "10.3.0"
+
+
 def test_made_up_scales_give_no_answers(board: Board, small: Probe) -> None:
-    with board().open() as session, pytest.raises(ModelRefused, match="its answers mean nothing; ask for f16"):
+    with board().open() as session, pytest.raises(ModelRefused, match="its answers mean nothing; measure with --precision=f16"):
         session.load(small.onnx, "probe", "best").outputs(small.images(1))
