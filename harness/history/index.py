@@ -22,7 +22,7 @@ from harness.history.point import Point
 from harness.records import benchmark_json
 
 INDEX = ".history.jsonl"
-SCHEMA = 1
+SCHEMA = 2  # 1 put a network whose code changed into a series of its own
 
 Say = Callable[[str], None]
 
@@ -85,7 +85,15 @@ def _parsed(content: bytes, path: Path, say: Say) -> list[Point]:
     except RecordError as error:
         say(f"left out: {error}")
         return []
-    return [one for one in (point.of(measurement, commit) for measurement in file.measurements) if one is not None]
+    of = {one.network: one for one in file.architectures}
+    if len(of) < len(file.architectures):  # their digests take longer than reading the file
+        of = {}
+    by_digest = {} if of else {one.digest: one for one in file.architectures}
+    found = []
+    for one in file.measurements:
+        architecture = of.get(one.network) or by_digest.get(one.architecture_digest)
+        found.append(point.of(one, commit, architecture))
+    return [one for one in found if one is not None]
 
 
 def _read(index: Path) -> _Known:

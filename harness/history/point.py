@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.records import comparability
+from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 
 NETWORK_ROLE = "network"
@@ -24,23 +26,18 @@ class Point:
     layers: tuple[tuple[str, float], ...] = ()
 
 
-def of(measurement: Measurement, commit: str) -> Point | None:
+def of(measurement: Measurement, commit: str, architecture: Architecture | None = None) -> Point | None:
     """The point of a measurement, None where it was measured for a model of latency alone.
 
-    commit: of the repository that was measured, empty for Espalier's own.
+    commit: of the repository that was measured, empty for Espalier's own. architecture: the measurement's own. A network whose code
+    changed goes on in its series, as it does for the gate; what throttled is marked as noisy, and no series of its own.
     """
     if measurement.role != NETWORK_ROLE:
         return None
     conditions, latency = measurement.conditions, measurement.latency
-    config = "foreign" if measurement.config is None else measurement.config.digest[:8]
-    series = (
-        ("network", measurement.network),
-        ("configuration", config),
-        ("provenance", measurement.provenance),
-        ("host", conditions.device.host),
-        *conditions.fingerprint(),
-        *((key, text) for key, text in measurement.notes if key == "pace"),
-    )
+    told = comparability.circumstances(measurement, architecture)
+    alike = tuple(pair for pair in told if pair[0] != comparability.THROTTLED)
+    series = (("network", measurement.network), ("provenance", measurement.provenance), *alike)
     low_s, high_s = latency.interval_s
     layers = tuple(("+".join(one.source_layers), one.median_s) for one in measurement.layers if one.source_layers)
     return Point(
@@ -51,6 +48,6 @@ def of(measurement: Measurement, commit: str) -> Point | None:
         low_s,
         high_s,
         len(latency.samples_s),
-        bool(latency.noise),
+        bool(measurement.noise),
         layers,
     )

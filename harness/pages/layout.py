@@ -23,9 +23,10 @@ section { margin: 0 0 1.25rem; padding: 1.1rem; background: var(--paper); border
 p { max-width: 60rem; margin: 0 0 .7rem; } .warning { padding: .35rem .7rem; border-radius: 6px; background: var(--warn); color: var(--warn-ink); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .9rem .4rem 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--muted); font-size: .85rem; font-weight: 550; vertical-align: bottom; }
+thead th { border-top: 0; color: var(--muted); font-size: .85rem; font-weight: 550; vertical-align: bottom; white-space: nowrap; }
 tbody th { font-weight: 550; overflow-wrap: anywhere; min-width: 9rem; }
-.number { text-align: right; white-space: nowrap; } small { display: block; color: var(--muted); font-size: .8rem; }
+td { min-width: 10rem; } .number { text-align: right; white-space: nowrap; min-width: 0; }
+small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400; }
 """  # noqa: E501
 
 

@@ -15,7 +15,7 @@ from harness.records.pruning_config import PruningConfig
 
 CONFIGURATION, CONTENDER, THROTTLED = "configuration", "contender", "throttled"
 ENFORCED = (*COMPARED, "host", "governor", "usb", "input_shape", CONFIGURATION, CONTENDER, "pace", "sustained", THROTTLED)
-DENSE, UNKNOWN = "dense", "unknown"
+DENSE, AS_ITS_FILE, UNKNOWN = "dense", "as its file is", "unknown"
 NO_CONTENDER, TIGHT_LOOP, NOT_SUSTAINED = "none", "tight loop", "no"
 Pairs = tuple[tuple[str, str], ...]
 
@@ -63,7 +63,7 @@ def shape(architecture: Architecture | None) -> str:
 def configuration(config: PruningConfig | None, architecture: Architecture | None) -> str:
     """``dense``, the first digits of what was cut, or ``as its file is``: a network whose code changed is still the dense one."""
     if config is None or not config.channels:
-        return "as its file is"
+        return AS_ITS_FILE
     if architecture is not None and architecture.groups and config.channels == architecture.dense().channels:
         return DENSE
     return config.digest

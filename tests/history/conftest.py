@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.records import benchmark_json
+from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.measurement import Latency, LayerLatency, Measurement
@@ -31,9 +32,9 @@ def measurement(median_s: float, number: int, device: str = "cpu", simulated: bo
     return Measurement("net", "d" * 64, None, f"{number:064x}", 10, Latency(samples, (10, 10, 10)), conditions, 0.1, 0.01, layers=times)
 
 
-def write(folder: Path, found: Measurement, number: int) -> Path:
+def write(folder: Path, found: Measurement, number: int, *architectures: Architecture) -> Path:
     """A file as a run of commit ``number`` leaves it."""
-    document = benchmark_json.document(BenchmarkFile((found,), ()))
+    document = benchmark_json.document(BenchmarkFile((found,), architectures))
     document["commit_info"] = {"id": f"{number:040x}"[::-1], "dirty": False}
     path = folder / f"{number % 10}" / f"{number:05d}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

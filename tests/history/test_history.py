@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from harness.errors import RecordError
 from harness.history import index, page, story
 from harness.history.__main__ import main
 from harness.records import benchmark_json
+from harness.records.architecture import Architecture, ChannelGroup, LayerSite
+from harness.records.measurement import Measurement
 from tests.history.conftest import measurement, write
 
 
@@ -45,6 +49,35 @@ def test_what_may_not_be_compared_lies_in_series_of_its_own(tmp_path: Path) -> N
     ]
     assert not [change for one in series for change in one.changes]
     assert sum(bool(one.warning) for one in page.sections(series)) == 1
+
+
+def test_a_network_whose_code_changed_goes_on_and_what_was_cut_does_not(tmp_path: Path) -> None:
+    """Its file in the repository was edited: that is the change to be found, not another network."""
+
+    def network(channels: int) -> Architecture:
+        site = LayerSite("conv0", "conv", (), "conv0", 3, channels, input_size=(8, 8))
+        return Architecture("net", (3, 8, 8), 4, (ChannelGroup("conv0", channels, ("conv0",), False, "conv0"),), (site,))
+
+    before, after = network(16), network(24)
+    half = before.partial({"conv0": 8})
+
+    def of(own: Architecture, median_s: float, number: int) -> Measurement:
+        return replace(measurement(median_s, number), architecture_digest=own.digest, config=own.dense())
+
+    for number in range(12):
+        own = after if number >= 6 else before
+        write(tmp_path, of(own, 2e-3 if number >= 6 else 1e-3, number), number, own)
+        write(tmp_path / "half", replace(of(before, 5e-4, 50 + number), config=half), 50 + number, before)
+        write(tmp_path / "paced", replace(of(before, 3e-3, 90 + number), notes=(("pace", "30 Hz"),)), 90 + number, before)
+    series = story.told(index.gather([tmp_path], silent))
+    headings = {one.heading for one in page.sections(series)[1:]}
+    assert headings == {
+        "net on cpu (host), f32, pace tight loop",
+        "net on cpu (host), f32, pace 30 Hz",
+        f"net {half.digest[:8]} on cpu (host), f32",
+    }
+    (change,) = (change for one in series for change in one.changes)
+    assert change.ratio == pytest.approx(2, rel=0.02)
 
 
 def test_every_content_is_read_once_whatever_it_is_called(years: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +125,25 @@ def test_the_pages_hold_it(years: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([str(years), f"--html={tmp_path / 'h.html'}", f"--md={tmp_path / 'h.md'}"]) == 0
     html, markdown = (tmp_path / "h.html").read_text(), (tmp_path / "h.md").read_text()
     for text in (html, markdown):
-        assert "conv1 +20" in text
+        assert "conv1: +20" in text
         assert "slower" in text
     assert html.count("<circle") == 40
     assert "http" not in html, "it asks for nothing"
     assert main([str(years), "--device=board"]) == 2
     assert "no measurement of a network was found" in capsys.readouterr().err
+
+
+def test_a_wild_measurement_does_not_flatten_the_picture(years: Path) -> None:
+    """It is noisy and lies at the edge, as the text says; what is quiet fills the height, in even steps of no less than nothing."""
+    (series,) = story.told(index.gather([years], silent))
+    wild = replace(series.points[3], median_s=0.5, high_s=0.9, noisy=True)
+    spoilt = replace(series, points=(*series.points[:3], wild, *series.points[4:]))
+    drawn = page.picture(spoilt)
+    heights = [float(one) for one in re.findall(r'cy="([\d.]+)"', drawn)]
+    assert max(heights[:3] + heights[4:25]) - min(heights[25:]) > page.HEIGHT / 3
+    assert heights[3] == page.TOP
+    ticks = re.findall(r'text-anchor="end">([^<]+)</text>', drawn)[:-1]
+    assert not [tick for tick in ticks if tick.startswith(("-", "−"))]
+    assert len(ticks) in range(3, 8)
+    (section,) = page.sections([spoilt])[1:]
+    assert "1 of them was noisy (hollow). 1 of those is beyond the picture" in section.text
