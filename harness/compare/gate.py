@@ -93,7 +93,7 @@ def append_summary(environment: Mapping[str, str], text: str) -> str:
         return ""
     try:
         with Path(summary).open("a", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(f"{text}\n")  # another section begins on a line of its own
     except OSError as error:
         return f"::warning title=no summary::cannot write {summary} ({error.strerror}); the tables are in this log only"
     return ""

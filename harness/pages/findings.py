@@ -51,14 +51,18 @@ def tables(findings: Sequence[Judged], width: int) -> tuple[Table, ...]:
 def _table(of: str, headings: Sequence[str], rows: Sequence[Row]) -> Table:
     title = f"{of}: against limits and baselines" if of else "against limits and baselines"
     found = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0), show_edge=False)
+    narrow = {"verdict": 7, "kept": 6} if len(headings) < len(HEADINGS) - 1 else {}  # "cannot tell" on two lines, but no number
+    longest = max((len(row.what) for row in rows), default=0)
+    narrow |= {"what": max(4, longest)} if longest <= MOST_WHOLE else {}
     for heading in headings:
-        found.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left")
+        found.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left", width=narrow.get(heading))
     for row in rows:
         found.add_row(*_cells(row)[1 : 1 + len(headings)])
     return found
 
 
 NUMBERS = ("figure", "95 % interval", "limit", "would show")
+MOST_WHOLE = 16  # signs of a name that a narrow table does not break: layer3.0.conv2
 WIDE = 110  # columns that a row with its way of being found needs
 
 

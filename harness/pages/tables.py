@@ -138,7 +138,8 @@ def layers(measurement: Measurement, architectures: Sequence[Architecture]) -> R
     config = measurement.config
     shapes = architecture.shapes(config) if config else {}
     simulated = measurement.conditions.device.simulated
-    return ledger_table(balanced, shapes, _title(f"layers of {label(measurement)}", [measurement]), simulated)
+    title = f"layers of {label(measurement)} on {measurement.conditions.device.name}"
+    return ledger_table(balanced, shapes, _title(title, [measurement]), simulated)
 
 
 def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str, simulated: bool = False) -> Table:

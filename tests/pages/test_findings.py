@@ -33,6 +33,10 @@ def test_no_figure_is_cut_in_a_log(width) -> None:
     assert all(len(line) <= width for line in text.splitlines())
     for cell in ("1.190–1.210", "4.000–6.000", "1.200×", "missed"):
         assert cell in text
+    wild = Finding("layer3.0.conv2", Outcome.CANNOT_TELL, 34.125, 0.0, 73.479, 0.15, "3 compilations", 1.158, of="a")
+    text = tables.text(findings.tables([wild], width), width)
+    for cell in ("layer3.0.conv2", "34.125×", "0.000–73.479", "+115.8%"):
+        assert cell in text, cell
 
 
 def test_markdown_has_a_row_for_each_and_names_what_could_not_be_asked() -> None:

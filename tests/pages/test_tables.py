@@ -123,6 +123,7 @@ def test_simulated_figures_say_so_in_the_title(profiled):
 
 def test_the_layers_table_adds_up_to_the_whole(profiled, architecture):
     text = read(tables.layers(profiled(), [architecture]))
+    assert f"on {profiled().conditions.device.name} (" in text.splitlines()[0]
     shares = [float(found) for found in re.findall(r"([−\d.]+)%", text.replace("−", "-")) if "." in found]
     assert "whole network" in text
     assert "100.0%" in text
