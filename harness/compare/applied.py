@@ -16,7 +16,7 @@ from harness.compare import limits
 from harness.compare.limits import DEVICES, LAYERS, PLACE, TOGETHER, Table
 from harness.devices import spec
 from harness.errors import UnknownName, UsageError
-from harness.files import toml_text
+from harness.files import reading, toml_text
 from harness.records.architecture import Architecture
 
 NEAR = 0.8  # of difflib's ratio: one letter of five changed, or two of eleven left out
@@ -44,7 +44,7 @@ def check(pyproject: Path, names: Names) -> tuple[str, ...]:
     devices = {*names.devices, *spec.names(), *spec.names(pyproject)}
     own = limits.networks(found)
     for network in ("", *own):
-        place = f"{PLACE}.{network}" if network else PLACE
+        place = f"{PLACE}.{limits.key(network)}" if network else PLACE
         for device in limits.devices(found, network):
             if device not in devices:
                 raise UnknownName("device", device, devices, f"as in [{place}.{DEVICES}.NAME]")
@@ -82,7 +82,7 @@ def _check_deadlines(found: Table) -> None:
     for network, levels in merged.items():
         alone = any(one.at("deadline_ms") is not None and one.at("deadline_miss_ratio") is None for one in levels)
         if alone and (shared.at("deadline_ms") is None or not any(_has_ratio(every) for every in merged.values())):
-            place = f"{PLACE}.{network}" if network else PLACE
+            place = f"{PLACE}.{limits.key(network)}" if network else PLACE
             raise UsageError(f"[{place}] deadline_ms alone limits nothing; set deadline_miss_ratio, the share that may miss it, too")
 
 
@@ -104,7 +104,7 @@ def _told(name: str, own: Collection[str], names: Names, folder: Path) -> str:
     meant = _called_otherwise(name, bare) or _nearest(name, bare)
     if meant and _DIGITS.sub("", meant) != _DIGITS.sub("", name):
         raise UsageError(
-            f"[{PLACE}] unknown network {name!r} (did you mean {meant!r}?): it would limit nothing; write [{PLACE}.{_key(meant)}]"
+            f"[{PLACE}] unknown network {name!r} (did you mean {meant!r}?): it would limit nothing; write [{PLACE}.{limits.key(meant)}]"
         )
     from harness.networks.zoo import NETWORKS, TORCHVISION_PREFIX  # torch is imported for a name that nothing else explains
 
@@ -115,18 +115,18 @@ def _told(name: str, own: Collection[str], names: Names, folder: Path) -> str:
 
 def _sentence(name: str, close: str, why: str) -> str:
     guess = f" (did you mean {close}?)" if close else ""
-    return f"[{PLACE}.{_key(name)}] applied to nothing: {why}{guess}"
-
-
-def _key(name: str) -> str:
-    """As TOML wants it."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+    return f"[{PLACE}.{limits.key(name)}] applied to nothing: {why}{guess}"
 
 
 def _is_there(name: str, folder: Path) -> bool:
-    """Whether a file beside the limits goes by this name: ``nets.py:wide``, or ``pruned`` of ``pruned.onnx``."""
-    path = name.rpartition(":")[0] if name.rpartition(":")[0].endswith(".py") else f"{name}.onnx"
-    return (folder / path).is_file()
+    """Whether a file beside the limits goes by this name: ``nets.py:wide``, with that word in it, or ``pruned`` of ``pruned.onnx``."""
+    path, _, factory = name.rpartition(":")
+    if not path.endswith(".py"):
+        return (folder / f"{name}.onnx").is_file()
+    try:
+        return re.search(rf"\b{re.escape(factory)}\b", reading.text(folder / path)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _called_otherwise(name: str, known: Collection[str]) -> str:

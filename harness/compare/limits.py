@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,13 @@ def networks(found: Table) -> tuple[str, ...]:
 
 def devices(found: Table, network: str = "") -> tuple[str, ...]:
     """The devices for which a network, or any where none is named, has limits of its own."""
-    level, place = (_table(found, network, PLACE), f"{PLACE}.{network}") if network else (found, PLACE)
+    level, place = (_table(found, network, PLACE), f"{PLACE}.{key(network)}") if network else (found, PLACE)
     return tuple(_table(level, DEVICES, place))
+
+
+def key(name: str) -> str:
+    """A network's name as TOML wants it in the name of a table."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def of(found: Table, network: str, device: str) -> Limits:
@@ -101,7 +107,7 @@ def of(found: Table, network: str, device: str) -> Limits:
     layers: dict[str, float] = {}
     shared = {key: entry for key, entry in found.items() if not isinstance(entry, dict) or key in (LAYERS, DEVICES)}
     for where, level in (*_levels(shared, device, PLACE), *own_levels(found, network, device)):
-        known |= {key: _limit(where, key, entry) for key, entry in level.items() if key not in (LAYERS, DEVICES)}
+        known |= {name: _limit(where, name, entry) for name, entry in level.items() if name not in (LAYERS, DEVICES)}
         layers |= {name: _ratio(f"{where}.{LAYERS}", name, entry) for name, entry in _table(level, LAYERS, where).items()}
     return Limits(
         known.get("network", NETWORK_LIMIT),
@@ -114,7 +120,7 @@ def of(found: Table, network: str, device: str) -> Limits:
 
 def own_levels(found: Table, network: str, device: str) -> tuple[tuple[str, Table], ...]:
     """``(place, table)`` of what is said of one network alone: on any device, and on this one."""
-    own, place = found.get(network, {}), f"{PLACE}.{network}"
+    own, place = found.get(network, {}), f"{PLACE}.{key(network)}"
     if not isinstance(own, dict):
         raise UsageError(f"[{PLACE}] {network} = {own!r}: write [{place}] with keys such as network = 0.03")
     return _levels(own, device, place)

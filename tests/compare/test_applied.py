@@ -18,6 +18,7 @@ def checked(tmp_path):
 
     def check(text, names=MEASURED):
         (tmp_path / "pyproject.toml").write_text(text)
+        (tmp_path / "mine.py").write_text("def small(): ...")
         return applied.check(tmp_path / "pyproject.toml", names)
 
     return check
@@ -33,6 +34,7 @@ def checked(tmp_path):
         ('[tool.espalier.limits."models/model.onnx"]\n', "did you mean 'model'"),
         ("[tool.espalier.limits.small]\n", "did you mean 'mine.py:small'"),
         ("[tool.espalier.limits.detectr]\n", "did you mean 'detector'"),
+        ('[tool.espalier.limits."mine.py:smal"]\n', "did you mean 'mine.py:small'.*; write .tool.espalier.limits.\"mine.py:small\"."),
         ("[tool.espalier.limits.devices.simulatd]\n", r"unknown device 'simulatd' \(did you mean 'simulated'\?\)"),
         ("[tool.espalier.limits.resnet56.devices.ncs]\n", "unknown device 'ncs'.*limits.resnet56.devices.NAME"),
         ("[tool.espalier.limit.resnet20]\n", r"\[tool.espalier.limit\].*did you mean \[tool.espalier.limits\]"),
@@ -81,7 +83,7 @@ def test_a_name_that_is_near_is_another_network_where_both_have_limits(checked) 
 
 
 def test_a_file_beside_the_limits_is_known(checked, tmp_path) -> None:
-    (tmp_path / "nets.py").write_text("")
+    (tmp_path / "nets.py").write_text("def wide(): ...")
     (tmp_path / "pruned.onnx").write_text("")
     assert checked(f'[tool.espalier.limits."nets.py:wide"]\n{LIMIT}[tool.espalier.limits.pruned]\n{LIMIT}') == ()
 
