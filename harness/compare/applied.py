@@ -100,17 +100,19 @@ def _told(name: str, own: Collection[str], names: Names, folder: Path) -> str:
     """A sentence on a network that nobody knows, empty for one that somebody does; UsageError where another is certainly meant."""
     if name in names.measured or name in names.known or _is_there(name, folder):
         return ""
+    from harness.networks import zoo  # torch is imported for a name that nothing else explains
+
+    if zoo.is_built_in(name):
+        return ""
     bare = [known for known in (*names.measured, *names.known) if known not in own]
     meant = _called_otherwise(name, bare) or _nearest(name, bare)
     if meant and _DIGITS.sub("", meant) != _DIGITS.sub("", name):
         raise UsageError(
             f"[{PLACE}] unknown network {name!r} (did you mean {meant!r}?): it would limit nothing; write [{PLACE}.{limits.key(meant)}]"
         )
-    from harness.networks.zoo import NETWORKS, TORCHVISION_PREFIX  # torch is imported for a name that nothing else explains
-
-    if name in NETWORKS or name.startswith(TORCHVISION_PREFIX):
-        return ""
-    return _sentence(name, meant or _nearest(name, (*NETWORKS, *names.measured)), "no network that is known here is called so")
+    file = Path(name).stem if (folder / name).is_file() else ""
+    guess = meant or file or _nearest(name, (*zoo.NETWORKS, *names.measured))
+    return _sentence(name, guess, "no network that is known here is called so")
 
 
 def _sentence(name: str, close: str, why: str) -> str:

@@ -44,6 +44,16 @@ def build(name: str, input_shape: InputShape, classes: int, seed: int = 0, task:
     return built(name, input_shape, classes, seed, task).model
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a network of this name is ours or torchvision's; of torchvision's, where it is not installed, any name is taken for one."""
+    if not name.startswith(TORCHVISION_PREFIX):
+        return name in NETWORKS
+    try:
+        return name.removeprefix(TORCHVISION_PREFIX) in torchvision_door.classification_names()
+    except UsageError:
+        return True
+
+
 def built(name: str, input_shape: InputShape, classes: int, seed: int = 0, task: Task | None = CLASSIFICATION) -> Bare:
     """The same with a sentence on whatever was taken off the network that a user's file made."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # parameters made in it could never be trained

@@ -8,7 +8,7 @@ from harness.compare.limits import limits
 from harness.errors import UsageError
 from tests.compare.conftest import ARCHITECTURE
 
-MEASURED = Names(("resnet20", "mine.py:small", "model"), known=("detector",), devices=("board",))
+MEASURED = Names(("resnet20", "mine.py:small", "model", "torchvision:vgg11"), known=("detector",), devices=("board",))
 LIMIT = "p99_ms = 3\n"
 
 
@@ -34,6 +34,7 @@ def checked(tmp_path):
         ('[tool.espalier.limits."models/model.onnx"]\n', "did you mean 'model'"),
         ("[tool.espalier.limits.small]\n", "did you mean 'mine.py:small'"),
         ("[tool.espalier.limits.detectr]\n", "did you mean 'detector'"),
+        ('[tool.espalier.limits."torchvision:vg11"]\n', "did you mean 'torchvision:vgg11'"),
         ('[tool.espalier.limits."mine.py:smal"]\n', "did you mean 'mine.py:small'.*; write .tool.espalier.limits.\"mine.py:small\"."),
         ("[tool.espalier.limits.devices.simulatd]\n", r"unknown device 'simulatd' \(did you mean 'simulated'\?\)"),
         ("[tool.espalier.limits.resnet56.devices.ncs]\n", "unknown device 'ncs'.*limits.resnet56.devices.NAME"),
@@ -58,7 +59,7 @@ def test_what_can_apply_to_nothing_is_refused(checked, text, told) -> None:
         "[tool.espalier.limits.resnet20]\n",
         "[tool.espalier.limits.resnet56]\n",
         "[tool.espalier.limits.detector.devices.board]\n",
-        '[tool.espalier.limits."torchvision:resnet18"]\n',
+        '[tool.espalier.limits."torchvision:vgg11_bn"]\n',
         "[tool.espalier.limits]\ndeadline_ms = 1\n[tool.espalier.limits.resnet56]\ndeadline_miss_ratio = 0.1\n",
         "[tool.espalier.limits.resnet20]\ndeadline_ms = 1\n[tool.espalier.limits]\ndeadline_miss_ratio = 0.1\n",
         "[tool.espalier.devices.ours]\nruntime = 'simulated'\n[tool.espalier.limits.resnet20.devices.ours]\n",
@@ -82,9 +83,11 @@ def test_a_name_that_is_near_is_another_network_where_both_have_limits(checked) 
     assert "models" in told
 
 
-def test_a_file_beside_the_limits_is_known(checked, tmp_path) -> None:
+def test_a_file_beside_the_limits_is_known_by_its_name_without_ending(checked, tmp_path) -> None:
     (tmp_path / "nets.py").write_text("def wide(): ...")
     (tmp_path / "pruned.onnx").write_text("")
+    (told,) = checked(f'[tool.espalier.limits."pruned.onnx"]\n{LIMIT}')
+    assert "(did you mean pruned?)" in told
     assert checked(f'[tool.espalier.limits."nets.py:wide"]\n{LIMIT}[tool.espalier.limits.pruned]\n{LIMIT}') == ()
 
 
