@@ -49,7 +49,8 @@ class Study:
     """What one network goes through: the search over channels in f32, and then the one over channels, bits and the size of the pictures.
 
     baseline_seeds: dense networks trained; the campaigns start from the first. dense_epochs: None for the dataset's recipe.
-    dense_small_ratio: share of the dense training on small images. designs, rounds, max_drop: as the search's options of these names.
+    dense_small_ratio: share of the dense training on small images. designs, rounds, max_drop, max_predictor_error: as the search's options
+    of these names.
     """
 
     network: str
@@ -59,6 +60,7 @@ class Study:
     designs: int = 150
     rounds: int = 1500
     max_drop: float = 0.5
+    max_predictor_error: float = 0.03
     dense_epochs: float | None = None
     dense_small_ratio: float = 0.0
 
@@ -94,6 +96,7 @@ QUICK = (
         designs=40,
         rounds=200,
         max_drop=5.0,
+        max_predictor_error=0.15,
         dense_epochs=4.0,
     ),
 )
@@ -135,6 +138,7 @@ class Plan:
             short=search.short,
             proof_budget=search.proof_epochs,
             max_drop=study.max_drop,
+            max_predictor_error=study.max_predictor_error,
             finalists=search.finalists,
             folds=search.folds,
             designs=study.designs,
