@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.experiment import picture, rows, study_page
+from search.experiment import targets as experiment_targets
 from search.experiment.studied import Studied
 from search.records import whole_file
 from search.report.compared import Compared, SpeedUp
@@ -41,6 +42,7 @@ def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()
                 for study in studied
             ],
             missing=missing,
+            missed=_missed(studied),
             learnt=LEARNT if (reports / LEARNT).is_file() else "",
         )
     )
@@ -117,8 +119,16 @@ def _sure(told: Summary, entry: Compared) -> str:
 
 
 def _aims(study: Studied) -> str:
-    """How many of its aims were met, and which were not."""
+    """How many of its aims were met."""
     judged = [target for one in study.comparisons for target in study_page.aims_of(study, one) if target.met is not None]
-    missed = [f"{target.aim} ({target.seen})" for target in judged if not target.met]
-    told = f"{len(judged) - len(missed)} of {len(judged)} aims met."
-    return told + (f" Missed: {'; '.join(missed)}." if missed else "")
+    return f"{sum(bool(target.met) for target in judged)} of {len(judged)} aims met."
+
+
+def _missed(studied: Sequence[Studied]) -> list[str]:
+    """Every aim that was not met, with its figure."""
+    return [
+        f"{study.network}, {study_page.title_of(study, one)}: {target.aim}: {target.seen}"
+        for study in studied
+        for one in study.comparisons
+        for target in experiment_targets.missed(study_page.aims_of(study, one))
+    ]

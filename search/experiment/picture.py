@@ -17,7 +17,7 @@ from search.report.figures.wording import ROLE_WORDS
 from search.report.summary import Summary
 
 PICTURE = "experiment.svg"
-_MARKERS = {"optimised": "*", "optimised-int8": "*", "dense": "s", "uniform": "D", "random": "P", "from-scratch": "d"}
+_MARKERS = {"optimised": "*", "dense": "s", "uniform": "D", "random": "P", "from-scratch": "d"}
 _INCHES = 5.6, 4.4  # of one study's panel
 _LEGEND_ROWS = (4, 2)  # below one panel, and below several
 
@@ -56,7 +56,7 @@ def _draw(axes: Any, study: Studied) -> dict[str, str]:
         for entry in summary.compared:
             if entry.contender.role != "candidate":
                 _point(axes, summary, entry)
-                roles.setdefault(entry.contender.role.removesuffix("-int8"), ROLE_COLOURS.get(entry.contender.role, MUTED))
+                roles.setdefault(_role(entry), ROLE_COLOURS.get(_role(entry), MUTED))
     limit = study.summary.outcome.max_drop_points
     if limit is not None:
         axes.axhline(limit, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
@@ -80,13 +80,18 @@ def _key(axes: Any, role: str, colour: str) -> Any:
     return drawn
 
 
+def _role(entry: Compared) -> str:
+    """What it is, whatever it runs in."""
+    return entry.contender.role.removesuffix("-int8")
+
+
 def _point(axes: Any, summary: Summary, entry: Compared) -> None:
     speed, lost = entry.against_dense, entry.test_drop
     dense = entry.contender.role == "dense"
     if not dense and (speed is None or lost is None):
         return
     x, y = (1.0, 0.0) if dense or speed is None or lost is None else (speed.times, lost.points)
-    role, quantised = entry.contender.role, entry.contender.precision != ""
+    role, quantised = _role(entry), entry.contender.precision != ""
     colour, marker = ROLE_COLOURS.get(role, MUTED), _MARKERS.get(role, "o")
     if speed is not None and lost is not None and speed.low > 0 and math.isfinite(speed.high):
         across, upright = [[x - speed.low], [speed.high - x]], [[y - lost.low], [lost.high - y]]

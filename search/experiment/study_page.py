@@ -59,6 +59,11 @@ def aims_of(study: Studied, summary: Summary) -> tuple[Target, ...]:
     return experiment_targets.targets(summary, study.in_bf16)
 
 
+def title_of(study: Studied, summary: Summary) -> str:
+    """What was chosen in one of its comparisons."""
+    return "channels, bits and sizes together" if summary is study.joint else "channels, in f32"
+
+
 def _compared(summary: Summary, aims: Sequence[Target], study: Studied) -> dict[str, object]:
     """What the template shows of one comparison."""
     shown = [_targets(aims), tables.compared(summary).undrawn()]
@@ -68,7 +73,7 @@ def _compared(summary: Summary, aims: Sequence[Target], study: Studied) -> dict[
         shown += [_compiled(compiled)] if compiled else []
     told = (say(summary) for say in (sentences.headline, sentences.rival_sentence, sentences.global_pruning_sentence))
     return {
-        "title": "Channels, bits and sizes together" if summary is study.joint else "Channels, in f32",
+        "title": title_of(study, summary),
         "headline": " ".join(filter(None, told)),
         "command": summary.outcome.command,
         "link": f"campaigns/{summary.outcome.name}/report.md",

@@ -80,15 +80,14 @@ def _against_rivals(summary: Summary) -> list[Target]:
 
 def _against_dense(summary: Summary, wanted: dict[str, float], precision: str) -> Target:
     best, least = summary.optimised, wanted.get(summary.outcome.network)
+    limit = MAX_DROP_POINTS if summary.outcome.max_drop_points is None else summary.outcome.max_drop_points
     speed, lost = best.against_dense, best.test_drop
-    aim = f"{precision}: faster than dense at a test drop of at most {MAX_DROP_POINTS:g} points" + (
-        f", {least:g}× or more" if least else ""
-    )
+    aim = f"{precision}: faster than dense at a test drop of at most {limit:g} points" + (f", {least:g}× or more" if least else "")
     if speed is None or lost is None:
         return Target(aim, "no such comparison", None)
     seen = f"{times(speed.times)} ({times(speed.low)} to {times(speed.high)}) at {points(lost.points)} points ({points_interval(lost)})"
     fast = speed.outcome == "faster" and speed.times >= (least or 1.0)
-    return Target(aim, seen, fast and lost.points <= MAX_DROP_POINTS)
+    return Target(aim, seen, fast and lost.points <= limit)
 
 
 def _against_published(summary: Summary) -> list[Target]:

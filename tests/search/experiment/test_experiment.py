@@ -25,7 +25,7 @@ from tests.search.experiment.judged import with_optimised
 
 @pytest.mark.parametrize(
     ("speed", "lost", "verdict", "met"),
-    [(2.5, 0.4, "faster", True), (1.79, 0.4, "faster", False), (2.5, 0.51, "faster", False), (2.5, 0.4, "cannot tell", False)],
+    [(2.5, 0.4, "faster", True), (1.79, 0.4, "faster", False), (2.5, 1.01, "faster", False), (2.5, 0.4, "cannot tell", False)],
 )
 def test_the_first_aim_needs_speed_accuracy_and_a_verdict(told: Summary, speed: float, lost: float, verdict: str, met: bool) -> None:
     first = experiment_targets.targets(with_optimised(told, speed, lost, verdict), None)[0]

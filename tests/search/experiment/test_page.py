@@ -59,10 +59,10 @@ def test_missed_aims_are_told_on_the_first_page(told: Summary, tmp_path: Path) -
     missed = experiment_targets.missed(experiment_targets.joint_targets(slow))
     assert any("4.5×" in target.aim for target in missed)
     for target in missed:
-        assert f"{target.aim} ({target.seen})" in text
+        assert f"{target.aim}: {target.seen}" in text
 
 
-@pytest.mark.parametrize(("speed", "lost", "met"), [(4.6, 0.4, True), (4.4, 0.4, False), (4.6, 0.6, False)])
+@pytest.mark.parametrize(("speed", "lost", "met"), [(4.6, 0.4, True), (4.4, 0.4, False), (4.6, 1.1, False)])
 def test_the_joint_aim_is_another_than_that_of_f32(told: Summary, speed: float, lost: float, met: bool) -> None:
     assert experiment_targets.joint_targets(with_optimised(told, speed, lost))[0].met is met
 
@@ -128,7 +128,6 @@ def test_the_page_tells_of_what_is_finished_and_names_what_is_not(folder: Path, 
     study = (tmp_path / study_page.name_of("resnet20")).read_text()
     assert "Not compiled for the ncs2: dense" in study
     assert "Not measured in bf16." in study
-    assert "Torch-Pruning's global pruning" in study
 
 
 def test_the_page_of_an_experiment_that_has_just_begun_claims_nothing(dataset: Dataset, tmp_path: Path) -> None:
