@@ -1,66 +1,50 @@
-"""``reports/README.md``: the experiment on one page, every figure with the command that made it."""
+"""``reports/README.md``: what the experiment's reader gets, instead of what, on which machine, and how sure that is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from harness.errors import RecordError
-from harness.records import benchmark_json
-from harness.records.compilation import Compilation
-from harness.training.stored_baseline import StoredBaseline
+from search.experiment import picture, rows, study_page
 from search.experiment import targets as experiment_targets
-from search.experiment.targets import Target
+from search.experiment.studied import Studied
 from search.records import whole_file
-from search.report import sentences, tables
+from search.report.compared import Compared, SpeedUp
 from search.report.figures import wording
-from search.report.figures.cells import Cell, Column, Table, in_markdown
-from search.report.report import TEMPLATES
+from search.report.figures.cells import Cell, Column, Table
 from search.report.summary import Summary
-from search.report.threats import threats
 
 PAGE, LEARNT = "README.md", "learnt.md"
 
 
-@dataclass(frozen=True)
-class Studied:
-    """One finished study. in_bf16: its comparison measured in bf16, or None. notes: what is missing and why, a sentence each."""
-
-    summary: Summary
-    baselines: tuple[StoredBaseline, ...]
-    in_bf16: Summary | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Shown:
-    title: str
-    headline: str
-    command: str
-    link: str
-    tables: tuple[Table, ...]
-    notes: tuple[str, ...]
-
-
 def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()) -> Path:
-    """Write the page, whole; ``learnt.md`` beside it, where there is one, is its part that a person wrote.
+    """Write the page, its picture and a page of every study, each whole; ``learnt.md`` beside it is what a person wrote.
 
     missing: networks whose studies are not finished. Returns the page's path.
     """
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = in_markdown
-    learnt = reports / LEARNT
-    judged = [experiment_targets.targets(study.summary, study.in_bf16) for study in studied]
-    text = environment.get_template("experiment.md.j2").render(
-        answer=answer([study.summary for study in studied]),
-        seeds=wording.count_words(max((len(study.summary.optimised.contender.tests) for study in studied), default=0), "seed"),
-        missing=missing,
-        studies=[_shown(study, found) for study, found in zip(studied, judged, strict=True)],
-        learnt=learnt.read_text(encoding="utf-8") if learnt.is_file() else "",
-        threats=[f"{study.summary.outcome.network}: {sentence}" for study in studied for sentence in threats(study.summary)],
+    drawn = picture.write(reports, studied)
+    for study in studied:
+        study_page.write(reports, study)
+    text = (
+        study_page.environment()
+        .get_template("experiment.md.j2")
+        .render(
+            answer=answer([study.leading for study in studied]),
+            summing_up=_summing_up(studied),
+            picture=drawn.name if drawn else "",
+            studies=[
+                {
+                    "network": study.network,
+                    "table": rows.table(study.leading),
+                    "aims": _aims(study),
+                    "link": study_page.name_of(study.network),
+                }
+                for study in studied
+            ],
+            missing=missing,
+            missed=_missed(studied),
+            learnt=LEARNT if (reports / LEARNT).is_file() else "",
+        )
     )
     return whole_file.write(reports / PAGE, text)
 
@@ -88,101 +72,63 @@ def _held(summary: Summary) -> bool:
     return faster and published and (limit is None or best.test_drop is None or best.test_drop.points <= limit)
 
 
-def _shown(study: Studied, found: tuple[Target, ...]) -> _Shown:
-    summary = study.summary
-    shown = [_baselines(study.baselines), _targets(found), tables.compared(summary).undrawn()]
-    if study.in_bf16 is not None:
-        shown.append(_speeds(study.in_bf16))
-    compiled = _compilations(summary)
-    if compiled:
-        shown.append(_compiled(summary, compiled))
-    link = f"campaigns/{summary.outcome.name}/report.md"
-    title = f"{summary.outcome.network} on {summary.outcome.dataset}, {summary.outcome.device}"
-    return _Shown(
-        title,
-        " ".join(filter(None, (say(summary) for say in (sentences.headline, sentences.rival_sentence, sentences.global_pruning_sentence)))),
-        summary.outcome.command,
-        link,
-        tuple(shown),
-        study.notes,
-    )
-
-
-def _baselines(stored: Sequence[StoredBaseline]) -> Table:
-    columns = (Column("dense network", numeric=False), Column("validation top-1"), Column("test top-1"), Column("recipe", numeric=False))
-    rows = tuple(
-        (
-            Cell(one.weights.stem),
-            Cell(wording.percent(one.validation.top1_ratio), wording.interval_percent(one.validation.interval_ratio)),
-            Cell(wording.percent(one.test.top1_ratio), wording.interval_percent(one.test.interval_ratio)),
-            Cell(one.recipe),
+def _summing_up(studied: Sequence[Studied]) -> Table:
+    """A line a network: what you get, instead of what, on which machine, how sure."""
+    headings = ("network", "you get", "instead of, at best", "that is", "on", "how sure")
+    found = []
+    for study in studied:
+        told, best, shelf = study.leading, study.leading.optimised, study.leading.off_the_shelf
+        found.append(
+            (
+                Cell(study.network),
+                Cell(_got(told, best)),
+                Cell(f"{shelf.contender.name}: {_got(told, shelf)}" if shelf else wording.MISSING),
+                Cell(_speed(best.against_off_the_shelf) if shelf else wording.MISSING),
+                Cell(study.place),
+                Cell(_sure(told, best)),
+            )
         )
-        for one in stored
-    )
-    return Table("baselines", columns, rows, "Weights with checksum and recipe: `reports/baselines/`.", "Dense networks")
+    caption = "Of what is to be had without a search, the fastest that keeps the limit. Speed is counted from dense in f32."
+    return Table("summing-up", tuple(Column(one, numeric=False) for one in headings), tuple(found), caption)
 
 
-def _targets(found: Sequence[Target]) -> Table:
-    columns = (Column("aim", numeric=False), Column("seen", numeric=False), Column("judgement", numeric=False))
-    rows = tuple((Cell(target.aim), Cell(target.seen), Cell(target.word)) for target in found)
-    return Table("targets", columns, rows, "", "Aims")
+def _got(told: Summary, entry: Compared) -> str:
+    lost = "" if entry.test_drop is None else f", {wording.points(entry.test_drop.points)} points lost"
+    speed = "dense" if entry.against_dense is None else _speed(entry.against_dense)
+    return f"{speed}{lost} ({rows.runs_in(told, entry.contender)})"
 
 
-def _speeds(summary: Summary) -> Table:
-    """The same networks in another precision: latency and verdict only, accuracy was judged in the first."""
-    columns = (Column("network", numeric=False), Column(f"{summary.provenance} latency, {summary.quoted}"), Column("against dense"))
-    unit = sentences.unit_for(summary)
-    rows = []
-    for entry in summary.compared:
-        latency, speed = entry.latency, entry.against_dense
-        against = Cell(wording.MISSING) if speed is None else Cell(sentences.verdict_words(speed), sentences.verdict_interval(speed))
-        rows.append((Cell(entry.contender.name), Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s)), against))
-    effective = summary.conditions.effective_precision
-    return Table(
-        "other-precision",
-        columns,
-        tuple(rows),
-        "Small figures are 95 % intervals.",
-        f"The same networks in {effective} on {sentences.place(summary)}",
-    )
+def _speed(judged: SpeedUp | None) -> str:
+    if judged is None:
+        return wording.MISSING
+    told = f"{wording.times(judged.times)} as fast"
+    return told + {"cannot tell": " (not certain)", "same": " (the same)"}.get(judged.outcome, "")
 
 
-def _compilations(summary: Summary) -> dict[str, Compilation]:
-    """What the other device's compiler made of each contender, by contender."""
-    found: dict[str, Compilation] = {}
-    for contender in summary.outcome.contenders:
-        path = summary.folder / "compiled" / f"{contender.name}.json"
-        try:
-            stored = benchmark_json.read(path).compilations if path.is_file() else ()
-        except RecordError:
-            continue
-        ours = [one for one in stored if one.config == contender.config]
-        if ours:
-            found[contender.name] = ours[-1]
-    return found
+def _sure(told: Summary, entry: Compared) -> str:
+    parts = []
+    if entry.against_dense is not None:
+        parts.append(f"{wording.times(entry.against_dense.low)} to {wording.times(entry.against_dense.high)}")
+    if entry.test_drop is not None:
+        parts.append(f"{wording.points_interval(entry.test_drop)} points (95 %)")
+    if entry.evidence is not None and told.outcome.max_drop_points is not None:
+        chance = entry.evidence.chance_within(told.outcome.max_drop_points)
+        parts.append(f"limit of {told.outcome.max_drop_points:g} kept with probability {chance:.2f} by validation")
+    parts.append(wording.count_words(len(entry.contender.tests), "seed"))
+    return "; ".join(parts)
 
 
-def _compiled(summary: Summary, compiled: dict[str, Compilation]) -> Table:
-    device = next(iter(compiled.values())).device.name
-    columns = (
-        Column("network", numeric=False),
-        Column("compiled cost"),
-        Column("of dense"),
-        Column("stages"),
-        Column("in hardware"),
-        Column("blob, kB"),
-    )
-    dense = compiled.get("dense")
-    rows = tuple(
-        (
-            Cell(name),
-            Cell(f"{one.cost:,}"),
-            Cell(wording.percent(one.cost / dense.cost, 0) if dense is not None and dense.cost else wording.MISSING),
-            Cell(str(sum(stage.executed for stage in one.stages))),
-            Cell(str(sum(stage.executed and stage.hardware for stage in one.stages))),
-            Cell(f"{one.blob_bytes / 1000:.0f}"),
-        )
-        for name, one in compiled.items()
-    )
-    caption = "The compiler's own cost unit; nothing was run and no latency is claimed."
-    return Table("compiled", columns, rows, caption, f"Compiled for the {device}, without the device")
+def _aims(study: Studied) -> str:
+    """How many of its aims were met."""
+    judged = [target for one in study.comparisons for target in study_page.aims_of(study, one) if target.met is not None]
+    return f"{sum(bool(target.met) for target in judged)} of {len(judged)} aims met."
+
+
+def _missed(studied: Sequence[Studied]) -> list[str]:
+    """Every aim that was not met, with its figure."""
+    return [
+        f"{study.network}, {study_page.title_of(study, one)}: {target.aim}: {target.seen}"
+        for study in studied
+        for one in study.comparisons
+        for target in experiment_targets.missed(study_page.aims_of(study, one))
+    ]

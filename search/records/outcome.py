@@ -16,6 +16,7 @@ from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
 from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Paired
+from search.records.trial import RunsIn
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
@@ -86,6 +87,11 @@ class Contender:
         if self.paired_validation is None:
             return None
         return Evidence.of(self.validations, dense.validations, self.paired_validation, self.folds, self.curse_points)
+
+    @property
+    def runs_in(self) -> RunsIn:
+        """Precision and size."""
+        return RunsIn(self.precision, self.size)
 
     @property
     def validations(self) -> tuple[Accuracy, ...]:

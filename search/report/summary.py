@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -119,9 +119,12 @@ class Summary:
 def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
     """Read a finished campaign; CampaignError, one line, when a part is missing, broken or belongs to something else.
 
-    proof_name: the file in ``folder`` that holds the measured comparison, of which there may be others in other precisions.
+    proof_name: the file in ``folder`` that holds the measured comparison, of which there may be others in other precisions: of what ran in
+    the dense network's then.
     """
     told, path = outcome.read(folder), folder / proof_name
+    if proof_name != outcome.PROOF:
+        told = replace(told, contenders=tuple(one for one in told.contenders if one.runs_in == RunsIn()))
     proof, stored = _file(folder, proof_name), _file(folder, outcome.MEASUREMENTS)
     tried = journal.read(folder)
     measured = {contender.name: _measurement(proof, contender, path) for contender in told.contenders}

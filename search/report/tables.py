@@ -58,7 +58,7 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     noise = bool(latency.noise)
     count = f"n = {len(latency.samples_s)}" + (", noisy" if noise else "")
     bars = ((contender.role, latency.median_s / slowest),)
-    against = [_speed_cell(entry.against_dense)] + ([_speed_cell(entry.against_off_the_shelf)] if summary.off_the_shelf else [])
+    against = [speed_cell(entry.against_dense)] + ([speed_cell(entry.against_off_the_shelf)] if summary.off_the_shelf else [])
     return (
         Cell(entry.name, "", contender.source or ROLE_WORDS.get(contender.role, contender.role), contender.role),
         Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s), count, "noisy" if noise else "", bars),
@@ -71,7 +71,8 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
     )
 
 
-def _speed_cell(judged: SpeedUp | None) -> Cell:
+def speed_cell(judged: SpeedUp | None) -> Cell:
+    """The verdict with its interval, and what would have shown where it cannot tell."""
     if judged is None:
         return Cell(MISSING, tone="quiet")
     tone = {"faster": "good", "slower": "bad"}.get(judged.outcome, "quiet")

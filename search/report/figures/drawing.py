@@ -61,15 +61,11 @@ def both(name: str, described: str, panels: tuple[Panel, Panel]) -> Figure:
     return Figure(wide, narrow, described)
 
 
-def _svg(sheet: Sheet, described: str, panels: tuple[Panel, Panel]) -> str:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    style = {
+def style(name: str) -> dict[str, object]:
+    """How every figure is drawn. name: what its elements' names are made from, the same at every drawing."""
+    return {
         "svg.fonttype": "none",
-        "svg.hashsalt": sheet.name,
+        "svg.hashsalt": name,
         "font.family": "sans-serif",
         "font.size": 9.5,
         "axes.edgecolor": LINE,
@@ -91,7 +87,15 @@ def _svg(sheet: Sheet, described: str, panels: tuple[Panel, Panel]) -> str:
         "legend.labelcolor": INK,
         "savefig.transparent": True,
     }
-    with matplotlib.rc_context(style):
+
+
+def _svg(sheet: Sheet, described: str, panels: tuple[Panel, Panel]) -> str:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with matplotlib.rc_context(style(sheet.name)):
         rows, columns = (1, 2) if sheet.wide else (2, 1)
         figure, axes = pyplot.subplots(rows, columns, figsize=sheet.size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)

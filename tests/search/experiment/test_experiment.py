@@ -6,54 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from harness.errors import UnknownName, UsageError
-from harness.networks.datasets import Dataset, Split
+from harness.networks.datasets import Dataset
 from harness.records.measurement import Latency
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
 from search import journey
-from search.experiment import experiment
-from search.experiment import page as experiment_page
+from search.experiment import experiment, studies
 from search.experiment import targets as experiment_targets
-from search.experiment.page import Studied
-from search.race import rehearsal
-from search.race.rehearsal import Rehearsal
-from search.records import outcome
-from search.records.losses.drop import Drop
+from search.records import checks, outcome
 from search.records.request import Request
 from search.report import summary
-from search.report.compared import Compared, SpeedUp
+from search.report.compared import Compared
 from search.report.summary import Summary
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made_up = Rehearsal(simulated=False, seeds=3, rivals=True)
-    return rehearsal.write(tmp_path_factory.mktemp("reports") / "campaigns" / "one", made_up)
-
-
-@pytest.fixture(scope="module")
-def told(folder: Path) -> Summary:
-    return summary.load(folder)
-
-
-def with_optimised(told: Summary, speed: float, lost: float, verdict: str = "faster") -> Summary:
-    """The summary as if the optimised network were so much faster and lost so many points."""
-    judged = SpeedUp("dense", speed, speed * 0.98, speed * 1.02, verdict, 0.01)
-    changed = [
-        replace(entry, against_dense=judged, against_off_the_shelf=judged, test_drop=Drop(lost, lost - 0.3, lost + 0.3))
-        if entry.contender.role == "optimised"
-        else entry
-        for entry in told.compared
-    ]
-    return replace(told, compared=tuple(changed))
+from tests.search.experiment.judged import with_optimised
 
 
 @pytest.mark.parametrize(
     ("speed", "lost", "verdict", "met"),
-    [(2.5, 0.4, "faster", True), (1.79, 0.4, "faster", False), (2.5, 0.51, "faster", False), (2.5, 0.4, "cannot tell", False)],
+    [(2.5, 0.4, "faster", True), (1.79, 0.4, "faster", False), (2.5, 1.01, "faster", False), (2.5, 0.4, "cannot tell", False)],
 )
 def test_the_first_aim_needs_speed_accuracy_and_a_verdict(told: Summary, speed: float, lost: float, verdict: str, met: bool) -> None:
     first = experiment_targets.targets(with_optimised(told, speed, lost, verdict), None)[0]
@@ -108,25 +80,6 @@ def test_what_disturbs_a_network_is_not_counted_as_the_models_error(told: Summar
     assert "50.0 %" in quiet.seen
 
 
-@pytest.mark.parametrize(
-    ("speed", "lost", "expected"), [(2.0, 0.2, "It held for resnet20"), (2.0, 1.5, "It did not hold"), (0.9, 0.0, "not hold")]
-)
-def test_the_answer_says_when_the_hypothesis_failed(told: Summary, speed: float, lost: float, expected: str) -> None:
-    changed = with_optimised(told, speed, lost, "faster" if speed > 1 else "slower")
-    assert expected in experiment_page.answer([changed])
-
-
-def test_the_page_has_the_figures_of_the_campaign(told: Summary, tmp_path: Path) -> None:
-    (tmp_path / experiment_page.LEARNT).write_text("Depth matters more than width.\n")
-    page = experiment_page.write(tmp_path, [Studied(told, (), told, ("Not compiled: no such compiler.",))]).read_text()
-    assert told.outcome.command in page
-    for entry in told.compared:
-        assert entry.contender.name in page
-    assert "Depth matters more than width." in page
-    assert "Not compiled: no such compiler." in page
-    assert "3 seeds each" in page
-
-
 def test_another_precision_is_read_from_its_own_file(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "one"))
     document = json.loads((copy / outcome.PROOF).read_text())
@@ -171,41 +124,33 @@ def test_a_study_adds_to_a_campaign_what_its_comparison_lacks() -> None:
     old = Request(network="resnet20", trials=30, proof_seeds=1, workers=4)
     asked = Request(network="resnet20", trials=60, proof_seeds=3, rival="other", from_scratch=True)
     assert experiment._at_least(old, asked) == replace(old, proof_seeds=3, rival="other", from_scratch=True)
+    assert experiment._at_least(old, replace(asked, global_pruning=True)).global_pruning
     assert experiment._at_least(replace(old, proof_seeds=5), asked).proof_seeds == 5
 
 
 def test_a_plan_knows_its_studies(tmp_path: Path) -> None:
-    plan = experiment.plan(["resnet56"], "fashion-mnist", None, "cpu", tmp_path)
+    plan = studies.plan(["resnet56"], "fashion-mnist", None, "cpu", tmp_path)
     assert [study.network for study in plan.studies] == ["resnet56"]
-    assert plan.campaign(plan.studies[0]) == "resnet56-fashion-mnist-cpu"
-    assert all(study.trials <= experiment_targets.MAX_TRIALS for study in experiment.STUDIES)
+    (study,) = plan.studies
+    assert plan.campaign(study, study.in_float) == "resnet56-fashion-mnist-cpu"
+    assert all(search.trials <= experiment_targets.MAX_TRIALS for study in studies.STUDIES for search in study.searches)
+
+
+@pytest.mark.parametrize("study", [*studies.STUDIES, *studies.QUICK], ids=lambda study: f"{study.network}-{study.designs}")
+def test_every_campaign_of_a_study_can_be_asked_for(study: studies.Study, tmp_path: Path) -> None:
+    plan = studies.Plan((study,), (study,), "digits", None, "cpu", tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    weights.touch()
+    asked = [plan.request(study, search, weights, rival) for search in study.searches for rival in (False, True)]
+    assert len({request.name for request in asked}) == len(asked)
+    assert {request.rival for request in asked} - {None} <= {request.name for request in asked}
+    for request in asked:
+        assert checks.checked(request)
+
+
+def test_an_unknown_study_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="resnet20"):
-        experiment.plan(["resnet99"], "fashion-mnist", None, "cpu", tmp_path)
-
-
-def test_the_page_tells_of_what_is_finished_and_names_what_is_not(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
-    plan = experiment.plan(["resnet56"], "digits", None, "cpu", tmp_path)
-    (finished,) = [study for study in plan.known if study.network == "resnet20"]
-    shutil.copytree(folder, tmp_path / "campaigns" / plan.campaign(finished))
-    page = experiment.write_page(plan, dataset).read_text()
-    assert "## resnet20 on" in page
-    assert "Not finished: resnet56, mobilenetv2 (`python -m search experiment --network=resnet56`)" in page
-    assert "Not compiled for the ncs2: dense" in page
-    assert "Not measured in bf16." in page
-
-
-def test_the_page_of_an_experiment_that_has_just_begun_claims_nothing(dataset: Dataset, tmp_path: Path) -> None:
-    page = experiment.write_page(experiment.plan(None, "digits", None, "cpu", tmp_path), dataset).read_text()
-    assert "**No study is finished yet.**" in page
-    assert "Not finished: resnet20, resnet56, mobilenetv2" in page
-
-
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    def split(count: int) -> Split:
-        return Split(torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(count)), torch.arange(count) % 4)
-
-    return Dataset("noise", "0" * 16, (1, 16, 16), 4, split(32), split(16), split(16))
+        studies.plan(["resnet99"], "fashion-mnist", None, "cpu", tmp_path)
 
 
 def test_a_baseline_is_trained_once_and_refused_when_damaged(dataset: Dataset, tmp_path: Path) -> None:
