@@ -180,6 +180,10 @@ def test_limits_that_apply_to_nothing_are_refused_before_anything_is_measured_or
         assert ended.ret in (2, 3), ended.stdout.str()  # 3: as above
         assert said in ended.stdout.str() + ended.stderr.str()
         assert "whole networks" not in ended.stdout.str()
+    own.write_text("[tool.espalier.limits.resnt20]\np99_ms = 3\n")
+    ended = run(*words, "--tell-only")
+    assert ended.ret == 0, ended.stdout.str()
+    assert "unknown network 'resnt20'" in ended.stdout.str()
     own.write_text("[tool.espalier.limits.resnet56]\nmedian_ms = 3\n[tool.espalier.limits.detector]\nmedian_ms = 3\n")
     ended = run(*words, GITHUB_ACTIONS="true")
     assert ended.ret == 0, ended.stdout.str()

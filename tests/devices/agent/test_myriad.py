@@ -62,7 +62,7 @@ class TestWithoutAStick:
 
     def test_running_is_refused_with_both_ways_on(self) -> None:
         begin = time.monotonic()
-        with pytest.raises(DeviceUnavailable, match=r"plug one in .* or compile without one: --compile-only"):
+        with pytest.raises(DeviceUnavailable, match=r"plug one in .* or compile without one: pytest bench/ --compile-only"):
             Device(own(STICK, "no-stick"), Quarantine()).open()
         assert time.monotonic() - begin < 15
 
