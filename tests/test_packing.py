@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -60,6 +61,19 @@ def test_packing_and_unpacking_undo_each_other_and_twice_is_once(published: Path
     assert change.after_bytes < change.before_bytes / 3
     assert packing.unpack(published).is_one
     assert contents(*both) == whole
+
+
+def test_a_program_that_knows_no_packed_files_is_told_to_be_updated_and_reads_unpacked_ones(campaign: Path) -> None:
+    path = campaign / "proof.json"
+    assert schema(path) == benchmark_json.SCHEMA
+    packing.pack(path)
+    assert schema(path) == benchmark_json.PACKED > benchmark_json.SCHEMA
+    packing.unpack(path)
+    assert schema(path) == benchmark_json.SCHEMA
+
+
+def schema(path: Path) -> int:
+    return int(json.loads(path.read_bytes())[benchmark_json.KEY]["schema"])
 
 
 def test_pytest_benchmark_tells_the_same_of_both(published: Path) -> None:
