@@ -21,6 +21,7 @@ FLOORS = {
     "harness.progress": (0, 0),
     "harness.files": (1, 1),
     "harness.records": (1, 2),
+    "harness.packing": (1, 3),
     "harness.latency.verdict": (2, 1),
     "harness.latency.model": (2, 2),
     "harness.latency.explanation": (2, 3),

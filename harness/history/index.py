@@ -81,7 +81,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def _parsed(content: bytes, path: Path, say: Say) -> list[Point]:
     try:
-        commit, file = benchmark_json.parse_with_commit(content, str(path))
+        commit, file = benchmark_json.parse_with_commit(content, path)
     except RecordError as error:
         say(f"left out: {error}")
         return []

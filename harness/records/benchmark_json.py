@@ -3,6 +3,7 @@
 Schema history
 1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``;
             ``sensitivities``, ``compilations``, ``learnt_from`` beside them are newer and may be absent.
+2  2026-11  packed: the samples lie in a file beside it, as ``harness.files.packed_numbers`` says; written by ``harness.packing`` alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError, UsageError
-from harness.files import json_text
+from harness.files import json_text, packed_numbers
 from harness.records import compilation, stored_files
 from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
@@ -28,7 +29,7 @@ from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.records.width_accuracy import WidthAccuracy
 
-SCHEMA = 1
+SCHEMA, PACKED = 1, 2
 KEY = "espalier"
 LISTS = ("architectures", "accuracies", "sensitivities", "compilations", "learnt_from")
 
@@ -104,19 +105,19 @@ def read(path: Path) -> BenchmarkFile:
         return parse(_document(path), str(path))  # the document is gone before the collector looks at what was made of it
 
 
-def parse_with_commit(content: bytes, origin: str) -> tuple[str, BenchmarkFile]:
-    """One file's bytes, and the commit of the repository that it was run in, empty where pytest-benchmark found none.
+def parse_with_commit(content: bytes, path: Path) -> tuple[str, BenchmarkFile]:
+    """The bytes of the file at ``path``, and the commit of the repository that it was run in, empty where pytest-benchmark found none.
 
     12 digits, with ``+`` where the tree was changed. RecordError as for ``read``.
     """
     try:
-        document = json_text.parse(content)
+        document = packed_numbers.restored(json_text.parse(content), path)
     except ValueError as error:
-        raise RecordError(f"{origin} is not whole JSON ({error}); measure again or delete it") from error
+        raise RecordError(f"{path} is not whole JSON ({error}); measure again or delete it") from error
     info = document.get("commit_info") if isinstance(document, dict) else None
     told = info if isinstance(info, dict) else {}
     commit = str(told.get("id") or "")[:12] + ("+" if told.get("id") and told.get("dirty") else "")
-    return ("" if commit.startswith("unknown") or commit.startswith("unversioned") else commit), parse(document, origin)
+    return ("" if commit.startswith("unknown") or commit.startswith("unversioned") else commit), parse(document, str(path))
 
 
 def parse(document: object, origin: str) -> BenchmarkFile:
@@ -162,7 +163,7 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
 
 def _document(path: Path) -> object:
     try:
-        return json_text.read(path)
+        return packed_numbers.restored(json_text.read(path), path)
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}); check the path") from error
     except ValueError as error:
@@ -211,8 +212,8 @@ def _sections(document: object, origin: str) -> tuple[dict[str, Any], list[Any]]
     schema = ours.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
         raise RecordError(f"{origin} has no schema number; measure again")
-    if schema > SCHEMA:
-        raise RecordError(f"{origin} has schema {schema}, this program knows up to {SCHEMA}; update Espalier")
+    if schema > PACKED:
+        raise RecordError(f"{origin} has schema {schema}, this program knows up to {PACKED}; update Espalier")
     if "architectures" not in ours:
         raise RecordError(f"{origin} lacks its architectures; measure again")
     return ours, _list(document.get("benchmarks"), f"{origin}: benchmarks")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError, one_line
-from harness.files import disk, leftovers, locks
+from harness.files import disk, leftovers, locks, packed_numbers
 from harness.networks import datasets, zoo
 from harness.networks.own import source
 from harness.networks.weights import weights_file
@@ -69,7 +69,7 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
         lay_dense(laid, network, request.weights)
         kept_source.lay(laid, request.network)
         kept_source.lay(laid, request.own_task, kept_source.TASK_FOLDER)
-        shutil.copyfile(measurements, laid / MEASUREMENTS)
+        packed_numbers.copy(measurements, laid / MEASUREMENTS)
         write_request(laid, request)
         os.rename(laid, folder)
     except OSError as error:

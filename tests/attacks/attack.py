@@ -17,7 +17,7 @@ from types import FrameType
 
 from harness.errors import HarnessError
 from tests.attacks import breaking
-from tests.attacks.registry import Reader
+from tests.attacks.reader import Reader
 
 LIMIT_S = 30
 # What a person cannot use: words of the interpreter instead of what is wrong in the file.

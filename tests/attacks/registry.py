@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import safetensors.torch
 
+from harness import packing
 from harness.compare import profiles
 from harness.networks.pictures import decoding, idx_files
 from harness.networks.tasks import mask_values
@@ -32,41 +29,9 @@ from search.race import limit_calibration, race
 from search.records import journal, outcome, recipe_record, sensitivity_record, training_record, tuned_store
 from search.records.request import Request
 from tests.attacks import breaking, seeds, ways
-from tests.attacks.seeds import CORPUS
+from tests.attacks.reader import BYTES, JSON, LINES, TEXT, Reader
 from tests.attacks.ways import ROOT
 
-Break = Callable[[bytes, random.Random], bytes]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """What reads one kind of file. modules: of the product, that parse on its way. seed: a whole file's bytes, by the place it lies at.
-
-    beside: other files that must be there. breaks: ways to break one. read: gets the file's path.
-    """
-
-    name: str
-    file: str
-    modules: tuple[str, ...]
-    seed: Callable[[], bytes]
-    breaks: tuple[Break, ...]
-    read: Callable[[Path], object]
-    beside: tuple[str, ...] = ()
-
-    def lay(self, place: Path) -> Path:
-        """Put what belongs beside the file into a folder; returns where the file goes."""
-        for name in self.beside:
-            if name != self.file:
-                (place / name).write_bytes((CORPUS / "campaign" / name).read_bytes())
-        path = place / self.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-
-JSON: tuple[Break, ...] = (breaking.broken_document, breaking.broken_document, breaking.broken_bytes)
-LINES: tuple[Break, ...] = (breaking.broken_lines, breaking.broken_lines, breaking.broken_bytes)
-TEXT: tuple[Break, ...] = (breaking.broken_text,)
-BYTES: tuple[Break, ...] = (breaking.broken_bytes,)
 CAMPAIGN = ("contenders.json", "proof.json", "measurements.json", "journal.jsonl", "request.json")
 
 
@@ -135,6 +100,25 @@ READERS = (
         seeds.corpus("measurements.json"),
         JSON,
         benchmark_json.read,
+    ),
+    Reader("packing", "proof.json", ("harness.packing",), seeds.corpus("proof.json"), JSON, packing.pack),
+    Reader(
+        "packed proof",
+        "packed.json",
+        ("harness.files.packed_numbers",),
+        seeds.corpus("packed.json"),
+        JSON,
+        benchmark_json.read,
+        ("packed.samples.gz",),
+    ),
+    Reader(
+        "packed samples",
+        "packed.samples.gz",
+        ("harness.files.packed_numbers",),
+        seeds.corpus("packed.samples.gz"),
+        BYTES,
+        lambda path: packing.unpack(path.with_name("packed.json")),
+        ("packed.json",),
     ),
     Reader("shown contenders", "contenders.json", (), seeds.corpus("contenders.json"), JSON, ways.shown, CAMPAIGN),
     Reader("shown journal", "journal.jsonl", (), seeds.corpus("journal.jsonl"), LINES, ways.shown, CAMPAIGN),

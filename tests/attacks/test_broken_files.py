@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.attacks import attack, breaking
-from tests.attacks.registry import READERS, Reader
+from tests.attacks.reader import Reader
+from tests.attacks.registry import READERS
 from tests.attacks.seeds import CORPUS
 from tests.attacks.ways import ROOT
 

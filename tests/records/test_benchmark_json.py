@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import RecordError
 from harness.records import benchmark_json
-from harness.records.benchmark_json import KEY, SCHEMA
+from harness.records.benchmark_json import KEY, PACKED, SCHEMA
 
 
 def as_text(file):
@@ -79,7 +79,7 @@ RECORD = ("benchmarks", 0, "extra_info", KEY)
 CONDITIONS = (*RECORD, "conditions")
 
 CORPUS = [
-    Broken("newer schema", (KEY, "schema"), SCHEMA + 1, "update Espalier"),
+    Broken("newer schema", (KEY, "schema"), PACKED + 1, "update Espalier"),
     Broken("no schema", (KEY, "schema"), DELETE, "no schema number"),
     Broken("schema in words", (KEY, "schema"), "1", "no schema number"),
     Broken("schema zero", (KEY, "schema"), 0, "no schema number"),

@@ -9,15 +9,19 @@ import safetensors.torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from harness import packing
 from harness.errors import CampaignError
 from harness.files import locks
 from harness.networks import datasets, zoo
 from harness.networks.datasets import Dataset
 from harness.pipeline import Network
+from harness.records import benchmark_json
 from harness.training.recipes import Recipe
 from search.records import folder
+from search.records.outcome import MEASUREMENTS
 from search.records.request import Request, folder_name
 
+MEASURED = Path(__file__).parents[2] / "attacks" / "corpus" / "campaign" / "proof.json"
 RECIPE = Recipe(epochs=7, learning_rate=0.3)
 
 
@@ -63,6 +67,18 @@ def test_the_folder_alone_tells_the_dense_network_and_how_it_was_trained(tmp_pat
     moved(asked.weights)
     assert folder.dense(place, asked) == place / folder.DENSE
     assert folder.dense_recipe(place, asked) == RECIPE
+
+
+def test_measurements_come_along_with_their_samples_where_these_lie_beside_them(tmp_path: Path, asked: Request, digits: Dataset) -> None:
+    """Under the campaign's own name for them."""
+    stored = tmp_path / "cpu" / "resnet20-digits-f32.json"
+    stored.parent.mkdir()
+    stored.write_bytes(MEASURED.read_bytes())
+    told = benchmark_json.read(stored)
+    assert packing.pack(stored).is_one
+    place = tmp_path / "campaigns" / "new"
+    folder.lay(place, asked, Network.by_name(asked.network, digits, asked.weights), stored)
+    assert benchmark_json.read(place / MEASUREMENTS) == told
 
 
 def test_what_a_repository_leaves_out_is_laid_again_byte_for_byte(tmp_path: Path, asked: Request, digits: Dataset) -> None:

@@ -1,9 +1,12 @@
 """What was stored before is read unchanged: every committed campaign, its trials, its comparison and its measurements."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.files import packed_numbers
 from harness.records import benchmark_json
 from search.command_line import parse, request
 from search.records import folder, journal, outcome
@@ -42,6 +45,15 @@ def test_a_committed_campaign_is_summed_up_as_it_was() -> None:
     """One of them, for the latency predictor is fitted again: the headline is that of the page that lies beside it."""
     told = summary.load(REPORTS / "campaigns" / "resnet20-fashion-mnist-cpu")
     assert f"**{sentences.headline(told)}**" in (told.folder / "report.md").read_text()
+
+
+def test_committed_samples_are_packed() -> None:
+    """A campaign's raw samples are five times its other files: ``python -m harness.packing reports/campaigns/NAME``."""
+    listed = subprocess.run(["git", "ls-files", "-z", "reports"], cwd=REPORTS.parent, capture_output=True, text=True).stdout
+    committed = [REPORTS.parent / name for name in listed.split("\0") if name.endswith(".json")]
+    documents = {path: json.loads(path.read_bytes()) for path in committed}
+    whole = {path: one for path, one in documents.items() if not packed_numbers.is_packed(one)}
+    assert not [path for path, one in whole.items() if packed_numbers.packed(one, str(path))[1]]
 
 
 @pytest.mark.parametrize("path", sorted(REPORTS.glob("campaigns/*/proof*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
