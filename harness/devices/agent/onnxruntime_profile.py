@@ -104,7 +104,7 @@ def _read(file):
                 key = name[: -len(KERNEL)], event["args"]["op_name"], event["args"].get("node_index", "")
                 times.setdefault(key, []).append(event["dur"])
                 told.setdefault(key, event["args"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise faults.Refused("ONNX Runtime's profile cannot be read (%s: %s); is its disk full?" % (type(error).__name__, error))
     return times, told, inferences
 
