@@ -15,10 +15,10 @@ from pathlib import Path
 
 from harness import exported
 from harness.devices import spec
-from harness.devices.measure import PROFILED_INFERENCES, Protocol, comparison, load_shares, turn_orders
+from harness.devices.measure import PROFILED_INFERENCES, Protocol, canary_of, comparison, load_shares, turn_orders
 from harness.devices.provenance import host_facts
-from harness.devices.samples import Subject, Turn, conditions_of, latency_of, merge_runs, record
-from harness.devices.session import Device, Session
+from harness.devices.samples import Subject, Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
+from harness.devices.session import CANARY_ROUNDS, Device, Session
 from harness.errors import HarnessError, UsageError
 from harness.exported import Exported
 from harness.files import numbers
@@ -85,20 +85,26 @@ def _measured(sessions: Sequence[Session], network: Exported, protocol: Protocol
     subjects = [_subject(network, session, precision) for session in sessions]
     orders = turn_orders(len(sessions), protocol)
     turns: list[list[Turn]] = [[] for _ in sessions]
+    canaries_s: list[float] = []
     before = [session.snapshot() for session in sessions]
     first = None
     for load, share in enumerate(load_shares(orders, protocol.loads)):
         loaded = [one.load(s.onnx, s.network, s.precision or precision) for one, s in zip(sessions, subjects, strict=True)]
         first = first or loaded
+        canary = canary_of(loaded[0], protocol)
         for number, order in enumerate(share):
             for index in order:
                 warmup = (protocol.warmup_s, protocol.warmup_rounds) if number == 0 else (0.0, protocol.turn_warmup_rounds)
-                turns[index].append(Turn(loaded[index].infer(protocol.block_rounds, protocol.block_s, *warmup), load))
+                block = loaded[index].infer(protocol.block_rounds, protocol.block_s, *warmup)
+                if canary is not None:  # of the first device, beside the blocks of all: one machine has one state
+                    block = replace(block, canary_ns=canary.infer(CANARY_ROUNDS, warmup_rounds=1).wall_ns)
+                turns[index].append(Turn(block, load, canaries_s[-1] if canaries_s else None))
+                canaries_s += [] if block.canary_s is None else [block.canary_s]
         for network_there in loaded:
             network_there.unload()
     if first is None:
         raise UsageError("no block was asked for; give --rounds and --blocks of at least 1")
-    found = []
+    found, quiet_s = [], canary_quiet_s(canaries_s)
     for session, subject, one, taken, earlier in zip(sessions, subjects, first, turns, before, strict=True):
         layers = session.load(subject.onnx, subject.network, subject.precision or precision, True, subject.node_layers)
         block = layers.infer(PROFILED_INFERENCES, warmup_rounds=protocol.warmup_rounds)
@@ -106,7 +112,7 @@ def _measured(sessions: Sequence[Session], network: Exported, protocol: Protocol
         layers.unload()
         conditions = conditions_of(session, one, subject.precision or precision, earlier, session.snapshot(), host_facts())
         notes = (("in turns with", ", ".join(other.info.name for other in sessions if other is not session)),)
-        found.append(record(subject, one, latency_of(taken), conditions, nodes, latency_of([Turn(block)]), notes))
+        found.append(record(subject, one, latency_of(taken, quiet_s), conditions, nodes, latency_of([Turn(block)]), notes))
     return tuple(found)
 
 

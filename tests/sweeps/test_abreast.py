@@ -58,6 +58,13 @@ def test_blocks_take_turns_there_and_back(told: tuple[str, BenchmarkFile]) -> No
         assert first != second
 
 
+def test_beside_every_block_stands_the_machines_state_which_both_devices_share(told: tuple[str, BenchmarkFile]) -> None:
+    """So the verdict can leave out the pairs that a slow state of the machine parted."""
+    _, file = told
+    assert all(occasion.canary_s for one in file.measurements for occasion in one.latency.occasions)
+    assert len({one.latency.canary_quiet_s for one in file.measurements}) == 1
+
+
 def test_layers_of_both_stand_beside_each_other(told: tuple[str, BenchmarkFile]) -> None:
     printed, file = told
     for one in file.measurements:

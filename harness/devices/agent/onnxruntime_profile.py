@@ -16,7 +16,8 @@ INT8_TYPES, INT8_OPS = ("int8", "uint8"), ("QLinear", "QGemm", "ConvInteger", "M
 SHORT = {"float": "f32", "float16": "f16", "bfloat16": "bf16", "double": "f64"}
 TYPES = {"float": "float32", "double": "float64"}  # of tensors, where numpy calls them otherwise
 FED = ("float", "float16", "double", "uint8", "int8", "int32", "int64", "bool")
-PARTITION = "ExecutionProvider"  # within the name of a node that a provider made of many, of which it tells nothing more
+PARTITION = "ExecutionProvider_"  # within the name of a node that a provider made of many, of which it tells nothing more
+NUMBERS = re.compile("[_0-9]+$")
 RUNS = 10  # of inferences one after the other, in which a node's times are told
 COLD = 10  # one in so many inferences, the first ones, is left out
 HALF_TICK_US = 0.5  # times are cut to whole microseconds
@@ -68,13 +69,15 @@ class Profiled:
         with self.file:
             times, told, inferences = _read(self.file)
         sources = _sources([(name, kind) for name, kind, _ in times], self.graph)
-        nodes = []
+        nodes, counts = [], {}
         for key, found in times.items():
-            runs = _runs(found, inferences)
-            node = {"node": key[0], "kind": key[1], "seconds": sorted(runs)[len(runs) // 2], "runs": runs}
-            node["sources"] = sources[key[:2]]
-            node["precision"], node["provider"] = _precision(key[1], told[key]), told[key].get("provider", "")
-            nodes.append(node)
+            runs, (name, kind) = _runs(found, inferences), key[:2]
+            if _is_made(name, kind) or not sources[name, kind]:  # called by numbers that differ from load to load
+                kind = NUMBERS.sub("", kind)
+                counts[kind] = counts.get(kind, 0) + 1
+                name = "%s %d" % (kind, counts[kind])
+            node = {"node": name, "kind": kind, "seconds": sorted(runs)[len(runs) // 2], "runs": runs, "sources": sources[key[:2]]}
+            nodes.append(dict(node, precision=_precision(key[0], key[1], told[key]), provider=told[key].get("provider", "")))
         return nodes
 
 
@@ -140,7 +143,7 @@ def _sources(keys, graph):
     ends = {key: _end(key[0], known, makers) for key in keys}
     taken = {end.name for end in ends.values() if end is not None}
     found = {key: [] if end is None else _behind(end, makers, taken) for key, end in ends.items()}
-    made = [key for key in keys if PARTITION in key[1]]
+    made = [key for key in keys if _is_made(*key)]
     if len(made) == 1:
         alone = {name for names in found.values() for name in names}
         found[made[0]] = [node.name for node in graph.nodes if node.name and node.name not in alone]
@@ -166,11 +169,16 @@ def _behind(end, makers, taken):
     return [node.name for node in found] if any(node.op in WEIGHTED for node in found) else [end.name]
 
 
-def _precision(kind, told):
+def _is_made(name, kind):
+    """Whether a provider made a node of many: its name and number stand around an operation that no network has."""
+    return PARTITION in name and kind in name and ("_" in kind or "-" in kind)
+
+
+def _precision(name, kind, told):
     """What a node computed in, by its first input; nothing where a provider made it of many."""
-    types = [name for one in told.get("input_type_shape", []) for name in one]
-    if PARTITION in kind:
+    if _is_made(name, kind):
         return ""
+    types = [name for one in told.get("input_type_shape", []) for name in one]
     if kind.startswith(INT8_OPS) or (types and types[0] in INT8_TYPES):
         return "int8"
     return SHORT.get(types[0], types[0]) if types else "f32"
