@@ -18,7 +18,7 @@ from harness.devices import spec
 from harness.devices.measure import PROFILED_INFERENCES, Protocol, canary_of, comparison, load_shares, turn_orders
 from harness.devices.provenance import host_facts
 from harness.devices.samples import Subject, Turn, canary_quiet_s, conditions_of, latency_of, merge_runs, record
-from harness.devices.session import CANARY_ROUNDS, Device, Session
+from harness.devices.session import CANARY_ROUNDS, Device, Loaded, Session
 from harness.errors import HarnessError, UsageError
 from harness.exported import Exported
 from harness.files import numbers
@@ -87,7 +87,7 @@ def _measured(sessions: Sequence[Session], network: Exported, protocol: Protocol
     turns: list[list[Turn]] = [[] for _ in sessions]
     canaries_s: list[float] = []
     before = [session.snapshot() for session in sessions]
-    first = None
+    first: list[Loaded] | None = None
     for load, share in enumerate(load_shares(orders, protocol.loads)):
         loaded = [one.load(s.onnx, s.network, s.precision or precision) for one, s in zip(sessions, subjects, strict=True)]
         first = first or loaded
@@ -112,7 +112,8 @@ def _measured(sessions: Sequence[Session], network: Exported, protocol: Protocol
         layers.unload()
         conditions = conditions_of(session, one, subject.precision or precision, earlier, session.snapshot(), host_facts())
         notes = (("in turns with", ", ".join(other.info.name for other in sessions if other is not session)),)
-        found.append(record(subject, one, latency_of(taken, quiet_s), conditions, nodes, latency_of([Turn(block)]), notes))
+        profiled = latency_of([Turn(block)]) if nodes else None
+        found.append(record(subject, one, latency_of(taken, quiet_s), conditions, nodes, profiled, notes))
     return tuple(found)
 
 
@@ -146,7 +147,7 @@ def _words() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="python -m harness.sweeps.abreast", description="the same networks on several devices, in turns")
     words.add_argument("--device", action="append", default=[], metavar="NAME", help="two at least, held against the first")
     words.add_argument("--network", action="append", default=[], metavar="NAME", help="or FILE.py:factory or FILE.onnx (default resnet20)")
-    words.add_argument("--input-shape", type=preparing.parsed_shape, metavar="CxHxW", help="of networks that are no file (default 1x32x32)")
+    words.add_argument("--input-shape", metavar="CxHxW", help="of networks that are no file (default 1x32x32)")
     words.add_argument("--precision", default="f32", help="what the runtimes compute in (default %(default)s)")
     words.add_argument("--rounds", type=numbers.whole, default=1500, help="timed inferences of each (default %(default)s)")
     words.add_argument("--blocks", type=numbers.whole, default=ADVISED_PAIRS, help="that they are split into (default %(default)s)")
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.blocks < FEWEST_PAIRS:
             raise UsageError(f"--blocks={asked.blocks} decide nothing; give at least {FEWEST_PAIRS}")
-        channels, height, width = asked.input_shape or SHAPE
+        channels, height, width = preparing.parsed_shape(asked.input_shape) if asked.input_shape else SHAPE
         networks = [_network(name, (channels or SHAPE[0], height, width)) for name in asked.network or ["resnet20"]]
         with ExitStack() as stack:
             rows = compare(_open(asked.device, stack), networks, comparison(asked.rounds, asked.blocks), asked.precision)

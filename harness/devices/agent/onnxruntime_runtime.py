@@ -33,6 +33,7 @@ THREADS = {"Xnnpack" + SUFFIX: "intra_op_num_threads", "OpenVINO" + SUFFIX: "num
 SET = "set: "  # begins what the gate compares
 QUIET = 3  # errors alone: what the optimiser warns of tells a person nothing to do
 NAMED = 5  # nodes in a message
+FEWEST_PROFILED = 20  # inferences, where none ran before
 
 
 class Runtime:
@@ -211,7 +212,7 @@ class Model:
     def profile(self, inferences):
         """Times of every node in several runs of the inferences since loading, at least ``inferences``; asked for again, of those alone."""
         if self.profiled is None:
-            self.profiled = onnxruntime_profile.Profiled(self.runtime, self.onnx, self.graph)
+            self.profiled, inferences = onnxruntime_profile.Profiled(self.runtime, self.onnx, self.graph), max(inferences, FEWEST_PROFILED)
         profiled, self.profiled = self.profiled, None
         for _ in range(inferences):
             profiled.run()

@@ -86,6 +86,44 @@ def test_what_a_provider_made_one_node_of_stands_for_all_that_did_not_run_by_its
     assert two == {part: [], (part[0] + "x", part[1]): []}, "of two nobody can tell which is which"
 
 
+class _Ended:
+    """A session of which only the notes are left."""
+
+    def end_profiling(self) -> None: ...
+
+
+def _told(agent: ModuleType, network: Probe, notes: list[tuple[str, str]]) -> list[tuple[object, ...]]:
+    """Name, kind and sources that the agent tells of nodes noted by these names and operations, in two inferences."""
+    once: list[dict[str, object]] = [
+        {"cat": "Node", "name": f"{name}_kernel_time", "dur": 7, "args": {"op_name": kind, "node_index": str(place)}}
+        for place, (name, kind) in enumerate(notes)
+    ]
+    lines = [json.dumps(event) + ",\n" for event in 2 * [*once, {"cat": "Session", "name": "model_run"}]]
+    profiled = object.__new__(agent.onnxruntime_profile.Profiled)
+    profiled.session, profiled.graph = _Ended(), agent.onnx_reader.read(network.onnx)
+    profiled.file = io.BytesIO("".join(lines).encode())
+    return [(node["node"], node["kind"], node["sources"]) for node in profiled.end()]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (["ReorderOutput_token_5", "ReorderOutput"], ["ReorderOutput", "ReorderOutput_token_5"], "ReorderOutput 2"),
+        ([f"{OPENVINO}_OpenVINO-EP-subgraph_1_0"], [f"{OPENVINO}_OpenVINO-EP-subgraph_2_0"], "OpenVINO-EP-subgraph 1"),
+    ],
+    ids=["copies of 1.32.0", "onnxruntime-openvino 1.24.1"],
+)
+def test_a_node_has_one_name_in_every_load(agent: ModuleType, network: Probe, first: list[str], second: list[str], name: str) -> None:
+    """As the real packages were seen to number the same nodes of one network in two loads."""
+
+    def kind(noted: str) -> str:
+        return "ReorderOutput" if noted.startswith("Reorder") else noted[len(OPENVINO) + 1 : -2]
+
+    loads = [_told(agent, network, [(noted, kind(noted)) for noted in names]) for names in (first, second)]
+    assert loads[0] == loads[1]
+    assert loads[0][-1][0] == name
+
+
 def _node(name: str, provider: str, precision: str = "f32") -> dict[str, object]:
     return {"node": name, "provider": provider, "precision": precision, "sources": [f"/{name}"]}
 
