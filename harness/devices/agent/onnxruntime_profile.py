@@ -17,7 +17,7 @@ SHORT = {"float": "f32", "float16": "f16", "bfloat16": "bf16", "double": "f64"}
 TYPES = {"float": "float32", "double": "float64"}  # of tensors, where numpy calls them otherwise
 FED = ("float", "float16", "double", "uint8", "int8", "int32", "int64", "bool")
 PARTITION = "ExecutionProvider_"  # within the name of a node that a provider made of many, of which it tells nothing more
-NUMBERS = re.compile("[_0-9]+$")
+NUMBERS, TOKEN = re.compile("[_0-9]+$"), re.compile("_token_[0-9]+$")  # which count through a process, not through a network
 RUNS = 10  # of inferences one after the other, in which a node's times are told
 COLD = 10  # one in so many inferences, the first ones, is left out
 HALF_TICK_US = 0.5  # times are cut to whole microseconds
@@ -71,8 +71,8 @@ class Profiled:
         sources = _sources([(name, kind) for name, kind, _ in times], self.graph)
         nodes, counts = [], {}
         for key, found in times.items():
-            runs, (name, kind) = _runs(found, inferences), key[:2]
-            if _is_made(name, kind) or not sources[name, kind]:  # called by numbers that differ from load to load
+            runs, kind, name = _runs(found, inferences), key[1], TOKEN.sub("", key[0])
+            if _is_made(*key[:2]) or not sources[key[:2]]:  # called by numbers that differ from load to load
                 kind = NUMBERS.sub("", kind)
                 counts[kind] = counts.get(kind, 0) + 1
                 name = "%s %d" % (kind, counts[kind])
