@@ -7,6 +7,7 @@ where, and in what, is read off a profiled inference.
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import time
 
@@ -33,6 +34,7 @@ THREADS = {"Xnnpack" + SUFFIX: "intra_op_num_threads", "OpenVINO" + SUFFIX: "num
 SET = "set: "  # begins what the gate compares
 QUIET = 3  # errors alone: what the optimiser warns of tells a person nothing to do
 NAMED = 5  # nodes in a message
+PLACE = re.compile(r"^/\S+\.cc:[0-9]+ .*?\) ")  # in its sources, with a function's arguments, before some of its messages
 FEWEST_PROFILED = 20  # inferences, where none ran before
 
 
@@ -65,7 +67,7 @@ class Runtime:
         details += [[SET + "provider", self.provider]] if self.provider != CPU else []
         details += [[SET + "graph optimization", self.level]] if self.level != "all" else []
         details += [[SET + "nodes elsewhere", "allowed"]] if self.allow_cpu_nodes and self.provider != CPU else []
-        details += [[SET + "provider options", " ".join("%s=%s" % pair for pair in self.own)]] if self.own else []
+        details += [[SET + "provider options", self._set()]] if self.own else []
         details += [["energy meter", self.meter.name]] if self.meter else []
         return {"runtime_version": onnxruntime.__version__, "model": _chip(), "details": details}
 
@@ -98,13 +100,17 @@ class Runtime:
         own.update(self.own)
         named = [(self.provider, own)] + ([CPU] if self.provider != CPU else [])  # who took what is looked at, and refused by name
         with refusing("load the model"):
-            session = onnxruntime.InferenceSession(onnx, settings, providers=named)
-        if self.provider not in session.get_providers():  # its libraries are not there: it goes on without, and only logs that
+            session = onnxruntime.InferenceSession(onnx, settings, providers=named, enable_fallback=0)
+            session.disable_fallback()  # else an inference that fails is repeated on the CPU, and all that follow run there
+        if self.provider not in session.get_providers():  # its device or libraries are not there: it goes on without, and only logs it
             raise faults.Refused(
-                "%s cannot be started here, only %s; install the libraries that it needs"
-                % (self.provider, ", ".join(session.get_providers()))
+                "%s does not start here%s, and %s would run instead; check its device, its libraries and its options"
+                % (self.provider, " with " + self._set() if self.own else "", ", ".join(session.get_providers()))
             )
         return session
+
+    def _set(self):
+        return " ".join("%s=%s" % pair for pair in self.own)
 
     def _look(self, onnx, graph):
         """What ran where, and in what, by a profiled inference."""
@@ -142,7 +148,7 @@ def refusing(what):
     except faults.Refused:
         raise
     except Exception as error:
-        raise faults.Refused("ONNX Runtime cannot %s: %s" % (what, " ".join(str(error).split())[:600]))
+        raise faults.Refused("ONNX Runtime cannot %s: %s" % (what, PLACE.sub("", " ".join(str(error).split()))[:600]))
 
 
 class Model:

@@ -149,3 +149,11 @@ def test_a_profile_that_was_cut_is_refused_in_one_line(agent: ModuleType, line: 
     file = io.BytesIO(b"[\n" + json.dumps(whole).encode() + b",\n" + line + b"\n")
     with pytest.raises(agent.faults.Refused, match="profile cannot be read"):
         agent.onnxruntime_profile._read(file)
+
+
+def test_a_message_is_told_without_its_place_in_the_sources(agent: ModuleType) -> None:
+    """As onnxruntime-openvino 1.24.1 begins it."""
+    place = "/onnxruntime/onnxruntime/python/state.cc:1053 std::shared_ptr<T> onnxruntime::python::Create(const std::string&, const Map&)"
+    told = "^ONNX Runtime cannot load the model: Invalid OpenVINO EP option: nonsense$"
+    with pytest.raises(agent.faults.Refused, match=told), agent.refusing("load the model"):
+        raise RuntimeError(f"{place} Invalid OpenVINO\nEP option: nonsense")
