@@ -7,6 +7,7 @@ import shutil
 import tempfile
 
 import faults
+import fed_inputs
 import numpy
 
 MARKS = re.compile(r"(_nchwc|_nhwc|_token_[0-9]+)+$")  # of the optimiser on a node that it put in another one's place
@@ -35,18 +36,11 @@ def bound(session):
 
 
 def _fed(port):
-    """What an input is fed: noise where it is in float or in bytes, ones where it counts, masks or points at rows of a table."""
+    """What an input is fed; Refused where its type is none that can be."""
     told = port.type[len("tensor(") : -1]
     if port.type != "tensor(%s)" % told or told not in FED:
         raise faults.Refused("input %s is of type %s, which is not fed; export it as one of %s" % (port.name, port.type, ", ".join(FED)))
-    kind = numpy.dtype(TYPES.get(told, told))
-    shape = [side if isinstance(side, int) else 1 for side in port.shape]
-    random = numpy.random.default_rng(0)
-    if kind in (numpy.uint8, numpy.int8):
-        return random.integers(0, 128, shape).astype(kind)
-    if numpy.issubdtype(kind, numpy.floating):
-        return random.standard_normal(shape).astype(kind)
-    return numpy.ones(shape, kind)
+    return fed_inputs.fed([side if isinstance(side, int) else 1 for side in port.shape], numpy.dtype(TYPES.get(told, told)))
 
 
 class Profiled:

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shlex
 import time
 
 import chosen_options
@@ -27,11 +26,17 @@ except ImportError as error:
     raise faults.Unavailable("this interpreter cannot import onnxruntime (%s); install it: pip install onnxruntime" % error)
 
 PRECISIONS = ("f32", "f16", "int8")  # of a file: what it holds is what runs
-OPTIONS = ("provider", "threads", "nice", "graph_optimization", "allow_cpu_nodes", "provider_options")
+OPTIONS = {  # (what it is by default, what to give, the least of a number)
+    "provider": ("CPU", "the name of a provider, for example 'CPU'"),
+    "threads": (1, "a count of threads, for example 1", 1),
+    "nice": (0, "a niceness from -20 to 19, for example 0", -20),
+    "graph_optimization": ("all", "'off', 'basic', 'extended' or 'all'"),
+    "allow_cpu_nodes": (False, "true or false"),
+    "provider_options": ((), "words key=setting, for example ['device_type=GPU']"),
+}
 LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 SUFFIX, CPU = "ExecutionProvider", "CPUExecutionProvider"
 THREADS = {"Xnnpack" + SUFFIX: "intra_op_num_threads", "OpenVINO" + SUFFIX: "num_of_threads"}  # of those with threads of their own
-SET = "set: "  # begins what the gate compares
 QUIET = 3  # errors alone: what the optimiser warns of tells a person nothing to do
 NAMED = 5  # nodes in a message
 PLACE = re.compile(r"^/\S+\.cc:[0-9]+ .*?\) ")  # in its sources, with a function's arguments, before some of its messages
@@ -45,29 +50,22 @@ class Runtime:
     """
 
     def __init__(self, options):
-        unknown = sorted(set(options) - set(OPTIONS) - set(chosen_options.BY_THE_HARNESS))
-        if unknown:
-            raise faults.Unusable("onnxruntime has no option %r; use %s" % (unknown[0], ", ".join(OPTIONS)))
-        self.threads = _whole(options, "threads", 1, 1, 1024)
-        self.level = str(options.get("graph_optimization", "all"))
+        chosen = chosen_options.read(options, OPTIONS, "onnxruntime")
+        self.threads, self.level, self.allow_cpu_nodes = chosen["threads"], chosen["graph_optimization"], chosen["allow_cpu_nodes"]
         if self.level not in LEVELS:
             raise faults.Unusable("graph_optimization = %r is none of %s" % (self.level, ", ".join(LEVELS)))
-        self.allow_cpu_nodes = options.get("allow_cpu_nodes", False)
-        if not isinstance(self.allow_cpu_nodes, bool):
-            raise faults.Unusable("allow_cpu_nodes = %r is neither true nor false" % (self.allow_cpu_nodes,))
-        self.provider = _provider(str(options.get("provider", "CPU")))
-        self.own = _own(options.get("provider_options", ""))
-        self.nice = host_state.favour(_whole(options, "nice", 0, -20, 19))
+        self.provider, self.own = _provider(chosen["provider"]), _own(chosen["provider_options"])
+        self.nice = host_state.favour(chosen["nice"])
         self.meter = meters.packages() if self.provider == CPU else None
         self.seen = {}
 
     def describe(self):
         """Runtime, version, chip; what was set, as conditions."""
-        details = [["provider", self.provider], ["graph optimization", self.level], ["nice", str(self.nice)]]
-        details += [[SET + "provider", self.provider]] if self.provider != CPU else []
-        details += [[SET + "graph optimization", self.level]] if self.level != "all" else []
-        details += [[SET + "nodes elsewhere", "allowed"]] if self.allow_cpu_nodes and self.provider != CPU else []
-        details += [[SET + "provider options", self._set()]] if self.own else []
+        details = [["provider", self.provider], ["nice", str(self.nice)]]
+        details += [["set: provider", self.provider]] if self.provider != CPU else []
+        details += [["set: graph_optimization", self.level]] if self.level != OPTIONS["graph_optimization"][0] else []
+        details += [["set: allow_cpu_nodes", "True"]] if self.allow_cpu_nodes and self.provider != CPU else []
+        details += [["set: provider_options", self._set()]] if self.own else []
         details += [["energy meter", self.meter.name]] if self.meter else []
         return {"runtime_version": onnxruntime.__version__, "model": _chip(), "details": details}
 
@@ -249,15 +247,6 @@ def _check(graph, wanted):
         raise faults.Refused("the model is of batch size %d, not %d; export it at that batch size" % told)
 
 
-def _whole(options, name, default, least, most):
-    given = options.get(name, default)
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        raise faults.Unusable(
-            "%s = %r is no whole number from %d to %d; write for example %s = %d" % (name, given, least, most, name, default)
-        )
-    return given
-
-
 def _provider(wanted):
     """The provider's name in full; Unavailable where the installed package has none such."""
     there = onnxruntime.get_available_providers()
@@ -270,12 +259,10 @@ def _provider(wanted):
 
 def _own(words):
     """``(key, setting)`` of a provider's own options, in order."""
-    try:
-        pairs = [word.partition("=") for word in shlex.split(str(words))]
-    except ValueError as error:
-        raise faults.Unusable('provider_options = %r cannot be read (%s); write for example ["device_type=GPU"]' % (words, error))
+    pairs = [word.partition("=") for word in words]
     if not all(key and mark and setting for key, mark, setting in pairs):
-        raise faults.Unusable('provider_options = %r are no words key=setting; write for example ["device_type=GPU"]' % (words,))
+        told = " ".join(words)
+        raise faults.Unusable("provider_options = %r are no words key=setting; write for example ['device_type=GPU']" % told)
     return sorted((key, setting) for key, _, setting in pairs)
 
 
