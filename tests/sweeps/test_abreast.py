@@ -50,7 +50,7 @@ def test_both_devices_stand_in_one_row_with_their_verdict(told: tuple[str, Bench
 def test_blocks_take_turns_there_and_back(told: tuple[str, BenchmarkFile]) -> None:
     """By the device's own clock, which both processes share: of every two turns the second is the first backwards."""
     _, file = told
-    began = sorted((occasion.begin_s, one.conditions.device.name) for one in file.measurements for occasion in one.latency.occasions)
+    began = sorted((occasion.start_s, one.conditions.device.name) for one in file.measurements for occasion in one.latency.occasions)
     order = [name for _, name in began]
     assert len(order) == 2 * BLOCKS
     for first, second, third, fourth in zip(*[iter(order)] * 4, strict=True):
