@@ -1,4 +1,4 @@
-"""A Raspberry Pi, or any board over ssh, as the docs add it: an interpreter of its own that holds one package, a table, and nothing of ours.
+"""A Raspberry Pi, or any board over ssh, as the docs add it: an interpreter of its own with one package, a table, and nothing of ours.
 
 The board is this machine behind a real ssh server, its interpreter a new environment with OpenVINO or ONNX Runtime and what they need.
 """
