@@ -3,6 +3,7 @@
 from harness.latency.explanation import ledger, roof
 from harness.networks import roof_probe
 from harness.pipeline import Network, latency_subject
+from harness.runner import subjects
 
 
 def test_roof(device, measure, record, collected, batch_size):
@@ -12,6 +13,7 @@ def test_roof(device, measure, record, collected, batch_size):
     dense = probe.architecture.dense()
     measurement = measure(device, latency_subject(probe, dense, batch_size=batch_size))
     record(measurement)
+    subjects.check_nodes(device, measurement)
     balanced = ledger.balance(measurement, probe.architecture)
     found = roof.Roof.of(roof.measured_layers(balanced, probe.architecture, dense, measurement.conditions.precision))
     collected.texts.append(

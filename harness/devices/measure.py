@@ -283,7 +283,8 @@ def _profile(
         turns.append(Turn(loaded.infer(max(PROFILED_INFERENCES, protocol.block_rounds), warmup_rounds=protocol.warmup_rounds)))
         runs.append(loaded.profile(0))
         loaded.unload()
-    return merge_runs(runs), latency_of(turns) if turns else None
+    layers = merge_runs(runs)
+    return layers, latency_of(turns) if layers else None
 
 
 def _protocol_notes(protocol: Protocol, turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:

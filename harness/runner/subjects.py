@@ -9,11 +9,13 @@ import pytest
 
 from harness import exported
 from harness.devices.samples import Subject
+from harness.devices.session import Session
 from harness.errors import UsageError
 from harness.exported import Exported
 from harness.networks.datasets import Dataset
 from harness.networks.foreign import idle_weights
 from harness.pipeline import Network, latency_subject
+from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
 from harness.runner import images, int8_options, options
 from harness.runner.collected import Collected
@@ -95,6 +97,22 @@ def _file_of(item: pytest.Item, config: pytest.Config) -> str | None:
     if not isinstance(name, str):
         return None
     return name if exported.is_file(name) or name in config.getoption("--contender") else None
+
+
+def check_nodes(device: Session, measurement: Measurement, layers: Collection[str] = ()) -> None:
+    """UsageError, in one line, where the device's runtime told no times of nodes, or none of these layers."""
+    if not measurement.layers:
+        raise UsageError(
+            f"device {device.info.name}: its runtime {device.info.runtime} tells no times of nodes, so its layers have none; "
+            "let its model's profile(inferences) return them (CONTRIBUTING.md), or measure whole networks: bench/test_network_latency.py"
+        )
+    attributed = {layer for node in measurement.layers for layer in node.source_layers}
+    if lost := [layer for layer in layers if layer not in attributed]:
+        named = f"{', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}"
+        raise UsageError(
+            f"device {device.info.name}: no node of {measurement.network} is credited to {named}; "
+            f"let profile() of its runtime {device.info.runtime} name the ONNX nodes that each of its nodes stands for (sources)"
+        )
 
 
 def unattributed(file: Exported, attributed: set[str]) -> str:

@@ -13,8 +13,8 @@ from harness.latency.model.predictor import LatencyPredictor
 from harness.pages import device as device_page
 from harness.records import benchmark_json
 from harness.records.benchmark_json import BenchmarkFile
-from tests.devices.ssh_server import needs_sshd
-from tests.devices.ssh_server import ssh_config as ssh_config
+from tests.devices.over_ssh.ssh_server import needs_sshd
+from tests.devices.over_ssh.ssh_server import ssh_config as ssh_config
 from tests.devices.trtexec_stand_in import install
 
 ROOT = Path(__file__).parent.parent.parent

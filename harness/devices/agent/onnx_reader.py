@@ -5,6 +5,8 @@ Field numbers: onnx.proto3 of ONNX 1.x, which may add fields but never renumber 
 
 import struct
 
+INT64, HALVES = 7, (10, 16)  # types of tensors: FLOAT16, BFLOAT16
+
 
 class NotOnnx(Exception):
     """The bytes are no ONNX model; the text says where they stop making sense."""
@@ -24,7 +26,11 @@ class Graph:
     """
 
     def __init__(self):
-        self.nodes, self.initializers, self.inputs, self.outputs = [], {}, [], []
+        self.nodes, self.initializers, self.inputs, self.outputs, self.kinds = [], {}, [], [], set()
+
+    def holds(self, *kinds):
+        """Whether a constant is of one of these types."""
+        return bool(self.kinds.intersection(kinds))
 
     def batch_size(self):
         """Of the first input of two or more dimensions; 1 where there is none."""
@@ -126,8 +132,9 @@ def _graph(view):
         if field == 1:
             graph.nodes.append(_node(entry))
         elif field == 5:
-            name, dims, integers = _tensor(entry)
+            name, dims, integers, kind = _tensor(entry)
             graph.initializers[name] = (dims, integers)
+            graph.kinds.add(kind)
         elif field == 11:
             graph.inputs.append(_tensor_type(entry))
         elif field == 12:
@@ -165,7 +172,7 @@ def _attribute(view):
         elif field == 4:
             setting = bytes(entry).decode("utf-8", "replace")
         elif field == 5:
-            setting = _tensor(entry)[1:]
+            setting = _tensor(entry)[1:3]
         elif field == 8:
             setting = (setting or []) + _integers(entry)
     return name, setting
@@ -184,9 +191,9 @@ def _tensor(view):
             name = _text(entry)
         elif field == 9:
             raw = entry
-    if kind == 7 and raw is not None:  # INT64: shapes and axes, which shape inference needs
+    if kind == INT64 and raw is not None:  # shapes and axes, which shape inference needs
         integers = list(struct.unpack("<%dq" % (len(raw) // 8), raw))
-    return name, dims, integers if kind == 7 else None
+    return name, dims, integers if kind == INT64 else None, kind
 
 
 def _tensor_type(view):

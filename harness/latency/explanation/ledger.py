@@ -163,17 +163,19 @@ def stage_of(site: LayerSite, architecture: Architecture) -> str:
 def _beyond_nodes(nodes: tuple[LayerLatency, ...], profiled: Latency, remainder_s: float) -> tuple[LedgerLine, ...]:
     """The parts of ``remainder_s``, the unprofiled median less all nodes.
 
-    A profiled block is the run that its compilation's node times are means of, so their difference is free of drift.
+    A profiled block is the run that its compilation's node times are means of, so their difference is free of drift. Where a runtime
+    tells several runs of each compilation, usual times are compared.
     """
     blocks = unpreempted_blocks(profiled)
+    middles = [statistics.median(block) for block in blocks]
     means = [statistics.fmean(block) for block in blocks]
     sums = [math.fsum(times) for times in zip(*(node.runs_s for node in nodes), strict=False)]
     if len(means) == len(sums):
         gap = statistics.median(mean - total for mean, total in zip(means, sums, strict=True))
-    else:
-        gap = statistics.median(means) - statistics.median(sums)
+        bursts = -statistics.median(mean - middle for mean, middle in zip(means, middles, strict=True))
+    else:  # a runtime that tells several runs of a compilation tells what they usually took, which bursts do not raise
+        gap, bursts = statistics.median(middles) - statistics.median(sums), 0.0
     cut = len(nodes) * _TICK_S / 2 if _whole_ticks(nodes) else 0.0
-    bursts = -statistics.median(mean - statistics.median(block) for mean, block in zip(means, blocks, strict=True))
     return (
         LedgerLine("cut off", cut, "the runtime writes whole microseconds: half of one is lost per node"),
         LedgerLine("host", gap - cut, "a profiled run beyond its nodes: the call, input and output, gaps"),

@@ -124,6 +124,20 @@ def test_bursts_that_raise_the_means_are_a_line_of_their_own(network, profiled):
     assert lines["bursts"] == pytest.approx(-0.5 * quiet[0], rel=1e-6)
 
 
+def test_bursts_are_no_work_of_the_host_where_several_runs_of_a_compilation_are_told(network, profiled):
+    """Ten runs of each of three compilations, which tell what nodes usually took: in a loud moment, and in a quiet one."""
+    measurement = profiled(runs=3)
+    told = replace(measurement, layers=tuple(replace(node, runs_s=node.runs_s * 10) for node in measurement.layers))
+    quiet = measurement.profiled.samples_s
+    loud = tuple(s * (6 if i % 10 == 0 else 1) for i, s in enumerate(quiet))
+    lines, expected = (
+        {line.name: line.seconds for line in balance(replace(told, profiled=Latency(samples, (20, 20, 20))), network).lines}
+        for samples in (loud, quiet)
+    )
+    assert lines == pytest.approx(expected)
+    assert lines["bursts"] == 0.0
+
+
 def test_layers_belong_to_the_stage_of_their_branch(network, profiled):
     ledger = balance(profiled(), network)
     stages = {row.name: row.stage for row in ledger.rows}

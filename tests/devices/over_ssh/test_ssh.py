@@ -19,8 +19,8 @@ from harness.devices.probe import Probe
 from harness.devices.session import Device, Quarantine
 from harness.devices.spec import DeviceSpec, parse
 from harness.errors import DeviceCrashed, DeviceUnavailable
-from tests.devices.ssh_server import needs_sshd
-from tests.devices.ssh_server import ssh_config as ssh_config
+from tests.devices.over_ssh.ssh_server import needs_sshd
+from tests.devices.over_ssh.ssh_server import ssh_config as ssh_config
 
 OLDEST = next(iter(sorted(Path.home().glob(".pyenv/versions/3.6.*/bin/python"))), Path(sys.executable))
 
