@@ -110,7 +110,7 @@ class Gating:
             ("runtime_version", info.runtime_version),
             ("simulated", str(info.simulated)),
             ("host", info.host),
-            ("batch_size", str(self.config.getoption("--batch-size"))),
+            ("batch_size", str(options.batch_size(self.config))),
             ("input_shape", comparability.shape(architecture)),
             (comparability.CONFIGURATION, comparability.configuration(subject.config, architecture)),
             (comparability.CONTENDER, subject.label or comparability.NO_CONTENDER),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.records.accuracy import WidthAccuracy
 from harness.errors import ConditionsDiffer, HarnessError, LatencyUnknown
 from harness.latency.explanation import ledger
 from harness.latency.explanation.roof import LayerCost, measured_layers
@@ -16,7 +17,6 @@ from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
-from harness.records.width_accuracy import WidthAccuracy
 
 WIDTHS, SENSITIVITY, ROOF = "widths", "sensitivity", "roof"  # folders under reports/benchmarks/<device>/
 

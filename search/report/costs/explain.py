@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.records.accuracy import WidthAccuracy
 from harness.errors import RecordError, UsageError
 from harness.latency.explanation import advice as explain
 from harness.latency.explanation import ledger, shares
@@ -16,7 +17,6 @@ from harness.latency.explanation.shares import MEASURED, PREDICTED, Account
 from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.measurement import Measurement
-from harness.records.width_accuracy import WidthAccuracy
 from search.records.losses.drop import drop
 
 ESTIMATED = "estimated"  # of accuracies: by the surrogate, from a campaign's trials

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from harness.devices.bundle import AGENT_DIRECTORY
 from harness.devices.session import Device
 from harness.records.conditions import Snapshot
-from tests.devices.agent.test_tegra_state import plant
 from tests.compare.conftest import CONDITIONS
+from tests.devices.agent.test_tegra_state import plant
 
 WORDS = ("under-voltage", "arm frequency capped", "throttled", "soft temperature limit")
 ADC = "VDD_CORE_A current(7)=2.50000000A\n VDD_CORE_V volt(15)=0.80000000V\n EXT5V_V volt(24)=5.10000000V"
