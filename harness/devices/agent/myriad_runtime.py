@@ -16,6 +16,7 @@ import faults
 import host_state
 import int8_nodes
 import myriad_graph
+import onnx_hard_sigmoid
 import onnx_reader
 import timed_loop
 
@@ -131,7 +132,8 @@ class Runtime:
         try:
             graph = onnx_reader.read(onnx)  # 2022.3 accepts any bytes
             int8_nodes.check(graph, wanted["precision"])
-            network = self.core.read_network(model=onnx, weights=b"", init_from_buffer=True)
+            readable = onnx_hard_sigmoid.rewritten(onnx) if self.stick else onnx  # its compiler does not know HardSigmoid
+            network = self.core.read_network(model=readable, weights=b"", init_from_buffer=True)
             self._rebatch(network, graph.batch_size(), wanted["batch_size"])
             supported = self.core.query_network(network, self.device.split(".")[0])
         except onnx_reader.NotOnnx as error:
