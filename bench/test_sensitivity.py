@@ -1,7 +1,10 @@
 """How much accuracy each group of channels costs by itself, on the validation split, batch norm recalibrated."""
 
+from pathlib import Path
+
 import pytest
 
+from harness.networks import zoo
 from harness.pages.tables import sensitivities
 from harness.pipeline import Network
 from harness.progress import shown
@@ -14,10 +17,19 @@ pytestmark = pytest.mark.prunes
 
 
 @pytest.fixture(scope="session")
-def trained(network, dataset, pytestconfig):
-    """The network with the weights that were given, or trained by the standard recipe and cached."""
+def trained(network, dataset, pytestconfig, request):
+    """The network with the weights that were given, or trained by the standard recipe and cached.
+
+    One that answers something else than the pictures' task wants has no accuracy: skipped where other suites run too.
+    """
     if pytestconfig.getoption("--weights") is not None:
         return network
+    try:
+        zoo.build(network.name, dataset.input_shape, dataset.classes, task=dataset.task)
+    except zoo.OtherOutputs as error:
+        if all(item.path == Path(__file__) for item in request.session.items):
+            raise
+        pytest.skip(f"{network.name} answers {error.told}: it is measured, not judged; give its task, --dataset=task:path/to/file.py:task")
     probe.adopt(network.name, dataset, processor.processors())
     with shown(pytestconfig, f"training {network.name}") as advance:
         model = baseline.dense(network.name, dataset, recipes.dense_recipe(dataset.name), progress=advance)

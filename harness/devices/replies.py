@@ -91,7 +91,7 @@ class NodeTime:
     """Mean seconds of one executed node.
 
     sources: the ONNX nodes it stands for. layers: the network's layers among them. precision: what it computes in, "" where the runtime
-    does not tell.
+    does not tell. runs_s: seconds in each of several profiled runs; empty where the runtime tells one figure.
     """
 
     node: str
@@ -100,6 +100,7 @@ class NodeTime:
     sources: tuple[str, ...]
     layers: tuple[str, ...] = ()
     precision: str = ""
+    runs_s: tuple[float, ...] = ()
 
     def with_layers(self, layers: tuple[str, ...]) -> NodeTime:
         """The same node, attributed."""
@@ -237,6 +238,7 @@ def nodes(frame: Frame) -> tuple[NodeTime, ...]:
                 duration(node["seconds"]),
                 tuple(str(name) for name in node["sources"]),
                 precision=str(node.get("precision", "")),
+                runs_s=tuple(duration(run) for run in node.get("runs", ())),
             )
             for node in frame.header["nodes"]
         )

@@ -17,17 +17,35 @@ QUIET_SHARE = 0.02  # the canary's quantile that stands for the fast state: it n
 
 
 def merge_runs(runs: Sequence[Sequence[NodeTime]]) -> tuple[LayerLatency, ...]:
-    """The same node of several compilations as one row, in the order of the first; a node that one lacks took 0 s there."""
+    """The same node of several compilations as one row, in the order of the first; a node that one lacks took 0 s there.
+
+    A compilation counts once, or as many times as its nodes tell runs of it.
+    """
     rows: dict[tuple[str, int], NodeTime] = {}
-    times: dict[tuple[str, int], list[float]] = {}
-    for number, run in enumerate(runs):
+    found: list[dict[tuple[str, int], tuple[float, ...]]] = []
+    for run in runs:
         seen: dict[str, int] = {}
+        found.append({})
         for node in run:
             key = node.node, seen.get(node.node, 0)  # runtimes may give one name to two nodes
             seen[node.node] = key[1] + 1
             rows.setdefault(key, node)
-            times.setdefault(key, [0.0] * len(runs))[number] = node.seconds
-    return tuple(LayerLatency(node.node, node.layers, node.kind, tuple(times[key]), precision=node.precision) for key, node in rows.items())
+            found[-1][key] = node.runs_s or (node.seconds,)
+    widths = [max((len(times) for times in one.values()), default=1) for one in found]
+    return tuple(
+        LayerLatency(
+            node.node,
+            node.layers,
+            node.kind,
+            tuple(time for one, width in zip(found, widths, strict=True) for time in _padded(one.get(key, ()), width)),
+            precision=node.precision,
+        )
+        for key, node in rows.items()
+    )
+
+
+def _padded(times: tuple[float, ...], width: int) -> tuple[float, ...]:
+    return (*times, *[0.0] * (width - len(times)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ PATIENCE = Range(0, 1e6)  # seconds
 OPTION = Range(-(2**53), 2**53)  # whatever a runtime makes of it; each has ranges of its own
 LOCK_WAIT_S = 120.0  # another process usually needs the device for one suite, or for one short check
 LOAD_DEADLINE_S = 120.0
+ONE_GPU = {"trtexec": "nvidia-gpu", "tensorrt": "nvidia-gpu"}  # runtimes that reach one thing in two ways: one waits for the other
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*")  # never a leading dash, which ssh would read as an option
@@ -102,7 +104,7 @@ def parse(name: str, table: object, origin: Path) -> DeviceSpec:
         host=host,
         ssh_config=_text(table, "ssh_config", place),
         options=options,
-        resource=_text(table, "resource", place) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
+        resource=_text(table, "resource", place) or ONE_GPU.get(runtime) or f"{Path(runtime).stem}-{dict(options).get('device', name)}",
         lock_wait_s=_seconds(table, "lock_wait_s", LOCK_WAIT_S, place),
         load_deadline_s=_seconds(table, "load_deadline_s", LOAD_DEADLINE_S, place),
         setup=_text(table, "setup", place) or "",
@@ -137,12 +139,21 @@ def _seconds(table: Mapping[str, object], key: str, default: float, place: str) 
 
 
 def _options(found: object, place: str) -> tuple[tuple[str, OptionValue], ...]:
+    if isinstance(found, dict):
+        found = {name: _one_text(value) for name, value in found.items()}
     if not isinstance(found, dict) or not all(isinstance(value, str | int | float | bool) for value in found.values()):
         raise UsageError(f"{place} options are names with texts and numbers; write for example options = {{ device = 'CPU' }}")
     for name, value in found.items():
         if (isinstance(value, str) and "\0" in value) or (isinstance(value, int | float) and not OPTION.holds(value)):
             raise UsageError(f"{place} option {name} = {str(value)[:40]!r} is no text and no finite number; give {OPTION.words}")
     return tuple(sorted(found.items()))
+
+
+def _one_text(value: object) -> object:
+    """A list of words as a runtime gets it, in one text that a shell would take apart again; anything else as it is."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return shlex.join(value)
+    return value
 
 
 def _interpreter(python: str | None, host: str | None, directory: Path) -> str:

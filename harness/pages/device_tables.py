@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.errors import RecordError
+from harness.latency.verdict import energy
 from harness.pages.layout import Cell, Section
 from harness.pages.tables import duration, interval, label
 from harness.records.accuracy import Accuracy, DeviceAccuracy
@@ -21,6 +22,7 @@ from harness.records.metric import Metric
 SIMULATED = "SIMULATED"
 NAMED_GROUPS = 2  # narrowed in a compiled network; more are told by the configuration's digest
 NONE = Cell("–", number=True)
+HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred
 
 
 def sections(file: BenchmarkFile) -> tuple[Section, ...]:
@@ -29,7 +31,7 @@ def sections(file: BenchmarkFile) -> tuple[Section, ...]:
     for kind in ("measured", SIMULATED):
         ours = [m for m in file.measurements if m.provenance == kind]
         if ours:
-            found += [whole_networks(ours), *layer_tables(ours, file)]
+            found += [whole_networks(ours), *energies(ours), *layer_tables(ours, file)]
     if file.compilations:
         found.append(compiled(file))
     if file.accuracies:
@@ -42,7 +44,7 @@ def sections(file: BenchmarkFile) -> tuple[Section, ...]:
 def whole_networks(measurements: Sequence[Measurement]) -> Section:
     """Latency of whole networks, a column per device; RecordError when measured and simulated ones are mixed."""
     kind = _one_kind(measurements)
-    shown = [m for m in measurements if m.role not in ("design", "held-out", "staircase")]
+    shown = [m for m in measurements if m.role not in HIDDEN_ROLES]
     places = _places(shown)
     rows = []
     for name in dict.fromkeys(label(m) for m in shown):
@@ -50,8 +52,26 @@ def whole_networks(measurements: Sequence[Measurement]) -> Section:
         rows.append((Cell(name), *cells))
     hidden = len(measurements) - len(shown)
     text = "Median of single inferences, its 95 % interval and the samples behind it; unprofiled."
+    text += "" if _metered(shown) else f" Energy: {energy.NO_METER}."
     text += f" {hidden} more networks were measured to fit and judge the latency model, or to find staircases." if hidden else ""
     return Section(_title("Whole networks", kind), text, ("network", *places), tuple(rows), _warning(kind))
+
+
+def energies(measurements: Sequence[Measurement]) -> list[Section]:
+    """Energy of an inference, a column per device; nothing where none has a meter, which ``whole_networks`` says.
+
+    RecordError when measured and simulated ones are mixed.
+    """
+    kind, shown = _one_kind(measurements), [m for m in measurements if m.role not in HIDDEN_ROLES]
+    if not (metered := _metered(shown)):
+        return []
+    places, rows = _places(shown), []
+    for name in dict.fromkeys(label(m) for m in metered):
+        rows.append((Cell(name), *(_energy([m for m in shown if label(m) == name and _place(m) == place]) for place in places)))
+    meters = dict.fromkeys(dict(m.conditions.device.details).get("energy meter", "") for m in metered)
+    text = "Of an inference, with its 95 % interval; what the machine draws idle is not subtracted."
+    text += f" By {', '.join(filter(None, meters))}." if any(meters) else ""
+    return [Section(_title("Energy", kind), text, ("network", *places), tuple(rows), _warning(kind))]
 
 
 def layer_tables(measurements: Sequence[Measurement], file: BenchmarkFile) -> list[Section]:
@@ -161,6 +181,21 @@ def _latest(found: Sequence[Measurement]) -> Cell:
     one = max(found, key=lambda m: (not m.layers, _taken(m)))  # unprofiled suites sample longer
     told = f"{interval(one.latency)}, {len(one.latency.samples_s)} samples"
     return Cell(duration(one.latency.median_s), told + (f"; noisy: {'; '.join(one.noise)}" if one.noise else ""), True)
+
+
+def _metered(measurements: Iterable[Measurement]) -> list[Measurement]:
+    return [m for m in measurements if energy.per_inference(m.latency) is not None]
+
+
+def _energy(found: Sequence[Measurement]) -> Cell:
+    """Of the latest that was metered: an older one under the same conditions may have had a meter where the latest could not read it."""
+    if not found:
+        return NONE
+    metered = _metered(found)
+    if not metered:
+        return Cell(energy.NO_METER, number=True)
+    told = energy.per_inference(max(metered, key=lambda m: (not m.layers, _taken(m))).latency)
+    return NONE if told is None else Cell(told.figure, told.interval, True)
 
 
 def _layer(measurement: Measurement, layer: str) -> Cell:

@@ -64,7 +64,7 @@ def networks(measurements: Sequence[Measurement]) -> Table:
 def _beside(measurements: Sequence[Measurement]) -> Iterator[str]:
     """What to know about rows: their energy, what was in the device's way, their noise."""
     named = [(f"{label(one)} on {one.conditions.device.name}", one) for one in measurements]
-    yield from [f"{name}: {said}" for name, one in named if (said := _metered(one))] or ["energy: no meter"]
+    yield from [f"{name}: {said}" for name, one in named if (said := _metered(one))] or [f"energy: {energy.NO_METER}"]
     for device, found in dict.fromkeys((one.conditions.device.name, one.conditions.unready) for one in measurements):
         if found:
             yield f"{device} before the run: {'; '.join(f'{name} {seen}' for name, seen in found)} (python -m harness.doctor)"
@@ -75,7 +75,7 @@ def _beside(measurements: Sequence[Measurement]) -> Iterator[str]:
 def _energy(latency: Latency) -> str:
     """Millijoules of an inference; empty without a meter, of which the caption tells."""
     found = energy.per_inference(latency)
-    return "" if found is None else f"{found.joules * 1e3:.4g} mJ"
+    return "" if found is None else found.figure
 
 
 def _metered(measurement: Measurement) -> str:
@@ -84,8 +84,8 @@ def _metered(measurement: Measurement) -> str:
     if found is None:
         return ""
     meter = dict(measurement.conditions.device.details).get("energy meter", "its meter")
-    ends = f"{found.low_j * 1e3:.4g}–{found.high_j * 1e3:.4g} mJ, 95 % interval" if found.told else "metered too shortly for an interval"
-    return f"{found.joules * 1e3:.4g} mJ an inference ({ends}) by {meter}, idle not subtracted"
+    ends = f"{found.interval}, 95 % interval" if found.told else found.interval
+    return f"{found.figure} an inference ({ends}) by {meter}, idle not subtracted"
 
 
 def _loading(seconds: float) -> str:

@@ -23,8 +23,8 @@ from harness.quantisation.quantising import SIGNED_ONLY, Options, Quantised, her
 from harness.records.conditions import INT8
 
 HOST = "cpu"  # answers for devices that are elsewhere, or answer slowly
-ANSWERING = ("openvino",)  # runtimes that answer image after image as quickly as they are timed
-TAKING_QDQ = ("openvino", "trtexec", "simulated")
+ANSWERING = ("openvino", "onnxruntime", "tensorrt")  # runtimes that answer image after image as quickly as they are timed
+TAKING_QDQ = ("openvino", "onnxruntime", "trtexec", "tensorrt", "simulated")
 IMAGES_PER_CALL = 256  # keeps one request's frame around a megabyte for small images
 
 

@@ -55,7 +55,7 @@ class Options:
 
 
 USUAL = Options()
-SIGNED_ONLY = ("trtexec",)  # runtimes that take no unsigned activations
+SIGNED_ONLY = ("trtexec", "tensorrt")  # runtimes that take no unsigned activations
 
 
 @dataclass(frozen=True, slots=True)

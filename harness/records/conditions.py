@@ -17,8 +17,12 @@ COMPARED = (
     "streams",
     "batch_size",
     "power_mode",
+    "settings",
     "simulated",
 )
+
+SETTING = "set: "  # begins a device's detail that is a setting of its own, such as DLA or CUDA graphs
+USUAL = "usual"  # nothing was set, as on every device before settings were told
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,12 @@ class DeviceInfo:
     python: str
     simulated: bool = False
     details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def settings(self) -> str:
+        """What was set on the device and changes its times, in one text: the details that begin with ``SETTING``."""
+        told = [f"{key.removeprefix(SETTING)} {text}" for key, text in self.details if key.startswith(SETTING)]
+        return ", ".join(sorted(told)) or USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ class Conditions:
             "streams": str(self.streams),
             "batch_size": str(self.batch_size),
             "power_mode": str(self.before.power_mode),
+            "settings": self.device.settings,
             "simulated": str(self.device.simulated),
         }
         return tuple((key, known[key]) for key in COMPARED)

@@ -196,8 +196,8 @@ class LayerLatency:
 
     node: the runtime's name of it. source_layers: the network's own layers that were fused into it, in network order;
     empty when it cannot be attributed (a reorder, a copy). kind: the runtime's word for its type. runs_s: seconds per
-    inference, one value per profiled compilation. channels: output channels where known, else 0. precision: what the node computes in,
-    empty where the runtime does not tell. Raises RecordError for times that are none.
+    inference, one value per profiled compilation, or per run where the device tells several of one. channels: output channels where
+    known, else 0. precision: what the node computes in, empty where the runtime does not tell. Raises RecordError for times that are none.
     """
 
     node: str

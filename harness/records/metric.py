@@ -66,10 +66,13 @@ class Metric:
         return f"{self.name} in {self.unit}" if self.better_is_higher else f"{self.name} in {self.unit}, negated: up is better"
 
     def worded(self, text: str) -> str:
-        """``text``, which speaks of top-1 and of points, in this metric's words; as it is for top-1."""
+        """``text``, which speaks of top-1, of points and of drops, in this metric's words; as it is for top-1. What is lost of an error is
+        a rise."""
         if self == TOP_1:
             return text
         said = re.sub(r"\btop-1( accuracy)?\b", lambda _: self.name, text)
+        if not self.better_is_higher:
+            said = re.sub(r"(?<![-\w])(d|D)rop(s?)\b", lambda found: ("r" if found[1] == "d" else "R") + "ise" + found[2], said)
         if self.unit == POINTS:
             return said
         one = self.unit.removesuffix("s") if len(self.unit) > 2 else self.unit  # px, m, dB have no plural

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, NoisyMeasurement
 from harness.pages import findings as page
 from harness.pages import tables
 from harness.pages.findings import Refusal
-from harness.runner import gating, one_process
+from harness.runner import gating
 from harness.runner.gating import Gating
 
 GATING = pytest.StashKey[Gating]()
@@ -33,7 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the baseline and the limits before anything is measured; exit code 2, told as CI wants it, where that cannot be."""
     config.addinivalue_line("markers", f"{GATES}: the test asks the regression gate")
     try:
-        one_process.check(config)
         gates.check_places(*gating.places(config))
         config.stash[GATING] = Gating.of(config)
     except HarnessError as error:

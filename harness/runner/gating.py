@@ -21,7 +21,7 @@ from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.comparability import Pairs
 from harness.records.measurement import Measurement
-from harness.runner import options
+from harness.runner import naming, options
 
 PYPROJECT = "pyproject.toml"
 
@@ -110,7 +110,7 @@ class Gating:
             ("runtime_version", info.runtime_version),
             ("simulated", str(info.simulated)),
             ("host", info.host),
-            ("batch_size", str(options.batch_size(self.config))),
+            ("batch_size", str(naming.batch_size(self.config))),
             ("input_shape", comparability.shape(architecture)),
             (comparability.CONFIGURATION, comparability.configuration(subject.config, architecture)),
             (comparability.CONTENDER, subject.label or comparability.NO_CONTENDER),

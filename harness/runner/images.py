@@ -91,7 +91,7 @@ def architecture_of(name: str, config: pytest.Config) -> Architecture:
     """The groups and layers of a network at the size that is measured, before anything is."""
     asked = config.getoption
     dataset = datasets.load(asked("--dataset"), asked("--data"), asked=preparation(config))
-    return Network.by_name(name, dataset, None, shape(config, dataset)).architecture
+    return Network.by_name(name, dataset, None, shape(config, dataset), must_fit=False).architecture
 
 
 def _own_size(config: pytest.Config) -> str:

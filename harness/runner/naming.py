@@ -49,6 +49,15 @@ def _check_streams(config: pytest.Config) -> None:
             raise UsageError(f"--streams with {word}: throughput is counted, not timed inference by inference; leave one of them out")
 
 
+def batch_size(config: pytest.Config) -> int:
+    """Images per inference, of what is measured at one size; UsageError where several were asked for."""
+    sizes: tuple[int, ...] = config.getoption("--batch-size")
+    if len(sizes) > 1:
+        given = ",".join(map(str, sizes))
+        raise UsageError(f"--batch-size={given}: only test_{{network_latency,layer_latency,throughput}}.py take several; name one of them")
+    return sizes[0]
+
+
 def suffix(config: pytest.Config, batch_size: int) -> str:
     """What a test's name says behind its network: whatever of the options is not as usual; empty where all is."""
     asked = config.getoption

@@ -14,6 +14,7 @@ from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
 from harness.files.numbers import OPTIONS, number, whole, wholes
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.latency.verdict.judgement import SAME_WITHIN
 from harness.networks import datasets
 from harness.networks.own import source
@@ -175,15 +176,6 @@ def device_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
 
 
-def batch_size(config: pytest.Config) -> int:
-    """Images per inference, of what is measured at one size; UsageError where several were asked for."""
-    sizes: tuple[int, ...] = config.getoption("--batch-size")
-    if len(sizes) > 1:
-        given = ",".join(map(str, sizes))
-        raise UsageError(f"--batch-size={given}: only test_{{network_latency,layer_latency,throughput}}.py take several; name one of them")
-    return sizes[0]
-
-
 def device_spec(config: pytest.Config, name: str, threads: int = 0) -> DeviceSpec:
     """A device's specification with what the options change of it; UnknownName when there is no such device."""
     found = spec.find(name)
@@ -193,7 +185,7 @@ def device_spec(config: pytest.Config, name: str, threads: int = 0) -> DeviceSpe
         found = found.with_options(compile_only=True)
     mode = config.getoption("--set-power-mode")
     if mode is not None:
-        if found.runtime != "trtexec":
+        if found.runtime not in ("trtexec", "tensorrt"):
             raise UsageError(f"--set-power-mode={mode}: device {name} has no power modes; give it for a Jetson only")
         found = found.with_options(set_power_mode=mode)
     builds = config.getoption("--builds")
@@ -271,6 +263,10 @@ def check(config: pytest.Config) -> None:
         source.named_by_user(str(config.getoption("--dataset")).removeprefix(datasets.OWN))
     if config.getoption("--distiller-python") and not config.getoption("--record-distiller"):
         raise UsageError("--distiller-python says where to record; give --record-distiller with it")
+    if config.getoption("--designs") < FEWEST_NETWORKS and not config.getoption("--learn-from"):
+        raise UsageError(
+            f"--designs={config.getoption('--designs')}: fewer than {FEWEST_NETWORKS} tell nothing alone; give --learn-from too"
+        )
     for name, allowed in OPTIONS.items():
         given = config.getoption(f"--{name}", None)
         for one in given if isinstance(given, tuple) else (given,):

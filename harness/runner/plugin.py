@@ -28,8 +28,9 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, gate_plugin, images, one_process, options, precision_line, subjects
+from harness.runner import device_clock, gate_plugin, images, naming, options, other_plugins, precision_line, subjects
 from harness.runner.collected import Collected
+from harness.runner.elsewhere import suites
 from harness.runner.quantised import Quantising
 from harness.runner.streaming import throughput as throughput
 from harness.runner.subjects import subject as subject
@@ -44,7 +45,7 @@ COLLECTED = pytest.StashKey[Collected]()
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the harness's options, and the gate."""
     options.add(parser)
-    for module in (gate_plugin, one_process):
+    for module in (gate_plugin, other_plugins):
         pluginmanager.register(module, module.__name__)
 
 
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
     config.addinivalue_line("markers", "streams: the test runs with --streams, and only then")
     with _mistakes_end_the_run():
+        other_plugins.check(config)
         for name in options.device_names(config):
             options.device_spec(config, name)
         options.check(config)
@@ -72,12 +74,8 @@ def _mistakes_end_the_run() -> Iterator[None]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
-    if _is_bench(metafunc):
+    if suites.is_own(metafunc.definition.path):
         subjects.parametrize(metafunc)
-
-
-def _is_bench(metafunc: pytest.Metafunc) -> bool:
-    return metafunc.definition.path.parent.name == "bench"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -134,7 +132,7 @@ def config(request: pytest.FixtureRequest, network: Network | Exported) -> Pruni
 def batch_size(request: pytest.FixtureRequest) -> int:
     """Images per inference."""
     with _mistakes_end_the_run():
-        return int(getattr(request, "param", 0) or options.batch_size(request.config))
+        return int(getattr(request, "param", 0) or naming.batch_size(request.config))
 
 
 @pytest.fixture(scope="session")
@@ -240,7 +238,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _shows_lines(item: pytest.Item) -> bool:
-    return item.path.parent.name == "bench" and item.config.getoption("tbstyle") != "long"
+    return suites.is_own(item.path) and item.config.getoption("tbstyle") != "long"
 
 
 @pytest.hookimpl(optionalhook=True)

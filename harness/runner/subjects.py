@@ -17,6 +17,7 @@ from harness.pipeline import Network, latency_subject
 from harness.records.pruning_config import PruningConfig
 from harness.runner import images, int8_options, naming, options
 from harness.runner.collected import Collected
+from harness.runner.elsewhere import suites
 
 KINDS = {"compiles": "--compile-only", "streams": "--streams"}  # tests with such a mark run with the option, and only then
 PRUNES = "prunes"  # the mark of tests that remove channels
@@ -102,7 +103,7 @@ def of_another_kind(config: pytest.Config, items: Sequence[pytest.Item]) -> list
     """The benchmarks that are not of the kind asked for; UsageError where nothing is left for want of an option, or because of one."""
     asked = {mark for mark, option in KINDS.items() if config.getoption(option)}
     marks = [(item, {mark for mark in KINDS if item.get_closest_marker(mark) is not None}) for item in items]
-    other = [(item, found) for item, found in marks if item.path.parent.name == "bench" and found != asked]
+    other = [(item, found) for item, found in marks if suites.is_own(item.path) and found != asked]
     if other and len(other) == len(items):
         path, (mark,) = other[0][0].path.name, other[0][1] - asked or asked
         do = f"leave {KINDS[mark]} out, or name bench/" if mark in asked else f"give {KINDS[mark]}"

@@ -1,7 +1,7 @@
 """What an exported network reaches on the test split, answered by the device itself, beside the host's answers to the same images.
 
-Every runtime answers by itself: OpenVINO on processors and the compute stick through an infer request, TensorRT through
-trtexec's ``--loadInputs`` and ``--exportOutput``, one process per batch, and therefore in larger batches.
+Every runtime answers by itself: OpenVINO on processors and the compute stick through an infer request, TensorRT by
+its package in the agent, or through trtexec's ``--loadInputs`` and ``--exportOutput``: one process per batch, and therefore larger ones.
 """
 
 from __future__ import annotations

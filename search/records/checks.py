@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.networks.pictures.preparing import CHANNELS
 from search.records.request import OWN, QUANTISED, Request, folder_name
 
@@ -14,6 +15,7 @@ MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_EPOCHS = 10_000
+DESIGNS = OPTIONS["designs"]
 TASKS = ("classification", "segmentation")  # beside the user's own
 MOST_FOLDS = 10  # each trains the dense network anew
 
@@ -69,7 +71,11 @@ def checked(asked: Request) -> Request:
         (not 0.5 <= asked.certainty <= MOST_CERTAIN, f"--certainty={asked.certainty}: give a probability from 0.5 to {MOST_CERTAIN:g}"),
         (not 0 <= asked.folds <= MOST_FOLDS, f"--folds={asked.folds}: give 0 to {MOST_FOLDS}"),
         (asked.max_latency_ms is not None and not asked.max_latency_ms > 0, f"--max-latency-ms={asked.max_latency_ms}: give more than 0"),
-        (asked.designs < 1, f"--designs={asked.designs}: give at least 1"),
+        (
+            not DESIGNS.holds(asked.designs) or (asked.designs < FEWEST_NETWORKS and asked.learn_from is None),
+            f"--designs={asked.designs}: give {FEWEST_NETWORKS} to {DESIGNS.most:g}, with --learn-from {DESIGNS.least:g} at least; fewer "
+            "do not determine what each layer costs",
+        ),
         (bool(lost := _lost(asked.learn_from)), f"--learn-from={asked.learn_from}: there is no {lost}; give benchmark files or campaigns"),
         (
             not 0 < asked.max_predictor_error < 1,

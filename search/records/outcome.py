@@ -23,7 +23,7 @@ IN_INT8 = "optimised-int8"
 ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", IN_INT8, "candidate", "from-scratch")
 
 Count = Annotated[int, Range(0, 2**62, whole=True)]
-Points = Annotated[float, Range(-100, 100)]
+Points = Annotated[float, Range(-1e8, 1e8)]  # of any task's metric
 
 
 @dataclass(frozen=True, slots=True)

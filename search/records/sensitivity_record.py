@@ -24,7 +24,7 @@ class GroupLoss:
 
     group: str
     channels: Annotated[int, COUNT]
-    points: Annotated[float, Range(-100, 100)]
+    points: Annotated[float, Range(-1e8, 1e8)]  # of any task's metric
 
 
 @dataclass(frozen=True, slots=True)

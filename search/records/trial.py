@@ -34,10 +34,10 @@ OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
 
 Seconds = Annotated[float, SECONDS]
 Ratio = Annotated[float, SHARE]
-MaybeRatio = Annotated[float, OrUnknown(), SHARE]  # the accuracies of a trial without an end are not numbers, null in its journal
-MaybeBound = Annotated[float, OrUnknown(), Range(-1, 2)]  # of an interval, which may reach a little beyond 0 to 1
-Points = Annotated[float, Range(-10_000, 10_000)]  # a made-up problem may lose more than all
-MaybePoints = Annotated[float, OrUnknown(), Range(-10_000, 10_000)]
+Judged = Annotated[float, Range(-1e6, 1e6)]  # top-1, or another task's metric: errors count below 0, and some have no bound
+MaybeJudged = Annotated[float, OrUnknown(), Range(-1e6, 1e6)]  # of a trial without an end it is not a number, null in its journal
+Points = Annotated[float, Range(-1e8, 1e8)]  # hundredths of it
+MaybePoints = Annotated[float, OrUnknown(), Range(-1e8, 1e8)]
 Number = Annotated[int, Range(-(10**9), 10**9, whole=True)]  # those taken over from other campaigns count from -2 downwards
 
 UNNUMBERED = -1  # number of a request that has no line in the journal yet
@@ -92,7 +92,7 @@ class Floor:
     """
 
     share: Ratio
-    top1_ratio: Ratio
+    top1_ratio: Judged
     least_points: Points
     trial: Number
 
@@ -122,9 +122,9 @@ class InPrecision:
     """What a tuned network answers in one more precision: top-1 in [0, 1] with its 95 % interval, points lost, and how long that took."""
 
     precision: str
-    top1_ratio: MaybeRatio
-    top1_low: MaybeBound
-    top1_high: MaybeBound
+    top1_ratio: MaybeJudged
+    top1_low: MaybeJudged
+    top1_high: MaybeJudged
     drop_points: MaybePoints
     seconds: Seconds
 
@@ -141,16 +141,16 @@ class TrialOutcome:
     network in the campaign's other precisions.
     """
 
-    top1_ratio: MaybeRatio
-    top1_low: MaybeBound
-    top1_high: MaybeBound
+    top1_ratio: MaybeJudged
+    top1_low: MaybeJudged
+    top1_high: MaybeJudged
     drop_points: MaybePoints
     prune_s: Seconds = 0.0
     tune_s: Seconds = 0.0
     evaluate_s: Seconds = 0.0
     status: Annotated[str, OneOf((OK, CRASHED, STOPPED))] = OK
     reason: str = ""
-    curve: tuple[tuple[Ratio, Ratio], ...] = ()
+    curve: tuple[tuple[Ratio, Judged], ...] = ()
     least_points: MaybePoints = math.nan
     others: tuple[InPrecision, ...] = ()
 

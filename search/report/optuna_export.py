@@ -61,6 +61,6 @@ def imported() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UsageError("this needs the package optuna; install it with: pip install 'espalier[compare]'") from error
+        raise UsageError("this needs the package optuna; install it with: pip install 'optuna>=4.0'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from harness.latency.verdict import energy
+from harness.records.measurement import Latency
 from harness.records.metric import Metric
 from search.records.losses.drop import Drop, mean_accuracy
 from search.records.trial import Trial
@@ -209,7 +211,9 @@ def seconds(summary: Summary) -> Table:
 
 def costs(summary: Summary) -> Table:
     """What else a network costs: to load, to run first, in memory and on disk."""
-    heads = ("network", "parameters", "file", "load", "first inference", "90th percentile", "99th percentile", "peak memory")
+    metered = any(energy.per_inference(entry.measurement.latency) is not None for entry in summary.compared)
+    usual = ("network", "parameters", "file", "load", "first inference", "90th percentile", "99th percentile", "peak memory")
+    heads = (*usual, *(("energy",) if metered else ()))
     unit, parameters = unit_for(summary), summary.dense.contender.parameters
     rows = []
     for entry in summary.compared:
@@ -225,6 +229,15 @@ def costs(summary: Summary) -> Table:
                 Cell(unit.told(taken.latency.p90_s)),
                 Cell(MISSING, "", "under 1000 samples", "quiet") if p99 is None else Cell(unit.told(p99)),
                 Cell(MISSING, tone="quiet") if memory is None else Cell(f"{memory / 2**20:.0f} MiB"),
+                *([_energy_cell(taken.latency)] if metered else []),
             )
         )
-    return Table("costs", tuple(Column(head, numeric=place > 0) for place, head in enumerate(heads)), tuple(rows))
+    told = "of an inference, with its 95 % interval; what the machine draws idle is not subtracted" if metered else energy.NO_METER
+    return Table("costs", tuple(Column(head, numeric=place > 0) for place, head in enumerate(heads)), tuple(rows), f"Energy: {told}.")
+
+
+def _energy_cell(latency: Latency) -> Cell:
+    found = energy.per_inference(latency)
+    if found is None:
+        return Cell(energy.NO_METER, tone="quiet")
+    return Cell(found.figure, found.interval if found.told else "", "" if found.told else found.interval)

@@ -9,7 +9,10 @@ from harness.errors import one_line
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _RAISED = re.compile(r"^E   +(?:[\w.]+\.)?(\w+): (.*)$")
 _ENDED = re.compile(r"^!+ (?:[\w.]+\.)?Exit: (.*?) !+$")
-_OWN = re.compile(r"(Error|Exception|Refused|Unavailable|Busy|Timeout|Crashed|Quarantined|Unknown|Name|Differ|Measurement|Interrupt)$")
+_OWN = re.compile(
+    r"(Error|Exception|Refused|Unavailable|Busy|Timeout|Crashed|Quarantined|Unknown|Name|Differ|Measurement|Interrupt|Outputs|Exit)$"
+)
+_HEADED = re.compile(r"^_+ .+ _+$")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)(?: - (.*))?$")
 
 
@@ -17,7 +20,9 @@ def reason(output: str, code: int) -> str:
     """Each reason once, in the order in which they came; the last lines where pytest gave none. code: what pytest ended with."""
     lines = [_COLOURS.sub("", line).rstrip() for line in output.splitlines()]
     found = []
-    for line in lines:
+    for before, line in zip(["", *lines], lines, strict=False):
+        if _HEADED.match(before) and line:  # a refusal that pytest was told to show as its one line; a traceback begins with an empty one
+            found.append(line)
         if ended := _ENDED.match(line):
             found.append(ended[1])
         elif (raised := _RAISED.match(line)) and _OWN.search(raised[1]):

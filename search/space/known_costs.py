@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.records.accuracy import WidthAccuracy
 from harness.errors import ConditionsDiffer, HarnessError, LatencyUnknown
 from harness.latency.explanation import ledger
 from harness.latency.explanation.roof import LayerCost, measured_layers
@@ -14,6 +13,7 @@ from harness.latency.explanation.staircase import WidthCost
 from harness.latency.explanation.width_series import ROLE, measured_series, with_twins
 from harness.networks import roof_probe
 from harness.records import benchmark_json
+from harness.records.accuracy import WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions

@@ -200,7 +200,9 @@ def _connected(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:
-        raise UsageError("--dask needs the package distributed; install it with: pip install 'espalier[distributed]'") from error
+        raise UsageError(
+            "--dask needs the package distributed; install it with: pip install 'dask>=2024.8' 'distributed>=2024.8'"
+        ) from error
     try:
         return Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ import safetensors.torch
 
 from harness.compare import profiles
 from harness.networks.pictures import decoding, idx_files
-from harness.networks.tasks import mask_folder
+from harness.networks.tasks import mask_values
 from harness.networks.weights import weights_file
 from harness.pruning import saved, schedule_text
 from harness.quantisation.__main__ import _preparation
@@ -249,10 +249,10 @@ READERS = (
     Reader(
         "mask",
         "a.png",
-        ("harness.networks.tasks.mask_folder",),
+        ("harness.networks.tasks.mask_values",),
         seeds.picture,
         BYTES,
-        lambda path: mask_folder._values(mask_folder.Pair(0, path, path)),
+        lambda path: mask_values.read(path, path),
     ),
     Reader("picture", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.depths([path])),
     Reader("sizes", "a.png", ("harness.networks.pictures.decoding",), seeds.picture, BYTES, lambda path: decoding.sizes([path])),

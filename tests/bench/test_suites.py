@@ -168,3 +168,17 @@ def test_a_test_that_is_stopped_while_it_is_timed_does_not_cost_the_others_their
     ended = run_pytest(str(tmp_path / "test_two.py"), "-p", "harness.runner.plugin", f"--benchmark-json={path}")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert [entry["name"] for entry in json.loads(path.read_text())["benchmarks"]] == ["test_timed"]
+
+
+def test_a_network_of_any_outputs_is_measured_and_what_judges_it_is_skipped_in_words(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        "from torch import nn\n\n\nclass Two(nn.Module):\n    def __init__(self, channels):\n        super().__init__()\n"
+        "        self.a, self.b, self.c = nn.Conv2d(channels, 8, 3), nn.Conv2d(8, 4, 1), nn.Conv2d(8, 2, 1)\n\n"
+        "    def forward(self, x):\n        x = self.a(x).relu()\n        return self.b(x), self.c(x)\n"
+    )
+    suites = [str(ROOT / "bench" / f"test_{one}.py") for one in ("network_latency", "width_staircase", "sensitivity")]
+    words = (f"--network={tmp_path / 'two.py'}:Two", "--device=simulated", "--widths=2", f"--store={tmp_path}", "-rs")
+    ended = run_pytest(*suites, *QUICK, *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout
+    assert "it is measured, not judged; give its task, --dataset=task:path/to/file.py:task" in ended.stdout
+    assert "answers (1, 4, 30, 30) and (1, 2, 30, 30): it is measured and explained" in " ".join(ended.stdout.split())

@@ -23,6 +23,7 @@ OTHERWISE = {
     "model": (measured(conditions=device(model="another")), ARCHITECTURE),
     "runtime": (measured(conditions=device(runtime="trtexec")), ARCHITECTURE),
     "runtime_version": (measured(conditions=device(runtime_version="2021.4")), ARCHITECTURE),
+    "settings": (measured(conditions=device(details=(("set: cuda_graph", "True"),))), ARCHITECTURE),
     "simulated": (measured(conditions=device(simulated=True)), ARCHITECTURE),
     "host": (measured(conditions=device(host="elsewhere")), ARCHITECTURE),
     "effective_precision": (measured(conditions=replace(CONDITIONS, effective_precision="bf16")), ARCHITECTURE),

@@ -18,6 +18,12 @@ class TestCpu(DeviceConformance):
         return Device(replace(find("cpu"), resource=f"test-cpu-{os.getpid()}"), Quarantine())
 
 
+class TestOnnxRuntime(DeviceConformance):
+    @pytest.fixture
+    def device(self) -> Device:
+        return Device(replace(find("ort"), resource=f"test-ort-{os.getpid()}"), Quarantine())
+
+
 class TestSimulatedStick(DeviceConformance):
     @pytest.fixture
     def device(self) -> Device:

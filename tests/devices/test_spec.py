@@ -13,6 +13,16 @@ from harness.errors import UnknownName, UsageError
 TABLE = "[tool.espalier.devices.{name}]\n"
 
 
+def test_the_two_ways_to_one_gpu_exclude_each_other() -> None:
+    ways = [spec.parse(name, {"runtime": name, "host": "orin"}, Path("pyproject.toml")) for name in ("trtexec", "tensorrt")]
+    assert ways[0].identity == ways[1].identity
+
+
+def test_a_list_of_words_is_an_option_in_one_text() -> None:
+    table = {"runtime": "trtexec", "options": {"flags": ["--sparsity=enable", "--a b"]}}
+    assert dict(spec.parse("orin", table, Path("pyproject.toml")).options) == {"flags": "--sparsity=enable '--a b'"}
+
+
 def write(directory: Path, text: str) -> Path:
     path = directory / "pyproject.toml"
     path.write_text(text)

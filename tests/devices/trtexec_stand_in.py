@@ -20,7 +20,7 @@ import roofline
 sys.path.pop(0)
 
 COMMON = (
-    *("help", "verbose", "onnx", "int8", "noTF32", "saveEngine", "loadEngine", "timingCacheFile"),
+    *("help", "verbose", "onnx", "noTF32", "sparsity", "useDLACore", "allowGPUFallback", "saveEngine", "loadEngine", "timingCacheFile"),
     *("warmUp", "iterations", "duration", "idleTime", "useSpinWait", "noDataTransfers", "useCudaGraph", "avgRuns", "percentile"),
     *("dumpProfile", "exportProfile", "exportTimes", "separateProfileRun", "loadInputs", "exportOutput"),
 )
@@ -33,7 +33,12 @@ FLAGS = {  # from this release, before that one
     "buildOnly": (FIRST, (10, 0)),
     "skipInference": ((8, 6), LAST),
     "fp16": (FIRST, (11, 0)),
+    "int8": (FIRST, (11, 0)),
+    "bf16": ((10, 0), (11, 0)),
     "best": (FIRST, (11, 0)),
+    "noCudaGraph": ((11, 0), LAST),
+    "noSpinWait": ((11, 0), LAST),
+    "includeDataTransfers": ((11, 0), LAST),
 }
 SLEEPS_FROM_S = 5  # a longer duration is really waited for
 
@@ -85,10 +90,13 @@ def run(release: tuple[int, ...], chosen: dict[str, str]) -> None:
         onnx = Path(chosen["onnx"]).read_bytes()
         onnx_reader.read(onnx)
         luck = 1.0 + random.random() / 10
-        if int8_nodes.is_quantised(onnx_reader.read(onnx)) and "int8" not in chosen:
+        if int8_nodes.is_quantised(onnx_reader.read(onnx)) and release < (11, 0) and not chosen.keys() & {"int8", "best"}:
             raise ValueError("Networks with Q/DQ layers need --int8")
-        engine = {"onnx": base64.b64encode(onnx).decode(), "factor": luck * (0.5 if "fp16" in chosen else 1.0)}
-        engine["forms"] = "FP16" if "fp16" in chosen else "FP32"
+        if "useDLACore" in chosen and "allowGPUFallback" not in chosen:
+            raise ValueError("/fc/Gemm: layer is not supported on DLA and GPU fallback is not enabled")
+        short = bool(chosen.keys() & {"fp16", "bf16", "best"})
+        engine = {"onnx": base64.b64encode(onnx).decode(), "factor": luck * (0.5 if short else 1.0), "dla": chosen.get("useDLACore")}
+        engine["forms"] = "BF16" if "bf16" in chosen else "FP16" if short else "FP32"
         Path(chosen["saveEngine"]).write_text(json.dumps(engine))
     if "timingCacheFile" in chosen:
         Path(chosen["timingCacheFile"]).write_text("tactics")
@@ -98,10 +106,13 @@ def run(release: tuple[int, ...], chosen: dict[str, str]) -> None:
 
 def infer(release: tuple[int, ...], chosen: dict[str, str]) -> None:
     engine = json.loads(Path(chosen["loadEngine"]).read_text())
+    if chosen.get("useDLACore") != engine["dla"]:
+        raise ValueError("the engine was built for another DLA core")
     onnx = base64.b64decode(engine["onnx"])
     graph = onnx_reader.read(onnx)
     stages = roofline.stages(graph, onnx_shapes.infer(graph, graph.inputs[0][1][0]), roofline.Jetson(), 8e-6)
-    slow = 1.3 if "dumpProfile" in chosen else 1.0
+    graph_launched = "useCudaGraph" in chosen if release < (11, 0) else "noCudaGraph" not in chosen
+    slow = (1.3 if "dumpProfile" in chosen else 1.0) * (0.8 if graph_launched else 1.0)
     total_ms = sum(stage.seconds for stage in stages) * 1e3 * engine["factor"]
     duration_s, count = float(chosen.get("duration", 3)), int(chosen.get("iterations", 10))
     if duration_s > SLEEPS_FROM_S:

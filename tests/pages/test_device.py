@@ -23,7 +23,7 @@ from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledStage
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
-from harness.records.measurement import Latency, LayerLatency, Measurement
+from harness.records.measurement import Latency, LayerLatency, Measurement, Occasion
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 ROOT = Path(__file__).parents[2]
@@ -59,6 +59,13 @@ def measured(
         layers=tuple(nodes) if layers else (),
         notes=(("builds", "3 engines"),),
     )
+
+
+def metered(name: str, millijoules: float, blocks: int = 4, minute: int = 0) -> Measurement:
+    """Blocks of a hundred inferences of 5 ms, whose energies lie 10 % apart."""
+    taken = measured(name, 5.0, minute=minute)
+    occasions = tuple(Occasion(float(at), energy_j=0.1 * millijoules * (1 + 0.1 * (at % 2 - 0.5))) for at in range(blocks))
+    return replace(taken, latency=Latency((0.005,) * 100 * blocks, (100,) * blocks, occasions=occasions))
 
 
 def compiled(channels: int) -> Compilation:
@@ -226,3 +233,23 @@ def test_a_browser_shows_the_page_without_asking_for_anything(tmp_path: Path) ->
     found = re.search(r'<pre id="seen">(.*?)</pre>', shown.stdout)
     assert found, shown.stderr[-500:]
     assert json.loads(found[1]) == {"overflow": 0, "tables": 8, "requested": []}
+
+
+def test_energy_has_a_table_where_there_is_a_meter_and_is_said_to_have_none_elsewhere() -> None:
+    both = BenchmarkFile((metered("jetson", 12.0), metered("cpu", 40.0, blocks=2), measured("ncs2", 4.0)), (NETWORK,))
+    by_title = {section.heading: section for section in device_tables.sections(both)}
+    (row,) = by_title["Energy (measured)"].rows
+    told = dict(zip(by_title["Energy (measured)"].columns, ((cell.text, cell.note) for cell in row), strict=True))
+    figure, ends = told["jetson, f16"]
+    assert figure == "12 mJ"
+    low, high = (float(end) for end in ends.removesuffix(" mJ").split("–"))
+    assert low < 12 < high
+    assert told["cpu, f16"] == ("40 mJ", "metered too shortly for an interval")
+    assert told["ncs2, f16"] == ("no meter", "")
+    assert "no meter" not in by_title["Whole networks (measured)"].text
+
+
+def test_where_no_device_has_a_meter_one_sentence_says_so() -> None:
+    found = device_tables.sections(BenchmarkFile((measured("ncs2", 4.0), measured("cpu", 1.0)), (NETWORK,)))
+    assert not [section for section in found if section.heading.startswith("Energy")]
+    assert "Energy: no meter." in next(section.text for section in found if section.heading == "Whole networks (measured)")

@@ -33,7 +33,7 @@ except ImportError:  # an extra: then no worker is killed
 KILLS, FEW_KILLS = int(os.environ.get("ESPALIER_KILLS", "100")), 2
 DEADLINE_S = 900  # of one command on a busy machine
 QUICK = ("--trials=4", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9", "--chance-margin=0")
-QUICK += ("--finalists=1", "--folds=0", "--no-global-pruning")
+QUICK += ("--finalists=1", "--folds=0", "--no-global-pruning", "--input-shape=1x16x16")
 
 # Torch takes seconds to import: one process does it, and every command is a fork of it with a process group of its own.
 SERVER = """

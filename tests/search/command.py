@@ -22,3 +22,11 @@ def away(path: Path) -> Iterator[None]:
         yield
     finally:
         elsewhere.rename(path)
+
+
+def without_int8(home: Path) -> str:
+    """The simulated device by a file of one's own, to which no quantised networks are given: they would be a third of a tiny campaign."""
+    runtime = Path(__file__).parents[2] / "harness" / "devices" / "agent" / "simulated_runtime.py"
+    table = f'[tool.espalier.devices.simulated]\nruntime = "{runtime}"\noptions = {{ kind = "ncs2", noise = 0.01 }}\n'
+    (home / "pyproject.toml").write_text(table)
+    return "--device=simulated"

@@ -21,7 +21,17 @@ from tests.search.command import away, search
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
-QUICK = ("--trials=3", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9", "--chance-margin=0")
+SMALL = "--input-shape=1x16x16"  # a quarter of the work
+QUICK = (
+    "--trials=3",
+    "--budget=0",
+    "--proof-budget=0",
+    "--designs=14",
+    "--rounds=60",
+    "--max-predictor-error=0.9",
+    "--chance-margin=0",
+    SMALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +77,7 @@ def test_all_compared_networks_were_measured_and_judged_on_the_device(finished: 
 
 def test_the_chosen_network_is_rebuilt_from_config_and_weights_alone(finished: Path) -> None:
     model = saved.load(finished)
-    images = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = model(images).numpy()
     with Device(spec.find("cpu")).open(wait_s=60) as session:
@@ -198,7 +208,7 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
         (("--weights=wrong.safetensors",), "does not fit the network"),
         (("--max-drop=200",), "between 0 and 100"),
         (("--name=a/b",), "path separator"),
-        (("--max-latency-ms=0.001", "--max-predictor-error=0.9", "--chance-margin=0"), "give --max-latency-ms="),
+        (("--max-latency-ms=0.001", "--max-predictor-error=0.9", "--chance-margin=0", SMALL), "give --max-latency-ms="),
         (("--resources=GPU",), "write for example GPU=1"),
         (("--network=torchvision:resnet0",), "resnet0"),
         (("--network=nofile.py:make",), "nofile.py"),

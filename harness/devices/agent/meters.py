@@ -29,7 +29,7 @@ class Packages:
     def joules(self, before, after):
         """Joules between two ``counts``, at most one turn of a counter apart; None where one could not be read, or its range is unknown."""
         spent = 0.0
-        for begin, end, full in zip(before, after, self.ranges, strict=False):
+        for begin, end, full in zip(before, after, self.ranges):
             if begin is None or end is None or (end < begin and full is None):
                 return None
             spent += end - begin if end >= begin else end - begin + full

@@ -1,6 +1,6 @@
 """HardSigmoid written as an addition, a clip and a product, for a compiler that does not know it and knows those.
 
-``HardSigmoid(x) = clip(a x + b, 0, 1) = a clip(x + b / a, 0, 1 / a)`` for ``a > 0``; with the a = 1/6 and b = 1/2 of torch's hardswish that is
+``HardSigmoid(x) = clip(a x + b, 0, 1) = a clip(x + b / a, 0, 1 / a)`` for ``a > 0``; with torch's 1/6 and 1/2 that is
 ``relu6(x + 3) / 6``. Field numbers: onnx.proto3. New nodes are called by the old one's name with ``@`` and a word behind it, which the
 readers of schedules take off again.
 """

@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 
+import chosen_options
 import faults
 import int8_nodes
 import onnx_reader
@@ -16,25 +17,36 @@ import power_mode
 import tegra_state
 import timed_loop
 import trtexec_files
+import trtexec_flags
 import trtexec_process
 
-OLD_WORKSPACE_MIB = 512  # before 8.4 the default of 16 MiB excludes the fast tactics
 LOTTERY_ITERATIONS = 100
-STRONGLY_TYPED = (11, 0, 0)  # from this release on types come from the network alone
+BEST = "best"
+OPTIONS = {  # name to (default, what to give)
+    "trtexec": ("", "the path of trtexec on the board"),
+    "builds": (1, "how many engines of each network, such as 3"),
+    "workspace_mib": (0, "mebibytes for the builder, or 0 for TensorRT's own limit"),
+    "timing_cache": ("~/.cache/espalier/tensorrt-%s.timing", "a file's path on the board, or '' for none"),
+    "cuda_graph": (False, "true to launch an inference as one CUDA graph"),
+    "dla_core": (-1, "the number of a DLA core, from 0"),
+    "allow_gpu_fallback": (False, "true where layers that DLA cannot run may run on the GPU"),
+    "flags": ((), "a list of further flags of trtexec, such as ['--sparsity=enable']"),
+    "set_power_mode": ("", "nvpmodel's id, such as '0', or '0+clocks'"),
+}
 
 
 class Runtime:
-    """options: ``trtexec`` (its path), ``builds`` (engines per network), ``workspace_mib``, ``timing_cache`` (a path, or empty for
-    none), ``set_power_mode`` (see ``power_mode``; by default the board is left as it is)."""
+    """options: those of ``OPTIONS``."""
 
     def __init__(self, options):
-        self.tool = trtexec_process.Trtexec(options.get("trtexec"))
-        self.builds = int(options.get("builds", 1))
-        self.workspace_mib = int(options.get("workspace_mib", 0))
-        self.directory, self.flags, self.release = self.tool.directory, self.tool.flags, self.tool.release
-        self.cache = str(options.get("timing_cache", "~/.cache/espalier/tensorrt-%s.timing" % self.release_text()))
+        chosen = chosen_options.read(options, OPTIONS, "trtexec")
+        self.tool = trtexec_process.Trtexec(chosen["trtexec"])
+        self.builds = chosen["builds"]
+        self.directory, self.release = self.tool.directory, self.tool.release
+        self.flags = trtexec_flags.Flags(chosen, self.tool.flags, self.release, self.release_text())
+        self.cache = chosen["timing_cache"].replace("%s", self.release_text())
         self.engines = {}
-        self.power = power_mode.PowerMode(str(options.get("set_power_mode", "")))
+        self.power = power_mode.PowerMode(chosen["set_power_mode"])
 
     def rest(self):
         """Leave the board as it was found."""
@@ -53,6 +65,7 @@ class Runtime:
         details = [["trtexec", self.tool.path]] + tegra_state.software() + self.power.told
         rail = tegra_state.total_rail()
         details += [["energy meter", "ina3221 " + rail]] if rail else []
+        details += self.flags.settings()
         return {"runtime_version": self.release_text(), "model": tegra_state.model() or "unknown NVIDIA device", "details": details}
 
     def snapshot(self):
@@ -65,7 +78,8 @@ class Runtime:
             graph = onnx_reader.read(onnx)
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
-        int8_nodes.check(graph, wanted["precision"])
+        if wanted["precision"] != BEST:
+            int8_nodes.check(graph, wanted["precision"])
         if graph.inputs and graph.batch_size() != wanted["batch_size"]:
             told = (graph.batch_size(), wanted["batch_size"])
             raise faults.Refused("the model is of batch size %d, TensorRT cannot make it %d; export it at that batch size" % told)
@@ -79,8 +93,8 @@ class Runtime:
         """Latencies in ms of one timed run: at least ``iterations`` and ``duration_s``."""
         path = os.path.join(self.directory, "times.json")
         arguments = ["--loadEngine=" + engine, "--warmUp=%d" % warm_up_ms, "--iterations=%d" % iterations]
-        arguments += ["--duration=%d" % math.ceil(duration_s), "--useSpinWait", "--noDataTransfers", "--exportTimes=" + path]
-        self.tool.must(arguments + list(extra), while_running)
+        arguments += ["--duration=%d" % math.ceil(duration_s), "--exportTimes=" + path]
+        self.tool.must(arguments + self.flags.of_running() + list(extra), while_running)
         times = trtexec_files.times_ms(_text(path), self.release, warm_up_ms)
         if len(times) < iterations:
             raise trtexec_files.Unreadable("trtexec timed %d inferences, %d were asked for" % (len(times), iterations))
@@ -90,13 +104,13 @@ class Runtime:
         path = os.path.join(self.directory, key + ".onnx")
         with open(path, "wb") as file:
             file.write(onnx)
-        arguments = ["--onnx=" + path] + self._build_flags(precision)
+        arguments = ["--onnx=" + path] + self.flags.of_building(precision, self._timing_cache())
         made = []
         for number in range(max(self.builds, 1)):
             engine = os.path.join(self.directory, "%s-%d.plan" % (key, number))
             rc, log = self.tool.run(arguments + ["--saveEngine=" + engine])
             if rc or not trtexec_files.passed(log) or not os.path.exists(engine):
-                raise faults.Refused("TensorRT %s cannot build the model: %s" % (self.release_text(), trtexec_files.complaints(log)[:600]))
+                raise trtexec_flags.refused(self.release_text(), log)
             made.append(engine)
         notes = trtexec_files.device_facts(log)
         if len(made) == 1:
@@ -106,34 +120,13 @@ class Runtime:
         told = "%d engines: %s ms; the middle one was measured" % (len(made), " ".join("%.6g" % median for median in medians))
         return made[chosen], notes + [["builds", told]]
 
-    def _build_flags(self, precision):
-        flags = []
-        if precision not in ("f32", "f16", "int8"):
-            raise faults.Refused("TensorRT has no precision %r here; choose one of f32, f16, int8" % precision)
-        name = {"f32": None, "f16": "fp16", "int8": "int8"}[precision]
-        if precision == "int8" and name not in self.flags and self.release and self.release >= STRONGLY_TYPED:
-            name = None  # a quantised network says by itself what runs in INT8
-        if name and name not in self.flags:
-            told = (self.release_text(), name)
-            if self.release and self.release >= STRONGLY_TYPED:
-                why = "TensorRT %s has no --%s: it computes in what a file says, and ours say float or INT8; "
-                raise faults.Refused((why + "measure with --precision=f32 or int8, or with a TensorRT before 11") % told)
-            raise faults.Refused("trtexec of TensorRT %s has no --%s; measure with --precision=f32, or update TensorRT" % told)
-        flags += ["--" + name] if name else []
-        flags += ["--fp16"] if precision == "int8" and "fp16" in self.flags else []  # for what is not between INT8 operations
-        if precision == "f32" and "noTF32" in self.flags:
-            flags.append("--noTF32")  # 19-bit multiplications are no f32
-        flags += ["--skipInference"] if "skipInference" in self.flags else ["--buildOnly"] if "buildOnly" in self.flags else []
-        flags += ["--profilingVerbosity=detailed"] if "profilingVerbosity" in self.flags else []
-        if "memPoolSize" in self.flags:
-            flags += ["--memPoolSize=workspace:%d" % self.workspace_mib] if self.workspace_mib else []
-        elif "workspace" in self.flags:
-            flags.append("--workspace=%d" % (self.workspace_mib or OLD_WORKSPACE_MIB))
-        if self.cache and "timingCacheFile" in self.flags and self.builds <= 1:  # with it, every build draws the same tactics
-            cache = os.path.expanduser(self.cache)
-            os.makedirs(os.path.dirname(cache), exist_ok=True)
-            flags.append("--timingCacheFile=" + cache)
-        return flags
+    def _timing_cache(self):
+        """The path, its folder made; empty for none, and for several builds, which would all draw the same tactics with it."""
+        if not self.cache or self.builds > 1:
+            return ""
+        cache = os.path.expanduser(self.cache)
+        os.makedirs(os.path.dirname(cache) or ".", exist_ok=True)
+        return cache
 
 
 class Model:
@@ -148,15 +141,15 @@ class Model:
     def first_inference(self):
         """Seconds of the first inference of a run without warm-up."""
         begin = time.perf_counter()
-        quantised = self.wanted["precision"] == int8_nodes.INT8
-        self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0, self._layer_flags() if quantised else ())[0] * 1e-3
+        mixed = self.wanted["precision"] in (int8_nodes.INT8, BEST)
+        self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0, self._layer_flags() if mixed else ())[0] * 1e-3
         self.run_s = time.perf_counter() - begin
         return self.first_s
 
     def facts(self):
         """Precision as built: TensorRT may keep single layers wider; of a quantised network it is read back from the engine."""
         effective, notes = self.wanted["precision"], []
-        if effective == int8_nodes.INT8:
+        if effective in (int8_nodes.INT8, BEST):
             effective, notes = self._effective()
         return {
             "effective_precision": effective,
@@ -180,7 +173,7 @@ class Model:
 
         extra = self._profile_flags() if self.wanted["profile"] else []
         if timing["pace_s"]:
-            if "idleTime" not in self.runtime.flags:
+            if "idleTime" not in self.runtime.tool.flags:
                 raise faults.Refused("trtexec of TensorRT %s cannot pace inferences; leave --pace out" % self.runtime.release_text())
             extra.append("--idleTime=%d" % max(0, round((timing["pace_s"] - self.first_s) * 1000)))
         times = self.runtime.times_ms(self.engine, timing["rounds"], timing["min_s"], warm_up_ms, extra, read_rail if rail else None)
@@ -198,6 +191,8 @@ class Model:
             raise faults.Refused("outputs are asked for pictures alone, the model takes %d inputs" % len(self.graph.inputs))
         if list(shape[1:]) != self.shape[1:]:
             raise faults.Refused("the model takes images of %s, not %s" % (self.shape[1:], list(shape[1:])))
+        if self.wanted["precision"] == BEST and not int8_nodes.is_quantised(self.graph):
+            raise faults.Refused("trtexec --best makes up the scales of a network in float, its answers mean nothing; ask for f16")
         image_bytes, batch = len(values) // shape[0], self.shape[0]
         answers, found = array.array("f"), 0
         for start in range(0, shape[0], batch):
@@ -237,7 +232,8 @@ class Model:
         for name, precision in precisions.items():
             for node in onnx_reader.node_names(trtexec_files.sources(name, facts.get(name, ("", []))[1]), self.graph):
                 ran[node] = precision
-        return int8_nodes.told(self.graph, self.shape[0], ran)
+        effective, notes = int8_nodes.told(self.graph, self.shape[0], ran)
+        return (BEST if self.wanted["precision"] == BEST else effective), notes
 
     def unload(self):
         """The engine stays for this session: a profiled load of the same network uses it again."""
@@ -249,7 +245,7 @@ class Model:
         return ["--dumpProfile", "--exportProfile=" + self.profile_path] + self._layer_flags()
 
     def _layer_flags(self):
-        if "exportLayerInfo" not in self.runtime.flags:
+        if "exportLayerInfo" not in self.runtime.tool.flags:
             return []
         return ["--exportLayerInfo=" + self.layers_path, "--profilingVerbosity=detailed"]
 
@@ -258,7 +254,9 @@ class Model:
         with open(images, "wb") as file:
             file.write(batch)
         arguments = ["--loadEngine=" + self.engine, "--loadInputs=%s:%s" % (self.graph.inputs[0][0], images)]
-        self.runtime.tool.must(arguments + ["--exportOutput=" + answer, "--iterations=1", "--duration=0", "--warmUp=0"])
+        arguments += ["--exportOutput=" + answer, "--iterations=1", "--duration=0", "--warmUp=0"]
+        dla = [word for word in self.runtime.flags.of_running() if word.startswith("--useDLACore")]
+        self.runtime.tool.must(arguments + dla)
         dims, numbers = trtexec_files.output_values(_text(answer))
         expected = onnx_shapes.infer(self.graph, self.shape[0]).get(self.graph.outputs[0][0], dims)
         if len(numbers) % self.shape[0] or dims != expected:

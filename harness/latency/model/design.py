@@ -16,12 +16,14 @@ import numpy as np
 from harness.errors import UsageError
 from harness.latency.model.cost_features import Factor, FloatArray, design_matrices, factors
 from harness.latency.model.held_out import HeldOutError
+from harness.latency.model.predictor import configurations, fewest_networks
 from harness.latency.model.sites import IntArray, SiteMap
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 
 POOL = 1000  # candidates to pick from
 MOST = POOL // 2  # beyond, a greedy pick is no better than a random one
+HELD_OUT_SHARE = 3  # one of so many networks at most, where there are few
 FREE_UP_TO = 128  # channels; wider groups would give every width its own unknown, and every candidate would look new
 _NOISE = 0.005  # relative, of one measurement; sets when a second look at the same width stops to pay
 
@@ -62,13 +64,21 @@ def design(architecture: Architecture, count: int, seed: int, widths: Widths | N
 
 
 def held_out(architecture: Architecture, count: int, seed: int, widths: Widths | None = None) -> tuple[PruningConfig, ...]:
-    """``count`` distinct random networks to judge the latency model on, drawn like the design's candidates, not picked."""
+    """``count`` distinct random networks to judge the latency model on, drawn like the design's candidates, not picked.
+
+    Of a network that can become few others they are fewer, for what is held out is never fitted on: a third of all at most, none where
+    the model needs every one, and never those that span what may be predicted.
+    """
     if count < 1:
         raise UsageError(f"{count} held-out networks; ask for at least 1")
+    if widths is None:
+        every = configurations(architecture)
+        count = min(count, every // HELD_OUT_SHARE, every - fewest_networks(architecture))
     site_map, rng = SiteMap.of(architecture), np.random.default_rng([seed, 1])
-    rows = _draw(architecture, _allowed(architecture, widths), 4 * count, rng)
-    distinct = list(dict.fromkeys(site_map.config(row) for row in rows))
-    return tuple(distinct[:count])
+    allowed = _allowed(architecture, widths)
+    distinct = dict.fromkeys(site_map.config(row) for row in _draw(architecture, allowed, 4 * count, rng))
+    spanning = {site_map.config(row) for row in _anchors(architecture, allowed)} if widths is None else set()
+    return tuple(config for config in distinct if config not in spanning)[:count]
 
 
 def decide(errors: Sequence[HeldOutError], target_ratio: float = 0.01, most: int = MOST) -> Decision:

@@ -11,7 +11,7 @@ from harness.errors import DeviceError
 from harness.latency.model import design
 from harness.latency.model.design import Decision
 from harness.latency.model.held_out import HeldOutError
-from harness.latency.model.predictor import FEWEST_BESIDE_PROXY, FEWEST_NETWORKS, HELD_OUT, LatencyPredictor
+from harness.latency.model.predictor import HELD_OUT, LatencyPredictor, fewest_networks
 from harness.records.architecture import Architecture
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
@@ -73,8 +73,9 @@ def take(
     """
     begun_s = time.monotonic()
     judge = partial(_error, architecture, proxies)
-    designs = design.design(architecture, most, seed)
     held = design.held_out(architecture, spare, seed) if spare else ()
+    longer = design.design(architecture, min(design.MOST, most + len(held)), seed)  # begins with the shorter one
+    designs = [config for config in longer if config not in held][:most]  # what is held out is never fitted on: it would count for neither
     stops = bool(held) and good_enough_ratio > 0
     found: list[Measurement] = []
     judged: list[Measurement] = []
@@ -135,6 +136,6 @@ def _error(
     architecture: Architecture, proxies: Sequence[LatencyPredictor], found: Sequence[Measurement], held: Sequence[Measurement]
 ) -> HeldOutError | None:
     judged = {m.config for m in held}
-    if sum(m.config not in judged for m in found) < (FEWEST_BESIDE_PROXY if proxies else FEWEST_NETWORKS):
+    if sum(m.config not in judged for m in found) < fewest_networks(architecture, beside_proxy=bool(proxies)):
         return None
     return LatencyPredictor.fit(architecture, (*found, *held), proxies).held_out

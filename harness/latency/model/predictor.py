@@ -38,6 +38,16 @@ FEWEST_CALIBRATING = 20  # held-out networks; below, leave-one-out errors of the
 HELD_OUT = "held-out"
 
 
+def configurations(architecture: Architecture) -> int:
+    """How many networks ``architecture`` can become: every width of every group, and every branch there or gone."""
+    return math.prod(group.channels // group.step + group.removable for group in architecture.groups)
+
+
+def fewest_networks(architecture: Architecture, beside_proxy: bool = False) -> int:
+    """Measured networks without which nothing is predicted; where fewer are possible, all of them, for none is left to guess."""
+    return min(FEWEST_BESIDE_PROXY if beside_proxy else FEWEST_NETWORKS, configurations(architecture))
+
+
 @dataclass(frozen=True)
 class LatencyPredictor:
     """A fitted model for one network under one set of conditions; build it with ``fit``.
@@ -87,7 +97,7 @@ class LatencyPredictor:
         site_map = SiteMap.of(architecture)
         widths = site_map.widths([m.config for m in fitted_on if m.config is not None])
         telling = tuple(proxy for proxy in proxies if proxy.architecture.digest == digest and proxy.known(widths).all())
-        if len(fitted_on) < (FEWEST_BESIDE_PROXY if telling else FEWEST_NETWORKS):
+        if len(fitted_on) < fewest_networks(architecture, beside_proxy=bool(telling)):
             raise LatencyUnknown(_too_few(architecture, ours, len(fitted_on)))
         for other in ours[1:]:
             if differences := ours[0].conditions.differences(other.conditions):
@@ -225,6 +235,6 @@ def _command(network: str, device: str) -> str:
 def _too_few(architecture: Architecture, ours: Sequence[Measurement], fitted_on: int) -> str:
     device = ours[0].conditions.device.name if ours else "cpu"
     return (
-        f"{fitted_on} measured networks are too few to predict {architecture.network} ({FEWEST_NETWORKS} at least); "
+        f"{fitted_on} measured networks are too few to predict {architecture.network} ({fewest_networks(architecture)} at least); "
         f"run: {_command(architecture.network, device)}"
     )

@@ -20,6 +20,7 @@ from harness.records.measurement import Latency
 
 STRETCH_S = 0.1  # a hundred renewals of the counter: one more or fewer is a percent
 FEWEST_STRETCHES = 3  # fewer tell no spread
+TOO_SHORT, NO_METER = "metered too shortly for an interval", "no meter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,16 @@ class Energy:
     def told(self) -> bool:
         """Whether there were stretches enough for an interval."""
         return self.stretches >= FEWEST_STRETCHES
+
+    @property
+    def figure(self) -> str:
+        """Millijoules, four digits."""
+        return f"{self.joules * 1e3:.4g} mJ"
+
+    @property
+    def interval(self) -> str:
+        """The two ends; why not, where there are none."""
+        return f"{self.low_j * 1e3:.4g}–{self.high_j * 1e3:.4g} mJ" if self.told else TOO_SHORT
 
 
 def per_inference(latency: Latency) -> Energy | None:

@@ -66,7 +66,8 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         self.met: list[Met] = []
         self.additions: list[str] = []
         self._labels: Any = WeakTensorKeyDictionary()
-        self._deadline_s, self._ends = deadline_s, time.monotonic() + deadline_s
+        # of this thread's own time: on a busy machine a minute of the wall is a second of work
+        self._deadline_s, self._ends = deadline_s, time.thread_time() + deadline_s
 
     @property
     def where(self) -> str:
@@ -84,7 +85,7 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if time.monotonic() > self._ends:
+        if time.thread_time() > self._ends:
             raise PruningError(f"following the channels took longer than {self._deadline_s:g} s, at {self.where}; give smaller images")
         with self:
             composed = func.decompose(*args, **kwargs)
@@ -119,7 +120,8 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
             return self._moved(func, name, args, kwargs)
         found = rules.known(name, rules.named(func, args, kwargs), self.of(args[0]))
         if found is None:
-            self._fix_all(tensors, f"they meet {name.strip('_')} in {self.where}")
+            kind = "transposed " if name == "convolution" and args[6] else ""
+            self._fix_all(tensors, f"they meet {kind}{name.strip('_')} in {self.where}")
             return ()
         return found
 
@@ -185,7 +187,9 @@ class _Tracing(Running):  # type: ignore[no-untyped-call]
         owner = next((self.owner(one) for one in args[1:5] if self.owner(one) is not None), None)
         channels = labels.along(1) if labels is not None else None
         if channels is None or owner is None or not isinstance(owner.module, nn.BatchNorm1d | nn.BatchNorm2d) or "batch_norm" not in name:
-            self._fix_all([args[0]], f"they meet {name.removeprefix('native_').replace('_', ' ')} in {self.where}")
+            self._fix_all(
+                [args[0]], f"they meet {name.strip('_').removeprefix('native_').removesuffix('_legit').replace('_', ' ')} in {self.where}"
+            )
             return ()
         if any(one.place == owner.place for one in self.met):
             self.fix(args[0], f"{owner.place} runs twice")

@@ -6,12 +6,14 @@ whatever else a person has to say: none is ever guessed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError, EncodeError
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
@@ -29,6 +31,7 @@ FED = {
     onnx.TensorProto.BOOL: "bool",
 }
 MOST_BYTES = 2**31 - 1  # of one protocol buffer, which is what devices are sent
+MOST_NUMBERS = 2**28  # of one input: 1 GiB of floats, a batch of 1783 pictures of 3 x 224 x 224
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Fixed:
 
 
 def leading(inputs: Sequence[GraphInput]) -> GraphInput:
-    """The first input of two or more dimensions, else the first."""
-    return next((one for one in inputs if len(one.sizes) > 1), inputs[0])
+    """The first input of two or more dimensions, else the first of any."""
+    return next((one for least in (2, 1) for one in inputs if len(one.sizes) >= least), inputs[0])
 
 
 def fixed(
@@ -68,14 +71,24 @@ def fixed(
 
     origin: names the file in errors. folder: where its external data lies. batch_size: for a batch that is open; 0 leaves it so. image:
     channels (None: the file's own) x height x width of the leading input, for sizes that are open. Raises UsageError, in one line, where
-    the file is none, its weights are missing, a size stays open or contradicts what was asked, or an input is of a type that no device is
-    fed.
+    the file is none, its weights are missing, a size stays open or contradicts what was asked, or an input is of a type or a size that no
+    device is fed.
     """
+    try:
+        return _fixed(data, origin, folder, batch_size, image)
+    except UsageError as error:  # names in the file may hold what breaks a line
+        raise UsageError(one_line(str(error))) from error
+
+
+def _fixed(data: bytes, origin: str, folder: Path | None, batch_size: int, image: tuple[int | None, int, int] | None) -> Fixed:
     try:
         model = onnx.load_model_from_string(data)
         changed = _gathered(model, origin, folder)
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, DecodeError, ValueError) as error:
+        _check_inputs(model.graph, origin)
+        changed = _checked(model) or changed
+        if model.functions:  # of the file's own, which not every runtime reads, and within which no layer is seen
+            model, changed = onnx.inliner.inline_local_functions(model), True
+    except (onnx.checker.ValidationError, DecodeError, RuntimeError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(one_line(f"{origin} is no ONNX network ({first}); export it again")) from error
     changed = _sized(model, origin, batch_size, image) or changed
@@ -84,7 +97,15 @@ def fixed(
         whole = model.SerializeToString(deterministic=True) if changed else data
     except (EncodeError, ValueError) as error:
         raise UsageError(f"{origin} has more than {MOST_BYTES:,} bytes with its weights; no device is sent that much") from error
-    return Fixed(whole, tuple(_input_of(one, origin) for one in _inputs(model.graph)))
+    inputs = tuple(_input_of(one, origin) for one in _inputs(model.graph))
+    if not leading(inputs).sizes:
+        raise UsageError(f"{origin} takes numbers alone ({', '.join(map(str, inputs))}); give a network that takes a batch of something")
+    for one in inputs:
+        if math.prod(one.sizes) > MOST_NUMBERS:
+            raise UsageError(
+                f"{origin}: input {one} is more than any device is fed ({MOST_NUMBERS:,} numbers); export it at a smaller size"
+            )
+    return Fixed(whole, inputs)
 
 
 def _gathered(model: onnx.ModelProto, origin: str, folder: Path | None) -> bool:
@@ -105,6 +126,45 @@ def _gathered(model: onnx.ModelProto, origin: str, folder: Path | None) -> bool:
     return True
 
 
+def _check_inputs(graph: onnx.GraphProto, origin: str) -> None:
+    """UsageError for a file that cannot be fed or answers nothing, which onnx's own check says in its own terms or not at all."""
+    inputs = _inputs(graph)
+    if not inputs:
+        raise UsageError(f"{origin} is no ONNX network with inputs; export it again")
+    for one in inputs:
+        _input_of(one, origin)
+        if not one.type.tensor_type.HasField("shape"):
+            raise UsageError(f"{origin}: input {one.name} does not say how many dimensions it has; export it with its sizes")
+    if not graph.output:
+        raise UsageError(f"{origin} is no ONNX network with outputs; export it again")
+
+
+def _checked(model: onnx.ModelProto) -> bool:
+    """Have onnx check the model, which wants a shape of every output where runtimes need none; whether any had to be inferred."""
+    lacking = [one for one in model.graph.output if not one.type.WhichOneof("value") or _lacks_shape(one)]
+    if lacking:
+        for one, told in zip(model.graph.output, _inferred(model).graph.output, strict=True):
+            one.CopyFrom(told)
+    unknown = [one for one in lacking if _lacks_shape(one)]
+    for one in unknown:
+        one.type.tensor_type.shape.SetInParent()
+    onnx.checker.check_model(model)
+    for one in unknown:
+        one.type.tensor_type.ClearField("shape")
+    return bool(lacking)
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return model  # contradictory sizes, or operators that onnx does not know: the check or the runtime will say so
+
+
+def _lacks_shape(one: onnx.ValueInfoProto) -> bool:
+    return bool(one.type.HasField("tensor_type") and not one.type.tensor_type.HasField("shape"))
+
+
 def _inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """What is fed: the inputs that no constant stands for."""
     constants = {tensor.name for tensor in graph.initializer}
@@ -121,24 +181,18 @@ def _input_of(one: onnx.ValueInfoProto, origin: str) -> GraphInput:
 def _sized(model: onnx.ModelProto, origin: str, batch_size: int, image: tuple[int | None, int, int] | None) -> bool:
     """Fix what is open in the inputs, and the same names in the rest of the graph; whether anything was."""
     inputs = _inputs(model.graph)
-    if not inputs:
-        raise UsageError(f"{origin} is no ONNX network with inputs; export it again")
-    for one in inputs:
-        _input_of(one, origin)
-        if not one.type.tensor_type.HasField("shape"):
-            raise UsageError(f"{origin}: input {one.name} does not say how many dimensions it has; export it with its sizes")
     first = next((one for one in inputs if len(_dims(one)) > 1), inputs[0])
     known: dict[str, int] = {}
     changed = False
     for one in inputs:
         if batch_size and len(_dims(one)) > 1:
-            changed = _bind(_dims(one)[0], batch_size, known) or changed
+            changed = _bind(_dims(one)[0], batch_size, known, origin) or changed
     if image is not None:
         changed = _bind_image(first, image, known, origin) or changed
     for one in inputs:
         for side in _dims(one):
             if not side.HasField("dim_value") and side.dim_param in known:
-                changed = _bind(side, known[side.dim_param], known) or changed
+                changed = _bind(side, known[side.dim_param], known, origin) or changed
         _refuse_open(one, one is first, origin, skipped=0 if batch_size else 1)
     if changed:
         _spread(model.graph, known)
@@ -149,12 +203,15 @@ def _dims(one: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimension]
     return list(one.type.tensor_type.shape.dim)
 
 
-def _bind(side: onnx.TensorShapeProto.Dimension, size: int, known: dict[str, int]) -> bool:
+def _bind(side: onnx.TensorShapeProto.Dimension, size: int, known: dict[str, int], origin: str) -> bool:
     """Give an open size its number; whether it was open. Exporters write 0 or -1 for open, too."""
     if side.dim_value > 0:
         return False
-    if side.dim_param:
-        known.setdefault(side.dim_param, size)
+    if side.dim_param and known.setdefault(side.dim_param, size) != size:
+        raise UsageError(
+            f"{origin}: {side.dim_param} is the name of several open sizes, which would be {known[side.dim_param]} and {size}; give sizes "
+            "that agree, or export it with these sizes fixed"
+        )
     side.dim_value = size
     return True
 
@@ -173,7 +230,7 @@ def _bind_image(first: onnx.ValueInfoProto, image: tuple[int | None, int, int], 
         if side.dim_value > 0 and side.dim_value != size:
             told = "x".join(_text(one) for one in sides)
             raise UsageError(f"--input-shape={asked}: {origin} is fixed at {told}; leave it out, or export the network at that size")
-        changed = _bind(side, size, known) or changed
+        changed = _bind(side, size, known, origin) or changed
     return changed
 
 
@@ -203,9 +260,13 @@ def _spread(graph: onnx.GraphProto, known: dict[str, int]) -> None:
 
 
 def _named(graph: onnx.GraphProto) -> bool:
-    """Give every node a name of its own, by which its time is told; whether any lacked one."""
+    """Give every node a name of its own that can be printed, by which its time is told; whether any lacked one."""
+    plain = [one_line(node.name) for node in graph.node]
+    changed_names = [(node, name) for node, name in zip(graph.node, plain, strict=True) if node.name != name]
+    for node, name in changed_names:
+        node.name = name
     times = Counter(node.name for node in graph.node if node.name)
-    taken, changed = set(times), False
+    taken, changed = set(times), bool(changed_names)
     seen: set[str] = set()
     for number, node in enumerate(graph.node):
         if not node.name or node.name in seen:
@@ -220,7 +281,7 @@ def _named(graph: onnx.GraphProto) -> bool:
 
 def _type_name(one: onnx.ValueInfoProto) -> str:
     if not one.type.HasField("tensor_type"):
-        return str(one.type.WhichOneof("value")).removesuffix("_type")
+        return str(one.type.WhichOneof("value") or "nothing").removesuffix("_type")
     number = one.type.tensor_type.elem_type
     if number not in onnx.TensorProto.DataType.values():
         raise UsageError(f"input {one_line(one.name)[:100]} has a type that ONNX has not ({number}); export the network again")

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 MASKED_SHARE = 0.1  # of the filters of a layer: fewer zeros are training's own
 TOLD = 3  # layers that a sentence names
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 _OUTPUT_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": -1}
 
 
@@ -48,14 +49,14 @@ class IdleWeights:
 def found(model: bytes, layers: tuple[tuple[str, str], ...] = ()) -> IdleWeights:
     """The idle weights of an ONNX file whose weights are inside; layers: ``(node, layer)`` names, a node's own where it has none."""
     graph = onnx.load_model_from_string(model).graph
-    arrays = {one.name: one for one in graph.initializer}
+    arrays = {one.name: one for one in graph.initializer if one.data_type in _FLOATS}
     names = dict(layers)
     masked, subnormal = [], []
     for node in graph.node:
         if node.op_type not in _OUTPUT_AXIS or len(node.input) < 2 or node.input[1] not in arrays:
             continue
         weights = numpy_helper.to_array(arrays[node.input[1]])
-        if weights.dtype.kind != "f" or weights.ndim < 2:
+        if weights.ndim < 2 or not weights.size:
             continue
         name = names.get(node.name, node.name)
         axis = _output_axis(node)

@@ -13,6 +13,7 @@ Sizes = Mapping[str, tuple[int, ...]]
 
 OPERATORS = ("Conv", "Gemm", "MatMul")
 WEIGHTED = (*OPERATORS, "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN", "DeformConv", "ConvInteger", "MatMulInteger", "QLinearConv")
+_ONNX = ("", "ai.onnx")  # domains; what others call by the same names may be anything
 _CARRYING = ("Identity", "Transpose", "Cast", "Reshape", "QuantizeLinear", "DequantizeLinear", "Constant")  # of a constant: one too
 
 
@@ -61,7 +62,7 @@ def found(data: bytes, batch: int, names: Mapping[str, str]) -> GraphLayers:
     left = Counter[str]()
     for node in model.graph.node:
         weights = [tensor for tensor in node.input if tensor in constants]
-        if node.op_type not in WEIGHTED or not weights:
+        if node.op_type not in WEIGHTED or node.domain not in _ONNX or not weights:
             continue
         layer = _layer(node, sizes, constants, batch, names.get(node.name, node.name))
         if layer is None or layer.name in made:
@@ -109,7 +110,7 @@ def _layer(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch:
 def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> GraphLayer | None:
     """Of one or two dimensions; one along a line is a map of height 1."""
     picture, weight, answer = (sizes[tensor] for tensor in (node.input[0], node.input[1], node.output[0]))
-    if len(weight) not in (3, 4) or len(picture) != len(weight):
+    if len(weight) not in (3, 4) or not len(picture) == len(weight) == len(answer):
         return None
     count = len(weight) - 2
     settings = {one.name: one for one in node.attribute}
@@ -118,6 +119,9 @@ def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> GraphLayer | 
         return tuple(settings[key].ints) if key in settings and settings[key].ints else (usual,) * length
 
     strides, dilations, pads = numbers("strides", 1, count), numbers("dilations", 1, count), numbers("pads", 0, 2 * count)
+    groups = settings["group"].i if "group" in settings else 1
+    if (len(strides), len(dilations), len(pads)) != (count, count, 2 * count) or min(*strides, *dilations, *weight, groups) < 1:
+        return None  # no convolution: the runtime will say so in its own words
     padding = tuple(min(pads[i], pads[i + count]) for i in range(count))
     kernel = weight[2:]
     # padded on one side more than on the other (SAME): the map counts as large as what the convolution really walks over
@@ -126,7 +130,6 @@ def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> GraphLayer | 
         picture[2 + i] if _steps(picture[2 + i], kernel[i], strides[i], dilations[i], padding[i]) == answer[2 + i] else walked[i]
         for i in range(count)
     )
-    groups = settings["group"].i if "group" in settings else 1
     return GraphLayer(
         node=node.name,
         name=name,
@@ -145,7 +148,7 @@ def _convolution(node: onnx.NodeProto, sizes: Sizes, name: str) -> GraphLayer | 
 def _linear(node: onnx.NodeProto, sizes: Sizes, constants: frozenset[str], batch: int, name: str) -> GraphLayer | None:
     weight_first = node.input[1] not in constants
     weight, answer = sizes[node.input[0 if weight_first else 1]], sizes[node.output[0]]
-    if len(weight) != 2:
+    if len(weight) != 2 or min(weight) < 1:
         return None
     turned = weight_first
     for one in node.attribute:

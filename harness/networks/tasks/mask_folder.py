@@ -8,7 +8,6 @@ on a background. ``PATH/classes.txt`` names the classes, one a line; without it 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.errors import DatasetError
-from harness.files import reading
 from harness.networks.pictures import decoding, division, image_folder, large_arrays
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled, Labels
@@ -27,6 +25,7 @@ from harness.networks.pictures.layout import SPLIT_NAMES, SUFFIXES
 from harness.networks.pictures.preparing import Preparation
 from harness.networks.pictures.resizing import of_size
 from harness.networks.pictures.twins import Entry
+from harness.networks.tasks import mask_values
 from harness.networks.tasks.segmentation import IGNORED
 
 PICTURES = ("images", "image", "imgs", "img", "pictures", "jpegimages")
@@ -34,7 +33,6 @@ MASKS = ("masks", "mask", "annotations", "labels", "segmentationclass", "gt")
 ENDINGS = ("", "_mask", "-mask", "_masks", "_label", "_labels", "_gt", "_seg")  # of a mask's name, behind its picture's
 CLASSES = "classes.txt"
 FOREGROUND = ("background", "foreground")
-_GREY = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")  # Pillow's modes of one number a pixel
 
 Masks = NDArray[np.uint8]  # N x H x W
 
@@ -68,7 +66,7 @@ def read(path: Path, asked: Preparation, validation_from: str = "train") -> Foun
     order = sorted(range(len(pairs)), key=lambda at: (pairs[at].split, told[at], pairs[at].picture.name))
     pairs, entries = [pairs[at] for at in order], [Entry(pairs[at].split, told[at], 0, pairs[at].picture) for at in order]
     names = _named(path)
-    masks, binary = _masks(pairs, asked, len(names))
+    masks, binary = _masks(path, pairs, asked, len(names))
     names = names or _counted(path, masks, binary)
     pixels, depth = image_folder.pixels(entries, asked)
     contents = np.array([int.from_bytes(entry.digest[:8], "little", signed=True) for entry in entries], np.int64)
@@ -176,46 +174,25 @@ def _counted(path: Path, masks: Masks, binary: bool) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(most + 1))
 
 
-def _masks(pairs: Sequence[Pair], asked: Preparation, classes: int) -> tuple[Masks, bool]:
+def _masks(path: Path, pairs: Sequence[Pair], asked: Preparation, classes: int) -> tuple[Masks, bool]:
     """All masks, ``N x H x W``, and whether they held 0 and 255 alone, which are 0 and 1 then. classes: that there are; 0: not known."""
     found = np.asarray(large_arrays.empty((len(pairs), asked.height, asked.width), np.uint8), np.uint8)
-    held: set[int] = set()
+    held = mask_values.Conventions()
     for row, pair in enumerate(pairs):
-        values = _values(pair)
-        there = set(np.unique(values).tolist())
-        wrong = min((one for one in there if one != IGNORED and not 0 <= one < (classes or IGNORED)), default=None)
+        mask = mask_values.read(pair.mask, pair.picture)
+        values = mask.numbers
+        wrong = min((one for one in np.unique(values).tolist() if one != IGNORED and not 0 <= one < (classes or IGNORED)), default=None)
         if wrong is not None:
             known = f"{CLASSES} names {classes}" if classes else f"classes are numbered from 0 to {IGNORED - 1}"
             raise DatasetError(f"{pair.mask} holds pixels of class {wrong}, but {known}; mend the mask, or name the class")
-        held |= there
+        held.add(pair.mask, mask)
         resized = of_size(Image.fromarray(values.astype(np.uint8)), asked.height, asked.width, asked.resize, nearest=True, around=IGNORED)
         found[row] = np.asarray(resized)
-    binary = held == {0, 255} and classes in (0, 2)
+    held.check(path, classes)
+    binary = held.is_binary and classes in (0, 2)
     if binary:
         found[found == IGNORED] = 1
     return found, binary
-
-
-def _values(pair: Pair) -> NDArray[np.int64]:
-    """The class numbers of one mask, as large as its picture."""
-    try:
-        mask, beside = (io.BytesIO(reading.read(path)) for path in (pair.mask, pair.picture))
-        with Image.open(mask) as opened, Image.open(beside) as picture:
-            lossy, mode, size, wanted = opened.format == "JPEG", opened.mode, opened.size, picture.size
-            values = np.asarray(opened).astype(np.int64) if mode in _GREY else None
-    except DatasetError:
-        raise
-    except Exception as error:  # a damaged file decides which of many exceptions Pillow's readers raise
-        raise DatasetError(f"{pair.mask} or its picture is not a readable image ({type(error).__name__}); replace or remove it") from error
-    if lossy:
-        raise DatasetError(f"{pair.mask} is a JPEG, which does not keep class numbers; save masks as PNG")
-    if values is None:
-        raise DatasetError(f"{pair.mask} is a mask in colours ({mode}); save class numbers in one channel, or with a palette")
-    if size != wanted:
-        raise DatasetError(
-            f"{pair.mask} is {size[0]} x {size[1]}, its picture {wanted[0]} x {wanted[1]}; give masks of their pictures' size"
-        )
-    return values
 
 
 def _divided(splits: Sequence[int], contents: NDArray[np.int64], validation_from: str) -> Division:
@@ -259,6 +236,11 @@ def _missing(masks: Masks, rows: Division, names: Sequence[str]) -> list[str]:
         there = set(np.unique(masks[_as_rows(part)]).tolist())
         if not there - {IGNORED}:
             raise DatasetError(f"the masks of all {split} pictures hold {IGNORED} alone, where no class is asked; give masks of classes")
+        if split == "training" and len(there - {IGNORED}) < 2:
+            (only,) = there - {IGNORED}
+            raise DatasetError(
+                f"the masks of all training pictures hold {names[only]} alone; give masks of two classes at least to learn from"
+            )
         if lacking := [name for number, name in enumerate(names) if number not in there]:
             found.append(
                 f"{split}: no pixel of {', '.join(lacking[:3])}{' and others' if len(lacking) > 3 else ''}, which says nothing of it"

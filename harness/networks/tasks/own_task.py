@@ -33,6 +33,8 @@ from harness.networks.tasks.task import Chance, Outputs, Scores, Seen, Training,
 from harness.records.metric import POINTS, Metric
 
 NEEDED = ("loss", "metric", "data")
+ANSWERS_TRIED = 3  # a network's, and noise of two sizes
+ASKED_AT_ONCE = 1000  # pictures, whose outputs lie in memory together
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +141,37 @@ class OwnTask:
             raise UsageError(f"loss or metric of {self.name} changes the targets that it is given; let it work on a copy (clone)")
         self.chance(targets, self.classes)
 
+    def refuse_pictures(self, outputs: Outputs, targets: Tensor, split: str) -> None:
+        """UsageError where the metric is no number for a picture of ``split`` whatever is answered, before anything is trained.
+
+        outputs: a network's for a few pictures. They are taken for all, then noise is: of a network that learnt nothing a metric may well
+        be no number, but not of every answer. Of a metric of all pictures together only what holds of every part of them says anything.
+        """
+        parted = [self._never(outputs, part) for part in torch.split(targets, ASKED_AT_ONCE)]
+        bad = np.concatenate([found for found, _ in parted])
+        if not bad.any() or (any(is_one for _, is_one in parted) and not bad.all()):
+            return
+        which = f"{int(bad.sum())} of {len(bad)}" if not bad.all() else f"the {len(bad)}"
+        raise UsageError(
+            f"metric of {self.name} is no number for {which} {split} pictures, whatever the network answers (number {int(bad.argmax())}, "
+            "counted from 0, is the first); give a number for every picture, also where there is nothing to find"
+        )
+
+    def _never(self, outputs: Outputs, targets: Tensor) -> tuple[NDArray[np.bool_], bool]:
+        """Of which of these pictures the metric is no number, by no answer; and whether it is one number for all of them."""
+        bad, is_one = np.ones(len(targets), bool), False
+        for turn in range(ANSWERS_TRIED):
+            try:
+                figures = self._figures(self.seen(_stand_in(outputs, len(targets), turn), targets))
+            except UsageError:
+                if turn == 0:
+                    raise
+                return np.zeros(len(targets), bool), is_one  # noise need not look like a network's answer
+            bad, is_one = bad & ~np.isfinite(figures), figures.ndim == 0
+            if not bad.any():
+                break
+        return bad, is_one
+
     def graded(self, outputs: Outputs, targets: Tensor) -> float:
         """exp(-loss): between 0 and 1 for losses that are none below 0, and finer than the metric."""
         return math.exp(-max(0.0, float(self.loss(outputs, targets, 0.0))))
@@ -199,6 +232,17 @@ class OwnTask:
 def _rows(seen: Seen, rows: NDArray[np.int64]) -> Seen:
     chosen = torch.from_numpy(rows)
     return tuple(one[chosen] for one in seen)
+
+
+def _stand_in(outputs: Outputs, count: int, turn: int) -> Outputs:
+    """Answers to ``count`` pictures: in the first turn those of a few, over and over, then noise, ever wider."""
+    noise = torch.Generator().manual_seed(turn)
+
+    def each(few: Tensor) -> Tensor:
+        rows = few.detach()[torch.arange(count) % len(few)]
+        return rows if turn == 0 or not few.is_floating_point() else 3.0**turn * torch.randn(rows.shape, generator=noise, dtype=few.dtype)
+
+    return each(outputs) if isinstance(outputs, Tensor) else tuple(map(each, outputs))
 
 
 def _kind(found: object) -> str:

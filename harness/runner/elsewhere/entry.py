@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,8 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from harness.runner.elsewhere import measuring
 
         measuring.check(config, device_names(config))
-    offered = type("Offered", (Fixtures,), {"device": _device(device_names(config))})
-    manager.register(offered(), FIXTURES)
+    run = Run(config)
+    manager.register(run, f"{FIXTURES}-run")
+    manager.register(_offered(run, device_names(config)), FIXTURES)
 
 
 def device_names(config: pytest.Config) -> list[str]:
@@ -50,26 +52,12 @@ def device_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("espalier_device") or config.getini(DEVICE_INI)))
 
 
-class Fixtures:
-    """The fixtures, and the hooks that tell what they measured; ``device`` comes with the names of a run."""
+class Run:
+    """What this run measures, and the hooks that tell it."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self._measuring: Measuring | None = None
-
-    @pytest.fixture
-    def measure(self, request: pytest.FixtureRequest, device: Session) -> Callable[..., Any]:
-        """Function: the Measurement of a model, an ONNX file or a torch module, on ``device``."""
-        return self.of(request.config).on(device).measure
-
-    @pytest.fixture
-    def compare(self, request: pytest.FixtureRequest, device: Session) -> Callable[..., Any]:
-        """Function: the Finding of a model against another, measured in turns, or against a stored file."""
-        return self.of(request.config).on(device).compare
-
-    @pytest.fixture(scope="session")
-    def limits(self, request: pytest.FixtureRequest) -> Callable[[str], Limits]:
-        """Function: the Limits that ``[tool.espalier.limits]`` of the repository's pyproject.toml sets for a network."""
-        return self.of(request.config).limits
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -93,22 +81,42 @@ class Fixtures:
         if self._measuring is not None:
             self._measuring.write()
 
-    def of(self, config: pytest.Config) -> Measuring:
+    def measuring(self) -> Measuring:
         """What this run measures, begun when a test first asks."""
         if self._measuring is None:
             from harness.runner.elsewhere.measuring import Measuring
 
-            self._measuring = Measuring(config)
+            self._measuring = Measuring(self.config)
         return self._measuring
 
 
-def _device(names: list[str]) -> Any:
-    """The fixture ``device``; several names run every test that asks for it on each."""
+def _offered(run: Run, names: list[str]) -> ModuleType:
+    """The fixtures as a plugin; of several devices every test that asks for one runs on each.
+
+    They are a module's functions: pytest 9 warns of fixtures for a whole session that are an object's methods.
+    """
 
     @pytest.fixture(scope="session", params=names if len(names) > 1 else None)
-    def device(self: Fixtures, request: pytest.FixtureRequest) -> Iterator[Session]:
+    def device(request: pytest.FixtureRequest) -> Iterator[Session]:
         """An open device, for this run alone; an error, never a skip, where it is not there."""
-        with self.of(request.config).opened(getattr(request, "param", names[0])) as session:
+        with run.measuring().opened(getattr(request, "param", names[0])) as session:
             yield session
 
-    return device
+    @pytest.fixture
+    def measure(device: Session) -> Callable[..., Any]:
+        """Function: the Measurement of a model, an ONNX file or a torch module, on ``device``."""
+        return run.measuring().on(device).measure
+
+    @pytest.fixture
+    def compare(device: Session) -> Callable[..., Any]:
+        """Function: the Finding of a model against another, measured in turns, or against a stored file."""
+        return run.measuring().on(device).compare
+
+    @pytest.fixture(scope="session")
+    def limits() -> Callable[[str], Limits]:
+        """Function: the Limits that ``[tool.espalier.limits]`` of the repository's pyproject.toml sets for a network."""
+        return run.measuring().limits
+
+    offered = ModuleType(FIXTURES)
+    vars(offered).update(device=device, measure=measure, compare=compare, limits=limits)
+    return offered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +11,25 @@ from harness.errors import UnknownName, UsageError
 PLUGIN = "harness.runner.plugin"
 _PACKAGE = Path(__file__).parents[2]
 PLACES = (_PACKAGE / "bench", _PACKAGE.parent / "bench")  # in a wheel, in a checkout
+SUITE = "test_network_latency.py"  # by which a place is told from a folder that is called alike
 
 
 def folder(places: Sequence[Path] = PLACES) -> Path:
     """The folder of the suites; UsageError where none came with this installation."""
     for place in places:
-        if (place / "test_network_latency.py").is_file():
+        if (place / SUITE).is_file():
             return place
     raise UsageError("this installation holds no suites; install Espalier from a wheel, or run pytest bench/ in a checkout")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is one of our suites, or their folder; a user's own folder called ``bench`` is not."""
+    return _is_a_place(path) or _is_a_place(path.parent)
+
+
+@functools.cache
+def _is_a_place(folder: Path) -> bool:
+    return folder.resolve() in {place.resolve() for place in PLACES if (place / SUITE).is_file()}
 
 
 def names(place: Path) -> tuple[str, ...]:

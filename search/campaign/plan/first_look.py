@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -42,7 +43,8 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
     else:
         refuse_constant(network.model, draw(dataset.validation, SEEN_IMAGES).split.images, str(request.weights))
     if isinstance(dataset.task, OwnTask):
-        rehearse(network.model, dataset.task, dataset.validation)
+        judged = {"validation": dataset.validation, "test": dataset.test} | ({"training": dataset.train} if request.folds else {})
+        rehearse(network.model, dataset.task, judged)
     architecture = network.architecture
     layers_in_float.check(request, architecture)
     each = (network, *(network_at(network, size) for size in request.sizes[1:]))
@@ -52,12 +54,17 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
 
 
-def rehearse(model: nn.Module, task: OwnTask, validation: Split) -> None:
-    """UsageError for a task of the user's own that cannot be trained or judged by: found now, not when its network is trained."""
-    few = draw(validation, REHEARSED_IMAGES).split
+def rehearse(model: nn.Module, task: OwnTask, judged: Mapping[str, Split]) -> None:
+    """UsageError for a task of the user's own that cannot be trained or judged by: found now, not when its network is trained.
+
+    judged: the splits that the metric will be asked of, by what they are called, validation first.
+    """
+    few = draw(next(iter(judged.values())), REHEARSED_IMAGES).split
     found = accuracy.answers(model, few, batch_size=SEEN_IMAGES)
     led = [one.clone().requires_grad_(one.is_floating_point()) for one in ((found,) if isinstance(found, Tensor) else found)]
     task.rehearse(parts(led), few.labels)
+    for name, split in judged.items():
+        task.refuse_pictures(found, split.labels, name)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.devices.measure import ADVISED_QUIET_PAIRS, AGAIN_S
+from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.progress import clock
 from search.records.request import QUANTISED, Request
@@ -234,7 +235,8 @@ def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
             finalists = min(asked.finalists, max(2, round(asked.finalists * trials / asked.trials)))
             short = None if asked.short is None else epochs * asked.short
             lengths = {"budget": epochs * asked.budget, "proof_budget": epochs * asked.proof_budget, "short": short}
-            yield replace(asked, trials=trials, finalists=finalists, designs=math.ceil(designs * asked.designs), **lengths)  # type: ignore[arg-type]
+            measured = min(asked.designs, max(FEWEST_NETWORKS, math.ceil(designs * asked.designs)))
+            yield replace(asked, trials=trials, finalists=finalists, designs=measured, **lengths)  # type: ignore[arg-type]
 
 
 def cut(asked: Request, request: Request) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def largest_total(pictures: int, differing: float, limit_points: float, certaint
 
     Of at most ``differing`` either way; less than that, -inf, where not even winning them all would do.
     """
-    best = -math.inf
+    best, differing = -math.inf, min(differing, pictures)  # an expected count may be more than there are
     for total in np.arange(-math.floor(differing), math.floor(differing) + 1):
         if Evidence(Paired(float(total), max(differing, abs(float(total))), pictures)).chance_within(limit_points) >= certainty:
             best = float(total)

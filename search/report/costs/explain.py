@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.records.accuracy import WidthAccuracy
 from harness.errors import RecordError, UsageError
 from harness.latency.explanation import advice as explain
 from harness.latency.explanation import ledger, shares
@@ -16,6 +15,7 @@ from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.shares import MEASURED, PREDICTED, Account
 from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.predictor import LatencyPredictor
+from harness.records.accuracy import WidthAccuracy
 from harness.records.measurement import Measurement
 from search.records.losses.drop import drop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from rich.text import Text
 from harness.errors import CampaignError, HarnessError
 from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.staircase import Staircase
+from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.networks.own import source
+from harness.pipeline import Network
+from harness.records.architecture import Architecture
 from harness.records.conditions import Conditions
 from harness.records.metric import TOP_1, Metric
 from harness.records.stored_files import stem
@@ -64,26 +68,47 @@ def run(request: Request, display: Display) -> Path:
         kept_source.take_own(asked.campaign, asked.request, display.say, missing_only=True)
     dataset = dataset_of(asked.request)
     display.metric = metric = dataset.task.metric
+    unjudged = _judged_by_nobody(asked.request, dataset, display)
+    subject = None if unjudged else _dense(asked, dataset, display)
+    each = (unjudged,) if unjudged else subject.architectures if subject else ()
+    stored = _latencies(asked, each, display)
+    conditions = stored.predictor.conditions
+    dense = [m for m in stored.file.measurements if m.layers and m.config == each[0].dense()]
+    dense = [m for m in dense if not m.conditions.differences(conditions)]
+    widths, notes = _widths(asked, each[0], stored, display)
+    points = () if subject is None else _sensitivities(asked, subject, dataset, widths, display).points
+    probes = _probes(asked, conditions, display)
+    told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(points), notes, probes)
+    show(told, display.console, metric)
+    path = asked.request.reports / "explain" / f"{_stem(asked.request)}-{asked.request.device}.md"
+    whole_file.write(path, metric.worded(markdown(told, request.command.replace("search run", "search explain", 1))))
+    display.say(f"written: {path}")
+    return path
+
+
+def _judged_by_nobody(request: Request, dataset: Dataset, display: Display) -> Architecture | None:
+    """Of a network that answers something else than the task wants: what it costs is explained, not its accuracy. None for all others."""
+    try:
+        zoo.build(request.network, dataset.input_shape, dataset.classes, task=dataset.task)
+    except zoo.OtherOutputs:
+        if request.sizes:
+            raise
+        network = Network.by_name(request.network, dataset, request.weights, must_fit=False)
+        for note in network.notes:
+            display.say(note)
+        return network.architecture
+    return None
+
+
+def _dense(asked: _Asked, dataset: Dataset, display: Display) -> Subject:
+    """The dense network, trained as fast as it can be here, or as in its campaign."""
     if asked.campaign is None:
         training_speed.begin(asked.request, dataset, display)
     else:
         training_speed.go_on(asked.campaign, asked.request, dataset, display)
         if sizes := folder.read_request(asked.campaign).sizes:
             display.say(f"explained at {sizes[0]}; --input-shape={sizes[-1]}, without --name, explains another size of the pictures")
-    subject = dense_network(asked.request, dataset, display)
-    stored = _latencies(asked, subject, display)
-    conditions = stored.predictor.conditions
-    dense = [m for m in stored.file.measurements if m.layers and m.config == subject.network.architecture.dense()]
-    dense = [m for m in dense if not m.conditions.differences(conditions)]
-    widths, notes = _widths(asked, subject, stored, display)
-    analysed = _sensitivities(asked, subject, dataset, widths, display)
-    probes = _probes(asked, conditions, display)
-    told = explain.of(stored.predictor, dense[-1] if dense else None, widths.series, explain.analysed(analysed.points), notes, probes)
-    show(told, display.console, metric)
-    path = asked.request.reports / "explain" / f"{_stem(asked.request)}-{asked.request.device}.md"
-    whole_file.write(path, metric.worded(markdown(told, request.command.replace("search run", "search explain", 1))))
-    display.say(f"written: {path}")
-    return path
+    return dense_network(asked.request, dataset, display)
 
 
 def show(told: Explanation, console: Console, metric: Metric = TOP_1) -> None:
@@ -138,19 +163,19 @@ def _asked(request: Request, display: Display) -> _Asked:
     return _Asked(divided(request, display.say), None)
 
 
-def _latencies(asked: _Asked, subject: Subject, display: Display) -> Stored:
+def _latencies(asked: _Asked, architectures: Sequence[Architecture], display: Display) -> Stored:
     if asked.campaign is None:
-        return stored_latencies(asked.request, subject.architectures, display)
-    stored = measurements.read(asked.campaign / MEASUREMENTS, subject.network.architecture, *asked.request.precisions)
+        return stored_latencies(asked.request, architectures, display)
+    stored = measurements.read(asked.campaign / MEASUREMENTS, architectures[0], *asked.request.precisions)
     judged = stored.predictor.held_out
     display.say(f"latencies: {stored.path} ({len(stored.file.measurements)} measured networks)")
     display.say("predictor: not judged, no held-out networks are stored" if judged is None else f"predictor: {judged.sentence()}")
     return stored
 
 
-def _widths(asked: _Asked, subject: Subject, stored: Stored, display: Display) -> tuple[Found, tuple[str, ...]]:
+def _widths(asked: _Asked, architecture: Architecture, stored: Stored, display: Display) -> tuple[Found, tuple[str, ...]]:
     """Measured widths, found or made now; none, with the reason, where they cannot be had under the conditions of ``stored``."""
-    architecture, conditions = subject.network.architecture, stored.predictor.conditions
+    conditions = stored.predictor.conditions
     found = known_costs.widths(asked.benchmarks, architecture, conditions, (stored.path, stored.file))
     for reason in found.passed_over:
         display.say(f"widths: passing over {reason}")

@@ -16,8 +16,11 @@ FILES = sorted(AGENT_DIRECTORY.glob("*.py"))
 # What a runtime's file may import beside the standard library; openvino brings numpy.
 VENDORS = {
     "openvino_runtime": {"openvino", "numpy"},
+    "onnxruntime_profile": {"numpy"},
+    "onnxruntime_runtime": {"onnxruntime", "numpy"},
     "myriad_graph": {"ngraph"},  # comes with openvino 2021.4
     "myriad_runtime": {"openvino", "numpy", "libusb_package"},
+    "tensorrt_package": {"tensorrt"},  # and no numpy, which a JetPack's Python may lack
 }
 
 

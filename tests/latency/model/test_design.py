@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UnknownName, UsageError
+from harness.files.numbers import OPTIONS
 from harness.latency.model import design
 from harness.latency.model.held_out import HeldOutError, Judged
-from harness.latency.model.predictor import LatencyPredictor
+from harness.latency.model.predictor import FEWEST_BESIDE_PROXY, FEWEST_NETWORKS, LatencyPredictor
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.measurement import Prediction
 
@@ -51,12 +52,34 @@ def test_held_out_networks_are_distinct_and_not_the_designed_ones(network):
     assert not set(held) & set(design.design(network, 60, 0))
 
 
+def tiny(channels):
+    """Of one group, so that it can become ``channels`` networks."""
+    group = ChannelGroup("a", channels, ("a",), False, "a")
+    layers = (LayerSite("a", "conv", (), "a", 3, channels, input_size=(4, 4)), LayerSite("fc", "linear", ("a",), None, channels, 2))
+    return Architecture("tiny", (3, 4, 4), 2, (group,), layers)
+
+
 def test_a_network_with_few_configurations_gives_them_all():
-    group = ChannelGroup("a", 4, ("a",), False, "a")
-    layers = (LayerSite("a", "conv", (), "a", 3, 4, input_size=(4, 4)), LayerSite("fc", "linear", ("a",), None, 4, 2))
-    tiny = Architecture("tiny", (3, 4, 4), 2, (group,), layers)
-    assert sorted(c.kept("a") for c in design.design(tiny, 50, 0)) == [1, 2, 3, 4]
-    assert len(design.held_out(tiny, 50, 0)) <= 4
+    assert sorted(c.kept("a") for c in design.design(tiny(4), 50, 0)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 8, 12, 13, 16, 30, 64])
+def test_what_is_held_out_of_few_configurations_leaves_enough_to_fit_on(measured, channels):
+    """Held-out networks are never fitted on: of 16 configurations all 16 were, and the search ended with advice that led in a circle."""
+    few = tiny(channels)
+    held = design.held_out(few, 30, 0)
+    assert len(held) <= channels / 3
+    every = design.design(few, design.MOST, 0)
+    assert len(every) == channels
+    roles = [(config, "held-out" if config in held else "design") for config in every]
+    fitted = LatencyPredictor.fit(few, [measured(few, one, 1e-4 * (10 + one.kept("a")), role) for one, role in roles])
+    assert fitted.fitted_on == channels - len(held) >= min(FEWEST_NETWORKS, channels)
+    for config in every:
+        assert fitted.predict(config).seconds == pytest.approx(1e-4 * (10 + config.kept("a")), rel=0.05)
+
+
+def test_the_options_of_every_command_line_ask_for_a_design_that_can_be_made():
+    assert (OPTIONS["designs"].least, OPTIONS["designs"].most) == (FEWEST_BESIDE_PROXY, design.MOST)
 
 
 def test_a_design_teaches_more_than_as_many_random_networks(network, machine, measured):

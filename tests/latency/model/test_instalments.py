@@ -7,6 +7,7 @@ import pytest
 from harness.errors import DeviceUnavailable
 from harness.latency.model import design, instalments
 from harness.latency.model.predictor import LatencyPredictor
+from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 
 
 class Bench:
@@ -56,6 +57,22 @@ def test_every_network_is_measured_once_and_the_held_out_ones_with_the_first(net
     assert [m.config for m in found.held_out] == list(design.held_out(network, 20, 0))
     assert {role for role, _ in ran.asked[0]} == {"design", "held-out"}
     assert all(role == "design" for chosen in ran.asked[1:] for role, _ in chosen)
+
+
+def test_what_is_held_out_is_not_designed_too_where_few_can_be(measured):
+    """Of two groups of 16, a random network held out was now and then a designed one, and twelve designs were eleven to fit on."""
+    groups = tuple(ChannelGroup(name, 16, (name,), False, name) for name in "ab")
+    layers = (
+        LayerSite("a", "conv", (), "a", 3, 16, input_size=(8, 8)),
+        LayerSite("b", "conv", ("a",), "b", 16, 16, input_size=(8, 8)),
+        LayerSite("fc", "linear", ("b",), None, 16, 2),
+    )
+    small = Architecture("small", (3, 8, 8), 2, groups, layers)
+    for seed in range(8):
+        found = instalments.take(small, 12, 30, seed, 0.5, lambda chosen: [measured(small, c, 1e-4, role) for role, c in chosen])
+        assert not {m.config for m in found.designed} & {m.config for m in found.held_out}
+        assert (len(found.designed), len(found.held_out)) == (12, 30)
+        assert LatencyPredictor.fit(small, (*found.designed, *found.held_out)).fitted_on == 12
 
 
 def test_no_more_than_allowed_are_measured_and_the_reason_says_so(network, bench):

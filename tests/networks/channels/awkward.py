@@ -139,6 +139,12 @@ CASES = (
         ("stem.0", "middle.2.0", "last.0"),
         (("middle.0.0", "grouped convolution"),),
     ),
+    Case(
+        "transposed convolution",
+        lambda: (nn.Sequential(block(8, 8, stride=2), nn.ConvTranspose2d(8, 8, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), block(8, 8)), 8),
+        ("stem.0", "middle.4.0", "last.0"),
+        (("middle.0.0", "they meet transposed convolution in middle.1"),),
+    ),
     Case("standardised weights", _standardised, ("last.0",), (("stem.0", "weights anew"), ("middle.0", "weights anew"))),
     Case(
         "group read several times",

@@ -50,7 +50,7 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["cpu", "simulated"])
+@pytest.fixture(scope="module", params=["cpu", "simulated", "ort"])
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     with Device(find(request.param).answering()).open() as opened:
         yield opened

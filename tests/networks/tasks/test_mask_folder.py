@@ -153,9 +153,49 @@ def broken_train(folder):
     (folder / "train").rename(folder / "other")
 
 
+def each_mask(folder, change):
+    """Every mask rewritten as ``change`` of its number."""
+    for file in folder.glob("*/masks/*.png"):
+        mask(file, np.asarray(change(int(file.stem))))
+
+
+def broken_two_kinds(folder):
+    """As two tools export one class: as 1, and as 255."""
+    each_mask(folder, lambda number: (255 if number else 1) * (striped(number) > 1))
+
+
+def broken_grey_levels(folder):
+    each_mask(folder, lambda number: 100 * striped(number))
+
+
+def broken_smoothed(folder):
+    each_mask(folder, lambda number: np.linspace(0, 255, SIDE * SIDE).reshape(SIDE, SIDE))
+
+
+def broken_palettes(folder):
+    """As ``quantize`` makes them: colours numbered anew for every picture."""
+    for number in range(3):
+        image = Image.fromarray((striped(number) if number else 2 - striped(number)).astype(np.uint8))
+        image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0] if number else [0, 200, 0, 200, 0, 0, 0, 0, 0])
+        image.save(folder / f"train/masks/{number}.png")
+
+
+def broken_training(folder):
+    (folder / "classes.txt").write_text("ground\nroad\ntree\n")
+    for file in folder.glob("train/masks/*.png"):
+        mask(file, 255 * (striped(int(file.stem)) > 1))
+    for file in folder.glob("val/masks/*.png"):
+        mask(file, np.where(striped(int(file.stem)) > 1, 255, striped(int(file.stem))))
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
+        (broken_two_kinds, r"masks of two kinds: .*[12]\.png holds 0 and 255 alone, .*0\.png class numbers.*save the class as its number"),
+        (broken_grey_levels, r"hold the numbers 0, 100, 200, which would be 201 classes; number classes from 0 on without gaps"),
+        (broken_smoothed, r"hold the numbers 0, 1, 2, 3 \.\.\. 254, which would be 255 classes; .* or name every one in classes\.txt"),
+        (broken_palettes, r"\.png has class \d in the colour \(.*\) in which .*\.png has class \d: each mask has a palette of its own"),
+        (broken_training, r"the masks of all training pictures hold ground alone; give masks of two classes at least"),
         (broken_size, r"0\.png is 16 x 8, its picture 16 x 16; give masks of their pictures' size"),
         (broken_colour, r"0\.png is a mask in colours \(RGB\); save class numbers in one channel"),
         (broken_class, r"holds pixels of class 2, but classes\.txt names 2; mend the mask, or name the class"),
@@ -176,6 +216,22 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path, harm, told):
     with pytest.raises(DatasetError, match=told) as refused:
         load(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_edges_of_255_beside_classes_ask_for_none_also_where_a_picture_holds_nothing_else(tmp_path):
+    """Pascal VOC's: 255 around objects; a picture whose only object is an edge is no mask of another kind."""
+    lay(tmp_path, SPLIT_FIRST)
+    each_mask(tmp_path, lambda number: np.where(striped(number) == 2, 255, striped(number) if number else 0))
+    found = load(tmp_path)
+    assert found.classes == 2
+    assert set(found.train.labels.unique().tolist()) == {0, 1, 255}
+
+
+def test_numbers_with_gaps_are_classes_where_they_are_named(tmp_path):
+    lay(tmp_path, SPLIT_FIRST)
+    each_mask(tmp_path, lambda number: 7 * striped(number))
+    (tmp_path / "classes.txt").write_text("\n".join(f"kind {number}" for number in range(21)))
+    assert load(tmp_path).classes == 21
 
 
 def test_masks_without_a_picture_are_said_and_hidden_files_left_out(tmp_path):

@@ -60,6 +60,7 @@ def test_less_of_an_error_is_more_inside_and_a_hundredth_is_one_unit(tmp_path):
     assert 100 * (better.mean() - worse.mean()) == pytest.approx((6.0 - 2.0) / 2.0)  # in units of 2 lux
     assert task.metric.told(float(worse.mean())) == "6"
     assert task.metric.worded("1 point of top-1, 2 points") == "1 lux of error, 2 lux"
+    assert task.metric.worded("a top-1 drop of 2 points: a larger --max-drop") == "a error rise of 2 lux: a larger --max-drop"
 
 
 def test_a_number_for_all_pictures_is_parted_among_them(tmp_path):
@@ -182,6 +183,37 @@ def test_a_rehearsal_finds_what_would_fail_after_the_training(tmp_path, old, new
 def test_a_rehearsal_lets_pass_what_is_no_number_of_a_network_that_learnt_nothing(tmp_path):
     for text in (WHOLE, WHOLE.replace("return (outputs[:, 0] - targets).abs()", "return float('nan')")):
         OwnTask.of(written(tmp_path, text)).rehearse(torch.zeros(6, 1, requires_grad=True), torch.zeros(6))
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ("return outputs[:, 0] * 0 + targets / targets", r"is no number for 2 of 6 test pictures, whatever .* \(number 2, counted from 0"),
+        ("return float('nan')", r"is no number for the 6 test pictures, whatever the network answers .* give a number for every picture"),
+        ("return outputs.nonsense", "metric of .* failed with AttributeError"),
+    ],
+    ids=["empty-pictures", "never", "fails"],
+)
+def test_a_metric_that_some_pictures_have_none_of_is_refused_before_the_training(tmp_path, new, told):
+    task = OwnTask.of(written(tmp_path, WHOLE.replace("return (outputs[:, 0] - targets).abs()", new)))
+    with pytest.raises(UsageError, match=told) as refused:
+        task.refuse_pictures(torch.ones(2, 1), torch.tensor([1.0, 2.0, 0.0, 3.0, 0.0, 4.0]), "test")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "return float(torch.corrcoef(torch.stack([outputs[:, 0], targets]))[0, 1])",
+        "return torch.where(outputs[:, 0] == 0, outputs[:, 0] / 0, targets)",
+        "return outputs[:, 0] * 0 + 1 if bool((outputs == 1).all()) else outputs.nonsense",
+    ],
+    ids=["correlation", "found-nothing", "noise-is-no-answer"],
+)
+def test_a_metric_that_is_a_number_of_other_answers_passes(tmp_path, new):
+    task = OwnTask.of(written(tmp_path, WHOLE.replace("return (outputs[:, 0] - targets).abs()", new)))
+    for answered in (torch.ones(2, 1), torch.zeros(2, 1))[: 1 if "nonsense" in new else 2]:
+        task.refuse_pictures(answered, torch.arange(6.0), "validation")
 
 
 def test_arrays_serve_as_pictures(tmp_path):

@@ -57,7 +57,7 @@ def test_the_documented_example_runs_in_an_empty_folder(run: Run, empty: Path) -
 def test_their_own_options_and_plugins_stay_theirs(run: Run, empty: Path, words: tuple[str, ...]) -> None:
     (empty / "conftest.py").write_text(OWN_OPTION)
     (empty / "test_it.py").write_text(MEASURES + "\ndef test_theirs(limits):\n    assert limits == 'ours'\n")
-    done = run("-m", "pytest", "-q", MINE, *words)
+    done = run("-m", "pytest", "-q", "-W", "error", MINE, *words)  # a warning of ours would fail their tests
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert "SIMULATED" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,20 @@ def step(folder: Path, of: dict[str, Any], given: dict[str, str], temporary: Pat
     environment.update({**runner, **{name: given[name] for name in of["env"]}})
     words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", of["run"]]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def test_nobody_is_sent_to_a_package_or_a_repository_that_is_not_ours() -> None:
+    """PyPI's ``espalier`` is a package on phylogenetic trees; ours is published nowhere, so a place is to be filled in, and said to be."""
+    told = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*"), *ROOT.glob("*.yml")]
+    told += [path for folder in ("harness", "search", "bench") for path in (ROOT / folder).rglob("*.py")]
+    for path in (path for path in told if path.is_file()):
+        assert not re.search(r"pip install [-\w ]*['\"]?espalier\b", path.read_text()), path
+    text = (ROOT / "docs" / "measure.md").read_text()
+    assert re.findall(r"uses: (\S+)@COMMIT # to be replaced", text) == ["OWNER/REPOSITORY"]
+    install = yaml.safe_load((ROOT / "examples" / "gitlab-ci.yml").read_text())["espalier"]["before_script"][-1]
+    done = subprocess.run(["bash", "-c", install], capture_output=True, text=True, env={"PATH": os.environ["PATH"], "ESPALIER_SOURCE": ""})
+    assert done.returncode != 0
+    assert "set it to what Espalier is installed from" in done.stderr
 
 
 def test_gitlabs_steps_are_the_actions() -> None:

@@ -4,16 +4,19 @@ import errno
 import json
 import math
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import CampaignError
 from harness.records.pruning_config import PruningConfig
 from search.records import journal
 from search.records.journal import FILE, Header, Journal
-from search.records.trial import Trial, TrialOutcome, TrialRequest, TuningChoice
+from search.records.trial import Floor, InPrecision, Trial, TrialOutcome, TrialRequest, TuningChoice
 
 HEADER = Header("c", 0, "the lowest latency", "trials=3", "space", "architecture", "measurements", "accuracy")
 CONFIG = PruningConfig.of("toy", {"conv1": 8, "layer1.0.conv1": 0})
@@ -52,6 +55,20 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert contents.running == (request(4),)
     assert contents.imported == (trial(0),)
     assert (contents.stopped, contents.seconds, contents.next_number) == ("all trials are done", 7.5, 5)
+
+
+@given(ratio=st.floats(-1e4, 1e4), lost=st.floats(-1e6, 1e6))
+def test_what_another_task_is_judged_by_is_read_whatever_its_size(ratio: float, lost: float) -> None:
+    """An error is a ratio below 0 here, a count has no bound: the journal of such a campaign was refused when it was to be reported."""
+    found = TrialOutcome(
+        ratio, ratio - 1, ratio + 1, lost, curve=((0.5, ratio),), least_points=lost, others=(InPrecision("int8", *[ratio] * 3, lost, 1),)
+    )
+    asked = request(0, floors=(Floor(0.25, ratio, lost, -1),))
+    with tempfile.TemporaryDirectory() as folder:
+        opened = Journal.create(Path(folder), HEADER)
+        opened.finished(Trial(asked, found, 1e-3, 0.05), 0.5)
+        opened.close()
+        assert journal.read(Path(folder)).finished == (Trial(asked, found, 1e-3, 0.05),)
 
 
 def test_a_journal_cut_anywhere_in_its_last_line_is_read_and_continued(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def wrong(classes, in_chans):
 def test_the_reason_of_a_real_run_arrives_whole(tmp_path: Path) -> None:
     net, path = tmp_path / "net.py", tmp_path / "found.json"
     net.write_text(NETWORK)
-    options = ["--device=simulated", f"--network={net}:wrong", "--dataset=digits", "--designs=4"]
+    options = ["--device=simulated", f"--network={net}:wrong", "--dataset=digits", "--designs=12"]
     with pytest.raises(CampaignError) as ended:
         measurements.run_bench(measurements.SUITES, path, options, lambda _: None)
     told = str(ended.value)
@@ -69,3 +69,25 @@ def test_every_different_reason_is_told_once() -> None:
 )
 def test_without_an_error_of_ours_what_there_is_is_told(output: str, told: str) -> None:
     assert failure.reason(output, 2) == f"{told} (pytest ended with 2)"
+
+
+def test_a_refusal_that_is_shown_as_its_one_line_is_told_and_a_traceback_is_not() -> None:
+    output = (
+        "_________________ test_held_out_error[simulated-net] _________________\n"
+        "11 measured networks are too few; measure more\n"
+        "_____________________________ test_other _____________________________\n"
+        "\n"
+        "    def test_other():\n"
+        ">       raise ValueError\n"
+        "FAILED bench/test_predictor.py::test_held_out_error[simulated-net]\n"
+    )
+    assert failure.reason(output, 2) == "11 measured networks are too few; measure more (pytest ended with 2)"
+
+
+def test_what_ended_the_collection_of_tests_is_told() -> None:
+    output = (
+        "E   harness.networks.zoo.OtherOutputs: network pair answers two maps; return one logit per class\n"
+        "E   _pytest.outcomes.Exit: network pair answers two maps; return one logit per class\n"
+        "ERROR bench/test_width_staircase.py - _pytest.outcomes.Exit: net...\n"
+    )
+    assert failure.reason(output, 2) == "network pair answers two maps; return one logit per class (pytest ended with 2)"

@@ -104,6 +104,7 @@ def test_folds_add_pictures_and_share_the_searchs_luck() -> None:
 @given(st.integers(20, 2000), st.floats(0, 40), st.floats(0.1, 3), st.floats(0.5, 0.99))
 def test_the_largest_loss_that_keeps_the_limit_is_the_largest(pictures: int, differing: float, limit: float, certainty: float) -> None:
     found = largest_total(pictures, differing, limit, certainty)
+    differing = min(differing, pictures)
     if np.isfinite(found):
         assert Evidence(Paired(found, max(differing, abs(found)), pictures)).chance_within(limit) >= certainty
     if np.isfinite(found) and found + 1 <= differing:

@@ -84,6 +84,33 @@ def test_the_second_run_measures_nothing_and_says_the_same(home: Path, first: su
     assert said[0] == said[1]
 
 
+PAIR = """
+from torch import nn
+
+class Pair(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.body, self.boxes, self.kinds = nn.Conv2d(channels, 16, 3, 2, 1), nn.Conv2d(16, 5, 1), nn.Conv2d(16, 2, 1)
+    def forward(self, x):
+        found = self.body(x).relu()
+        return self.boxes(found), {"kinds": self.kinds(found)}
+
+def pair(channels):
+    return Pair(channels)
+"""
+
+
+def test_a_network_of_any_outputs_is_explained_without_a_task(home: Path, first: subprocess.CompletedProcess[str]) -> None:
+    (home / "pair.py").write_text(PAIR)
+    command = [sys.executable, "-m", "search", "explain", "--network=pair.py:pair", "--device=simulated", "--designs=12"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=500)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "answers (1, 5, 16, 16) and (1, 2, 16, 16): it is measured and explained" in ended.stdout
+    assert "accuracy not analysed" in " ".join(ended.stdout.split())
+    assert "training the dense network" not in ended.stdout
+    assert "test_sensitivity.py" not in ended.stdout
+
+
 def test_a_campaign_that_is_not_there_ends_with_2_and_one_line(home: Path) -> None:
     ended = explain(home, "--name=nothing")
     assert ended.returncode == 2
