@@ -102,8 +102,8 @@ HELP = {
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
     "compiled_for": "take the legal widths from this device's own compiler, which needs no device (ncs2); latencies stay those of --device",
     "designs": "designed networks to measure for the latency predictor, when none are stored",
-    "learn_from": "benchmark files or campaigns with this network on another device, by comma, from which the predictor starts: "
-    "on a device of the same kind ten designed networks are enough then",
+    "learn_from": "benchmark files or campaigns with this network on another device, by comma, from which the predictor starts, "
+    "where that helps",
     "max_predictor_error": "mean error of the latency predictor above which the designed networks are measured again, a ratio",
     "rounds": "latency samples of every network in the final comparison",
     "seed": "of the optimiser, the splits' order and the training",

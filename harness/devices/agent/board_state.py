@@ -9,12 +9,10 @@ firmware driver, where vcgencmd may not be run (it needs the group video).
 import glob
 import os
 import re
-import subprocess
 
 import host_state
 
 TOOL = "vcgencmd"
-ASK_TIMEOUT_S = 5
 SINCE_BOOT = 16  # bits higher: what is told there has occurred since the board was started
 BITS = ((0, "under-voltage"), (1, "arm frequency capped"), (2, "throttled"), (3, "soft temperature limit"))
 FIRMWARE = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
@@ -56,7 +54,7 @@ def snapshot(root="/"):
 
 def throttled_bits(root="/"):
     """The bit field of ``get_throttled``, by vcgencmd or by the kernel; None where neither tells."""
-    told = re.search(r"throttled=0x([0-9a-fA-F]{1,8})\b", ask([TOOL, "get_throttled"]))
+    told = re.search(r"throttled=0x([0-9a-fA-F]{1,8})\b", host_state.ask([TOOL, "get_throttled"]))
     texts = [told.group(1)] if told else [host_state.read(path) for path in glob.glob(os.path.join(root, FIRMWARE))]
     for text in texts:
         try:
@@ -77,15 +75,6 @@ def name(root="/"):
     return " and ".join("%d × %s" % (kinds.count(kind), kind) for kind in sorted(set(kinds)))
 
 
-def ask(command):
-    """A tool's output, empty when it is absent, refuses or takes too long."""
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=ASK_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
-
-
 def _cooling(root):
     """What the kernel does against heat, by cooling devices that cap a processor's clock; None where there is none."""
     found, told = [], False
@@ -104,12 +93,12 @@ def _firmware():
     """Clocks that really run, in MHz (cpufreq tells the one asked for), the chip's temperature, and watts of a Raspberry Pi 5's rails."""
     state, clocks = {}, []
     for clock in ("arm", "core"):
-        told = re.search(r"frequency\(\d+\)=(\d+)", ask([TOOL, "measure_clock", clock]))
+        told = re.search(r"frequency\(\d+\)=(\d+)", host_state.ask([TOOL, "measure_clock", clock]))
         if told:
             clocks.append([clock, int(told.group(1)) / 1e6])
-    heat = re.search(r"temp=(-?\d+(?:\.\d+)?)'C", ask([TOOL, "measure_temp"]))
+    heat = re.search(r"temp=(-?\d+(?:\.\d+)?)'C", host_state.ask([TOOL, "measure_temp"]))
     amperes, volts = {}, {}
-    for line in ask([TOOL, "pmic_read_adc"]).splitlines():
+    for line in host_state.ask([TOOL, "pmic_read_adc"]).splitlines():
         told = re.match(r"\s*(\w+)_([AV]) (?:current|volt)\(\d+\)=(\d+(?:\.\d+)?)[AV]\s*$", line)
         if told:
             (amperes if told.group(2) == "A" else volts)[told.group(1)] = float(told.group(3))

@@ -3,6 +3,9 @@
 import glob
 import os
 import resource
+import subprocess
+
+ASK_TIMEOUT_S = 5
 
 
 def snapshot():
@@ -46,6 +49,15 @@ def number(path):
         return float(read(path) or "")
     except ValueError:
         return None
+
+
+def ask(command):
+    """A tool's output, empty when it is absent, refuses or takes too long."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=ASK_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
 def reset_peak_memory():

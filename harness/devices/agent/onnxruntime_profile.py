@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 
+import fed_inputs
 import numpy
 
 MARKS = re.compile(r"(_nchwc|_nhwc|_token_[0-9]+)+$")  # of the optimiser on a node that it put in another one's place
@@ -27,15 +28,8 @@ def bound(session):
 
 
 def _fed(port):
-    """What an input is fed: noise where it is in float or in bytes, ones where it counts, masks or points at rows of a table."""
     kind = numpy.dtype(TYPES.get(port.type, port.type[len("tensor(") : -1]))
-    shape = [side if isinstance(side, int) else 1 for side in port.shape]
-    random = numpy.random.default_rng(0)
-    if kind in (numpy.uint8, numpy.int8):
-        return random.integers(0, 128, shape).astype(kind)
-    if numpy.issubdtype(kind, numpy.floating):
-        return random.standard_normal(shape).astype(kind)
-    return numpy.ones(shape, kind)
+    return fed_inputs.fed([side if isinstance(side, int) else 1 for side in port.shape], kind)
 
 
 class Profiled:

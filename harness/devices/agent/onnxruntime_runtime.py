@@ -6,6 +6,7 @@ where, and in what, is read off a profiled inference.
 
 import os
 
+import chosen_options
 import faults
 import host_state
 import int8_nodes
@@ -21,7 +22,13 @@ except ImportError as error:
     raise faults.Unavailable("this interpreter cannot import onnxruntime (%s); install it: pip install onnxruntime" % error)
 
 PRECISIONS = ("f32", "int8")  # of a file: what it says is what runs
-OPTIONS = ("provider", "threads", "nice", "graph_optimization", "allow_cpu_nodes")
+OPTIONS = {  # (what it is by default, what to give, the least of a number)
+    "provider": ("CPU", "the name of a provider, for example 'CPU'"),
+    "threads": (1, "a count of threads, for example 1", 1),
+    "nice": (0, "a niceness from -20 to 19, for example 0", -20),
+    "graph_optimization": ("all", "'off', 'basic', 'extended' or 'all'"),
+    "allow_cpu_nodes": (False, "true or false"),
+}
 LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 SUFFIX, CPU = "ExecutionProvider", "CPUExecutionProvider"
 QUIET = 3  # errors alone: what the optimiser warns of tells a person nothing to do
@@ -33,22 +40,20 @@ class Runtime:
     """
 
     def __init__(self, options):
-        unknown = sorted(set(options) - set(OPTIONS))
-        if unknown:
-            raise faults.Unusable("onnxruntime has no option %r; use %s" % (unknown[0], ", ".join(OPTIONS)))
-        self.threads = _whole(options, "threads", 1, 1, 1024)
-        self.level = str(options.get("graph_optimization", "all"))
+        chosen = chosen_options.read(options, OPTIONS, "onnxruntime")
+        self.threads, self.level, self.allow_cpu_nodes = chosen["threads"], chosen["graph_optimization"], chosen["allow_cpu_nodes"]
         if self.level not in LEVELS:
             raise faults.Unusable("graph_optimization = %r is none of %s" % (self.level, ", ".join(LEVELS)))
-        self.provider = _provider(str(options.get("provider", "CPU")))
-        self.allow_cpu_nodes = options.get("allow_cpu_nodes", False) is True
-        self.nice = host_state.favour(_whole(options, "nice", 0, -20, 19))
+        self.provider = _provider(chosen["provider"])
+        self.nice = host_state.favour(chosen["nice"])
         self.meter = meters.packages() if self.provider == CPU else None
 
     def describe(self):
         """Runtime, version, chip."""
-        details = [["provider", self.provider], ["graph optimization", self.level], ["nice", str(self.nice)]]
-        details += [["nodes on the CPU", "allowed"]] if self.allow_cpu_nodes and self.provider != CPU else []
+        details = [["provider", self.provider], ["nice", str(self.nice)]]
+        details += [["set: provider", self.provider]] if self.provider != CPU else []
+        details += [["set: graph_optimization", self.level]] if self.level != OPTIONS["graph_optimization"][0] else []
+        details += [["set: allow_cpu_nodes", "True"]] if self.allow_cpu_nodes and self.provider != CPU else []
         details += [["energy meter", self.meter.name]] if self.meter else []
         return {"runtime_version": onnxruntime.__version__, "model": _chip(), "details": details}
 
@@ -174,15 +179,6 @@ class Model:
             self.profiled.close()
         self.session = self.binding = self.infer_once = self.profiled = None
         self.feeds = []
-
-
-def _whole(options, name, default, least, most):
-    given = options.get(name, default)
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        raise faults.Unusable(
-            "%s = %r is no whole number from %d to %d; write for example %s = %d" % (name, given, least, most, name, default)
-        )
-    return given
 
 
 def _provider(wanted):

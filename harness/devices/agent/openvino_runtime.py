@@ -13,6 +13,7 @@ import openvino_settings
 import timed_loop
 
 try:
+    import fed_inputs
     import numpy
     import openvino
 except ImportError as error:
@@ -83,7 +84,9 @@ class Model:
     def __init__(self, runtime, compiled, graph, precision):
         self.runtime, self.compiled, self.graph, self.precision = runtime, compiled, graph, precision
         self.request = compiled.create_infer_request()
-        self.tensors = [openvino.Tensor(_fed(port)) for port in compiled.inputs]
+        self.tensors = [
+            openvino.Tensor(fed_inputs.fed([int(side) for side in port.shape], port.element_type.to_dtype())) for port in compiled.inputs
+        ]
         for number, tensor in enumerate(self.tensors):
             self.request.set_input_tensor(number, tensor)
         shapes = [tuple(int(side) for side in tensor.shape) for tensor in self.tensors]
@@ -182,17 +185,6 @@ class Model:
         """Free the compiled network."""
         self.request = self.compiled = None
         self.tensors = []
-
-
-def _fed(port):
-    """What an input is fed: noise where it is in float or in bytes, ones where it counts, masks or points at rows of a table."""
-    shape, kind = [int(side) for side in port.shape], port.element_type.to_dtype()
-    random = numpy.random.default_rng(0)
-    if kind in (numpy.uint8, numpy.int8):
-        return random.integers(0, 128, shape).astype(kind)
-    if numpy.issubdtype(kind, numpy.floating):
-        return random.standard_normal(shape).astype(kind)
-    return numpy.ones(shape, kind)
 
 
 def _told(port):

@@ -6,13 +6,11 @@ Paths and rail names as documented by NVIDIA for JetPack 4 (iio) and JetPack 5 a
 import glob
 import os
 import re
-import subprocess
 
 import host_state
 
 TOTAL_RAILS = ("VDD_IN", "POM_5V_IN")  # the rail before all others; the rest are parts of it
 MILLI = 1000.0
-ASK_TIMEOUT_S = 5
 
 
 def snapshot(root="/"):
@@ -36,7 +34,7 @@ def snapshot(root="/"):
 
 def power_mode():
     """``MAXN (0)`` by nvpmodel, or None; ids do not mean the same on two boards, so the name is kept beside them."""
-    lines = ask(["nvpmodel", "-q"]).splitlines()
+    lines = host_state.ask(["nvpmodel", "-q"]).splitlines()
     for number, line in enumerate(lines):
         if "NV Power Mode:" in line:
             identity = lines[number + 1].strip() if number + 1 < len(lines) else "?"
@@ -80,22 +78,13 @@ def model(root="/"):
     board = host_state.read(os.path.join(root, "proc/device-tree/model"))
     if board and ("NVIDIA" in board or "Jetson" in board):
         return board.strip("\x00 \n")
-    return ask(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).strip().split("\n")[0]
+    return host_state.ask(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).strip().split("\n")[0]
 
 
 def software(root="/"):
     """``[key, text]`` pairs that name the board's system software."""
     release = host_state.read(os.path.join(root, "etc/nv_tegra_release"))
     return [["l4t", release.split("\n")[0].lstrip("# ")]] if release else []
-
-
-def ask(command):
-    """A tool's output, empty when it is absent, refuses or takes too long."""
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=ASK_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
 def _clocks(root):
@@ -105,7 +94,7 @@ def _clocks(root):
         hertz = host_state.number(path)
         if hertz and re.search(r"gpu|gv11b|ga10b|gp10b|gm20b", name):
             found.append(["gpu", hertz / 1e6])
-    for line in ask(["jetson_clocks", "--show"]).splitlines():  # needs root; without it the GPU's clock alone is told
+    for line in host_state.ask(["jetson_clocks", "--show"]).splitlines():  # needs root; without it the GPU's clock alone is told
         current = re.match(r"(EMC|GPU) .*CurrentFreq=(\d+)", line)
         if current and not (current.group(1) == "GPU" and found):
             scale = 1e6 if int(current.group(2)) > 1e5 else 1.0
@@ -115,7 +104,7 @@ def _clocks(root):
 
 def _card():
     query = "clocks.sm,clocks.mem,temperature.gpu,power.draw,pstate"
-    line = ask(["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader,nounits"]).strip().split("\n")[0]
+    line = host_state.ask(["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader,nounits"]).strip().split("\n")[0]
     parts = [part.strip() for part in line.split(",")]
     if len(parts) != 5:
         return {}

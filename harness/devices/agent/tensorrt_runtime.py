@@ -246,15 +246,7 @@ class Model:
     def _effective(self):
         """What the engine's layers compute in; as asked, and said so, where the release does not tell."""
         told = self.execution.layer_information()
-        facts, precisions = trtexec_files.layer_facts(told), trtexec_files.layer_precisions(told)
-        if not precisions:
-            return self.wanted["precision"], [[int8_nodes.NOTE, "not told by TensorRT %s" % tensorrt_package.version()]]
-        ran = {}
-        for name, precision in precisions.items():
-            for node in onnx_reader.node_names(trtexec_files.sources(name, facts.get(name, ("", []))[1]), self.graph):
-                ran[node] = precision
-        effective, notes = int8_nodes.told(self.graph, self.shape[0], ran)
-        return ("best" if self.wanted["precision"] == "best" else effective), notes
+        return trtexec_files.effective(told, self.graph, self.shape[0], self.wanted["precision"], tensorrt_package.version())
 
 
 def _by_layer(inferences):

@@ -6,7 +6,11 @@ The forms were read in NVIDIA/TensorRT's samples/common at the releases 8.0 to 1
 import json
 import re
 
+import int8_nodes
+import onnx_reader
+
 MEDIAN_ROWS, ROWS_WITH_WARM_UP = (8, 4), (8, 5)  # releases: profiles have medians from, times include the warm-up before
+BEST = "best"  # a precision: whatever is fastest, layer by layer
 MIN_PROFILED = 10  # a profile over fewer inferences is a snapshot of cold caches
 
 FORMS = (("Int8", "int8"), ("INT8", "int8"), ("FP16", "f16"), ("Half", "f16"), ("BF16", "bf16"), ("FP32", "f32"), ("Float", "f32"))
@@ -180,3 +184,19 @@ def _json(text, what):
         return json.loads(text)
     except ValueError as error:
         raise Unreadable("the exported %s are no JSON (%s)" % (what, error))
+
+
+def effective(told, graph, batch_size, precision, release):
+    """``(effective precision, notes)`` by an engine's description of its layers; as asked, and said so, where the release does not tell.
+
+    told: what ``layer_facts`` reads. graph: the network's. release: in words, for the note.
+    """
+    facts, precisions = layer_facts(told), layer_precisions(told)
+    if not precisions:
+        return precision, [[int8_nodes.NOTE, "not told by TensorRT %s" % release]]
+    ran = {}
+    for name, ran_in in precisions.items():
+        for node in onnx_reader.node_names(sources(name, facts.get(name, ("", []))[1]), graph):
+            ran[node] = ran_in
+    found, notes = int8_nodes.told(graph, batch_size, ran)
+    return (BEST if precision == BEST else found), notes

@@ -21,7 +21,6 @@ import trtexec_flags
 import trtexec_process
 
 LOTTERY_ITERATIONS = 100
-BEST = "best"
 OPTIONS = {  # name to (default, what to give)
     "trtexec": ("", "the path of trtexec on the board"),
     "builds": (1, "how many engines of each network, such as 3"),
@@ -78,7 +77,7 @@ class Runtime:
             graph = onnx_reader.read(onnx)
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
-        if wanted["precision"] != BEST:
+        if wanted["precision"] != trtexec_files.BEST:
             int8_nodes.check(graph, wanted["precision"])
         if graph.inputs and graph.batch_size() != wanted["batch_size"]:
             told = (graph.batch_size(), wanted["batch_size"])
@@ -141,7 +140,7 @@ class Model:
     def first_inference(self):
         """Seconds of the first inference of a run without warm-up."""
         begin = time.perf_counter()
-        mixed = self.wanted["precision"] in (int8_nodes.INT8, BEST)
+        mixed = self.wanted["precision"] in (int8_nodes.INT8, trtexec_files.BEST)
         self.first_s = self.runtime.times_ms(self.engine, 1, 0, 0, self._layer_flags() if mixed else ())[0] * 1e-3
         self.run_s = time.perf_counter() - begin
         return self.first_s
@@ -149,7 +148,7 @@ class Model:
     def facts(self):
         """Precision as built: TensorRT may keep single layers wider; of a quantised network it is read back from the engine."""
         effective, notes = self.wanted["precision"], []
-        if effective in (int8_nodes.INT8, BEST):
+        if effective in (int8_nodes.INT8, trtexec_files.BEST):
             effective, notes = self._effective()
         return {
             "effective_precision": effective,
@@ -191,7 +190,7 @@ class Model:
             raise faults.Refused("outputs are asked for pictures alone, the model takes %d inputs" % len(self.graph.inputs))
         if list(shape[1:]) != self.shape[1:]:
             raise faults.Refused("the model takes images of %s, not %s" % (self.shape[1:], list(shape[1:])))
-        if self.wanted["precision"] == BEST and not int8_nodes.is_quantised(self.graph):
+        if self.wanted["precision"] == trtexec_files.BEST and not int8_nodes.is_quantised(self.graph):
             raise faults.Refused("trtexec --best makes up the scales of a network in float, its answers mean nothing; ask for f16")
         image_bytes, batch = len(values) // shape[0], self.shape[0]
         answers, found = array.array("f"), 0
@@ -225,15 +224,7 @@ class Model:
     def _effective(self):
         """What the engine's layers compute in, and how many in INT8; as asked, and said so, where the release does not tell."""
         told = _text(self.layers_path) if os.path.exists(self.layers_path) else ""
-        facts, precisions = trtexec_files.layer_facts(told), trtexec_files.layer_precisions(told)
-        if not precisions:
-            return self.wanted["precision"], [[int8_nodes.NOTE, "not told by TensorRT %s" % self.runtime.release_text()]]
-        ran = {}
-        for name, precision in precisions.items():
-            for node in onnx_reader.node_names(trtexec_files.sources(name, facts.get(name, ("", []))[1]), self.graph):
-                ran[node] = precision
-        effective, notes = int8_nodes.told(self.graph, self.shape[0], ran)
-        return (BEST if self.wanted["precision"] == BEST else effective), notes
+        return trtexec_files.effective(told, self.graph, self.shape[0], self.wanted["precision"], self.runtime.release_text())
 
     def unload(self):
         """The engine stays for this session: a profiled load of the same network uses it again."""

@@ -18,7 +18,7 @@ from harness.records.pruning_config import PruningConfig
 
 DESIGN = "design"
 FIRST = 60  # networks; fewer hardly determine a residual network's groups, and every instalment costs a turn of loading
-FIRST_BESIDE_PROXY = 10  # networks, where another device's table is at hand: on one of its kind they are enough
+FIRST_BESIDE_PROXY = 10  # networks, where another device's table is at hand; NEXT more follow where they were too few
 NEXT = 30
 GOOD_ENOUGH_RATIO = 0.0075  # mean error; the held-out networks that say when to stop are few, so a little below the wished 1 %
 

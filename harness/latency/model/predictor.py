@@ -73,6 +73,11 @@ class LatencyPredictor:
         return self._solution.table
 
     @property
+    def surprise(self) -> float:
+        """Mean negative log density of each fitted network predicted from all others, see ``Solution``; smaller is better."""
+        return self._solution.surprise
+
+    @property
     def learnt_sentence(self) -> str:
         """From which table it starts, of those that it could start from."""
         if self.learnt_from is None:

@@ -28,8 +28,7 @@ def read(words: str, architecture: Architecture) -> tuple[Measurement, ...]:
     """
     found: list[Measurement] = []
     for word in filter(None, (part.strip() for part in words.split(","))):
-        path = Path(word)
-        path = path / "measurements.json" if path.is_dir() else path
+        path = file_at(Path(word))
         stored = benchmark_json.read(path)
         ours = [m for m in (*stored.measurements, *stored.learnt_from) if m.architecture_digest == architecture.digest]
         if not fitted(architecture, ours):
@@ -37,6 +36,11 @@ def read(words: str, architecture: Architecture) -> tuple[Measurement, ...]:
             raise UsageError(f"{path} holds too few measured networks of {architecture.network} at {size} to learn from; leave it out")
         found += [m for m in ours if m.role in (DESIGN, HELD_OUT)]
     return tuple(dict.fromkeys(found))
+
+
+def file_at(path: Path) -> Path:
+    """The benchmark file at ``path``: itself, or of a campaign's folder the one in it."""
+    return path / "measurements.json" if path.is_dir() else path
 
 
 def fitted(architecture: Architecture, measurements: Iterable[Measurement]) -> tuple[LatencyPredictor, ...]:

@@ -18,6 +18,7 @@ VENDORS = {
     "openvino_runtime": {"openvino", "numpy"},
     "onnxruntime_profile": {"numpy"},
     "onnxruntime_runtime": {"onnxruntime", "numpy"},
+    "fed_inputs": {"numpy"},  # imported where a runtime has it
     "myriad_graph": {"ngraph"},  # comes with openvino 2021.4
     "myriad_runtime": {"openvino", "numpy", "libusb_package"},
     "tensorrt_package": {"tensorrt"},  # and no numpy, which a JetPack's Python may lack

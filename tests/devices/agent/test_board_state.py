@@ -55,7 +55,7 @@ def test_every_bit_is_told_as_now_or_since_boot(bits: set[int], unknown: int) ->
         patch.syspath_prepend(str(AGENT_DIRECTORY))
         board = importlib.import_module("board_state")
         patch.setattr(
-            board,
+            board.host_state,
             "ask",
             lambda command: f"throttled=0x{sum(1 << bit for bit in bits) + unknown:x}\n" if command[1] == "get_throttled" else "",
         )
@@ -84,14 +84,14 @@ def test_a_tool_that_answers_something_else_tells_nothing(
 
 
 def test_where_the_tool_may_not_be_run_the_kernel_tells(board: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "ask", lambda command: "")
+    monkeypatch.setattr(board.host_state, "ask", lambda command: "")
     root = plant(tmp_path, {"sys/devices/platform/soc/soc:firmware/get_throttled": "80008"})
     state = board.snapshot(root)
     assert (state["throttling"], state["throttled_since_boot"]) == (["soft temperature limit"], ["soft temperature limit"])
 
 
 def test_any_board_tells_what_linux_does_against_heat(board: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "ask", lambda command: "")
+    monkeypatch.setattr(board.host_state, "ask", lambda command: "")
     cooling = "sys/class/thermal/cooling_device"
     idle = {cooling + "0/type": "thermal-cpufreq-0", cooling + "0/cur_state": "0", cooling + "0/max_state": "4"}
     fan = {cooling + "1/type": "pwm-fan", cooling + "1/cur_state": "3", cooling + "1/max_state": "4"}

@@ -47,7 +47,7 @@ def test_rails_of_jetpack_5_are_volts_times_amperes(tegra: ModuleType, tmp_path:
 
 def test_a_boards_state_holds_clock_power_and_throttling(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"nvpmodel": "NV Power Mode: MAXN\n0\n", "jetson_clocks": "EMC MinFreq=204000000 MaxFreq=1600000000 CurrentFreq=1600000000\n"}
-    monkeypatch.setattr(tegra, "ask", lambda command: answers.get(command[0], ""))
+    monkeypatch.setattr(tegra.host_state, "ask", lambda command: answers.get(command[0], ""))
     entries = {"sys/class/devfreq/57000000.gpu/cur_freq": "921600000", "sys/class/hwmon/hwmon1/oc1_event_cnt": "27390"}
     state = tegra.snapshot(plant(tmp_path, entries))
     assert state["power_mode"] == "MAXN (0)"
@@ -56,10 +56,10 @@ def test_a_boards_state_holds_clock_power_and_throttling(tegra: ModuleType, tmp_
 
 
 def test_a_cards_state_comes_from_its_own_tool(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tegra, "ask", lambda command: "1410, 1512, 41, 66.2, P0\n" if command[0] == "nvidia-smi" else "")
+    monkeypatch.setattr(tegra.host_state, "ask", lambda command: "1410, 1512, 41, 66.2, P0\n" if command[0] == "nvidia-smi" else "")
     assert tegra.snapshot(str(tmp_path))["power_w"] == [["card", 66.2]]
 
 
 def test_a_machine_that_tells_nothing_gives_nothing(tegra: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tegra, "ask", lambda command: "")
+    monkeypatch.setattr(tegra.host_state, "ask", lambda command: "")
     assert tegra.snapshot(str(tmp_path)) == {}

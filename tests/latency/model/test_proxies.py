@@ -56,6 +56,19 @@ def test_a_table_that_tells_nothing_does_no_harm(network, taken):
     assert beside.held_out.mape_ratio < 1.1 * alone.held_out.mape_ratio
 
 
+def test_the_table_is_left_where_the_networks_measured_here_tell_more_alone(network, taken, other):
+    """However few or many they are, they are never more surprising, each predicted from all others, than without any table."""
+    noise = np.random.default_rng(0)
+    foreign = LatencyPredictor.fit(network, taken(80, turned=lambda *_: 1e-4 * np.exp(noise.standard_normal()), name="odd"))
+    chosen = []
+    for count in (20, 40, 60):
+        here = taken(count, held=0)
+        alone, beside = LatencyPredictor.fit(network, here), LatencyPredictor.fit(network, here, [foreign])
+        assert beside.surprise <= alone.surprise
+        chosen.append(beside.learnt_from)
+    assert None in chosen
+
+
 @given(factor=st.floats(1e-3, 1e3))
 def test_how_fast_the_other_device_is_says_nothing(factor, network, taken, other):
     here = taken(10, held=0)
