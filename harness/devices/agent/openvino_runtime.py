@@ -84,9 +84,7 @@ class Model:
     def __init__(self, runtime, compiled, graph, precision):
         self.runtime, self.compiled, self.graph, self.precision = runtime, compiled, graph, precision
         self.request = compiled.create_infer_request()
-        self.tensors = [
-            openvino.Tensor(fed_inputs.fed([int(side) for side in port.shape], port.element_type.to_dtype())) for port in compiled.inputs
-        ]
+        self.tensors = [_filled(port) for port in compiled.inputs]
         for number, tensor in enumerate(self.tensors):
             self.request.set_input_tensor(number, tensor)
         shapes = [tuple(int(side) for side in tensor.shape) for tensor in self.tensors]
@@ -124,7 +122,7 @@ class Model:
         queue = openvino.AsyncInferQueue(self.compiled, in_flight)
         for request in queue:
             for number, port in enumerate(self.compiled.inputs):
-                request.set_input_tensor(number, openvino.Tensor(_fed(port)))
+                request.set_input_tensor(number, _filled(port))
         blocks = timed_loop.flow(queue.start_async, dict(timing, in_flight=in_flight))
         queue.wait_all()
         return {"blocks": blocks, "in_flight": in_flight}
@@ -185,6 +183,10 @@ class Model:
         """Free the compiled network."""
         self.request = self.compiled = None
         self.tensors = []
+
+
+def _filled(port):
+    return openvino.Tensor(fed_inputs.fed([int(side) for side in port.shape], port.element_type.to_dtype()))
 
 
 def _told(port):
