@@ -58,11 +58,6 @@ def test_threads_and_streams_are_rows_on_the_real_processor(run: Run, tmp_path: 
     [
         ((FLOW,), "test_throughput.py runs only with --streams; give --streams"),
         ((LATENCY, "--streams=2"), "test_network_latency.py runs without --streams; leave --streams out, or name bench/"),
-        ((FLOW, "--streams=2", "--pace=30"), "--streams with --pace: throughput is counted"),
-        ((FLOW, "--streams=2", "--baseline=README.md"), "--streams with --baseline: throughput is counted"),
-        ((FLOW, "--streams=0"), "--streams=0: give a whole number from 1"),
-        ((LATENCY, "--threads=0"), "--threads=0: give a whole number from 1"),
-        ((LATENCY, "--threads=1", "--threads=2"), "give them as one: --threads=1,2"),
         ((GATE, "--batch-size=1,2"), "take several; name one of them"),
         ((LATENCY, "--threads=2"), "the simulated device has no option 'threads'"),
     ],
@@ -73,3 +68,24 @@ def test_what_cannot_be_swept_is_told_in_one_line(run: Run, words: tuple[str, ..
     assert ended.ret in (2, 3), ended.stdout.str()
     assert told in ended.stdout.str() + ended.stderr.str()
     assert "Traceback" not in ended.stdout.str() + ended.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((FLOW, "--streams=2", "--pace=30"), "--streams with --pace: throughput is counted"),
+        ((FLOW, "--streams=2", "--baseline=README.md"), "--streams with --baseline: throughput is counted"),
+        ((FLOW, "--streams=0"), "--streams=0: give a whole number from 1"),
+        ((LATENCY, "--threads=0"), "--threads=0: give a whole number from 1"),
+        ((LATENCY, "--threads=1", "--threads=2"), "give them as one: --threads=1,2"),
+    ],
+    ids=lambda words: words[-1] if isinstance(words, tuple) else "",
+)
+def test_words_that_cannot_be_meant_end_the_run_before_it_begins(
+    words: tuple[str, ...], told: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert pytest.main(["-p", "no:cacheprovider", *words, "--device=simulated"]) == 2
+    out, err = capfd.readouterr()
+    assert told in out + err
+    assert "Traceback" not in out + err
