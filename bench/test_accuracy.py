@@ -5,6 +5,7 @@ import pytest
 from harness.errors import UsageError
 from harness.networks import export, onnx_graph
 from harness.quantisation.quantising import is_quantised
+from harness.runner import naming
 from harness.runner.images import dataset_for, read_contender
 from harness.training import device_accuracy
 
@@ -38,7 +39,7 @@ def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, 
     if host is None and not is_quantised(exported):
         host = device_accuracy.answers_in_f32(exported, dataset)
     exported = quantising.for_accuracy(device, exported, collected)
-    size = pytestconfig.getoption("--batch-size")
+    size = naming.batch_size(pytestconfig)
     precision = onnx_graph.runs_in(exported) or pytestconfig.getoption("--precision")
     found = device_accuracy.judge(device, exported, network.name, dataset, precision, host, size if size > 1 else None)
     collected.accuracies.append(found)

@@ -145,15 +145,20 @@ class Session:
         node_layers: Sequence[tuple[str, str]] = (),
         batch_size: int = 1,
         deadline_s: float | None = None,
+        streams: int = 0,
     ) -> Loaded:
         """Compile a network and run it once; ModelRefused when the runtime cannot.
 
         onnx: the model's bytes. profile: compile so that ``Loaded.profile`` can tell times of nodes. node_layers:
-        ``(ONNX node, layer)`` pairs, to tell to which layer a node belongs. Several networks may be loaded at once.
+        ``(ONNX node, layer)`` pairs, to tell to which layer a node belongs. Several networks may be loaded at once. streams: inferences
+        that are to run at once, 0 for one after the other. UsageError where the device has not the threads or streams asked for.
         """
-        wanted = {"name": name, "precision": precision, "profile": profile, "batch_size": batch_size}
+        wanted = {"name": name, "precision": precision, "profile": profile, "batch_size": batch_size, "streams": streams}
         deadline_s = self.spec.load_deadline_s if deadline_s is None else deadline_s
         found = self.call("load", replies.facts, {"wanted": wanted}, (onnx,), deadline_s)
+        for what, asked, made in (("threads", dict(self.spec.options).get("threads"), found.threads), ("streams", streams, found.streams)):
+            if asked and asked != made:
+                raise UsageError(f"device {self.spec.name} runs {name} in {made} {what}, not {asked} as asked for; ask for {made}, or none")
         return Loaded(self, name, found, tuple(node_layers))
 
 

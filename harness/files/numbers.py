@@ -87,7 +87,9 @@ OPTIONS = {
     "share": SHARE,
     "short": EPOCHS,
     "simulated": Range(1, 10**7, whole=True),
+    "streams": Range(1, 1024, whole=True),
     "sustained": Range(0, 1e6),
+    "threads": Range(1, 1024, whole=True),
     "trial-timeout": Range(0, 1e7, above=True),
     "trials": Range(1, 10**6, whole=True),
     "widths": Range(1, 10_000, whole=True),
@@ -100,6 +102,11 @@ def whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text[:60]!r} is no whole number; give plain digits, at most 18")
     return int(text)
+
+
+def wholes(text: str) -> tuple[int, ...]:
+    """Integers in plain digits with commas between them, each once, as 1,4,16."""
+    return tuple(dict.fromkeys(whole(one) for one in text.split(",")))
 
 
 def number(text: str) -> float:

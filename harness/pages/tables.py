@@ -13,11 +13,11 @@ from harness.errors import RecordError
 from harness.latency.explanation import ledger
 from harness.latency.explanation.ledger import Ledger
 from harness.latency.verdict import energy, machine_state
+from harness.records.accuracy import WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
 from harness.records.layer import ConvShape, LayerShape
 from harness.records.measurement import Latency, Measurement
-from harness.records.width_accuracy import WidthAccuracy
 
 LEAST_COLUMNS = 80  # of logs and of small terminals: every table is whole there
 BAR_CELLS = 8

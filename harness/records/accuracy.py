@@ -105,3 +105,27 @@ class DeviceAccuracy:
         told += f"; {lost:.2f} {metric.unit} lost against f32 on the host ({metric.told(self.on_host.top1_ratio)})"
         told += "" if self.agreement_ratio is None else f", the same answer to {self.agreement_ratio:.2%}"
         return f"{told}, {'logits' if self.on_device.is_counted else 'outputs'} differ by {self.largest_difference:.3g} at most"
+
+
+@dataclass(frozen=True, slots=True)
+class WidthAccuracy:
+    """Top-1 on the validation split with ``group`` at ``channels`` and every other group whole, batch norm recalibrated.
+
+    weights_digest: SHA-256 of the dense network's weights, for the answer is theirs alone. criterion: which channels stayed.
+    dense: the unpruned network, recalibrated alike.
+    """
+
+    architecture_digest: str
+    weights_digest: str
+    dataset: str
+    dataset_digest: str
+    criterion: str
+    group: str
+    channels: int
+    accuracy: Accuracy
+    dense: Accuracy
+
+    @property
+    def points_lost(self) -> float:
+        """Percentage points below the dense network; negative when above it."""
+        return 100 * (self.dense.top1_ratio - self.accuracy.top1_ratio)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 
-from harness.errors import PruningError, UnknownName
+from harness.errors import PruningError, RecordError, UnknownName
 from harness.records.layer import ConvShape, LayerShape, LinearShape
 from harness.records.pruning_config import PruningConfig
 
@@ -141,6 +141,21 @@ class Architecture:
             return LinearShape(inputs, outputs, site.input_size[0] * site.input_size[1])
         groups = inputs if site.depthwise else site.conv_groups
         return ConvShape(inputs, outputs, site.kernel_size, site.stride, site.padding, site.dilation, groups, site.input_size)
+
+    def consistent(self, origin: str) -> Architecture:
+        """The same; RecordError, naming ``origin``, where groups and layers name each other wrongly."""
+        layers = {site.name for site in self.layers}
+        groups = {group.name for group in self.groups}
+        if len(layers) < len(self.layers) or len(groups) < len(self.groups):
+            raise RecordError(f"{origin}: the architecture of {self.network} names a layer or group twice; measure again")
+        for group in self.groups:
+            if lost := sorted(set(group.members) - layers):
+                raise RecordError(f"{origin}: layer {lost[0]} of group {group.name} vanished from {self.network}; measure again")
+        for site in self.layers:
+            named = {*site.in_groups, *(name for name in (site.out_group, site.branch) if name is not None)}
+            if lost := sorted(named - groups):
+                raise RecordError(f"{origin}: group {lost[0]} of layer {site.name} vanished from {self.network}; measure again")
+        return self
 
     def with_network(self, name: str) -> Architecture:
         """The same architecture under another network name."""

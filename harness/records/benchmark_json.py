@@ -2,7 +2,7 @@
 
 Schema history
 1  2026-11  first: one ``extra_info["espalier"]`` per benchmark, architectures at the top level under ``espalier``;
-            ``sensitivities``, ``compilations``, ``learnt_from`` beside them are newer and may be absent.
+            ``sensitivities``, ``compilations``, ``learnt_from``, ``throughputs`` beside them are newer and may be absent.
 2  2026-11  packed: the samples lie in a file beside it, as ``harness.files.packed_numbers`` says; written by ``harness.packing`` alone.
 """
 
@@ -21,17 +21,17 @@ from typing import Any
 from harness.errors import RecordError, UsageError
 from harness.files import json_text, packed_numbers
 from harness.records import compilation, stored_files
-from harness.records.accuracy import DeviceAccuracy
+from harness.records.accuracy import DeviceAccuracy, WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.compilation import Compilation
 from harness.records.decoding import decode, decode_counts
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.records.width_accuracy import WidthAccuracy
+from harness.records.throughput import Throughput
 
 SCHEMA, PACKED = 1, 2
 KEY = "espalier"
-LISTS = ("architectures", "accuracies", "sensitivities", "compilations", "learnt_from")
+LISTS = ("architectures", "accuracies", "sensitivities", "compilations", "learnt_from", "throughputs")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class BenchmarkFile:
     sensitivities: tuple[WidthAccuracy, ...] = ()
     compilations: tuple[Compilation, ...] = ()
     learnt_from: tuple[Measurement, ...] = ()
+    throughputs: tuple[Throughput, ...] = ()
 
     def architecture(self, digest: str) -> Architecture:
         """The architecture with this digest; RecordError when the files do not hold it."""
@@ -71,6 +72,7 @@ def top_level(
     sensitivities: Iterable[WidthAccuracy] = (),
     compilations: Iterable[Compilation] = (),
     learnt_from: Iterable[Measurement] = (),
+    throughputs: Iterable[Throughput] = (),
 ) -> dict[str, Any]:
     """What goes to the top level of the file."""
     distinct = {architecture.digest: architecture for architecture in architectures}
@@ -82,13 +84,14 @@ def top_level(
             "sensitivities": [asdict(point) for point in sensitivities],
             "compilations": [compilation.to_json(one) for one in compilations],
             "learnt_from": _entries(learnt_from),
+            "throughputs": [asdict(one) for one in throughputs],
         }
     }
 
 
 def document(file: BenchmarkFile) -> dict[str, Any]:
     """A whole document without pytest-benchmark's statistics, for files that a run writes on its way."""
-    ours = top_level(file.architectures, file.accuracies, file.sensitivities, file.compilations, file.learnt_from)
+    ours = top_level(file.architectures, file.accuracies, file.sensitivities, file.compilations, file.learnt_from, file.throughputs)
     return {"benchmarks": _entries(file.measurements), **ours}
 
 
@@ -125,7 +128,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
     ours, benchmarks = _sections(document, origin)
     lists = {key: _list(ours.get(key, []), f"{origin}: {key}") for key in LISTS}
     architectures = tuple(
-        _consistent(decode(Architecture, entry, f"{origin}: architectures[{index}]"), origin)
+        decode(Architecture, entry, f"{origin}: architectures[{index}]").consistent(origin)
         for index, entry in enumerate(lists["architectures"])
     )
     known = {architecture.digest: _Known.of(architecture) for architecture in architectures}
@@ -136,6 +139,7 @@ def parse(document: object, origin: str) -> BenchmarkFile:
         tuple(decode(WidthAccuracy, entry, f"{origin}: sensitivities[{index}]") for index, entry in enumerate(lists["sensitivities"])),
         tuple(compilation.from_json(entry, f"{origin}: compilations[{index}]") for index, entry in enumerate(lists["compilations"])),
         _measurements(lists["learnt_from"], known, origin, "learnt_from"),
+        tuple(decode(Throughput, entry, f"{origin}: throughputs[{index}]") for index, entry in enumerate(lists["throughputs"])),
     )
 
 
@@ -158,7 +162,8 @@ def read_all(paths: Sequence[Path]) -> BenchmarkFile:
     points = tuple(dict.fromkeys(point for _, file in files for point in file.sensitivities))
     compiled = tuple(one for _, file in files for one in file.compilations)
     measured, learnt = (tuple(m for _, file in files for m in getattr(file, which)) for which in ("measurements", "learnt_from"))
-    return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled, learnt)
+    flows = tuple(dict.fromkeys(one for _, file in files for one in file.throughputs))
+    return BenchmarkFile(measured, tuple(architectures.values()), accuracies, points, compiled, learnt, flows)
 
 
 def _document(path: Path) -> object:
@@ -223,22 +228,6 @@ def _list(value: object, place: str) -> list[Any]:
     if not isinstance(value, list):
         raise RecordError(f"{place} is no list; measure again")
     return value
-
-
-def _consistent(architecture: Architecture, origin: str) -> Architecture:
-    """Refuse an architecture whose groups and layers name each other wrongly: RecordError."""
-    layers = {site.name for site in architecture.layers}
-    groups = {group.name for group in architecture.groups}
-    if len(layers) < len(architecture.layers) or len(groups) < len(architecture.groups):
-        raise RecordError(f"{origin}: the architecture of {architecture.network} names a layer or group twice; measure again")
-    for group in architecture.groups:
-        if lost := sorted(set(group.members) - layers):
-            raise RecordError(f"{origin}: layer {lost[0]} of group {group.name} vanished from {architecture.network}; measure again")
-    for site in architecture.layers:
-        named = {*site.in_groups, *(name for name in (site.out_group, site.branch) if name is not None)}
-        if lost := sorted(named - groups):
-            raise RecordError(f"{origin}: group {lost[0]} of layer {site.name} vanished from {architecture.network}; measure again")
-    return architecture
 
 
 def _measurements(entries: Sequence[Any], known: Mapping[str, _Known], origin: str, where: str) -> tuple[Measurement, ...]:

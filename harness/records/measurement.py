@@ -18,29 +18,17 @@ NOISY_WALL_OVER_CPU = 1.05  # above: the calling thread waited for something els
 CANARY_QUIET_WITHIN = 0.10  # of its best: then the machine was in its fast state; slow states cost a fifth and more
 ENOUGH_QUIET = 3  # blocks in the fast state: their median then errs less than a model of the network does
 
-# Two-sided 95 % quantiles of Student's t by degrees of freedom, for intervals over few blocks.
+# Of Student's t by degrees of freedom, for intervals over few blocks.
 _T_975 = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-    2.110,
-    2.101,
-    2.093,
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093),
 )
 _Z_975 = 1.960
+
+
+def student_975(count: int) -> float:
+    """Student's 97.5 % quantile for a mean of ``count`` values, at least 2."""
+    return _T_975[count - 2] if count - 2 < len(_T_975) else _Z_975
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +153,7 @@ class Latency:
         high = ordered[min(count - 1, math.ceil(count / 2 + half))]
         blocks = self.block_medians_s
         if len(blocks) >= 3:
-            t = _T_975[len(blocks) - 2] if len(blocks) - 2 < len(_T_975) else _Z_975
-            margin = t * statistics.stdev(blocks) / math.sqrt(len(blocks))
+            margin = student_975(len(blocks)) * statistics.stdev(blocks) / math.sqrt(len(blocks))
             low, high = min(low, self.median_s - margin), max(high, self.median_s + margin)
         return max(low, 0.0), high
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from rich.console import RenderableType
 
-from harness.records.accuracy import DeviceAccuracy
+from harness.records.accuracy import DeviceAccuracy, WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation
 from harness.records.measurement import Measurement
-from harness.records.width_accuracy import WidthAccuracy
+from harness.records.throughput import Throughput
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Collected:
     sensitivities: list[WidthAccuracy] = field(default_factory=list)
     compilations: list[Compilation] = field(default_factory=list)
     learnt_from: list[Measurement] = field(default_factory=list)
+    throughputs: list[Throughput] = field(default_factory=list)
     texts: list[RenderableType] = field(default_factory=list)  # printed behind the tables
 
     def file(self) -> BenchmarkFile:
@@ -35,4 +36,5 @@ class Collected:
             tuple(self.sensitivities),
             tuple(self.compilations),
             tuple(self.learnt_from),
+            tuple(self.throughputs),
         )

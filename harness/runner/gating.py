@@ -22,7 +22,7 @@ from harness.records.accuracy import DeviceAccuracy
 from harness.records.architecture import Architecture
 from harness.records.comparability import Pairs
 from harness.records.measurement import Measurement
-from harness.runner import options, subjects
+from harness.runner import naming, options, subjects
 
 PYPROJECT = "pyproject.toml"
 
@@ -126,7 +126,7 @@ class Gating:
             ("runtime_version", info.runtime_version),
             ("simulated", str(info.simulated)),
             ("host", info.host),
-            ("batch_size", str(self.config.getoption("--batch-size"))),
+            ("batch_size", str(naming.batch_size(self.config))),
             ("input_shape", comparability.shape(architecture)),
             (comparability.CONFIGURATION, comparability.configuration(subject.config, architecture)),
             (comparability.CONTENDER, subject.label or comparability.NO_CONTENDER),

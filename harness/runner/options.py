@@ -12,7 +12,7 @@ from harness.devices import spec
 from harness.devices.measure import Protocol
 from harness.devices.spec import DeviceSpec
 from harness.errors import UsageError
-from harness.files.numbers import OPTIONS, number, whole
+from harness.files.numbers import OPTIONS, number, whole, wholes
 from harness.latency.model.instalments import GOOD_ENOUGH_RATIO, Persistence
 from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.latency.verdict.judgement import SAME_WITHIN
@@ -68,7 +68,11 @@ def _add_subjects(group: pytest.OptionGroup) -> None:
         action=Once,
         help="what the runtime computes in, such as f16 or int8 (default: %(default)s)",
     )
-    option("--batch-size", type=whole, default=1, action=Once, metavar="N", help="images per inference (default: %(default)s)")
+    option(
+        "--batch-size", type=wholes, default=(1,), action=Once, metavar="N,...", help="images per inference, a row for each (default: 1)"
+    )
+    option("--threads", type=wholes, default=(), action=Once, metavar="N,...", help="of the device, each a row (default: its table's)")
+    option("--streams", type=wholes, default=(), action=Once, metavar="N,...", help="inferences at once: throughput in place of latency")
     option("--compile-only", action="store_true", help="compile with the device's own compiler instead of measuring (ncs2)")
     option("--group", action="append", metavar="NAME", help="group to compile at --widths; repeat it, or all (default: the first, at few)")
     option("--set-power-mode", metavar="ID", help="nvpmodel's id, or ID+clocks for jetson_clocks too; put back at the end (jetson)")
@@ -172,9 +176,11 @@ def device_names(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys(config.getoption("--device") or [DEFAULT_DEVICE]))
 
 
-def device_spec(config: pytest.Config, name: str) -> DeviceSpec:
+def device_spec(config: pytest.Config, name: str, threads: int = 0) -> DeviceSpec:
     """A device's specification with what the options change of it; UnknownName when there is no such device."""
     found = spec.find(name)
+    if threads:
+        found = found.with_options(threads=threads)
     if config.getoption("--compile-only"):
         found = found.with_options(compile_only=True)
     mode = config.getoption("--set-power-mode")
@@ -263,9 +269,10 @@ def check(config: pytest.Config) -> None:
         )
     for name, allowed in OPTIONS.items():
         given = config.getoption(f"--{name}", None)
-        if isinstance(given, int | float) and not allowed.holds(given):
-            raise UsageError(f"--{name}={given}: give {allowed.words}")
-    if config.getoption("--compile-only") and config.getoption("--batch-size") > 1:
+        for one in given if isinstance(given, tuple) else (given,):
+            if isinstance(one, int | float) and not allowed.holds(one):
+                raise UsageError(f"--{name}={one}: give {allowed.words}")
+    if config.getoption("--compile-only") and config.getoption("--batch-size") != (1,):
         raise UsageError("--compile-only with --batch-size: networks are compiled for one image at a time; leave --batch-size out")
     for option in ("--baseline", "--against"):
         path = config.getoption(option)

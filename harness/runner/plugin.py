@@ -23,15 +23,18 @@ from harness.errors import HarnessError, NoisyMeasurement
 from harness.exported import Exported
 from harness.networks import datasets
 from harness.pages import ci_summary, tables
+from harness.pages import throughput as throughput_table
 from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import device_clock, distiller_line, gate_plugin, images, naming, options, other_plugins, precision_line, subjects
+from harness.runner import device_clock, gate_plugin, images, naming, options, other_plugins, precision_line, subjects
 from harness.runner.collected import Collected
 from harness.runner.elsewhere import suites
 from harness.runner.quantised import Quantising
+from harness.runner.streaming import throughput as throughput
 from harness.runner.subjects import subject as subject
+from harness.verification import distiller_line
 
 HIDDEN_ROLES = ("design", "held-out", "staircase")  # measured by the hundred: in the file, not in the terminal's table
 
@@ -52,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "measures: the test records device samples through pytest-benchmark")
     config.addinivalue_line("markers", "prunes: the test needs a network whose channels can be removed, so no ONNX file")
     config.addinivalue_line("markers", "compiles: the test runs with --compile-only, and only then")
+    config.addinivalue_line("markers", "streams: the test runs with --streams, and only then")
     with _mistakes_end_the_run():
         other_plugins.check(config)
         for name in options.device_names(config):
@@ -70,20 +74,16 @@ def _mistakes_end_the_run() -> Iterator[None]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per device and network that the options name; suites of latency alone measure the contenders as well."""
-    networks = subjects.names(metafunc.config, metafunc.fixturenames)
-    for fixture, names in (("device", options.device_names(metafunc.config)), ("network", networks)):
-        if fixture in metafunc.fixturenames and suites.is_own(metafunc.definition.path):
-            metafunc.parametrize(fixture, names, indirect=True, scope="session", ids=naming.ids(metafunc.config, fixture, names))
+    if suites.is_own(metafunc.definition.path):
+        subjects.parametrize(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what does not go with ``--compile-only``; give tests that record device samples the clock that moves as the device says."""
-    only = bool(config.getoption("--compile-only"))
-    other = [item for item in items if suites.is_own(item.path) and (item.get_closest_marker("compiles") is not None) != only]
-    if other:
-        config.hook.pytest_deselected(items=other)
-        items[:] = [item for item in items if item not in other]
+    """Leave out what another kind of run was asked for than; give tests that record device samples the clock that the device moves."""
     with _mistakes_end_the_run():
+        if other := subjects.of_another_kind(config, items):
+            config.hook.pytest_deselected(items=other)
+            items[:] = [item for item in items if item not in other]
         subjects.leave_out_pruning(config, items)
     for item in items:
         if "record" in getattr(item, "fixturenames", ()):
@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def device(request: pytest.FixtureRequest) -> Iterator[device_session.Session]:
     """A session on the device that ``--device`` names."""
     with _mistakes_end_the_run():
-        opened = device_session.Device(options.device_spec(request.config, request.param)).open()
+        opened = device_session.Device(options.device_spec(request.config, *request.param)).open()
     with opened as session:
         examination.note_unready(session)
         yield session
@@ -110,10 +110,10 @@ def dataset(request: pytest.FixtureRequest) -> datasets.Dataset:
 
 
 @pytest.fixture(scope="session")
-def network(request: pytest.FixtureRequest) -> Network | Exported:
+def network(request: pytest.FixtureRequest, batch_size: int) -> Network | Exported:
     """The dense network that ``--network`` names, with its channel groups; or the ONNX file, which has layers alone."""
     with _mistakes_end_the_run():
-        return subjects.network(request, request.config.stash[COLLECTED])
+        return subjects.network(request, request.config.stash[COLLECTED], batch_size)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +131,8 @@ def config(request: pytest.FixtureRequest, network: Network | Exported) -> Pruni
 @pytest.fixture(scope="session")
 def batch_size(request: pytest.FixtureRequest) -> int:
     """Images per inference."""
-    return int(request.config.getoption("--batch-size"))
+    with _mistakes_end_the_run():
+        return int(getattr(request, "param", 0) or naming.batch_size(request.config))
 
 
 @pytest.fixture(scope="session")
@@ -147,26 +148,26 @@ def quantising(request: pytest.FixtureRequest) -> Quantising:
 
 
 @pytest.fixture(scope="session")
-def measure(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[..., Measurement]:
+def measure(request: pytest.FixtureRequest, quantising: Quantising, batch_size: int) -> Callable[..., Measurement]:
     """Function: measure one subject on a session as the options say, with changes to the protocol by name."""
 
     def measure_as_asked(session: device_session.Session, subject: Subject, **changes: Any) -> Measurement:
         chosen = options.unless_disabled(request.config, replace(options.protocol(request.config), **changes))
         asked = request.config.getoption
-        precision_line.say_once(request.config, session, subject)
+        precision_line.say_once(request.config, session, subject, batch_size)
         wanted = quantising.one(session, subject)
-        return measure_subject(session, wanted, chosen, precision=asked("--precision"), batch_size=asked("--batch-size"))
+        return measure_subject(session, wanted, chosen, precision=asked("--precision"), batch_size=batch_size)
 
     return measure_as_asked
 
 
 @pytest.fixture(scope="session")
-def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> Callable[..., tuple[Measurement, ...]]:
+def measure_together(request: pytest.FixtureRequest, quantising: Quantising, batch_size: int) -> Callable[..., tuple[Measurement, ...]]:
     """Function: measure several subjects on a session, interleaved."""
 
     def measure_as_asked(session: device_session.Session, subjects: Sequence[Subject], chosen: Protocol) -> tuple[Measurement, ...]:
         asked = request.config.getoption
-        precision_line.say_once(request.config, session, subjects[0])
+        precision_line.say_once(request.config, session, subjects[0], batch_size)
         wanted = quantising.each(session, subjects)
         with progress.shown(request.config, "measuring") as advance:
             return measure_interleaved(
@@ -174,7 +175,7 @@ def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> 
                 wanted,
                 options.unless_disabled(request.config, chosen),
                 precision=asked("--precision"),
-                batch_size=asked("--batch-size"),
+                batch_size=batch_size,
                 progress=advance,
             )
 
@@ -183,15 +184,15 @@ def measure_together(request: pytest.FixtureRequest, quantising: Quantising) -> 
 
 @pytest.fixture(scope="session")
 def measure_visits(
-    request: pytest.FixtureRequest, quantising: Quantising
+    request: pytest.FixtureRequest, quantising: Quantising, batch_size: int
 ) -> Callable[[device_session.Session, Subject], Callable[..., tuple[Measurement, ...]]]:
     """Function: given a session and the canary, a function that measures designed sets of networks, one after the other."""
 
     def begin(session: device_session.Session, canary: Subject) -> Callable[..., tuple[Measurement, ...]]:
         asked = request.config.getoption
-        precision_line.say_once(request.config, session, canary)
+        precision_line.say_once(request.config, session, canary, batch_size)
         visiting = Visiting.of_rounds(asked("--rounds")) if asked("--rounds") else Visiting()
-        visits = Visits(session, quantising.one(session, canary, latency_alone=True), visiting, asked("--precision"), asked("--batch-size"))
+        visits = Visits(session, quantising.one(session, canary, latency_alone=True), visiting, asked("--precision"), batch_size)
 
         def measure_as_asked(subjects: Sequence[Subject]) -> tuple[Measurement, ...]:
             wanted = quantising.each(session, subjects, latency_alone=True)
@@ -250,7 +251,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the schema number, the architectures and the accuracies to pytest-benchmark's file."""
     found = config.stash[COLLECTED]
-    ours = (found.architectures, found.accuracies, found.sensitivities, found.compilations, found.learnt_from)
+    ours = (found.architectures, found.accuracies, found.sensitivities, found.compilations, found.learnt_from, found.throughputs)
     output_json.update(benchmark_json.top_level(*ours))
 
 
@@ -263,7 +264,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Any:
     benchmarks, found = getattr(session.config, "_benchmarksession", None), session.config.stash[COLLECTED]
     if benchmarks:
         benchmarks.benchmarks = [one for one in benchmarks.benchmarks if one]  # true where it holds samples
-    if benchmarks and benchmarks.json and not benchmarks.benchmarks and (found.compilations or found.accuracies):
+    if benchmarks and benchmarks.json and not benchmarks.benchmarks and (found.compilations or found.accuracies or found.throughputs):
         benchmark_json.write(Path(benchmarks.json), found.file())
         benchmarks.json = None
     return (yield)
@@ -289,6 +290,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     detailed = [tables.layers(measurement, found.architectures) for measurement in shown if measurement.layers]
     detailed += [tables.sustained(measurement) for measurement in shown if tables.is_sustained(measurement)]
     kinds = [[measurement for measurement in shown if measurement.provenance == kind] for kind in ("measured", "SIMULATED")]
-    told = [*(tables.networks(alike) for alike in kinds if alike), *detailed, *found.texts]
+    told = [*(tables.networks(alike) for alike in kinds if alike), *throughput_table.told(found.throughputs), *detailed, *found.texts]
     if told:
         terminalreporter.write(tables.text(told, max(tables.LEAST_COLUMNS, shutil.get_terminal_size().columns)))

@@ -12,7 +12,7 @@ SAID = pytest.StashKey[set[str]]()
 OWN_ARTEFACT = "int8"  # quantised first: what runs in f32 says nothing of them
 
 
-def say_once(config: pytest.Config, session: Session, subject: Subject) -> None:
+def say_once(config: pytest.Config, session: Session, subject: Subject, batch_size: int) -> None:
     """Look at ``subject`` in the run's precision beside f32, and write the line; nothing for f32, and where a line on this device stands.
 
     A precision that the device refuses is told by the measurement itself.
@@ -22,7 +22,7 @@ def say_once(config: pytest.Config, session: Session, subject: Subject) -> None:
         return
     said.add(session.info.name)
     subjects = {precisions.REFERENCE: subject, asked: subject}
-    _, found = precisions.compare(session, subjects, config.getoption("--batch-size"))
+    _, found = precisions.compare(session, subjects, batch_size)
     if not found.refused:
         _write(config, found.sentence(session.info))
 

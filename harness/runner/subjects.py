@@ -17,9 +17,11 @@ from harness.networks.foreign import idle_weights
 from harness.pipeline import Network, latency_subject
 from harness.records.measurement import Measurement
 from harness.records.pruning_config import PruningConfig
-from harness.runner import images, int8_options, options
+from harness.runner import images, int8_options, naming, options
 from harness.runner.collected import Collected
+from harness.runner.elsewhere import suites
 
+KINDS = {"compiles": "--compile-only", "streams": "--streams"}  # tests with such a mark run with the option, and only then
 PRUNES = "prunes"  # the mark of tests that remove channels
 
 
@@ -36,10 +38,34 @@ def called(config: pytest.Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, *(text.partition("=")[0] for text in config.getoption("--contender"))]))
 
 
-def network(request: pytest.FixtureRequest, collected: Collected) -> Network | Exported:
+def device_choices(config: pytest.Config) -> list[tuple[str, int]]:
+    """The devices of this run with the threads of each, 0 for those of its table."""
+    return [(name, threads) for name in options.device_names(config) for threads in config.getoption("--threads") or (0,)]
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """One test per device, with the threads of each, network, batch size and number of streams, where the test takes them."""
+    config, fixtures = metafunc.config, metafunc.fixturenames
+    if "device" in fixtures:
+        choices = device_choices(config)
+        metafunc.parametrize("device", choices, indirect=True, scope="session", ids=naming.device_ids(choices))
+    sizes: tuple[int, ...] = config.getoption("--batch-size")
+    if "network" in fixtures:
+        given = names(config, fixtures)
+        if len(sizes) > 1 and "subject" in fixtures and "judge" not in fixtures:
+            pairs, called = [(name, size) for name in given for size in sizes], naming.network_ids(config, given, sizes)
+            metafunc.parametrize(("network", "batch_size"), pairs, indirect=True, scope="session", ids=called)
+        else:
+            metafunc.parametrize("network", given, indirect=True, scope="session", ids=naming.network_ids(config, given, sizes[:1]))
+    if "streams" in fixtures:
+        counts = config.getoption("--streams") or (1,)
+        metafunc.parametrize("streams", counts, scope="session", ids=[f"{count}stream{'s' if count != 1 else ''}" for count in counts])
+
+
+def network(request: pytest.FixtureRequest, collected: Collected, batch_size: int) -> Network | Exported:
     """The network of the request's name, built for the images or read from its file, and among what the run tells. Raises UsageError."""
     config = request.config
-    made: Network | Exported | None = _read(config, request.param)
+    made: Network | Exported | None = _read(config, request.param, batch_size)
     if made is None:
         seen: Dataset = request.getfixturevalue("dataset")
         weights = config.getoption("--weights")
@@ -58,11 +84,11 @@ def subject(network: Network | Exported, config: PruningConfig, batch_size: int,
     return made
 
 
-def _read(config: pytest.Config, name: str) -> Exported | None:
+def _read(config: pytest.Config, name: str, batch_size: int) -> Exported | None:
     label, _, path = name.partition("=") if name in config.getoption("--contender") else ("", "", name)
     if not label and not exported.is_file(name):
         return None
-    return Exported.read(Path(path), label or None, config.getoption("--batch-size"), options.input_shape(config))
+    return Exported.read(Path(path), label or None, batch_size, options.input_shape(config))
 
 
 def check(config: pytest.Config) -> None:
@@ -79,6 +105,18 @@ def check(config: pytest.Config) -> None:
         ):
             if config.getoption(word):
                 raise UsageError(f"{word} with --network={name}: an ONNX file {why}; leave {word} out")
+
+
+def of_another_kind(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The benchmarks that are not of the kind asked for; UsageError where nothing is left for want of an option, or because of one."""
+    asked = {mark for mark, option in KINDS.items() if config.getoption(option)}
+    marks = [(item, {mark for mark in KINDS if item.get_closest_marker(mark) is not None}) for item in items]
+    other = [(item, found) for item, found in marks if suites.is_own(item.path) and found != asked]
+    if other and len(other) == len(items):
+        path, (mark,) = other[0][0].path.name, other[0][1] - asked or asked
+        do = f"leave {KINDS[mark]} out, or name bench/" if mark in asked else f"give {KINDS[mark]}"
+        raise UsageError(f"{path} runs {'without' if mark in asked else 'only with'} {KINDS[mark]}; {do}")
+    return [item for item, _ in other]
 
 
 def leave_out_pruning(config: pytest.Config, items: Sequence[pytest.Item]) -> None:

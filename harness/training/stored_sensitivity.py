@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from harness.networks import zoo
 from harness.networks.datasets import Dataset
-from harness.records.accuracy import Accuracy
+from harness.records.accuracy import Accuracy, WidthAccuracy
 from harness.records.architecture import Architecture
-from harness.records.width_accuracy import WidthAccuracy
 from harness.training.sensitivity import WidthLoss
 
 

@@ -13,10 +13,10 @@ from harness.latency.explanation.staircase import WidthCost
 from harness.latency.explanation.width_series import ROLE, measured_series, with_twins
 from harness.networks import roof_probe
 from harness.records import benchmark_json
+from harness.records.accuracy import WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions
-from harness.records.width_accuracy import WidthAccuracy
 
 WIDTHS, SENSITIVITY, ROOF = "widths", "sensitivity", "roof"  # folders under reports/benchmarks/<device>/
 

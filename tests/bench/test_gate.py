@@ -29,10 +29,10 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
-    def run_pytest(*words: str, **environment: str) -> pytest.RunResult:
+    def run_pytest(*words: str, where: str = str(ROOT), **environment: str) -> pytest.RunResult:
         for name, text in {"COLUMNS": "80", **environment}.items():
             monkeypatch.setenv(name, text)
-        monkeypatch.chdir(ROOT)
+        monkeypatch.chdir(where)
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), *words)
 
     return run_pytest

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.pages import tables
-from harness.records.accuracy import Accuracy
+from harness.records.accuracy import Accuracy, WidthAccuracy
 from harness.records.measurement import Latency, LayerLatency, Occasion
-from harness.records.width_accuracy import WidthAccuracy
 
 
 def read(*renderables, width=200):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 
-from harness.records.accuracy import Accuracy, DeviceAccuracy
+from harness.records.accuracy import Accuracy, DeviceAccuracy, WidthAccuracy
 from harness.records.architecture import Architecture, ChannelGroup, LayerSite
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import Conditions, DeviceInfo, Snapshot
 from harness.records.measurement import Latency, LayerLatency, Measurement, Occasion
 from harness.records.pruning_config import PruningConfig
-from harness.records.width_accuracy import WidthAccuracy
 
 ARCHITECTURE = Architecture(
     "tiny",

@@ -16,9 +16,8 @@ from torch.nn import functional as F
 from harness.errors import PruningError, UsageError
 from harness.networks import groups, zoo
 from harness.pruning import surgery
-from harness.runner import distiller_line
 from harness.verification import distiller as door
-from harness.verification import distiller_compat
+from harness.verification import distiller_compat, distiller_line
 from harness.verification.distiller_trace import get_trace_graph
 
 ROOT = Path(__file__).parents[2]

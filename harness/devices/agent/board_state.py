@@ -70,8 +70,8 @@ def name(root="/"):
     if board:
         return board.strip("\x00 \n")
     told = host_state.read(os.path.join(root, "proc/cpuinfo")) or ""
-    makers, parts = (re.findall(r"^CPU %s\s*: (\S+)" % word, told, re.MULTILINE) for word in ("implementer", "part"))
-    kinds = [PARTS.get(pair, "core %s:%s" % pair) for pair in zip(makers, parts)]
+    pairs = re.findall(r"^CPU implementer\s*: (\S+)$.*?^CPU part\s*: (\S+)$", told, re.MULTILINE | re.DOTALL)
+    kinds = [PARTS.get(pair, "core %s:%s" % pair) for pair in pairs]
     return " and ".join("%d × %s" % (kinds.count(kind), kind) for kind in sorted(set(kinds)))
 
 

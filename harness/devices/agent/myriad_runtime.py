@@ -11,10 +11,12 @@ import os
 import re
 import tempfile
 
+import chosen_options
 import faults
 import host_state
 import int8_nodes
 import myriad_graph
+import onnx_hard_sigmoid
 import onnx_reader
 import timed_loop
 
@@ -32,6 +34,10 @@ try:
 except ImportError as error:
     raise faults.Unavailable("no OpenVINO 2021.4 here (%s); create it: python -m harness.devices.environment ncs2" % error)
 
+OPTIONS = {
+    "device": ("MYRIAD", "MYRIAD, MYRIAD.ID of one stick of several, or CPU"),
+    "threads": (1, "a whole number of threads of the CPU, at least 1"),
+}
 VENDOR, BOOTED = "03e7", "f63b"  # USB ids of the Movidius chip
 NO_STICK = "no NCS2 on USB: plug one in (and check its udev rule), or compile without one: pytest bench/ --compile-only"
 ONLY_COMPILED = "Can not create infer request: there is no available devices with platform 2480"
@@ -41,12 +47,14 @@ class Runtime:
     """options: ``device`` (MYRIAD, MYRIAD.<id> or CPU), ``compile_only``, ``threads`` (of CPU)."""
 
     def __init__(self, options):
-        self.device = str(options.get("device", "MYRIAD"))
-        self.threads = int(options.get("threads", 1))
+        chosen = chosen_options.read(options, OPTIONS, "myriad")
+        self.device, self.threads = chosen["device"], max(1, chosen["threads"])
         self.compile_only = bool(options.get("compile_only", False))
         if self.device.split(".")[0] not in ("MYRIAD", "CPU"):
             raise faults.Unusable("device %r may silently run elsewhere; choose MYRIAD or CPU" % self.device)
         self.stick = self.device != "CPU"
+        if self.stick and "threads" in options:
+            raise faults.Unusable("threads are the processor's, a stick has none of its own; leave threads out")
         self.core = IECore()
         try:
             self.version = self.core.get_versions(self.device.split(".")[0])[self.device.split(".")[0]].build_number
@@ -124,7 +132,8 @@ class Runtime:
         try:
             graph = onnx_reader.read(onnx)  # 2022.3 accepts any bytes
             int8_nodes.check(graph, wanted["precision"])
-            network = self.core.read_network(model=onnx, weights=b"", init_from_buffer=True)
+            readable = onnx_hard_sigmoid.rewritten(onnx) if self.stick else onnx  # its compiler does not know HardSigmoid
+            network = self.core.read_network(model=readable, weights=b"", init_from_buffer=True)
             self._rebatch(network, graph.batch_size(), wanted["batch_size"])
             supported = self.core.query_network(network, self.device.split(".")[0])
         except onnx_reader.NotOnnx as error:

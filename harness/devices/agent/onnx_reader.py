@@ -72,10 +72,11 @@ def node_names(sources, graph):
     return found
 
 
-def _fields(view):
-    """``(field number, integer or memoryview)`` one by one."""
+def fields(view):
+    """``(field number, integer or memoryview, the whole field as it stands there)`` one by one."""
     at = 0
     while at < len(view):
+        begin = at
         key, at = _varint(view, at)
         kind = key & 7
         if kind == 0:
@@ -91,7 +92,11 @@ def _fields(view):
             at += size
         else:
             raise ValueError("wire type %d" % kind)
-        yield key >> 3, entry
+        yield key >> 3, entry, view[begin:at]
+
+
+def _fields(view):
+    return ((field, entry) for field, entry, _ in fields(view))
 
 
 def _varint(view, at):
@@ -130,7 +135,7 @@ def _graph(view):
     graph = Graph()
     for field, entry in _fields(view):
         if field == 1:
-            graph.nodes.append(_node(entry))
+            graph.nodes.append(node(entry))
         elif field == 5:
             name, dims, integers, kind = _tensor(entry)
             graph.initializers[name] = (dims, integers)
@@ -143,21 +148,22 @@ def _graph(view):
     return graph
 
 
-def _node(view):
-    node = Node()
+def node(view):
+    """The Node of a NodeProto's bytes."""
+    found = Node()
     for field, entry in _fields(view):
         if field == 1:
-            node.inputs.append(_text(entry))
+            found.inputs.append(_text(entry))
         elif field == 2:
-            node.outputs.append(_text(entry))
+            found.outputs.append(_text(entry))
         elif field == 3:
-            node.name = _text(entry)
+            found.name = _text(entry)
         elif field == 4:
-            node.op = _text(entry)
+            found.op = _text(entry)
         elif field == 5:
             name, setting = _attribute(entry)
-            node.attributes[name] = setting
-    return node
+            found.attributes[name] = setting
+    return found
 
 
 def _attribute(view):

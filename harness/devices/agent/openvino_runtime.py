@@ -1,10 +1,15 @@
-"""OpenVINO 2022 and newer (API 2) on a processor of the agent's machine."""
+"""OpenVINO 2022 and newer (API 2) on a processor, an Intel GPU or an NPU of the agent's machine."""
 
+import os
+
+import board_state
+import chosen_options
 import faults
 import host_state
 import int8_nodes
 import meters
 import onnx_reader
+import openvino_settings
 import timed_loop
 
 try:
@@ -14,57 +19,54 @@ try:
 except ImportError as error:
     raise faults.Unavailable("this interpreter cannot import openvino (%s); install it: pip install openvino" % error)
 
-PRECISIONS = {"f32": "f32", "bf16": "bf16", "f16": "f16", "int8": "f32"}  # to the hint; what is not quantised in INT8 runs in f32
 SUFFIXES = ("/DequantizationMultiply", "/WithoutBiases")  # the compiler's marks on a layer that it took apart
 INT8_TYPES = ("i8", "u8")
+OPTIONS = {
+    "device": ("CPU", "the name of an OpenVINO device, as CPU or GPU"),
+    "threads": (1, "a whole number of threads, at least 1"),
+    "nice": (-20, "a whole number from -20 to 19"),  # the least there is; where none is given none is asked for
+}
 
 
 class Runtime:
     """options: ``device`` (an OpenVINO device name, never AUTO or HETERO), ``threads``, ``nice`` (wished; granted only with rights)."""
 
+    streams = True  # --streams=N: several inferences at once
+
     def __init__(self, options):
-        self.device = str(options.get("device", "CPU"))
-        self.threads = int(options.get("threads", 1))
-        if self.device.split(":")[0] in ("AUTO", "HETERO", "MULTI", "BATCH"):
-            raise faults.Unusable("device %r may silently run elsewhere; name one device, for example CPU" % self.device)
-        self.nice = host_state.favour(int(options.get("nice", 0)))
-        self.meter = meters.packages() if self.device == "CPU" else None  # a card is not in the package
+        chosen = chosen_options.read(options, OPTIONS, "openvino")
+        self.device, self.threads = chosen["device"], chosen["threads"]
+        self.on_processor = openvino_settings.plugin(self.device) == openvino_settings.PROCESSOR
+        if not 1 <= self.threads <= (os.cpu_count() or 1):
+            raise faults.Unusable("threads = %d: this machine has %d processors; give 1 to as many" % (self.threads, os.cpu_count() or 1))
+        if "threads" in options and not self.on_processor:
+            raise faults.Unusable("threads are the processor's, %s has none of its own; leave threads out" % self.device)
         self.core = openvino.Core()
-        if self.device not in self.core.available_devices:
-            raise faults.Unavailable("OpenVINO has no device %r here, only %s" % (self.device, ", ".join(self.core.available_devices)))
+        openvino_settings.check(self.core, self.device)
+        self.nice = host_state.favour(chosen["nice"] if "nice" in options else 0)
+        self.meter = meters.packages() if self.on_processor else None  # a card is not in the package
 
     def describe(self):
         """Runtime, version, chip."""
+        model, board = str(self.core.get_property(self.device, "FULL_DEVICE_NAME")), board_state.name()
         return {
             "runtime_version": openvino.__version__,
-            "model": str(self.core.get_property(self.device, "FULL_DEVICE_NAME")),
+            "model": "%s (%s)" % (model, board) if board else model,  # "ARM CPU" alone says nothing
             "details": [["device", self.device], ["nice", str(self.nice)]] + ([["energy meter", self.meter.name]] if self.meter else []),
         }
 
     def load(self, onnx, wanted):
         """Read and compile; Refused when OpenVINO cannot."""
-        if wanted["precision"] not in PRECISIONS:
-            raise faults.Refused(
-                "OpenVINO on %s has no precision %r; choose one of f32, bf16, f16, int8" % (self.device, wanted["precision"])
-            )
+        config = openvino_settings.config(self.core, self.device, wanted, self.threads)
         graph = _read(onnx)
         int8_nodes.check(graph, wanted["precision"])
-        config = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": self.threads,
-            "INFERENCE_PRECISION_HINT": PRECISIONS[wanted["precision"]],
-            "ENABLE_CPU_PINNING": True,
-            "ENABLE_HYPER_THREADING": False,
-            "PERF_COUNT": bool(wanted["profile"]),
-        }
         try:
             network = self.core.read_model(onnx)
             _rebatch(network, graph.batch_size(), wanted["batch_size"])
             compiled = self.core.compile_model(network, self.device, config)
         except RuntimeError as error:
             raise faults.Refused("OpenVINO cannot load the model: %s" % " ".join(str(error).split())[:600])
-        return Model(compiled, self.threads, graph, self.meter)
+        return Model(self, compiled, graph, wanted["precision"])
 
 
 def _rebatch(network, batch, wanted):
@@ -79,12 +81,10 @@ def _rebatch(network, batch, wanted):
 class Model:
     """A compiled network with one infer request whose input tensors were set once."""
 
-    def __init__(self, compiled, threads, graph, meter=None):
-        self.compiled, self.threads, self.graph, self.meter = compiled, threads, graph, meter
+    def __init__(self, runtime, compiled, graph, precision):
+        self.runtime, self.compiled, self.graph, self.precision = runtime, compiled, graph, precision
         self.request = compiled.create_infer_request()
-        self.tensors = [
-            openvino.Tensor(fed_inputs.fed([int(side) for side in port.shape], port.element_type.to_dtype())) for port in compiled.inputs
-        ]
+        self.tensors = [_filled(port) for port in compiled.inputs]
         for number, tensor in enumerate(self.tensors):
             self.request.set_input_tensor(number, tensor)
         shapes = [tuple(int(side) for side in tensor.shape) for tensor in self.tensors]
@@ -97,23 +97,35 @@ class Model:
 
     def facts(self):
         """What the compiler made of the wishes."""
-        effective, notes = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name(), []
-        if int8_nodes.is_quantised(self.graph):
+        effective, notes = openvino_settings.precision(self.compiled, self.runtime.device, self.precision), []
+        if int8_nodes.is_quantised(self.graph) and self._ran():
             ran = {name: precision for sources, precision in self._ran().values() for name in sources}
             effective, notes = int8_nodes.told(self.graph, self.batch, ran)
         if not self._takes_pictures():
             notes = notes + [["inputs", "; ".join(_told(port) for port in self.compiled.inputs)]]
         return {
             "effective_precision": effective,
-            "threads": int(self.compiled.get_property("INFERENCE_NUM_THREADS")),
-            "streams": int(self.compiled.get_property("NUM_STREAMS")),
+            "threads": openvino_settings.number(self.compiled, "INFERENCE_NUM_THREADS", 1),
+            "streams": openvino_settings.number(self.compiled, "NUM_STREAMS", 1),
             "batch_size": self.batch,
             "notes": notes,
         }
 
     def infer(self, timing):
         """Timed inferences; with one thread they run on the calling one, so its processor time is a witness."""
-        return timed_loop.run(self.request.infer, timing, witness=self.threads == 1, meter=self.meter)
+        witness = self.runtime.on_processor and self.runtime.threads == 1
+        return timed_loop.run(self.request.infer, timing, witness=witness, meter=self.runtime.meter)
+
+    def flow(self, timing):
+        """Inferences that ended while all streams were busy: one more than a stream each waits for its turn, so that none runs dry."""
+        in_flight = 2 * self.facts()["streams"]
+        queue = openvino.AsyncInferQueue(self.compiled, in_flight)
+        for request in queue:
+            for number, port in enumerate(self.compiled.inputs):
+                request.set_input_tensor(number, _filled(port))
+        blocks = timed_loop.flow(queue.start_async, dict(timing, in_flight=in_flight))
+        queue.wait_all()
+        return {"blocks": blocks, "in_flight": in_flight}
 
     def outputs(self, shape, values):
         """``(shape, bytes)`` of the float32 output for any number of images."""
@@ -141,23 +153,23 @@ class Model:
         """
         for _ in range(inferences):
             self.request.infer()
-        ran = self._ran()
-        return [
-            {
-                "node": one.node_name,
-                "kind": one.node_type,
-                "seconds": one.real_time.total_seconds(),
-                "sources": ran[one.node_name][0],
-                "precision": ran[one.node_name][1],
-            }
-            for one in self.request.get_profiling_info()
-            if one.node_name in ran and one.node_type not in ("Parameter", "Result", "Constant")
-        ]
+        ran, nodes = self._ran(), []
+        for one in self.request.get_profiling_info():
+            if one.node_type in ("Parameter", "Result", "Constant") or (ran and one.node_name not in ran):
+                continue
+            sources, precision = ran.get(one.node_name) or (onnx_reader.node_names([_strip(one.node_name)], self.graph), "")
+            seconds = one.real_time.total_seconds()
+            nodes.append({"node": one.node_name, "kind": one.node_type, "seconds": seconds, "sources": sources, "precision": precision})
+        return nodes
 
     def _ran(self):
-        """Node of the compiled network to the ONNX nodes it stands for, and what it computes in."""
+        """Node of the compiled network to the ONNX nodes it stands for, and what it computes in; empty where none is shown (NPU)."""
         found = {}
-        for op in self.compiled.get_runtime_model().get_ordered_ops():
+        try:
+            operations = self.compiled.get_runtime_model().get_ordered_ops()
+        except RuntimeError:
+            return found
+        for op in operations:
             told = op.get_rt_info()
             sources = [_strip(name) for name in _text(told, "originalLayersNames").split(",") if name]
             precision = _text(told, "runtimePrecision")
@@ -171,6 +183,10 @@ class Model:
         """Free the compiled network."""
         self.request = self.compiled = None
         self.tensors = []
+
+
+def _filled(port):
+    return openvino.Tensor(fed_inputs.fed([int(side) for side in port.shape], port.element_type.to_dtype()))
 
 
 def _told(port):

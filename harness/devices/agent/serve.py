@@ -129,8 +129,11 @@ class Desk:
 
     def do_load(self, header, blobs):
         """Read and compile a model; run it once."""
+        import faults
         import host_state
 
+        if header["wanted"].get("streams") and not getattr(self.runtime, "streams", False):
+            raise faults.Unusable("this device's runtime runs one inference after the other; leave --streams out")
         host_state.reset_peak_memory()
         begin = time.perf_counter()
         model = self.runtime.load(blobs[0], header["wanted"])
@@ -164,6 +167,10 @@ class Desk:
         if canary is not None:
             blobs.append(self._model(canary).infer(canary["timing"])[0].wall.tobytes())
         return facts, blobs
+
+    def do_flow(self, header, blobs):
+        """Count the inferences that end while several streams are kept busy, block by block."""
+        return self._model(header).flow(header["timing"]), ()
 
     def do_outputs(self, header, blobs):
         """The network's output for every image of a batch."""

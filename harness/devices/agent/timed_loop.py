@@ -74,6 +74,26 @@ def run(call, timing, witness, meter=None):
     return samples, facts
 
 
+def flow(start, timing):
+    """``[[inferences, seconds], ...]`` of ``timing["blocks"]`` blocks, each of at least ``timing["rounds"]`` and ``timing["min_s"]``.
+
+    start: begins one inference, and waits for one to end where as many as may are on their way. After ``timing["in_flight"]`` of them
+    every start means that one has ended, so that the streams are busy from the first block's beginning to the last one's end.
+    """
+    for _ in range(timing["in_flight"]):
+        start()
+    warm_up(start, timing["warmup_s"], timing["warmup_rounds"])
+    blocks = []
+    for _ in range(timing["blocks"]):
+        count, begin = 0, wall_ns()
+        end = begin + int(timing["min_s"] * 1e9)
+        while count < timing["rounds"] or wall_ns() < end:
+            start()
+            count += 1
+        blocks.append([count, (wall_ns() - begin) * 1e-9])
+    return blocks
+
+
 def _tight(call, rounds, min_s, witness):
     samples = Samples()
     wall, cpu, preempted = samples.wall.append, samples.cpu.append, samples.preempted.append

@@ -15,8 +15,8 @@ from harness.latency.explanation.roof import LayerCost
 from harness.latency.explanation.shares import MEASURED, PREDICTED, Account
 from harness.latency.explanation.staircase import Staircase, WidthCost
 from harness.latency.model.predictor import LatencyPredictor
+from harness.records.accuracy import WidthAccuracy
 from harness.records.measurement import Measurement
-from harness.records.width_accuracy import WidthAccuracy
 from search.records.losses.drop import drop
 
 ESTIMATED = "estimated"  # of accuracies: by the surrogate, from a campaign's trials

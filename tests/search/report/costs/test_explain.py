@@ -17,10 +17,9 @@ from harness.latency.explanation.roof import Roof
 from harness.latency.explanation.staircase import WidthCost
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records import benchmark_json
-from harness.records.accuracy import Accuracy
+from harness.records.accuracy import Accuracy, WidthAccuracy
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
-from harness.records.width_accuracy import WidthAccuracy
 from harness.training.stored_sensitivity import stored_weights_digest, weights_digest
 from search.race import rehearsal
 from search.race.rehearsal import Rehearsal
