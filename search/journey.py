@@ -153,8 +153,8 @@ def is_finished(folder: Path, request: Request) -> bool:
         told = outcome.read(folder)
     except CampaignError:  # broken: made again
         return False
-    before, now = dict(told.settings), dict(request.shown)
-    alike = all(before.get(name, now[name]) == now[name] for name in DECISIVE)
+    before, now = {**dict(Request().shown), **dict(told.settings)}, dict(request.shown)  # of before an option was there: without it
+    alike = all(before[name] == now[name] for name in DECISIVE)
     return alike and all(len(contender.tests) >= request.proof_seeds for contender in told.contenders)
 
 

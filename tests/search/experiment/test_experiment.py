@@ -114,6 +114,16 @@ def test_a_comparison_is_finished_when_it_was_made_from_what_is_asked_for(
     assert journey.is_finished(copy, replace(asked, **change)) is finished  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("asked", "finished"), [(None, True), (True, False)])
+def test_a_comparison_of_before_there_was_global_pruning_is_without_it(
+    folder: Path, tmp_path: Path, asked: bool | None, finished: bool
+) -> None:
+    copy, request = Path(shutil.copytree(folder, tmp_path / "one")), Request(trials=40, proof_seeds=3)
+    settings = tuple(pair for pair in request.shown if pair[0] != "--global-pruning")
+    outcome.write(copy, replace(outcome.read(copy), settings=settings))
+    assert journey.is_finished(copy, replace(request, global_pruning=asked)) is finished
+
+
 def test_a_broken_comparison_is_made_again(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "one"))
     (copy / outcome.CONTENDERS).write_text((copy / outcome.CONTENDERS).read_text()[:-200])
