@@ -16,6 +16,7 @@ import host_state
 import int8_nodes
 import meters
 import onnx_reader
+import processors
 import timed_loop
 
 try:
@@ -57,6 +58,7 @@ class Runtime:
         self.provider, self.own = _provider(chosen["provider"]), _own(chosen["provider_options"])
         self.nice = host_state.favour(chosen["nice"])
         self.meter = meters.packages() if self.provider == CPU else None
+        self.pinned = processors.pin(self.threads) if self.provider == CPU else None  # another one's threads would all be held to one
         self.seen = {}
 
     def describe(self):
@@ -66,6 +68,7 @@ class Runtime:
         details += [["set: graph_optimization", self.level]] if self.level != OPTIONS["graph_optimization"][0] else []
         details += [["set: allow_cpu_nodes", "True"]] if self.allow_cpu_nodes and self.provider != CPU else []
         details += [["set: provider_options", self._set()]] if self.own else []
+        details += [["pinned to", "processor " + ", ".join(map(str, self.pinned))]] if self.pinned else []
         details += [["energy meter", self.meter.name]] if self.meter else []
         return {"runtime_version": onnxruntime.__version__, "model": _chip(), "details": details}
 
@@ -92,6 +95,8 @@ class Runtime:
         settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[self.level])
         settings.log_severity_level = QUIET
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self.pinned and self.threads > 1:  # of all but the calling thread, counted from 1
+            settings.add_session_config_entry("session.intra_op_thread_affinities", ";".join(str(one + 1) for one in self.pinned[1:]))
         if profile:
             settings.enable_profiling, settings.profile_file_prefix = True, profile
         own = dict([(THREADS[self.provider], str(self.threads))] if self.provider in THREADS else [])

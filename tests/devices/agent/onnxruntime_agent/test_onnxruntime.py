@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.helper as make
+import psutil
 import pytest
 import torch
 from onnx import numpy_helper
@@ -202,8 +203,16 @@ def test_the_processor_is_called_as_openvino_calls_it() -> None:
         assert opened.info.model.split()[0] == other.info.model.split()[0]
 
 
-def test_threads_are_a_condition(plain: Artefact) -> None:
-    with session(threads=2) as opened:
+@pytest.mark.parametrize("threads", [1, 2, 1000])
+def test_threads_are_a_condition_and_each_keeps_to_its_processor(plain: Artefact, threads: int) -> None:
+    with session(threads=threads) as opened:
         loaded = opened.load(plain.onnx, "two", "f32")
-        assert loaded.facts.threads == 2
+        assert loaded.facts.threads == threads
         assert loaded.infer(5).wall_ns
+        fits = threads <= len(os.sched_getaffinity(0))
+        told = dict(opened.info.details).get("pinned to", "").removeprefix("processor ")
+        assert len(told.split(", ")) == threads if fits else told == ""
+        (agent,) = (one for one in psutil.Process().children() if one.name().startswith("python"))
+        held = [os.sched_getaffinity(thread.id) for thread in agent.threads()]
+        for processor in told.split(", ") if fits else ():
+            assert {int(processor)} in held
