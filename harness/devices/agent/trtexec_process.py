@@ -80,7 +80,11 @@ def _sweep():
     """Remove what agents that were killed have left."""
     for path in glob.glob(os.path.join(tempfile.gettempdir(), FOLDER + "*")):
         pid = os.path.basename(path)[len(FOLDER) :].split("-")[0]
-        if os.lstat(path).st_uid == os.geteuid() and not (pid.isdigit() and os.path.exists("/proc/" + pid)):
+        try:
+            ours = os.lstat(path).st_uid == os.geteuid()
+        except OSError:  # another agent was quicker
+            continue
+        if ours and not (pid.isdigit() and os.path.exists("/proc/" + pid)):
             shutil.rmtree(path, ignore_errors=True)
 
 
