@@ -88,7 +88,7 @@ def layer_tables(measurements: Sequence[Measurement], file: BenchmarkFile) -> li
         rows = [(Cell(layer), *(_layer(m, layer) for m in latest)) for layer in names]
         rows.append((Cell("belongs to no layer"), *(_unattributed(m) for m in latest)))
         rows.append((Cell("whole network"), *(Cell(duration(m.latency.median_s), "unprofiled", True) for m in latest)))
-        text = "Medians over profiled compilations; a layer that a device fuses into another has its time there. Profiling slows the whole."
+        text = "Medians over profiled runs; a layer that a device fuses into another has its time there. Profiling slows the whole."
         found.append(Section(_title(f"Layers of {name}", kind), text, ("layer", *places), tuple(rows), _warning(kind)))
     return found
 

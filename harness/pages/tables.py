@@ -149,7 +149,7 @@ def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str,
     """
     caption = (
         f"whole = layers {duration(balanced.layers_s)} + remainder {_signed(balanced.remainder_s)} ({balanced.remainder_ratio:.1%}); "
-        "layers: medians over profiled compilations, with the smallest and the largest; whole: median of the unprofiled run"
+        "layers: medians over profiled runs, with the smallest and the largest; whole: median of the unprofiled run"
     )
     if not balanced.balanced:
         advice = "which is the simulated device's model" if simulated else "profile again on a quiet machine (python -m harness.doctor)"
@@ -158,7 +158,7 @@ def ledger_table(balanced: Ledger, shapes: Mapping[str, LayerShape], title: str,
     table.caption = caption
     for heading in ("layer", "type"):
         table.add_column(heading, overflow="fold")
-    for heading in ("channels", "median", "compilations", "share"):
+    for heading in ("channels", "median", "runs", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     longest_s = max((row.seconds for row in balanced.rows), default=0.0)

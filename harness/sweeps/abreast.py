@@ -7,11 +7,15 @@ both: the ratio is a comparison of runtimes, not of moments.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from rich import box
+from rich.table import Table
 
 from harness import exported
 from harness.devices import spec
@@ -65,6 +69,26 @@ def sections(rows: Sequence[Row]) -> tuple[Section, ...]:
     columns = ("network", first, *(column for name in names for column in (name, f"{name} against {first}")))
     text = "Medians with their 95 % intervals, and the latency of one as a multiple of the other's by neighbouring blocks alone."
     return (Section("In turns", text, columns, tuple(map(_cells, rows))), *device_tables.sections(as_file(rows)))
+
+
+def terminal(rows: Sequence[Row], columns: int) -> str:
+    """What is printed: verdicts, then each device's layers; never wider than ``columns``, which are 80 at least."""
+    first = rows[0].measurements[0].conditions.device.name
+    told = Table(title=TITLE, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0), show_edge=False)
+    for name in ("network", "device"):
+        told.add_column(name, overflow="fold")
+    for name in ("median", f"against {first}", "verdict"):
+        told.add_column(name, justify="right")
+    for row in rows:
+        judged = (None, *row.verdicts)
+        for one, verdict in zip(row.measurements, judged, strict=True):
+            network = row.network.name if verdict is None else ""
+            median = f"{tables.duration(one.latency.median_s)}\n{tables.interval(one.latency)}"
+            ratio = f"{verdict.ratio:.3f} ×\n{verdict.low:.3f} to {verdict.high:.3f}" if verdict else "1"
+            told.add_row(network, one.conditions.device.name, median, ratio, f"{verdict.outcome}\n{verdict.pairs} pairs" if verdict else "")
+    file = as_file(rows)
+    layers = [tables.layers(one, file.architectures) for one in file.measurements if one.layers]
+    return tables.text([told, tables.networks(file.measurements), *layers], max(tables.LEAST_COLUMNS, columns))
 
 
 def as_file(rows: Sequence[Row]) -> BenchmarkFile:
@@ -152,7 +176,7 @@ def _words() -> argparse.ArgumentParser:
     words.add_argument("--rounds", type=numbers.whole, default=1500, help="timed inferences of each (default %(default)s)")
     words.add_argument("--blocks", type=numbers.whole, default=ADVISED_PAIRS, help="that they are split into (default %(default)s)")
     words.add_argument("--html", type=Path, metavar="FILE", help="the page")
-    words.add_argument("--md", type=Path, metavar="FILE", help="the same as Markdown, which is also printed")
+    words.add_argument("--md", type=Path, metavar="FILE", help="the same as Markdown")
     words.add_argument("--benchmark-json", type=Path, metavar="FILE", help="everything measured, for every other command")
     return words
 
@@ -167,11 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         networks = [_network(name, (channels or SHAPE[0], height, width)) for name in asked.network or ["resnet20"]]
         with ExitStack() as stack:
             rows = compare(_open(asked.device, stack), networks, comparison(asked.rounds, asked.blocks), asked.precision)
-        page = sections(rows)
-        print(layout.as_markdown(TITLE, f"{len(rows)} networks, {asked.precision}.", page))
+        page, lead = sections(rows), f"{', '.join(row.network.name for row in rows)}; {asked.precision}."
+        print(terminal(rows, shutil.get_terminal_size().columns))
         for path, as_page in ((asked.html, layout.as_html), (asked.md, layout.as_markdown)):
             if path is not None:
-                print(f"written: {layout.write(path, as_page(TITLE, f'{len(rows)} networks, {asked.precision}.', page))}")
+                print(f"written: {layout.write(path, as_page(TITLE, lead, page))}")
         if asked.benchmark_json is not None:
             benchmark_json.write(asked.benchmark_json, as_file(rows))
             print(f"written: {asked.benchmark_json}")

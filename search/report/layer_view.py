@@ -21,7 +21,7 @@ def layers(table: LayerTable, unit: Unit) -> Table:
     rows = [*(_layer_row(row, longest, unit) for row in table.rows), *_sums(table, unit)]
     compilations = sorted({spread.compilations for row in table.rows for spread in (row.before, row.after) if spread})
     caption = (
-        f"Profiled runs: medians over n = {' or '.join(map(str, compilations))} separate compilations, below them the smallest and the "
+        f"Profiled runs: medians over n = {' or '.join(map(str, compilations))}, below them the smallest and the "
         "largest. Layers and remainder add up to the whole, which was not profiled; each part of the remainder is named, and may be "
         "negative."
     )

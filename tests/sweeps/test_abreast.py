@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.sweeps import abreast
 
 DEVICES = ("--device=cpu", "--device=ort")
 BLOCKS = 8
+COLUMNS = 80
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +35,21 @@ def told(network: Path) -> tuple[str, BenchmarkFile]:
     """What is printed, and the file, of one run on both."""
     path, printed = network.parent / "abreast.json", io.StringIO()
     words = [*DEVICES, f"--network={network}", "--rounds=80", f"--blocks={BLOCKS}", f"--benchmark-json={path}"]
-    with redirect_stdout(printed):
+    with redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(COLUMNS))
         assert abreast.main([*words, f"--md={network.parent / 'page.md'}"]) == 0
     return printed.getvalue(), benchmark_json.read(path)
 
 
 def test_both_devices_stand_in_one_row_with_their_verdict(told: tuple[str, BenchmarkFile], network: Path) -> None:
     printed, file = told
-    row = next(line for line in printed.splitlines() if line.startswith("| two |"))
+    page = (network.parent / "page.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| two |"))
     assert " ×, " in row
     assert any(word in row for word in ("faster", "slower", "same", "cannot tell"))
+    assert re.search(r"ort .* × +(faster|slower|same|cannot tell)", printed)
+    assert max(map(len, printed.splitlines())) <= COLUMNS
     assert [one.conditions.device.runtime for one in file.measurements] == ["openvino", "onnxruntime"]
-    assert (network.parent / "page.md").read_text() in printed
 
 
 def test_blocks_take_turns_there_and_back(told: tuple[str, BenchmarkFile]) -> None:
@@ -65,12 +70,14 @@ def test_beside_every_block_stands_the_machines_state_which_both_devices_share(t
     assert len({one.latency.canary_quiet_s for one in file.measurements}) == 1
 
 
-def test_layers_of_both_stand_beside_each_other(told: tuple[str, BenchmarkFile]) -> None:
+def test_layers_of_both_stand_beside_each_other(told: tuple[str, BenchmarkFile], network: Path) -> None:
     printed, file = told
+    page = (network.parent / "page.md").read_text()
     for one in file.measurements:
         architecture = file.architecture(one.architecture_digest)
         assert {layer for node in one.layers for layer in node.source_layers} == {site.name for site in architecture.layers}
-    assert "## Layers of two (measured)" in printed
+        assert f"layers of two on {one.conditions.device.name}" in " ".join(printed.split())
+    assert "## Layers of two (measured)" in page
 
 
 @pytest.mark.parametrize(

@@ -177,9 +177,9 @@ def _beyond_nodes(nodes: tuple[LayerLatency, ...], profiled: Latency, remainder_
         gap, bursts = statistics.median(middles) - statistics.median(sums), 0.0
     cut = len(nodes) * _TICK_S / 2 if _whole_ticks(nodes) else 0.0
     return (
-        LedgerLine("cut off", cut, "the runtime writes whole microseconds: half of one is lost per node"),
+        LedgerLine("cut off", cut, "half a microsecond a node where the runtime cuts to whole ones, else none"),
         LedgerLine("host", gap - cut, "a profiled run beyond its nodes: the call, input and output, gaps"),
-        LedgerLine("bursts", bursts, "negative: node times are means, which interrupted inferences raise"),
+        LedgerLine("bursts", bursts, "negative where node times are means, which interrupted inferences raise"),
         LedgerLine("profiler and drift", remainder_s - gap - bursts, "unprofiled less profiled run; negative: profiling cost this much"),
     )
 

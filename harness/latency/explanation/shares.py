@@ -91,7 +91,7 @@ def measured(
         stages.append(Share(name, seconds, min(sums), max(sums), whole))
     rest = tuple(Share(line.name, line.seconds, line.seconds, line.seconds, whole, line.meaning) for line in ledger.lines)
     runs = max((len(row.runs_s) for row in ledger.rows), default=0)
-    spread = f"smallest to largest of {runs} profiled compilation{'' if runs == 1 else 's'}"
+    spread = f"smallest to largest of {runs} profiled run{'' if runs == 1 else 's'}"
     return Account(MEASURED, whole, whole_interval_s, _layers(costs, whole), tuple(stages), rest, costs, spread)
 
 
