@@ -34,7 +34,7 @@ QUICK = (
     "--chance-margin=0",
     SMALL,
 )
-LEAST = ("--dataset=digits", *QUICK, "--rounds=20", "--folds=0", "--finalists=1", "--no-global-pruning")
+LEAST = ("--dataset=digits", *QUICK, "--max-drop=100", "--rounds=20", "--folds=0", "--finalists=1", "--no-global-pruning")
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,9 @@ def test_where_the_device_is_not_everything_but_measuring_is_done(elsewhere: Els
     assert after == before, "nothing is tuned again"
 
 
-def test_without_the_device_its_measurements_must_be_here(tmp_path: Path) -> None:
-    words = (*small_network(tmp_path), own_device(tmp_path), *LEAST)
-    ended = search(*words, "--without-device", cwd=tmp_path)
+def test_without_the_device_its_measurements_must_be_here(home: Path, tmp_path: Path) -> None:
+    shutil.copy(home / "dense.safetensors", tmp_path)
+    ended = search("--weights=dense.safetensors", *QUICK, "--without-device", cwd=tmp_path)
     assert ended.returncode == 2
     assert "pytest bench/test_network_latency.py" in ended.stderr.splitlines()[-1]
     assert "--designs=14" in ended.stderr
