@@ -45,4 +45,5 @@ def _shares(counts: Indices, total: int, random: np.random.RandomState) -> Indic
         more = random.choice(ties, size=min(len(ties), missing), replace=False)
         found[more] += 1
         missing -= len(more)
-    return found.astype(np.int64)
+    shares: Indices = found.astype(np.int64)
+    return shares
