@@ -20,12 +20,13 @@ from harness.records.measurement import Latency, LayerLatency, Measurement
 MIN_BLOCKS = 3  # fewer block medians give no interval over blocks, so no reason to stop early
 PROFILED_INFERENCES = 200  # the runtime's node times are means since compilation; the cold first ones then weigh 0.6 %
 ADVISED_LOADS = 20  # of a comparison: where a load lies can make it a percent quicker, so a verdict counts loads, not blocks
+FEWEST_LOADS = 6  # of a comparison of however few samples: fewer than five loads have no interval
 ADVISED_QUIET_PAIRS = 20  # of a comparison: in the machine's fast state; then half as many as are advised in all
 AGAIN_AT_MOST = 4  # times as many blocks as asked for, while the machine is seldom in its fast state,
 AGAIN_S = 60.0  # and for no longer, where as many rounds are asked for as are advised; for fewer in proportion
 ADVISED_ROUNDS = 1500  # samples of each network in a comparison
 RELOADING_S = 60.0  # spent at most on loading networks again within one comparison, likewise,
-LEAST_RELOADING = 0.15  # but never less of it: fewer than five loads have no interval
+LEAST_RELOADING = 0.15  # but never less of it; fewer rounds still get fewer loads instead
 RELOAD_WARMUP_S = 0.02  # of every load of a comparison: a steady state is sought up to ten times as long, for each network and load
 SUSTAINED_BLOCK_S = 1.0  # one row of the heating curve
 Progress = Callable[[int, int], None]  # (turns done, turns at most)
@@ -41,8 +42,7 @@ class Protocol:
     busy for that long instead. profile_compiles: fresh compilations whose nodes are timed. turn_warmup_rounds: untimed inferences when a
     turn of interleaved measuring begins (caches hold the previous network). loads: how often interleaved networks are loaded anew, each
     time for an equal share of the blocks, fewer where that takes over ``reloading_s``. quiet_pairs: in turns, go on up to ``AGAIN_AT_MOST``
-    times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each network and of the first. seed:
-    of the order of turns and of loading.
+    times as long, and for ``again_s``, until the canary saw the fast state beside so many blocks of each network. seed: of all orders.
     """
 
     warmup_s: float = 0.2
@@ -83,11 +83,13 @@ class Protocol:
 
 
 def comparison(rounds: int, pairs: int) -> Protocol:
-    """How networks are measured against each other: ``rounds`` samples of each in ``pairs`` blocks over as many loads as are advised."""
-    asked = Protocol(rounds=rounds, blocks=pairs, loads=ADVISED_LOADS, warmup_s=RELOAD_WARMUP_S, precision_target=None)
+    """How networks are compared: ``rounds`` samples of each in ``pairs`` blocks, over as many loads as they are worth."""
     share = min(1.0, rounds / ADVISED_ROUNDS)
-    reloading_s = RELOADING_S * max(share, LEAST_RELOADING)
-    return replace(asked, quiet_pairs=ADVISED_QUIET_PAIRS, min_time_s=share, again_s=AGAIN_S * share, reloading_s=reloading_s)
+    worth = min(1.0, share / LEAST_RELOADING)
+    loads = max(FEWEST_LOADS, round(worth * ADVISED_LOADS))
+    asked = Protocol(rounds=rounds, blocks=pairs, loads=loads, profile_compiles=math.ceil(3 * worth))
+    times = replace(asked, min_time_s=share, again_s=AGAIN_S * share, reloading_s=RELOADING_S * max(share, LEAST_RELOADING))
+    return replace(times, warmup_s=RELOAD_WARMUP_S, precision_target=None, quiet_pairs=ADVISED_QUIET_PAIRS)
 
 
 def measure(
@@ -224,8 +226,7 @@ class _Patience:
 
 def _load_all(session: Session, subjects: Sequence[Subject], precision: str, batch_size: int, shuffler: random.Random) -> list[Loaded]:
     """All networks, in a new order: who is loaded first must not always lie in the same place."""
-    order = list(range(len(subjects)))
-    shuffler.shuffle(order)
+    order = shuffler.sample(range(len(subjects)), len(subjects))
     loaded = {index: _load(session, subjects[index], precision, batch_size) for index in order}
     return [loaded[index] for index in range(len(subjects))]
 

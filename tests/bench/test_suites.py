@@ -79,8 +79,8 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_p
 
 def test_designed_networks_are_recorded_one_by_one_as_many_as_needed_and_stay_out_of_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "designed.json"
-    words = ("--designs=70", "--held-out=8", "--good-enough=0.5", "--max-predictor-error=0.9", "--rounds=10", f"--benchmark-json={path}")
-    ended = run_pytest(str(ROOT / "bench" / "test_predictor.py"), *words)
+    words = ("--designs=70", "--held-out=8", "--good-enough=0.5", "--max-predictor-error=0.9", "--rounds=10", "--device=simulated")
+    ended = run_pytest(str(ROOT / "bench" / "test_predictor.py"), *words, f"--benchmark-json={path}")
     assert ended.returncode == 0, ended.stdout
     roles = [measurement.role for measurement in benchmark_json.read(path).measurements]
     assert (roles.count("design"), roles.count("held-out")) == (60, 8)
@@ -88,11 +88,9 @@ def test_designed_networks_are_recorded_one_by_one_as_many_as_needed_and_stay_ou
     assert "10 skipped" in ended.stdout
     for told in ("8 held-out networks after 60 measured", "is good enough after 60 networks", "widths of resnet20 (predicted)"):
         assert told in ended.stdout
-    again = run_pytest(
-        str(ROOT / "bench" / "test_predictor.py"), *words[1:-1], f"--learn-from={path}", f"--benchmark-json={tmp_path}/b.json"
-    )
+    again = run_pytest(str(ROOT / "bench" / "test_predictor.py"), *words[1:], f"--learn-from={path}", f"--benchmark-json={tmp_path}/b.json")
     assert again.returncode == 0, again.stdout
-    assert "predictor: starts from the table of cpu in f32" in again.stdout
+    assert "predictor: starts from the table of simulated in f32" in again.stdout
     file = benchmark_json.read(tmp_path / "b.json")
     assert [m.role for m in file.measurements].count("design") == 10
     assert len(file.learnt_from) == 68

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.devices.measure import (
+    ADVISED_LOADS,
     ADVISED_QUIET_PAIRS,
+    ADVISED_ROUNDS,
     AGAIN_AT_MOST,
+    FEWEST_LOADS,
     Protocol,
     Subject,
     comparison,
@@ -148,6 +151,14 @@ def test_loading_anew_takes_no_longer_than_what_was_asked_for_is_worth(
     assert len(loads) == 2 * expected
 
 
+@given(st.lists(st.integers(1, 2000), min_size=2, max_size=2).map(sorted), st.integers(8, 80))
+def test_whoever_asks_for_fewer_samples_gets_no_more_loads_but_enough_for_an_interval(rounds: list[int], pairs: int) -> None:
+    fewer, more = (comparison(asked, pairs) for asked in rounds)
+    assert FEWEST_LOADS <= fewer.loads <= more.loads <= comparison(ADVISED_ROUNDS, pairs).loads == ADVISED_LOADS
+    assert 1 <= fewer.profile_compiles <= more.profile_compiles <= Protocol().profile_compiles
+    assert comparison(60, pairs).loads < comparison(400, pairs).loads == ADVISED_LOADS, "a quick look takes no twenty loads"
+
+
 def test_no_networks_take_no_turns(simulated: Simulated) -> None:
     with simulated().open() as session:
         assert measure_interleaved(session, []) == ()
@@ -236,7 +247,7 @@ def test_who_is_loaded_first_is_drawn_anew_for_every_load(simulated: Simulated, 
     with simulated(noise=0.0).open() as session:
         load = type(session).load
         monkeypatch.setattr(type(session), "load", lambda one, onnx, name, *given: names.append(name) or load(one, onnx, name, *given))
-        chosen = replace(comparison(40, 40), min_time_s=0.0, warmup_s=0.0, profile_compiles=0)
+        chosen = replace(comparison(400, 40), rounds=40, min_time_s=0.0, warmup_s=0.0, profile_compiles=0)
         measure_interleaved(session, [subject, replace(subject, network="other")], chosen, host=HOST)
     firsts = names[::2]
     assert len(firsts) == 20

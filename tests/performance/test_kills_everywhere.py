@@ -1,8 +1,8 @@
 """Whole campaigns that are killed in every phase and resumed: no finished trial is lost or repeated, no file is left half.
 
 ``pytest tests/performance/test_kills_everywhere.py --benchmark-only -s`` kills ``ESPALIER_KILLS`` times (default: a hundred) while designed
-networks are measured, while it searches, tunes, measures the comparison, writes the report, and one of a Dask cluster's workers; without
-that flag each phase once at most, as far as a minute reaches.
+networks are measured, while it searches, tunes, measures the comparison, writes the report, and one of a Dask cluster's workers, on this
+machine's processor; without that flag twice, of a small network on a simulated device.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.networks import zoo
 from harness.records import benchmark_json
 from search.records import journal, outcome
+from tests.search.command import own_device, small_network
 
 try:
     import distributed
@@ -33,6 +36,7 @@ except ImportError:  # an extra: then no worker is killed
 KILLS, FEW_KILLS = int(os.environ.get("ESPALIER_KILLS", "100")), 2
 DEADLINE_S = 900  # of one command on a busy machine
 QUICK = ("--trials=4", "--budget=0", "--proof-budget=0", "--designs=14", "--rounds=60", "--max-predictor-error=0.9", "--chance-margin=0")
+FEW_PHASES = ("searching", "measuring the comparison")  # that two kills reach: what is written a line at a time, and what in one piece
 QUICK += ("--finalists=1", "--folds=0", "--no-global-pruning", "--input-shape=1x16x16")
 
 # Torch takes seconds to import: one process does it, and every command is a fork of it with a process group of its own.
@@ -58,11 +62,6 @@ if __name__ == "__main__":
         print(forked, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), flush=True)
 """
-DENSE = """
-import safetensors.torch
-from harness.networks import zoo
-safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 10, seed=1).state_dict(), "dense.safetensors")
-"""
 
 
 @dataclass
@@ -71,6 +70,7 @@ class Campaigns:
 
     server: subprocess.Popen[str]
     home: Path
+    words: tuple[str, ...]
     known: dict[int, str] = field(default_factory=dict)
     lost: int = 0
     repeated: int = 0
@@ -100,7 +100,7 @@ class Campaigns:
     def again(self) -> tuple[str, ...]:
         """The command that begins the campaign, or goes on with it."""
         begun = (self.folder / "request.json").is_file()
-        return ("resume", "c") if begun else ("run", "--weights=dense.safetensors", "--name=c", *QUICK)
+        return ("resume", "c") if begun else ("run", *self.words, "--name=c", *QUICK)
 
     def kill(self, phase: str, reached: Callable[[], bool], within_s: float, chance: random.Random) -> bool:
         """Kill the campaign at some moment after ``reached``; False where it ended before."""
@@ -157,14 +157,16 @@ def _lives(process: int) -> bool:
 
 
 @pytest.fixture
-def campaigns(tmp_path: Path) -> Iterator[Campaigns]:
+def campaigns(tmp_path: Path, judged: bool) -> Iterator[Campaigns]:
+    if judged:
+        safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 10, seed=1).state_dict(), tmp_path / "dense.safetensors")
+    small = () if judged else (*small_network(tmp_path), own_device(tmp_path))
     (tmp_path / "server.py").write_text(SERVER)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
-    subprocess.run([sys.executable, "-c", DENSE], cwd=tmp_path, env=environment, check=True)
     words = [sys.executable, str(tmp_path / "server.py")]
     server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
-    yield Campaigns(server, tmp_path)
+    yield Campaigns(server, tmp_path, small or ("--weights=dense.safetensors",))
     server.kill()
     server.communicate()
 
@@ -180,7 +182,7 @@ def test_kills_in_every_phase_lose_and_repeat_nothing(benchmark: BenchmarkFixtur
     def rounds() -> None:
         while sum(one.kills.values()) < wanted:
             _forget(one)
-            for phase, reached, within_s in phases():
+            for phase, reached, within_s in phases() if judged else few():
                 if sum(one.kills.values()) >= wanted:
                     break
                 since = one.log.stat().st_size if one.log.exists() else 0
@@ -208,6 +210,9 @@ def test_kills_in_every_phase_lose_and_repeat_nothing(benchmark: BenchmarkFixtur
             ("reporting", lambda since: (one.folder / outcome.CONTENDERS).is_file(), 1.0),
             ("reporting", lambda since: (one.folder / outcome.CONTENDERS).is_file(), 0.3),
         ]
+
+    def few() -> list[tuple[str, Callable[[int], bool], float]]:
+        return [next(one for one in phases() if one[0] == phase) for phase in FEW_PHASES]
 
     benchmark.pedantic(rounds, rounds=1, iterations=1)
     counts = ", ".join(f"{count} {phase}" for phase, count in one.kills.items())

@@ -22,8 +22,7 @@ from search.records.trial import RunsIn
 from search.report import summary
 from search.space import measurements
 from search.space.screened_latency import as_it_runs, seconds_of
-from tests.search.command import search, without_int8
-from tests.search.test_own_preparation import SMALL
+from tests.search.command import SMALL, own_device, search
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
 SIZES = ("16x16", "8x8")
@@ -34,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished campaign on digits, of three trials, in which any drop is allowed: the smaller size is the faster one."""
     home = tmp_path_factory.mktemp("sized")
     (home / "small.py").write_text(SMALL)
-    told = ["--network=small.py:small", without_int8(home), "--input-shape=16x16", "--input-size=8", "--name=sized", "--designs=14"]
+    told = ["--network=small.py:small", own_device(home), "--input-shape=16x16", "--input-size=8", "--name=sized", "--designs=14"]
     told += ["--trials=3", "--budget=0.2", "--proof-budget=0.2", "--dense-epochs=3", "--learning-rate=0.05", "--rounds=20"]
     told += ["--max-drop=90", "--folds=0", "--finalists=0", "--no-global-pruning"]
     ended = search(*told, cwd=home, path=Path.cwd())

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from harness.devices.session import Device
 from harness.networks import zoo
 from harness.pruning import saved
 from harness.records import benchmark_json
+from search import verbs
 from search.records import outcome
-from tests.search.command import away, search
+from tests.search.command import OWN_RUNTIME, away, own_device, search, small_network
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
@@ -32,6 +34,18 @@ QUICK = (
     "--chance-margin=0",
     SMALL,
 )
+LEAST = ("--dataset=digits", *QUICK, "--max-drop=100", "--rounds=20", "--folds=0", "--finalists=1", "--no-global-pruning")
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A user's folder, and the words of the campaign that is finished in it, without its name."""
+
+    home: Path
+    words: tuple[str, ...]
+
+    def campaign(self, name: str) -> Path:
+        return self.home / "reports" / "campaigns" / name
 
 
 @pytest.fixture(scope="module")
@@ -97,24 +111,35 @@ def test_show_prints_the_same_figures_from_disk_and_changes_nothing(home: Path, 
     assert repeated.stdout == shown.stdout
 
 
-def test_a_second_campaign_takes_the_stored_measurements(home: Path, finished: Path) -> None:
-    ended = search("--weights=dense.safetensors", "--name=second", *QUICK, "--proof-seeds=0", cwd=home)
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """A user's folder with a finished campaign on a network of two convolutions, whose device can be taken away."""
+    home = tmp_path_factory.mktemp("elsewhere")
+    words = (*small_network(home), own_device(home), *LEAST)
+    ended = search(*words, "--name=first", cwd=home)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return Elsewhere(home, words)
+
+
+def test_a_second_campaign_takes_the_stored_measurements(elsewhere: Elsewhere) -> None:
+    ended = search(*elsewhere.words, "--name=second", "--proof-seeds=0", cwd=elsewhere.home)
     assert ended.returncode == 0, ended.stderr
     assert "measured networks)" in ended.stdout
     assert re.search(r"^plan: about \d+ ", ended.stdout, re.MULTILINE)
-    assert len(list((home / "reports" / "benchmarks" / "cpu").glob("*.json"))) == 1
+    assert len(list((elsewhere.home / "reports" / "benchmarks" / "simulated").glob("*.json"))) == 1
 
 
-def test_where_the_device_is_not_everything_but_measuring_is_done(home: Path, finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "openvino").mkdir()
-    (tmp_path / "openvino" / "__init__.py").write_text("raise ImportError('no device here')")
-    words = ("--weights=dense.safetensors", *QUICK, "--name=apart")
-    refused = search(*words, cwd=home, path=tmp_path)
+def test_where_the_device_is_not_everything_but_measuring_is_done(elsewhere: Elsewhere) -> None:
+    home, words = elsewhere.home, (*elsewhere.words, "--name=apart")
+    runtime = (home / OWN_RUNTIME).read_text()
+    (home / OWN_RUNTIME).write_text("raise ImportError('no device here')")
+    refused = search(*words, cwd=home)
     assert refused.returncode == 2, "the device cannot be reached"
-    tuned = search(*words, "--without-device", cwd=home, path=tmp_path)
+    tuned = search(*words, "--without-device", cwd=home)
     assert tuned.returncode == 0, tuned.stderr
     assert "measure there: python -m search resume apart" in tuned.stdout
-    folder = finished.parent / "apart"
+    (home / OWN_RUNTIME).write_text(runtime)
+    folder = elsewhere.campaign("apart")
     assert not (folder / outcome.CONTENDERS).exists()
     before = {path: path.stat().st_mtime_ns for path in (folder / "tuned").rglob("*") if path.is_file()}
     with away(home / "dense.safetensors"):  # the folder alone was copied to where the device is
@@ -135,58 +160,55 @@ def test_without_the_device_its_measurements_must_be_here(home: Path, tmp_path: 
     assert not (tmp_path / "reports" / "campaigns").exists()
 
 
-def test_a_fork_begins_with_what_the_old_campaign_tried(home: Path, finished: Path) -> None:
-    tried = sum(json.loads(line)["kind"] == "finished" for line in (finished / outcome.JOURNAL).read_bytes().splitlines())
+def test_a_fork_begins_with_what_the_old_campaign_tried(elsewhere: Elsewhere) -> None:
+    home, old = elsewhere.home, elsewhere.campaign("first")
+    tried = sum(json.loads(line)["kind"] == "finished" for line in (old / outcome.JOURNAL).read_bytes().splitlines())
     words = ("--weights=dense.safetensors", "--name=forked", "--trials=1", "--budget=0", "--proof-seeds=0")
     ended = search("fork", "first", *words, cwd=home)
     assert ended.returncode == 0, ended.stderr
     assert "the networks of the final comparison" not in ended.stdout, "there is none, so its length is no doubt"
-    kinds = [json.loads(line)["kind"] for line in (finished.parent / "forked" / outcome.JOURNAL).read_bytes().splitlines()]
+    forked = elsewhere.campaign("forked")
+    kinds = [json.loads(line)["kind"] for line in (forked / outcome.JOURNAL).read_bytes().splitlines()]
     assert kinds.count("imported") == tried > 0
-    assert json.loads((finished.parent / "forked" / "request.json").read_text())["old"] == "first"
+    assert json.loads((forked / "request.json").read_text())["old"] == "first"
     refused = search("fork", "second-hand", *words, cwd=home)
     assert refused.returncode == 2
     assert "there is no campaign 'second-hand'" in refused.stderr
 
 
-def test_a_campaign_that_lost_its_proof_resumes_without_repeating_a_trial(home: Path, finished: Path) -> None:
-    journal = (finished / outcome.JOURNAL).read_bytes()
-    for name in (outcome.CONTENDERS, outcome.PROOF):
-        (finished / name).unlink()
-    shutil.rmtree(finished / "dense")  # too large for a repository: laid again from --weights
-    ended = search("resume", "first", cwd=home)
+def test_a_campaign_that_lost_its_proof_resumes_with_more_seeds_without_repeating_a_trial(elsewhere: Elsewhere) -> None:
+    """When a comparison that is there is made again: ``experiment/test_experiment.py``."""
+    home, folder = elsewhere.home, elsewhere.campaign("first")
+    seeds = min(len(contender.tests) for contender in outcome.read(folder).contenders)
+    journal, compared = (folder / outcome.JOURNAL).read_bytes(), (folder / outcome.CONTENDERS).read_bytes()
+    same = search("resume", "first", f"--proof-seeds={seeds}", cwd=home)
+    assert same.returncode == 0, same.stderr
+    assert "is finished" in same.stdout
+    assert (folder / outcome.CONTENDERS).read_bytes() == compared
+    (folder / outcome.PROOF).unlink()
+    shutil.rmtree(folder / "dense")  # too large for a repository: laid again from --weights
+    ended = search("resume", "first", f"--proof-seeds={seeds + 1}", cwd=home)
     assert ended.returncode == 0, ended.stderr
+    assert "is finished" not in ended.stdout
+    assert {len(contender.tests) for contender in outcome.read(folder).contenders} == {seeds + 1}
+    assert (folder / outcome.PROOF).is_file()
     began = [json.loads(line) for line in journal.splitlines()]
-    now = [json.loads(line) for line in (finished / outcome.JOURNAL).read_bytes().splitlines()]
+    now = [json.loads(line) for line in (folder / outcome.JOURNAL).read_bytes().splitlines()]
     assert now[: len(began)] == began
     started = [sum(line["kind"] == "started" for line in lines) for lines in (began, now)]
     assert started[0] == started[1] > 0
 
 
-def test_a_finished_comparison_is_made_again_for_more_seeds_only(home: Path, finished: Path) -> None:
-    journal = (finished / outcome.JOURNAL).read_bytes()
-    seeds = min(len(contender.tests) for contender in outcome.read(finished).contenders)
-    for again in (f"--proof-seeds={seeds}", f"--proof-seeds={seeds + 1}"):
-        before = (finished / outcome.CONTENDERS).read_bytes()
-        ended = search("resume", "first", again, cwd=home)
-        assert ended.returncode == 0, ended.stderr
-        more = again.endswith(str(seeds + 1))
-        assert ("is finished" in ended.stdout) != more
-        assert ((finished / outcome.CONTENDERS).read_bytes() != before) == more
-    assert {len(contender.tests) for contender in outcome.read(finished).contenders} == {seeds + 1}
-    assert (finished / outcome.JOURNAL).read_bytes().startswith(journal), "no trial is lost, none is repeated"
-
-
-def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Path, finished: Path) -> None:
+def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(elsewhere: Elsewhere) -> None:
     """A rival, or a campaign that is explained, may come without its dense network as well as the one that is resumed."""
-    rival = ("--weights=dense.safetensors", "--name=rival", "--optimizer=random", *QUICK, "--proof-seeds=0")
-    assert search(*rival, cwd=home).returncode == 0
-    folder = finished.parent / "rival"
+    home, words = elsewhere.home, elsewhere.words
+    assert search(*words, "--name=rival", "--optimizer=random", "--proof-seeds=0", cwd=home).returncode == 0
+    folder = elsewhere.campaign("rival")
+    laid = (folder / "dense" / "weights.safetensors").read_bytes()
     shutil.rmtree(folder / "dense")
-    alone = ("--weights=dense.safetensors", "--name=against", "--rival=rival", *QUICK, "--without-device")
-    ended = search(*alone, cwd=home)
+    ended = search(*words, "--name=against", "--rival=rival", "--without-device", cwd=home)
     assert ended.returncode == 0, ended.stderr
-    assert (folder / "dense" / "weights.safetensors").read_bytes() == (finished / "dense" / "weights.safetensors").read_bytes()
+    assert (folder / "dense" / "weights.safetensors").read_bytes() == laid
     shutil.rmtree(folder / "dense")
     with away(home / "dense.safetensors"):
         for words in (("explain", "--name=rival"), ("resume", "rival", "--trials=4")):
@@ -219,14 +241,17 @@ def test_what_is_too_large_for_a_repository_is_laid_again_or_asked_for(home: Pat
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
-def test_a_mistake_costs_one_line_and_nothing_else(home: Path, finished: Path, words: tuple[str, ...], told: str) -> None:
+def test_a_mistake_costs_one_line_and_nothing_else(
+    home: Path, finished: Path, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, whose imports would be most of it; a traceback would be an exception here."""
+    monkeypatch.chdir(home)
     (home / "empty").mkdir(exist_ok=True)
     safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 7).state_dict(), home / "wrong.safetensors")
     weights = () if words[0] in ("show", "resume", "report", "compare") or "--weights" in words[0] else ("--weights=dense.safetensors",)
     before = sorted(home.rglob("*"))
-    ended = search(*words, *weights, cwd=home)
-    assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert told in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
-    assert "Traceback" not in ended.stdout + ended.stderr
+    code, (_, said) = verbs.main([*words, *weights]), capfd.readouterr()
+    assert code == 2
+    assert told in said
+    assert len(said.strip().splitlines()) == 1, said
     assert sorted(home.rglob("*")) == before

@@ -2,43 +2,74 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 
-from harness.networks import zoo
 from search.command_line import LIMIT_MISSED
 from search.records import outcome
-from tests.search.command import search
+from tests.search.command import own_device, search, small_network
 from tests.search.fitted import fitted_network
 
 pytestmark = pytest.mark.timeout(600)  # the first test measures and runs a whole campaign
 QUICK = (
-    "--device=simulated",
     "--trials=3",
     "--budget=0",
     "--proof-budget=0",
     "--designs=14",
-    "--rounds=60",
+    "--rounds=20",
     "--no-share",
     "--chance-margin=0",
+    "--folds=0",
+    "--finalists=1",
+    "--no-global-pruning",
 )
 HOPELESS = ("--dataset=imagefolder:own", "--weights=fitted.safetensors", *QUICK, "--max-drop=0")  # loses with every channel
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: pictures, a dense network that needs all its channels to answer them, and one that knows nothing of digits."""
+    """A user's folder: pictures, a dense network that needs all its channels to answer them, and a device of their own."""
     folder = tmp_path_factory.mktemp("home")
     safetensors.torch.save_file(fitted_network(folder / "own").state_dict(), folder / "fitted.safetensors")
-    safetensors.torch.save_file(zoo.build("resnet20", (1, 32, 32), 10, seed=1).state_dict(), folder / "dense.safetensors")
+    own_device(folder)
     return folder
 
 
-def test_a_limit_that_nothing_keeps_ends_with_the_trade_off_and_a_code_of_its_own(home: Path) -> None:
-    ended = search("--name=missed", *HOPELESS, cwd=home)
-    assert ended.returncode == LIMIT_MISSED == 3, ended.stdout + ended.stderr
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    """A user's folder, and the words of a campaign in it about a small network that knows nothing of digits."""
+    folder = tmp_path_factory.mktemp("hasty")
+    words = (*small_network(folder), own_device(folder), *QUICK, "--dataset=digits", "--input-shape=1x16x16", "--max-predictor-error=0.9")
+    return folder, (*words, "--proof-seeds=0")
+
+
+@pytest.fixture(scope="module")
+def alone(home: Path) -> subprocess.CompletedProcess[str]:
+    """The end of a campaign that nothing keeps the limit of, and that was to compare nothing."""
+    return search("--name=missed", "--device=simulated", *HOPELESS, "--proof-seeds=0", cwd=home)
+
+
+def test_the_limit_is_judged_too_where_nothing_is_compared_or_measured(home: Path, alone: subprocess.CompletedProcess[str]) -> None:
+    assert alone.returncode == LIMIT_MISSED == 3, alone.stdout + alone.stderr
+    assert alone.stdout.count("no network found keeps the limit") == 1
+    assert "the least harmed: trial " in alone.stdout
+    again = search("resume", "missed", cwd=home)
+    assert again.returncode == 3
+    assert again.stdout.splitlines()[-1] == alone.stdout.splitlines()[-1]
+    apart = search("resume", "missed", "--proof-seeds=1", "--without-device", cwd=home)
+    assert apart.returncode == 3, apart.stdout + apart.stderr
+    assert "measure there: python -m search resume missed" in apart.stdout
+
+
+def test_a_limit_that_nothing_keeps_ends_with_the_trade_off_and_a_code_of_its_own(
+    home: Path, alone: subprocess.CompletedProcess[str]
+) -> None:
+    """Of a campaign that goes on to its comparison: what comes after a trial is the same of one that was not interrupted."""
+    ended = search("resume", "missed", "--proof-seeds=1", cwd=home)
+    assert ended.returncode == LIMIT_MISSED, ended.stdout + ended.stderr
     assert "no network found keeps the limit of 0 points: of 2 pruned" in ended.stdout
     assert "the unpruned network itself lost" in ended.stdout
     printed = " ".join(ended.stdout.split())
@@ -56,22 +87,9 @@ def test_a_limit_that_nothing_keeps_ends_with_the_trade_off_and_a_code_of_its_ow
     assert codes == {"show": 0, "report": 0, "resume": 3}
 
 
-def test_the_limit_is_judged_too_where_nothing_is_compared_or_measured(home: Path) -> None:
-    alone = search("--name=alone", *HOPELESS, "--proof-seeds=0", cwd=home)
-    assert alone.returncode == 3, alone.stdout + alone.stderr
-    assert alone.stdout.count("no network found keeps the limit") == 1
-    assert "the least harmed: trial " in alone.stdout
-    again = search("resume", "alone", cwd=home)
-    assert again.returncode == 3
-    assert again.stdout.splitlines()[-1] == alone.stdout.splitlines()[-1]
-    apart = search("resume", "alone", "--proof-seeds=1", "--without-device", cwd=home)
-    assert apart.returncode == 3, apart.stdout + apart.stderr
-    assert "measure there: python -m search resume alone" in apart.stdout
-
-
-def test_a_campaign_that_had_no_time_says_how_much_it_needs(home: Path) -> None:
-    words = ("--weights=dense.safetensors", "--name=hasty", *QUICK, "--proof-seeds=0", "--max-drop=100")
-    ended = search(*words, "--hours=1e-9", cwd=home)
+def test_a_campaign_that_had_no_time_says_how_much_it_needs(hasty: tuple[Path, tuple[str, ...]]) -> None:
+    home, words = hasty
+    ended = search("--name=hasty", *words, "--max-drop=100", "--hours=1e-9", cwd=home)
     assert ended.returncode == 2, ended.stdout
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: the time of 1e-09 h was used up before a pruned network was tuned in full; done: ")
@@ -82,9 +100,9 @@ def test_a_campaign_that_had_no_time_says_how_much_it_needs(home: Path) -> None:
     assert "recommended: trial " in resumed.stdout
 
 
-def test_a_campaign_whose_trials_all_crash_says_why(home: Path) -> None:
-    words = ("--weights=dense.safetensors", "--name=crashed", *QUICK, "--proof-seeds=0", "--trial-timeout=0.001")
-    ended = search(*words, cwd=home)
+def test_a_campaign_whose_trials_all_crash_says_why(hasty: tuple[Path, tuple[str, ...]]) -> None:
+    home, words = hasty
+    ended = search("--name=crashed", *words, "--trial-timeout=0.001", cwd=home)
     assert ended.returncode == 2, ended.stdout
     first, reason, todo = ended.stderr.splitlines()
     assert re.fullmatch("error: all (3 trials|2 trials of pruned networks) crashed:", first), "the unpruned one takes no time"

@@ -15,19 +15,8 @@ from harness.networks.pictures import decoding
 from harness.pruning import saved
 from harness.records.benchmark_json import read as read_benchmarks
 from search.records import folder as folders
-from tests.search.command import search
+from tests.search.command import SMALL, own_device, search
 
-SMALL = '''
-"""Two convolutions, for pictures of any size and any channels."""
-from torch import nn
-
-
-def small(input_shape, classes):
-    def layer(inputs, outputs):
-        return nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-
-    return nn.Sequential(*layer(input_shape[0], 16), *layer(16, 24), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, classes))
-'''
 CLASSES = ("bottom", "left", "right")
 
 
@@ -63,7 +52,7 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     mode, words = WAYS[request.param]
     (home / "small.py").write_text(SMALL)
     write(home / "pictures", {"train": 40, "val": 12, "test": 12}, mode)
-    told = ["--network=small.py:small", "--dataset=imagefolder:pictures", "--device=simulated", "--name=own", "--designs=14", "--trials=3"]
+    told = ["--network=small.py:small", "--dataset=imagefolder:pictures", own_device(home), "--name=own", "--designs=14", "--trials=3"]
     told += [
         "--budget=4",
         "--proof-budget=4",

@@ -15,7 +15,7 @@ from search import verbs
 from search.command_line import parse, request
 from search.records import folder as folders
 from search.records import outcome
-from tests.search.command import without_int8
+from tests.search.command import own_device
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.timeout(600)  # the first test of each example runs a whole campaign
@@ -58,7 +58,7 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "--dense-epochs=6",
         "--no-global-pruning",
         "--name=own",
-        without_int8(home),
+        own_device(home),
     )
     return home / "reports" / "campaigns" / "own", ended(home, *asked, *TINY).stdout
 
