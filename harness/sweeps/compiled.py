@@ -19,10 +19,10 @@ from harness import exported
 from harness.devices import spec
 from harness.devices.compiling import compile_network
 from harness.devices.session import Device, Session
-from harness.errors import HarnessError, ModelRefused
+from harness.errors import HarnessError, ModelRefused, PruningError
 from harness.exported import Exported
 from harness.latency.explanation.width_series import grid
-from harness.networks import zoo
+from harness.networks import export, zoo
 from harness.networks.pictures import preparing
 from harness.pages import layout
 from harness.pages.layout import Cell, Section
@@ -115,7 +115,11 @@ def named(name: str, input_shape: tuple[int, int, int] | None = None) -> Network
     size = None if input_shape else zoo.told_size(name)
     shape = input_shape or ((RGB, *size) if size else SMALL)
     classes = IMAGENET_CLASSES if size else SMALL_CLASSES
-    return Network.wrap(name, zoo.build(name, shape, classes, task=None), shape, classes)
+    model = zoo.build(name, shape, classes, task=None)
+    try:
+        return Network.wrap(name, model, shape, classes)
+    except PruningError:  # none of its channels can go exactly, and nobody asks that here
+        return Exported.of(export.export(model, shape, name))
 
 
 def compiled_row(network: Network | Exported, session: Session, path: Path) -> Row:
@@ -130,7 +134,8 @@ def compiled_row(network: Network | Exported, session: Session, path: Path) -> R
 def section(rows: Sequence[Row], device: str) -> Section:
     """Compiled costs of networks, and which are refused by which layers; nothing in it is a duration."""
     text = (
-        f"By the compiler of {device}; what is no file has random weights. Cost: the compiler's own unit, of what runs in hardware alone, no duration; copies: "
+        f"By the compiler of {device}; what is no file has random weights. Cost: the compiler's own unit, of what runs in hardware "
+        "alone, no duration; copies: "
         "stages that only move data, which cost nothing in that unit."
     )
     columns = ("network", "images", "compiled cost", "stages run", "in hardware", "copies", "blob, kB", "refused")

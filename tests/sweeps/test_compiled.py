@@ -8,9 +8,27 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from harness.exported import Exported
 from harness.records import benchmark_json
 from harness.sweeps import compiled
 from tests.networks.foreign.written import picture_network, saved
+
+EINSUM = """
+import torch
+from torch import nn
+
+class Einsum(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.conv, self.mixed = nn.Conv2d(channels, 8, 3), nn.Parameter(torch.randn(8, 8))
+        self.linear = nn.Linear(8, classes)
+
+    def forward(self, images):
+        return self.linear(torch.einsum("nchw,cd->ndhw", self.conv(images), self.mixed).mean((2, 3)))
+
+def network(input_shape, classes):
+    return Einsum(input_shape[0], classes)
+"""
 
 
 def unknown_to_it(path: Path) -> Path:
@@ -43,6 +61,13 @@ def test_networks_are_compiled_at_the_size_that_they_say_or_that_was_asked_for()
     shapes = {name: compiled.named(name).architecture.input_shape for name in ("resnet20", "torchvision:squeezenet1_1")}
     assert shapes == {"resnet20": (1, 32, 32), "torchvision:squeezenet1_1": (3, 224, 224)}
     assert compiled.named("resnet20", (3, 16, 16)).architecture.input_shape == (3, 16, 16)
+
+
+def test_a_network_none_of_whose_channels_can_go_is_compiled_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(EINSUM)
+    found = compiled.named(f"{tmp_path / 'own.py'}:network")
+    assert isinstance(found, Exported)
+    assert [site.kind for site in found.architecture.layers] == ["conv", "linear"]
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,10 @@ class Runtime:
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
         except (RuntimeError, ValueError) as error:
-            raise faults.Refused("OpenVINO cannot read the model: %s" % one_line(error))
+            nodes = myriad_graph.unreadable(one_line(error), graph)
+            if nodes:
+                raise faults.Refused("%s does not support %s; %s" % (self.device, ", ".join(nodes), INSTEAD))
+            raise faults.Refused("OpenVINO cannot read the model: %s; %s" % (one_line(error), INSTEAD))
         missing = myriad_graph.unsupported(network, supported, graph)
         if missing:
             raise faults.Refused("%s does not support %s; %s" % (self.device, ", ".join(missing), INSTEAD))

@@ -16,6 +16,7 @@ GRAPH, IMPORT, NODE, INITIALIZER = 7, 8, 1, 5
 CLIP_TAKES_INPUTS = 11
 FLOAT = 1
 OPERATION = "HardSigmoid"
+LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def rewritten(model):
@@ -54,8 +55,8 @@ def _graph(view):
         if node is None or node.op != OPERATION or not alpha > 0:
             parts.append(bytes(whole))
             continue
-        written = _swish if _gates_its_own_input(node, nodes) else _gate
-        made, values = written(node, alpha, node.attributes.get("beta", BETA))
+        beta = node.attributes.get("beta", BETA)
+        made, values = _swish(node, alpha, beta) if _gates_its_own_input(node, nodes) else _gate(node, alpha, beta, nodes)
         parts += [_field(NODE, one) for one in made]
         constants += [_field(INITIALIZER, _scalar(name, number)) for name, number in values]
     return b"".join(parts + constants) if constants else None
@@ -80,10 +81,16 @@ def _swish(node, alpha, beta):
     return made, [(shift, beta / alpha), (least, 0.0), (most, 1.0 / alpha), (scale, alpha)]
 
 
-def _gate(node, alpha, beta):
-    """The same of ``clip(a x + b, 0, 1)``."""
+def _gate(node, alpha, beta, nodes):
+    """The same of ``clip(a x + b, 0, 1)``.
+
+    A layer right before it takes factor and shift into its weights, and its stage is then called by the shifted tensor: which is named
+    by the layer's output, so that the stage is credited to the layer.
+    """
     (source,), (target,) = node.inputs, node.outputs
-    scale, shift, least, most, scaled, shifted = _places(target, "scale", "shift", "least", "most", "scaled", "shifted")
+    scale, shift, least, most = _places(target, "scale", "shift", "least", "most")
+    layer = any(source in one.outputs and one.op in LAYERS for one in nodes)
+    scaled, shifted = _places("%s@%s" % (source, target) if layer else target, "scaled", "shifted")
     called = node.name or target
     made = [
         _node("Mul", called + "@scale", (source, scale), scaled),

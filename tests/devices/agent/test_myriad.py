@@ -89,6 +89,9 @@ class TestWithoutAStick:
         strange = network.onnx.replace(b'"\x04Relu', b'"\x04Cosh')
         with pytest.raises(ModelRefused, match="Cosh"):
             compile_network(compiler, subject(replace(network, onnx=strange)))
+        unread = network.onnx.replace(b'"\x04Relu', b'"\x04Acut')
+        with pytest.raises(ModelRefused, match=r"does not support \S+ \(Acut\).*; write the network without"):
+            compile_network(compiler, subject(replace(network, onnx=unread)))
 
     def test_hard_sigmoid_of_torch_compiles_and_hard_swish_stays_one_stage(self, compiler: Session) -> None:
         """mobilenetv3-small holds HardSigmoid 28 times: 19 in HardSwish, 9 as the gate of another tensor."""
