@@ -3,10 +3,11 @@
 import pytest
 
 from harness.errors import UsageError
+from harness.exported import beside
 from harness.networks import export, onnx_graph
 from harness.quantisation.quantising import is_quantised
 from harness.runner import naming
-from harness.runner.images import dataset_for, read_contender
+from harness.runner.images import architecture_for, dataset_for, read_contender
 from harness.training import device_accuracy
 
 GIVEN = "given weights"
@@ -35,13 +36,14 @@ def test_accuracy_on_the_device(device, network, dataset, artefact, quantising, 
     """Let the device answer every image of the test split, at the size that the network takes; fail where it guesses or loses too much."""
     exported, path = artefact
     dataset = dataset_for(exported, dataset, pytestconfig, request.session.items)
+    called = beside(architecture_for(exported, network), exported)[0].network if path else network.name  # a foreign file by its own name
     host = device_accuracy.host_answers(path) if path else None
     if host is None and not is_quantised(exported):
         host = device_accuracy.answers_in_f32(exported, dataset)
     exported = quantising.for_accuracy(device, exported, collected)
     size = naming.batch_size(pytestconfig)
     precision = onnx_graph.runs_in(exported) or pytestconfig.getoption("--precision")
-    found = device_accuracy.judge(device, exported, network.name, dataset, precision, host, size if size > 1 else None)
+    found = device_accuracy.judge(device, exported, called, dataset, precision, host, size if size > 1 else None)
     collected.accuracies.append(found)
     collected.texts.append(f"{exported.name}: {found.sentence()}")
     assert found.on_device.total == len(dataset.test)

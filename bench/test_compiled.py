@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc):
         return
     asked, groups = metafunc.config.getoption, {}
     try:
-        for name in images.narrowed_names(metafunc.config) if asked("--compile-only") and not asked("--contender") else ():
+        for name in images.narrowed_names(metafunc.config) if asked("--compile-only") else ():
             architecture = architecture_of(name, metafunc.config)
             every = [first for first, *_ in width_series.twins(architecture)]
             for group in every if asked("--group") == ["all"] else asked("--group") or every[:1]:

@@ -82,8 +82,15 @@ def architecture_for(artefact: Artefact, network: Network | Exported) -> Archite
 
 
 def narrowed_names(config: pytest.Config) -> list[str]:
-    """The networks whose channels can be removed."""
+    """The networks whose channels can be removed: none where contenders alone are given."""
+    if config.getoption("--contender") and not names_a_network(config):
+        return []
     return [name for name in options.network_names(config) if not exported.is_file(name)]
+
+
+def names_a_network(config: pytest.Config) -> bool:
+    """Whether a network was asked for beside any contenders; weights alone are the default network's."""
+    return bool(config.getoption("--network") or config.getoption("--weights"))
 
 
 @functools.cache

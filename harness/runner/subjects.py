@@ -25,10 +25,15 @@ KINDS = {"compiles": "--compile-only", "streams": "--streams"}  # tests with suc
 PRUNES = "prunes"  # the mark of tests that remove channels
 
 
-def names(config: pytest.Config, fixtures: Collection[str]) -> list[str]:
-    """The networks of a test: those asked for; where latency alone is measured, every contender as well, as ``NAME=FILE.onnx``."""
-    given = config.getoption("--contender") if {"subject", "sweep"}.intersection(fixtures) else []
-    asked = options.network_names(config) if config.getoption("--network") or not given else []
+def names(config: pytest.Config, fixtures: Collection[str], prunes: bool = False) -> list[str]:
+    """The networks of a test: those asked for; where latency alone is measured, every contender as well, as ``NAME=FILE.onnx``.
+
+    prunes: the test removes channels. Where contenders alone are given it gets those too, to be left out in words: never the default
+    network in their place.
+    """
+    measures = bool({"subject", "sweep"}.intersection(fixtures))
+    given = config.getoption("--contender") if measures or (prunes and not images.names_a_network(config)) else []
+    asked = options.network_names(config) if images.names_a_network(config) or not given else []
     return list(dict.fromkeys([*asked, *given]))
 
 
@@ -51,7 +56,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("device", choices, indirect=True, scope="session", ids=naming.device_ids(choices))
     sizes: tuple[int, ...] = config.getoption("--batch-size")
     if "network" in fixtures:
-        given = names(config, fixtures)
+        given = names(config, fixtures, metafunc.definition.get_closest_marker(PRUNES) is not None)
         if len(sizes) > 1 and "subject" in fixtures and "judge" not in fixtures:
             pairs, called = [(name, size) for name in given for size in sizes], naming.network_ids(config, given, sizes)
             metafunc.parametrize(("network", "batch_size"), pairs, indirect=True, scope="session", ids=called)
@@ -105,6 +110,13 @@ def check(config: pytest.Config) -> None:
         ):
             if config.getoption(word):
                 raise UsageError(f"{word} with --network={name}: an ONNX file {why}; leave {word} out")
+    given = config.getoption("--contender")
+    if given and not images.names_a_network(config):
+        for word, why in (("--network-copy", "has no factory"), ("--config", "cannot be pruned"), ("--group", "cannot be pruned")):
+            if config.getoption(word):
+                raise UsageError(
+                    f"{word} with --contender={given[0]}: an ONNX file {why}; leave {word} out, or name the network meant by --network=NAME"
+                )
 
 
 def of_another_kind(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +17,8 @@ from harness.pipeline import Network
 from harness.records import benchmark_json
 from harness.sweeps import compiled as compiled_sweep
 from harness.sweeps.compiled import CompiledSweep
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.bench.test_suites import ROOT, run_pytest
+from tests.networks.foreign.written import picture_network, saved
 
 # Channels are paid for in eights, like a chip's; an odd number of them adds a copy.
 COMPILER = """
@@ -105,11 +103,6 @@ def test_the_table_says_that_it_was_compiled_and_tells_no_duration(compiler: Com
     assert not [unit for unit in ("µs", " ms", " s ", "latency") if unit in text]
 
 
-def run_pytest(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=240)
-
-
 def test_the_bench_compiles_for_a_stick_that_is_not_there(ncs2_environment: None, tmp_path: Path) -> None:
     """``pytest bench/ --compile-only``: nothing is timed, and the file holds the real compiler's schedules and costs."""
     words = ("--device=ncs2", "--compile-only", "--group=conv1", "--widths=2", f"--store={tmp_path}")
@@ -121,3 +114,22 @@ def test_the_bench_compiles_for_a_stick_that_is_not_there(ncs2_environment: None
     assert file.measurements == ()
     for told in ("compiled for ncs2, not measured", "layer1.0.conv1", "hardware", "3 networks compiled now"):
         assert told in ended.stdout
+
+
+def test_contenders_are_compiled_as_what_they_are_and_a_networks_widths_beside_them(compiler: Compiler, tmp_path: Path) -> None:
+    """Never the default network in their place; ``--network`` keeps its widths where a contender stands beside it."""
+    compiler()
+    (tmp_path / "pyproject.toml").write_text('[tool.espalier.devices.eights]\nruntime = "eights.py"\noptions = { version = "1" }\n')
+    saved(picture_network((1, 3, 16, 16)), tmp_path / "own.onnx")
+    suite, words = (
+        str(ROOT / "bench" / "test_compiled.py"),
+        ("--device=eights", "--compile-only", "--contender=mine=own.onnx", "--widths=2"),
+    )
+    alone = run_pytest(suite, *words, "--benchmark-json=alone.json", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stdout
+    assert {one.network for one in benchmark_json.read(tmp_path / "alone.json").compilations} == {"mine"}
+    both = run_pytest(suite, *words, "--network=resnet32", "--benchmark-json=both.json", cwd=tmp_path)
+    assert both.returncode == 0, both.stdout
+    found = benchmark_json.read(tmp_path / "both.json").compilations
+    assert {one.network for one in found} == {"mine", "resnet32"}
+    assert len([one for one in found if one.network == "resnet32"]) > 1

@@ -11,6 +11,7 @@ from tests.networks.foreign.written import picture_network, saved
 
 ON = ("--device=simulated", *QUICK)
 LATENCY, LAYERS = str(ROOT / "bench" / "test_network_latency.py"), str(ROOT / "bench" / "test_layer_latency.py")
+_ALONE = ("alone-predictor", "alone-sensitivity", "alone-config", "alone-group")  # contenders, without a network
 GATE, VERDICT = str(ROOT / "bench" / "test_regression.py"), str(ROOT / "bench" / "test_verdict.py")
 
 
@@ -60,14 +61,25 @@ def test_contenders_are_measured_by_themselves_and_read_back(file: Path, tmp_pat
         ((LATENCY, "--network={}/four.onnx", "--batch-size=4", "--weights=w.pt"), "an ONNX file has its weights inside"),
         ((LATENCY, "--network={}/four.onnx", "--batch-size=4", "--config=c.json"), "an ONNX file cannot be pruned"),
         ((str(ROOT / "bench" / "test_predictor.py"), "--network={}/four.onnx"), "it is measured, not pruned"),
+        (
+            (str(ROOT / "bench" / "test_predictor.py"), "--contender=a={}/wide.onnx"),
+            "wide.onnx is an ONNX file: it is measured",
+        ),
+        (
+            (str(ROOT / "bench" / "test_sensitivity.py"), "--contender=a={}/wide.onnx"),
+            "wide.onnx is an ONNX file: it is measured",
+        ),
+        ((LATENCY, "--contender=a={}/wide.onnx", "--config=c.json"), "--config with --contender=a="),
+        ((str(ROOT / "bench" / "test_compiled.py"), "--compile-only", "--contender=a={}/wide.onnx", "--group=conv1"), "cannot be pruned"),
         ((str(ROOT / "bench" / "test_width_staircase.py"), "--network={}/four.onnx"), "it is measured, not pruned"),
         ((str(ROOT / "bench" / "test_compiled.py"), "--compile-only", "--contender=a={}/open.onnx"), "leaves H, W of its input"),
     ],
-    ids=["missing", "open", "batch", "contender", "weights", "config", "predictor", "staircase", "compiled"],
+    ids=["missing", "open", "batch", "contender", "weights", "config", "predictor", *_ALONE, "staircase", "compiled"],
 )
 def test_what_cannot_be_done_to_a_file_ends_in_one_line_and_code_2(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     saved(picture_network(("N", 3, "H", "W")), tmp_path / "open.onnx")
     saved(picture_network((4, 3, 16, 16)), tmp_path / "four.onnx")
+    saved(picture_network((1, 3, 16, 16)), tmp_path / "wide.onnx")
     ended = run_pytest(*(word.format(tmp_path) for word in words), "--benchmark-disable", *ON)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert told in ended.stdout + ended.stderr

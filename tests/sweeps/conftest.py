@@ -1,5 +1,6 @@
 """Fixtures of the sweeps' tests: the small network, its machine and its measurements of the latency tests."""
 
+from tests.devices.ncs2 import ncs2_environment as ncs2_environment
 from tests.latency.conftest import conditions as conditions
 from tests.latency.conftest import machine as machine
 from tests.latency.conftest import measured as measured

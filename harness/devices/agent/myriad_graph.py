@@ -10,6 +10,7 @@ POINTER = re.compile(r"0x[0-9a-f]+")
 
 _STAGE = re.compile(r'label="\[(-?\d+) / (-?\d+)\] Stage (.*?)\\ltype = (\w+)((?:[^"\\]|\\.)*)"')
 _ORIGIN = re.compile(r"\\lorigLayer = \[\\l    name = (.*?)\\l")
+_UNKNOWN = re.compile(r"does not support the following ONNX operations: (.*)$")
 _COST = re.compile(r"\\l        cost = (\d+)")
 
 
@@ -93,6 +94,13 @@ def unsupported(network, supported, graph):
             names = onnx_reader.node_names([op.get_friendly_name()], graph) or [op.get_friendly_name()]
             left_out.append("%s (%s)" % (names[0], op.get_type_name()))
     return left_out
+
+
+def unreadable(error, graph):
+    """``name (type)`` of every node of which the reader of ONNX files says that it does not know its operation."""
+    told = _UNKNOWN.search(error)
+    operations = [one.strip().rpartition(".")[2] for one in told.group(1).split(",")] if told else []
+    return ["%s (%s)" % (node.name or node.outputs[0], node.op) for node in graph.nodes if node.op in operations]
 
 
 def _note(notes, key):

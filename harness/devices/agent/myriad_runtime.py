@@ -40,6 +40,7 @@ OPTIONS = {
 }
 VENDOR, BOOTED = "03e7", "f63b"  # USB ids of the Movidius chip
 NO_STICK = "no NCS2 on USB: plug one in (and check its udev rule), or compile without one: pytest bench/ --compile-only"
+INSTEAD = "write the network without these operations and export it again, or choose another device"
 ONLY_COMPILED = "Can not create infer request: there is no available devices with platform 2480"
 
 
@@ -115,7 +116,7 @@ class Runtime:
                     self.core.load_network(network, "MYRIAD", config)
             except RuntimeError as error:
                 if ONLY_COMPILED not in str(error):
-                    raise faults.Refused("the Myriad compiler cannot compile the model: %s" % one_line(error))
+                    raise faults.Refused("the Myriad compiler cannot compile the model: %s; %s" % (one_line(error), INSTEAD))
             finally:
                 self.core.set_config({"CACHE_DIR": ""}, "")
             with open(dump, errors="replace") as file:
@@ -139,10 +140,13 @@ class Runtime:
         except onnx_reader.NotOnnx as error:
             raise faults.Refused(str(error))
         except (RuntimeError, ValueError) as error:
-            raise faults.Refused("OpenVINO cannot read the model: %s" % one_line(error))
+            nodes = myriad_graph.unreadable(one_line(error), graph)
+            if nodes:
+                raise faults.Refused("%s does not support %s; %s" % (self.device, ", ".join(nodes), INSTEAD))
+            raise faults.Refused("OpenVINO cannot read the model: %s; %s" % (one_line(error), INSTEAD))
         missing = myriad_graph.unsupported(network, supported, graph)
         if missing:
-            raise faults.Refused("%s does not support %s" % (self.device, ", ".join(missing)))
+            raise faults.Refused("%s does not support %s; %s" % (self.device, ", ".join(missing), INSTEAD))
         return graph, network
 
     @staticmethod

@@ -1,8 +1,10 @@
 """HardSigmoid written as an addition, a clip and a product, for a compiler that does not know it and knows those.
 
-``HardSigmoid(x) = clip(a x + b, 0, 1) = a clip(x + b / a, 0, 1 / a)`` for ``a > 0``; with torch's 1/6 and 1/2 that is
-``relu6(x + 3) / 6``. Field numbers: onnx.proto3. New nodes are called by the old one's name with ``@`` and a word behind it, which the
-readers of schedules take off again.
+``HardSigmoid(x) = clip(a x + b, 0, 1) = a clip(x + b / a, 0, 1 / a)`` for ``a > 0``; with torch's 1/6 and 1/2 the latter is
+``relu6(x + 3) / 6``. OpenVINO 2021.4 makes one operation of that: with the product by ``x`` behind it HSwish, which the stick runs, and
+without one HSigmoid, which its compiler refuses. So a gate of something else is written in the first form, which nothing fuses.
+Field numbers: onnx.proto3. New nodes are called by the old one's name with ``@`` and a word behind it, which the readers of schedules
+take off again.
 """
 
 import struct
@@ -14,6 +16,7 @@ GRAPH, IMPORT, NODE, INITIALIZER = 7, 8, 1, 5
 CLIP_TAKES_INPUTS = 11
 FLOAT = 1
 OPERATION = "HardSigmoid"
+LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def rewritten(model):
@@ -43,30 +46,62 @@ def _opset(model):
 def _graph(view):
     """A GraphProto's bytes without HardSigmoid; None where it has none."""
     parts, constants = [], []
+    nodes = [onnx_reader.node(entry) for field, entry, _ in onnx_reader.fields(view) if field == NODE]
+    if all(node.op != OPERATION for node in nodes):
+        return None
     for field, entry, whole in onnx_reader.fields(view):
         node = onnx_reader.node(entry) if field == NODE else None
         alpha = node.attributes.get("alpha", ALPHA) if node is not None else 0.0
         if node is None or node.op != OPERATION or not alpha > 0:
             parts.append(bytes(whole))
             continue
-        made, values = _replaced(node, alpha, node.attributes.get("beta", BETA))
+        beta = node.attributes.get("beta", BETA)
+        made, values = _swish(node, alpha, beta) if _gates_its_own_input(node, nodes) else _gate(node, alpha, beta, nodes)
         parts += [_field(NODE, one) for one in made]
         constants += [_field(INITIALIZER, _scalar(name, number)) for name, number in values]
     return b"".join(parts + constants) if constants else None
 
 
-def _replaced(node, alpha, beta):
-    """``(nodes, constants)`` in its place; the last one has its name and its output."""
+def _gates_its_own_input(node, nodes):
     (source,), (target,) = node.inputs, node.outputs
+    users = [one for one in nodes if target in one.inputs]
+    return bool(users) and all(one.op == "Mul" and sorted(one.inputs) == sorted((source, target)) for one in users)
+
+
+def _swish(node, alpha, beta):
+    """``(nodes, constants)`` of ``a clip(x + b / a, 0, 1 / a)``; the last node has the old one's name and its output."""
+    (source,), (target,) = node.inputs, node.outputs
+    shift, least, most, scale, shifted, clipped = _places(target, "shift", "least", "most", "scale", "shifted", "clipped")
     called = node.name or target
-    shift, least, most, scale = ("%s@%s" % (target, word) for word in ("shift", "least", "most", "scale"))
-    shifted, clipped = "%s@shifted" % target, "%s@clipped" % target
     made = [
         _node("Add", called + "@shift", (source, shift), shifted),
         _node("Clip", called + "@clip", (shifted, least, most), clipped),
         _node("Mul", called, (clipped, scale), target),
     ]
     return made, [(shift, beta / alpha), (least, 0.0), (most, 1.0 / alpha), (scale, alpha)]
+
+
+def _gate(node, alpha, beta, nodes):
+    """The same of ``clip(a x + b, 0, 1)``.
+
+    A layer right before it takes factor and shift into its weights, and its stage is then called by the shifted tensor: which is named
+    by the layer's output, so that the stage is credited to the layer.
+    """
+    (source,), (target,) = node.inputs, node.outputs
+    scale, shift, least, most = _places(target, "scale", "shift", "least", "most")
+    layer = any(source in one.outputs and one.op in LAYERS for one in nodes)
+    scaled, shifted = _places("%s@%s" % (source, target) if layer else target, "scaled", "shifted")
+    called = node.name or target
+    made = [
+        _node("Mul", called + "@scale", (source, scale), scaled),
+        _node("Add", called + "@shift", (scaled, shift), shifted),
+        _node("Clip", called, (shifted, least, most), target),
+    ]
+    return made, [(scale, alpha), (shift, beta), (least, 0.0), (most, 1.0)]
+
+
+def _places(target, *words):
+    return ["%s@%s" % (target, word) for word in words]
 
 
 def _node(op, name, inputs, output):

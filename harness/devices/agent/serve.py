@@ -152,7 +152,8 @@ class Desk:
         import faults
 
         if not hasattr(self.runtime, "compile"):
-            raise faults.Unusable("this device's runtime compiles nothing without running it; leave --compile-only out")
+            instead = "choose a device that does, such as ncs2, or leave --compile-only out"
+            raise faults.Unusable("this device's runtime compiles nothing without running it; %s" % instead)
         begin = time.perf_counter()
         compiled = self.runtime.compile(blobs[0], header["wanted"])
         return dict(compiled, compile_s=time.perf_counter() - begin), ()

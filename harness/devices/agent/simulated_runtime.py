@@ -11,6 +11,7 @@ import signal
 import time
 import zlib
 
+import chosen_options
 import disturbance
 import faults
 import int8_nodes
@@ -60,7 +61,7 @@ class Runtime:
 
     def __init__(self, options):
         known = dict(NUMBERS, **disturbance.NUMBERS)
-        unknown = set(options) - set(known) - {"kind", "fault", "fault_in", "device"}
+        unknown = set(options) - set(known) - {"kind", "fault", "fault_in", "device"} - set(chosen_options.BY_THE_HARNESS)
         if unknown:
             raise faults.Unusable("the simulated device has no option %r; it has %s" % (sorted(unknown)[0], ", ".join(sorted(known))))
         kind = options.get("kind", "ncs2")

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,8 @@ from harness.devices.probe import Probe, probe
 from harness.devices.session import Device, Quarantine, Session
 from harness.devices.spec import DeviceSpec, find
 from harness.errors import DeviceUnavailable, ModelRefused, RecordError, UsageError
+from harness.networks import zoo
+from harness.pipeline import Network, latency_subject
 from harness.records.compilation import Compilation, CompiledStage, compiled_widths, from_json, to_json
 from harness.records.conditions import DeviceInfo
 
@@ -86,6 +89,18 @@ class TestWithoutAStick:
         strange = network.onnx.replace(b'"\x04Relu', b'"\x04Cosh')
         with pytest.raises(ModelRefused, match="Cosh"):
             compile_network(compiler, subject(replace(network, onnx=strange)))
+        unread = network.onnx.replace(b'"\x04Relu', b'"\x04Acut')
+        with pytest.raises(ModelRefused, match=r"does not support \S+ \(Acut\).*; write the network without"):
+            compile_network(compiler, subject(replace(network, onnx=unread)))
+
+    def test_hard_sigmoid_of_torch_compiles_and_hard_swish_stays_one_stage(self, compiler: Session) -> None:
+        """mobilenetv3-small holds HardSigmoid 28 times: 19 in HardSwish, 9 as the gate of another tensor."""
+        network = Network.wrap("mobilenetv3-small", zoo.build("mobilenetv3-small", (1, 32, 32), 10), (1, 32, 32), 10)
+        made = compile_network(compiler, latency_subject(network, network.architecture.dense()))
+        kinds = Counter(stage.kind for stage in made.stages if stage.executed)
+        assert (kinds["HSwish"], kinds["Clamp"]) == (19, 0)
+        credited = {layer for stage in made.stages for layer in stage.source_layers}
+        assert credited >= {site.name for site in network.architecture.layers}
 
     def test_a_compilation_survives_json(self, compiled: tuple[Compilation, Compilation]) -> None:
         assert from_json(to_json(compiled[0]), "x") == compiled[0]

@@ -43,15 +43,16 @@ def answer(content: bytes, values: list[float]) -> np.ndarray:
 @given(
     attributes=st.fixed_dictionaries({}, optional={"alpha": st.floats(0.05, 2.0), "beta": st.floats(-1.0, 1.0)}),
     values=st.lists(st.floats(-8, 8, width=32), min_size=8, max_size=8),
+    fused=st.booleans(),
 )
-def test_the_answers_stay(rewriting: ModuleType, attributes: dict[str, float], values: list[float]) -> None:
-    before = model(
-        helper.make_node("HardSigmoid", ["x"], ["h"], "gate", **attributes), helper.make_node("Mul", ["x", "h"], ["y"], "product")
-    )
+def test_the_answers_stay(rewriting: ModuleType, attributes: dict[str, float], values: list[float], fused: bool) -> None:
+    """As a part of HSwish, which is x times it; and as the gate of something else, of which OpenVINO must find no HSigmoid."""
+    users = ["x", "h"] if fused else ["h", "h"]
+    before = model(helper.make_node("HardSigmoid", ["x"], ["h"], "gate", **attributes), helper.make_node("Mul", users, ["y"], "product"))
     after = rewriting.rewritten(before)
     onnx.checker.check_model(onnx.load_model_from_string(after), full_check=True)
     nodes = onnx.load_model_from_string(after).graph.node
-    assert [node.op_type for node in nodes] == ["Add", "Clip", "Mul", "Mul"]
+    assert [node.op_type for node in nodes] == (["Add", "Clip", "Mul", "Mul"] if fused else ["Mul", "Add", "Clip", "Mul"])
     assert {node.name.split("@")[0] for node in nodes} == {"gate", "product"}
     np.testing.assert_allclose(answer(after, values), answer(before, values), atol=1e-4, rtol=1e-4)
 
