@@ -20,7 +20,7 @@ from PIL import Image
 
 from harness.errors import DatasetError, UnknownName, UsageError, one_line
 from harness.networks.own import torchvision_door
-from harness.networks.pictures import digits_file, division, idx_files, image_folder, large_arrays, picture_cache, published_cut
+from harness.networks.pictures import division, idx_files, image_folder, large_arrays, picture_cache
 from harness.networks.pictures.depth import SIXTEEN_BITS
 from harness.networks.pictures.division import Division, Given, Labelled
 from harness.networks.pictures.preparing import CHANNELS, COVER, MARGIN, SIDE, Preparation
@@ -142,10 +142,12 @@ def _of_task(name: str) -> Dataset:
 
 
 def _digits(data_dir: Path | None, validation_from: str) -> Pictures:
-    pixels, digits = digits_file.read()
-    small = torch.from_numpy(pixels.astype(np.float32))[:, None] * (255 / 16)  # pixels count 0 to 16
+    from sklearn.datasets import load_digits  # takes as long as half of torch, and other data need none of it
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images.astype(np.float32))[:, None] * (255 / 16)  # pixels count 0 to 16
     large = torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-    whole = Labelled(large.round().clamp(0, 255).to(torch.uint8).numpy(), digits)
+    whole = Labelled(large.round().clamp(0, 255).to(torch.uint8).numpy(), bunch.target.astype(np.int64))
     rest, test = _published(whole, 360)
     train, validation = _published(rest, 280)
     notes = [division.cut_note("test", 360, len(whole), ""), division.cut_note("validation", 280, len(rest), "other ")]
@@ -187,11 +189,13 @@ def _official(train: Labelled, test: Labelled, class_names: tuple[str, ...], val
 
 def _published(part: Labelled, held_count: int) -> tuple[Labelled, Labelled]:
     """What stays and what is held out, each class by its share: the cut that stored results were trained on, and name by its digest."""
+    from sklearn.model_selection import train_test_split
+
     try:
-        rest, held = published_cut.held_out(part.labels, held_count, division.SEED)
+        rest, held = train_test_split(np.arange(len(part)), test_size=held_count, stratify=part.labels, random_state=division.SEED)
     except ValueError as error:
         raise DatasetError(f"the images cannot be split by class ({error}); give at least 10 images of each class") from error
-    return part.take(rest), part.take(held)
+    return part.take(np.sort(rest)), part.take(np.sort(held))
 
 
 def way_of(name: str, asked: Preparation) -> str:
