@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from torch import nn
 
+from harness.networks import export
 from harness.records import benchmark_json
 from tests.bench.test_suites import QUICK, ROOT, run_pytest
 from tests.networks.foreign.written import picture_network, saved
@@ -49,6 +51,15 @@ def test_contenders_are_measured_by_themselves_and_read_back(file: Path, tmp_pat
         assert [site.name for site in found.architecture(one.architecture_digest).layers] == ["conv", "linear"]
     credited = [{layer for node in one.layers for layer in node.source_layers} for one in found.measurements if one.layers]
     assert credited == [{"conv", "linear"}] * 2
+
+
+def test_a_foreign_contenders_accuracy_is_its_own(tmp_path: Path) -> None:
+    """Not the default network's; one that guesses misses the gate, and is in the file all the same."""
+    layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    (tmp_path / "guess.onnx").write_bytes(export.export(nn.Sequential(*layers).eval(), (1, 32, 32), "guess").onnx)
+    words = ("--device=simulated", f"--contender=mine={tmp_path / 'guess.onnx'}", f"--benchmark-json={tmp_path / 'kept.json'}")
+    ended = run_pytest(str(ROOT / "bench" / "test_accuracy.py"), *words)
+    assert [one.network for one in benchmark_json.read(tmp_path / "kept.json").accuracies] == ["mine"], ended.stdout
 
 
 @pytest.mark.parametrize(
