@@ -159,7 +159,7 @@ READERS = (
     Reader(
         "device tables",
         "pyproject.toml",
-        ("harness.files.toml_text", "harness.devices.spec", "harness.compare.limits"),
+        ("harness.files.toml_text", "harness.devices.spec", "harness.compare.limits", "harness.compare.applied"),
         seeds.DEVICES.encode,
         TEXT,
         ways.toml,

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from harness.compare import applied
+from harness.compare.applied import Names
 from harness.compare.limits import limits
 from harness.devices import frames, replies, spec
 from harness.devices.frames import Decoder, Frame
@@ -47,8 +49,9 @@ def shown(path: Path) -> object:
 
 
 def toml(path: Path) -> object:
-    """Every device of a table, and its limits."""
-    return [spec.find(name, path) for name in spec.names(path)], limits("tiny", path)
+    """Every device of a table, and its limits, looked through for names that apply to nothing."""
+    told = applied.check(path, Names(("tiny",)))
+    return [spec.find(name, path) for name in spec.names(path)], limits("tiny", path), told
 
 
 def agent(path: Path) -> object:
