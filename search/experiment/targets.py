@@ -54,7 +54,7 @@ def joint_targets(summary: Summary) -> tuple[Target, ...]:
     """The targets of a search over channels, bits and sizes: against every rival at its best size and precision."""
     best, wanted = summary.optimised, FASTER_THAN_SHELF_JOINT.get(summary.outcome.network, 1.0)
     shelf = rows.best(summary, lambda one: one.role in ("off-the-shelf", "global-pruning"))
-    found = [_against_dense(summary, FASTER_THAN_DENSE_JOINT, "channels, bits and sizes")]
+    found = [_against_dense(summary, FASTER_THAN_DENSE_JOINT, "against dense in f32 at the full size")]
     if shelf is not None:
         judged = verdict(best.measurement.latency, shelf.measurement.latency)
         low, high = judged.times_interval
