@@ -17,7 +17,8 @@ def one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-_SUITES = re.compile(r"pytest bench/(?:test_(\w+)\.py)?")
+_SUITES = re.compile(r"pytest((?: bench/(?:test_\w+\.py)?)+)")
+_NAME = re.compile(r"test_(\w+)\.py")
 _A_SUITE = Path("bench", "test_network_latency.py")
 
 
@@ -25,7 +26,7 @@ def as_typed_here(text: str) -> str:
     """Commands of ``text`` as the working directory takes them: outside of a checkout there is no ``bench/`` to give to pytest."""
     if _A_SUITE.is_file():
         return text
-    return _SUITES.sub(lambda found: " ".join(filter(None, ("python -m harness.runner", found[1]))), text)
+    return _SUITES.sub(lambda found: " ".join(("python -m harness.runner", *_NAME.findall(found[1]))), text)
 
 
 class HarnessError(Exception):

@@ -249,6 +249,8 @@ def test_commands_are_told_as_the_working_directory_takes_them(monkeypatch: pyte
         "nothing is there; run: python -m harness.runner width_staircase --device=cpu, or python -m harness.runner --help"
     )
     assert pickle.loads(pickle.dumps(error)).args == error.args
+    several = UsageError("nothing is there; run: pytest bench/test_network_latency.py bench/test_layer_latency.py --device=cpu")
+    assert str(several).endswith("run: python -m harness.runner network_latency layer_latency --device=cpu")
 
 
 def test_options_are_told_as_arguments_where_a_test_gives_arguments() -> None:

@@ -155,7 +155,7 @@ def test_without_the_device_its_measurements_must_be_here(home: Path, tmp_path: 
     shutil.copy(home / "dense.safetensors", tmp_path)
     ended = search("--weights=dense.safetensors", *QUICK, "--without-device", cwd=tmp_path)
     assert ended.returncode == 2
-    assert "pytest bench/test_network_latency.py" in ended.stderr.splitlines()[-1]
+    assert "python -m harness.runner network_latency layer_latency predictor --device=" in ended.stderr.splitlines()[-1]
     assert "--designs=14" in ended.stderr
     assert not (tmp_path / "reports" / "campaigns").exists()
 
