@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import exported
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, PruningError, UsageError
 from harness.exported import Exported
 from harness.networks import datasets, export, input_size, zoo
 from harness.networks.datasets import Dataset
@@ -82,10 +82,10 @@ def architecture_for(artefact: Artefact, network: Network | Exported) -> Archite
 
 
 def narrowed_names(config: pytest.Config) -> list[str]:
-    """The networks whose channels can be removed: none where contenders alone are given."""
+    """The networks whose channels can be removed: none where contenders alone are given. Raises the harness's errors."""
     if config.getoption("--contender") and not names_a_network(config):
         return []
-    return [name for name in options.network_names(config) if not exported.is_file(name)]
+    return [name for name in options.network_names(config) if not exported.is_file(name) and not why_whole(name, config)]
 
 
 def names_a_network(config: pytest.Config) -> bool:
@@ -99,6 +99,16 @@ def architecture_of(name: str, config: pytest.Config) -> Architecture:
     asked = config.getoption
     dataset = datasets.load(asked("--dataset"), asked("--data"), asked=preparation(config))
     return Network.by_name(name, dataset, None, shape(config, dataset), must_fit=False).architecture
+
+
+@functools.cache
+def why_whole(name: str, config: pytest.Config) -> str:
+    """Why no channel of a network can be removed exactly, so that it is measured as it is; empty where some can."""
+    try:
+        architecture_of(name, config)
+    except PruningError as error:
+        return str(error)
+    return ""
 
 
 def _own_size(config: pytest.Config) -> str:

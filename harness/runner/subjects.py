@@ -1,8 +1,9 @@
-"""The networks of a run of the benchmarks, built by name or read from ONNX files, and which suites leave files out."""
+"""The networks of a run of the benchmarks, built by name or read from ONNX files, and which suites leave them out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from harness import exported
 from harness.devices.samples import Subject
 from harness.devices.session import Session
-from harness.errors import UsageError
+from harness.errors import PruningError, UsageError
 from harness.exported import Exported
+from harness.networks import export, zoo
 from harness.networks.datasets import Dataset
 from harness.networks.foreign import idle_weights
 from harness.pipeline import Network, latency_subject
@@ -74,7 +76,13 @@ def network(request: pytest.FixtureRequest, collected: Collected, batch_size: in
     if made is None:
         seen: Dataset = request.getfixturevalue("dataset")
         weights = config.getoption("--weights")
-        made = Network.by_name(request.param, seen, weights, images.shape(config, seen), must_fit=weights is not None)
+        shape = images.shape(config, seen)
+        try:
+            made = Network.by_name(request.param, seen, weights, shape, must_fit=weights is not None)
+        except PruningError as error:  # nobody may ask that here
+            if config.getoption("--config"):
+                raise UsageError(f"--config with --network={request.param}: {error}, or leave --config out") from error
+            made = _whole(request.param, seen, weights, shape or seen.input_shape, batch_size)
     int8_options.check_in_float(config, made.architecture)
     collected.architectures.append(made.architecture)
     collected.texts.extend(made.notes)
@@ -87,6 +95,15 @@ def subject(network: Network | Exported, config: PruningConfig, batch_size: int,
     made = network.subject() if isinstance(network, Exported) else latency_subject(network, config, batch_size=batch_size)
     collected.texts.extend(idle_weights.found(made.onnx, made.node_layers).sentences(made.network))
     return made
+
+
+def _whole(name: str, seen: Dataset, weights: Path | None, shape: tuple[int, int, int], batch_size: int) -> Exported:
+    """A network of which no channel can be removed exactly, as a file of it is measured; which is told."""
+    made = zoo.built_for_measuring(name, shape, seen.classes, seen.task)
+    read = () if weights is None else zoo.load_weights(made.model, weights)
+    found = Exported.of(export.export(made.model, shape, name, batch_size))
+    told = f"{name} is measured as it is: none of its channels can be removed exactly"
+    return replace(found, notes=(*made.notes, *read, *found.notes, told))
 
 
 def _read(config: pytest.Config, name: str, batch_size: int) -> Exported | None:
@@ -132,21 +149,23 @@ def of_another_kind(config: pytest.Config, items: Sequence[pytest.Item]) -> list
 
 
 def leave_out_pruning(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Skip, in words, what removes channels from a network that is a file; UsageError where nothing else was asked for."""
-    left = [(item, name) for item in items if item.get_closest_marker(PRUNES) and (name := _file_of(item, config)) is not None]
+    """Skip, in words, what removes channels from a network of which none can go, as a file; UsageError where nothing else was asked for."""
+    left = [(item, why) for item in items if item.get_closest_marker(PRUNES) and (why := _why_whole(item, config))]
     if left and len(left) == len(items):
-        raise UsageError(f"{left[0][1]} {exported.NO_PRUNING}")
-    for item, name in left:
-        item.add_marker(pytest.mark.skip(reason=f"{name} {exported.NO_PRUNING}"))
+        raise UsageError(left[0][1])
+    for item, why in left:
+        item.add_marker(pytest.mark.skip(reason=why))
 
 
-def _file_of(item: pytest.Item, config: pytest.Config) -> str | None:
-    """The file that a test's network is, or None."""
+def _why_whole(item: pytest.Item, config: pytest.Config) -> str:
+    """Why no channel of a test's network can be removed; empty where some can, or the test has none."""
     called = getattr(item, "callspec", None)
     name = None if called is None else called.params.get("network")
     if not isinstance(name, str):
-        return None
-    return name if exported.is_file(name) or name in config.getoption("--contender") else None
+        return ""
+    if exported.is_file(name) or name in config.getoption("--contender"):
+        return f"{name} {exported.NO_PRUNING}"
+    return images.why_whole(name, config)
 
 
 def check_nodes(device: Session, measurement: Measurement, layers: Collection[str] = ()) -> None:
