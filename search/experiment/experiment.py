@@ -49,7 +49,7 @@ def run(plan: Plan, display: Display, without_device: bool = False) -> Path | No
         display.say(f"study: {study.network} on {plan.dataset}, {plan.device}")
         weights = _baselines(plan, study, dataset, display)[0].weights
         for search in study.searches:
-            if search.trials:
+            if search.trials and search.random:
                 _campaign(plan, plan.request(study, search, weights, rival=True), display, without_device)
             folder = _campaign(plan, plan.request(study, search, weights), display, without_device)
             if without_device:

@@ -24,7 +24,8 @@ class Search:
     which the best are promoted to full length; None for full length throughout. Where epochs and proof_epochs are equal, promoted trials
     enter the comparison as they are. finalists: about how many of the best are repeated with two more seeds. precisions: among which it
     chooses, by comma. sizes: further sizes of the pictures among which it chooses, by comma; empty for the full one alone. folds: of
-    training pictures that finalists are judged on too. from_scratch: the chosen shape is trained from nothing as well.
+    training pictures that finalists are judged on too. from_scratch: the chosen shape is trained from nothing as well. random: random
+    search is run, too.
     """
 
     trials: int
@@ -37,6 +38,7 @@ class Search:
     sizes: str = ""
     folds: int = 4
     from_scratch: bool = True
+    random: bool = True
 
     @property
     def is_joint(self) -> bool:
@@ -91,7 +93,16 @@ QUICK = (
         "resnet20",
         Search(6, epochs=0.0, proof_epochs=0.25, proof_seeds=2),
         Search(
-            6, epochs=0.25, proof_epochs=0.25, proof_seeds=1, finalists=1, precisions="f32,int8", sizes="24x24", folds=0, from_scratch=False
+            6,
+            epochs=0.25,
+            proof_epochs=0.25,
+            proof_seeds=1,
+            finalists=1,
+            precisions="f32,int8",
+            sizes="24x24",
+            folds=0,
+            from_scratch=False,
+            random=False,
         ),
         designs=40,
         rounds=200,
@@ -150,7 +161,7 @@ class Plan:
         )
         if rival:
             return replace(asked, optimizer="random", proof_seeds=0)
-        theirs = self.campaign(study, search, rival=True) if search.trials else None
+        theirs = self.campaign(study, search, rival=True) if search.trials and search.random else None
         return replace(asked, proof_seeds=search.proof_seeds, rival=theirs, from_scratch=search.from_scratch, global_pruning=True)
 
 
