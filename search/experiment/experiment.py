@@ -76,7 +76,7 @@ def write_page(plan: Plan, dataset: Dataset) -> Path:
         other = folder / OTHER_FILE
         in_other = summary.load(folder, other.name) if _holds(other, in_float(folder)) else None
         joint = summary.load(together) if outcome.is_compared(together) else None
-        told.append(Studied(summary.load(folder), found, in_other, _notes(folder, other), joint))
+        told.append(Studied(summary.load(folder), found, in_other, (*_notes(folder, other), *_joint_notes(together)), joint))
     return experiment_page.write(plan.reports, told, missing)
 
 
@@ -176,6 +176,18 @@ def _notes(folder: Path, other: Path) -> tuple[str, ...]:
     lacking = [one.name for one in floats if not compiled_path(folder, one.name).is_file()]
     notes = [f"Not compiled for the {COMPILING_DEVICE}: {', '.join(lacking)}."] if lacking else []
     notes += [] if _holds(other, floats) else [f"Not measured in {OTHER_PRECISION}."]
+    return (*notes, *_absent(folder, "Not compared yet"))
+
+
+def _joint_notes(folder: Path) -> tuple[str, ...]:
+    """What the search over channels, bits and sizes still lacks."""
+    if not outcome.is_compared(folder):
+        return ("Not searched yet: channels, bits and sizes together.",)
+    return _absent(folder, "Channels, bits and sizes together, not compared yet")
+
+
+def _absent(folder: Path, told: str) -> tuple[str, ...]:
+    """Rivals that a finished comparison is without; nothing, or one sentence that begins with ``told``."""
     roles = {one.role for one in outcome.read(folder).contenders}
     rivals = {
         "random": "random search's choice",
@@ -183,4 +195,4 @@ def _notes(folder: Path, other: Path) -> tuple[str, ...]:
         "global-pruning": "Torch-Pruning's global pruning",
     }
     absent = [words for role, words in rivals.items() if role not in roles]
-    return (*notes, *([f"Not compared yet: {', '.join(absent)}."] if absent else []))
+    return (f"{told}: {', '.join(absent)}.",) if absent else ()

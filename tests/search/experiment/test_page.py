@@ -16,6 +16,7 @@ from search.experiment import experiment, picture, rows, studies, study_page
 from search.experiment import page as experiment_page
 from search.experiment import targets as experiment_targets
 from search.experiment.studied import Studied
+from search.records import outcome
 from search.records.losses.drop import Drop
 from search.report.compared import Compared
 from search.report.summary import Summary
@@ -128,6 +129,20 @@ def test_the_page_tells_of_what_is_finished_and_names_what_is_not(folder: Path, 
     study = (tmp_path / study_page.name_of("resnet20")).read_text()
     assert "Not compiled for the ncs2: dense" in study
     assert "Not measured in bf16." in study
+    assert "Not searched yet: channels, bits and sizes together." in study
+
+
+def test_rivals_that_the_joint_search_was_not_held_against_are_named(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    plan = studies.plan(["resnet20"], "digits", None, "cpu", tmp_path)
+    (study,) = plan.studies
+    for search in study.searches:
+        copytree(folder, plan.folder(study, search))
+    together = plan.folder(study, study.joint)
+    told = outcome.read(together)
+    outcome.write(together, replace(told, contenders=tuple(one for one in told.contenders if one.role != "random")))
+    experiment.write_page(plan, dataset)
+    page = (tmp_path / study_page.name_of("resnet20")).read_text()
+    assert "Channels, bits and sizes together, not compared yet: random search's choice." in page
 
 
 def test_the_page_of_an_experiment_that_has_just_begun_claims_nothing(dataset: Dataset, tmp_path: Path) -> None:
