@@ -88,8 +88,10 @@ def test_precisions_are_named_once_each(precisions: tuple[str, ...]) -> None:
 def test_a_published_campaign_has_the_space_that_its_journal_names(name: str) -> None:
     """Or nobody could resume it: it is of before there were precisions in a space."""
     request, told = folders.read_request(CAMPAIGNS / name), journal.read(CAMPAIGNS / name)
-    network = Network.wrap(request.network, zoo.build(request.network, SHAPE, CLASSES), SHAPE, CLASSES)
-    stored = measurements.read(CAMPAIGNS / name / MEASUREMENTS, network.architecture, *request.precisions)
+    shapes = [(SHAPE[0], *map(int, size.split("x"))) for size in request.sizes] or [SHAPE]
+    network, *smaller = (Network.wrap(request.network, zoo.build(request.network, one, CLASSES), one, CLASSES) for one in shapes)
+    architectures = network.architecture, *(one.architecture for one in smaller)
+    stored = measurements.read(CAMPAIGNS / name / MEASUREMENTS, architectures[0], *request.precisions, sizes=architectures[1:])
     settled = recipe_record.read(CAMPAIGNS / name)
     recipe = recipes.tuning_recipe(request.dataset, request.budget, request.seed) if settled is None else settled.recipe
     space, _ = space_of(request, network, stored, recipe)
