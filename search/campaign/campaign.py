@@ -14,13 +14,13 @@ from search.campaign.progress import Campaign
 from search.campaign.result import CampaignResult as CampaignResult
 from search.campaign.result import result_of as result_of
 from search.campaign.settings import CampaignSettings as CampaignSettings
-from search.campaign.sharing import with_latencies
 from search.optimizer import first_design
 from search.optimizer.selector import Optimizer
+from search.records.costs.objective import Objective
 from search.records.events import Observer, silent
 from search.records.journal import Contents, Header, Journal
 from search.records.sensitivity_record import Sensitivity
-from search.records.trial import MODEL, Evaluate, Floats, KnownLatency, Trial
+from search.records.trial import MODEL, Evaluate, Floats, KnownCost, Trial
 from search.space.goals import check_reachable
 from search.space.space import SearchSpace
 from search.workers.pool import Here, Pool, Progress, WhenNeeded
@@ -30,7 +30,7 @@ from search.workers.processes import Processes
 def run(
     settings: CampaignSettings,
     space: SearchSpace,
-    latency: KnownLatency,
+    known: KnownCost,
     evaluate: Evaluate,
     directory: Path,
     observer: Observer = silent,
@@ -55,20 +55,20 @@ def run(
     design; first: rows in place of that design. optimizer_class: who proposes. Raises CampaignError, and
     whatever ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
-    check_reachable(settings.goal, space, latency)
+    check_reachable(settings.goal, space, known)
     journal, before = _opened(directory, settings.header(space), resume)
     try:
         if not before.imported and imported:
-            before = _with_imports(journal, before, _applicable(imported, space, latency))
-        rows = first or first_design.rows(space, latency, published, settings.first_count, settings.seed, settings.goal, sensitivity)
+            before = _with_imports(journal, before, _applicable(imported, space, known, settings.goal.objective))
+        rows = first or first_design.rows(space, known, published, settings.first_count, settings.seed, settings.goal, sensitivity)
         seeds = _still_first(rows, space, before)
-        running = Campaign(settings, space, latency, journal, before, observer, guard)
+        running = Campaign(settings, space, known, journal, before, observer, guard)
         if pool is None:
             place = _local_pool(settings, evaluate, running.progress, prepare)
         else:
             prepare()
             place = pool(running.progress)
-        optimizer = optimizer_class(space, latency, settings.goal, settings.seed, seeds, place.slots, settings.trials)
+        optimizer = optimizer_class(space, known, settings.goal, settings.seed, seeds, place.slots, settings.trials)
         try:
             running.attach(place, optimizer)
             return running.to_the_end()
@@ -115,13 +115,13 @@ def _with_imports(journal: Journal, before: Contents, imported: Sequence[Trial])
     return Contents(before.header, before.finished, before.running, tuple(imported), before.stopped, before.seconds)
 
 
-def _applicable(imported: Sequence[Trial], space: SearchSpace, latency: KnownLatency) -> tuple[Trial, ...]:
-    """The trials that this space can encode, with this campaign's latencies."""
+def _applicable(imported: Sequence[Trial], space: SearchSpace, known: KnownCost, objective: Objective) -> tuple[Trial, ...]:
+    """The trials that this space can encode, at what this campaign knows them to cost."""
     fitting = [trial for trial in imported if space.covers(trial.request.config, trial.request.recipe)]
     if not fitting:
         return ()
     rows = np.asarray([space.encode(trial.request.config, trial.request.recipe) for trial in fitting])
-    return with_latencies(fitting, space.seconds(latency, rows).tolist())
+    return objective.restated(fitting, space.costs(known, rows).tolist())
 
 
 def _local_pool(settings: CampaignSettings, evaluate: Evaluate, progress: Progress, prepare: Callable[[], None]) -> Pool:

@@ -18,6 +18,7 @@ from harness.errors import CampaignError
 from search.campaign.result import CampaignResult
 from search.optimizer.choice import Standing
 from search.optimizer.fidelity import promotions_by
+from search.records.costs.objective import LATENCY, Objective
 from search.records.losses.drop import Drop
 from search.records.request import QUANTISED
 from search.records.trial import Trial
@@ -102,7 +103,7 @@ class NothingPruned:
 class AllOverLimit:
     """Every pruned network that was tuned in full loses more than the limit.
 
-    nearest: the least harmed one. tuned: how many there are. dense_s: predicted latency of the unpruned network. dense_lost: what
+    nearest: the least harmed one. tuned: how many there are. dense_cost: of the unpruned network, predicted. dense_lost: what
     that one itself lost by the same tuning; None where it is not known.
     """
 
@@ -111,8 +112,9 @@ class AllOverLimit:
     nearest: Standing
     tuned: int
     epochs: float
-    dense_s: float
+    dense_cost: float
     dense_lost: Drop | None
+    objective: Objective = LATENCY
 
     @property
     def sentence(self) -> str:
@@ -129,7 +131,7 @@ class AllOverLimit:
         return (
             f"no network found keeps the limit of {limit}: of {self.tuned} pruned and tuned for {self.epochs:g} epochs the least "
             f"harmed lost {found.observed_points:.2f} points in {times} (by all trials together {found.mean_points:.2f}, {low:.2f} to "
-            f"{high:.2f}), at a predicted speed-up of {self.dense_s / found.latency_s:.2f}×{itself}; what may help: a longer --budget "
+            f"{high:.2f}), at {self.objective.reached(self.dense_cost, found.cost)}{itself}; what may help: a longer --budget "
             f"(now {self.epochs:g} epochs), more --trials, or a larger --max-drop (from {least:g})"
         )
 
@@ -146,8 +148,8 @@ def of(result: CampaignResult, dense_lost: Drop | None = None) -> End | None:
     if chosen is not None:
         if settings.goal.kind != "max-drop" or chosen.mean_points <= settings.goal.drop_limit:
             return None
-        tuned = sum(one.candidate for one in result.standings)
-        return AllOverLimit(name, settings.goal.drop_limit, chosen, tuned, settings.budget_epochs, result.dense_s, dense_lost)
+        tuned, goal, epochs = sum(one.candidate for one in result.standings), settings.goal, settings.budget_epochs
+        return AllOverLimit(name, goal.drop_limit, chosen, tuned, epochs, result.dense_cost, dense_lost, goal.objective)
     pruned = [one for one in result.standings if one.config != result.dense]
     if not pruned and any(trial.outcome.failed for trial in result.trials):
         return _crashed(result)
@@ -159,9 +161,8 @@ def of(result: CampaignResult, dense_lost: Drop | None = None) -> End | None:
             name, f"none of {_networks(len(result.standings))} tuned in full is predicted to be as fast as asked for", more
         )
     if pruned:
-        return NothingPruned(
-            name, f"none of {_networks(len(pruned), 'pruned ')} tuned in full is predicted to be faster than the unpruned one", more
-        )
+        told, cheaper = _networks(len(pruned), "pruned "), settings.goal.objective.cheaper
+        return NothingPruned(name, f"none of {told} tuned in full is predicted to be {cheaper} than the unpruned one", more)
     return NothingPruned(name, f"only the unpruned network was tried in full ({result.stop_reason or 'the search has not ended'})", more)
 
 

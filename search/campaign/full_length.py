@@ -57,7 +57,7 @@ class FullLength:
         if due <= 0:
             return []
         limit = settings.goal.drop_limit + self.limit_shift
-        return self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_s))
+        return self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_cost))
 
     def least_harmed(self) -> list[TrialRequest]:
         """Full length for the least harmed short trials, where nothing in full keeps the limit; not more in all than a handful.
@@ -72,7 +72,7 @@ class FullLength:
         if chosen is not None and (chosen.mean_points <= goal.drop_limit or (state.before.stopped and not state.has_new_trials)):
             return []
         dense = state.space.architecture.dense()
-        return self._begin(fidelity.least_harmed(state.short, self.promoted, dense, state.dense_s, left), f", {LEAST_HARMED}")
+        return self._begin(fidelity.least_harmed(state.short, self.promoted, dense, state.dense_cost, left), f", {LEAST_HARMED}")
 
     def stand_ins(self) -> list[TrialRequest]:
         """Full length for the safest saving among short trials, when nothing faster held; at most as many as there were finalists.
@@ -87,8 +87,8 @@ class FullLength:
             return []
         if self._stand_ins_begun >= self.settings.finalists:
             return []
-        certain_s = min(state.certain_s, state.dense_s)
-        found = choice.stand_in(state.space, state.short, self.promoted, goal, result.calibration, certain_s)
+        certain_cost = min(state.certain_cost, state.dense_cost)
+        found = choice.stand_in(state.space, state.short, self.promoted, goal, result.calibration, certain_cost)
         return [] if found is None else self._begin([found])
 
     def repetition(self) -> TrialRequest | None:

@@ -46,7 +46,7 @@ def time_split(trials: Sequence[Trial]) -> str:
 
 def finalists(result: CampaignResult) -> tuple[str, ...]:
     """One line for every configuration that may be chosen: its drop with its interval, and how lucky its first evaluation was."""
-    lines = []
+    lines, kind = [], " compiled cost" if result.settings.goal.objective.is_compiled else ""
     firsts = {trial.number: trial.outcome.drop_points for trial in (*result.imported, *result.trials)}
     for standing in choice.finalists(result.standings, result.settings.goal, TOLD_FINALISTS):
         low, high = standing.interval_points
@@ -56,7 +56,7 @@ def finalists(result: CampaignResult) -> tuple[str, ...]:
         cursed = f"first seen {first:+.2f}, {abs(luck):.2f} too {'good' if luck >= 0 else 'bad'}"
         name = "finalist" if standing != result.chosen else "chosen" if ends.of(result) is None else "least harmed"
         lines.append(
-            f"{name}: {_name(standing)}, {standing.latency_s / result.dense_s:.3f} of dense (predicted), "
+            f"{name}: {_name(standing)}, {standing.cost / result.dense_cost:.3f} of dense (predicted{kind}), "
             f"validation drop {standing.mean_points:+.2f} points ({low:+.2f} to {high:+.2f}, {times}; {cursed})"
         )
     return tuple(lines)
@@ -66,11 +66,11 @@ def recommendation(result: CampaignResult, end: End | None = None) -> str:
     """What a search found that is not followed by a comparison. end: where nothing keeps its limit."""
     if result.chosen is None:
         return "nothing is recommended" if end is None else end.sentence
-    chosen, speed = result.chosen, result.dense_s / result.chosen.latency_s
+    chosen, objective = result.chosen, result.settings.goal.objective
     low, high = chosen.interval_points
     missed, what = ("", "recommended") if end is None else (f"{end.sentence}\n", "the least harmed")
     return (
-        f"{missed}{what}: {_name(chosen)}, predicted {chosen.latency_s * 1e6:.1f} µs, {speed:.2f}× faster than dense, "
+        f"{missed}{what}: {_name(chosen)}, {objective.predicted(chosen.cost)}, {objective.gain(result.dense_cost, chosen.cost)}, "
         f"drop {chosen.mean_points:.2f} points ({low:.2f} to {high:.2f}) on the validation split; nothing was measured (--proof-seeds=0)"
     )
 

@@ -30,7 +30,7 @@ from search.records.trial import (
     STOPPED,
     UNNUMBERED,
     Floor,
-    KnownLatency,
+    KnownCost,
     Trial,
     TrialOutcome,
     TrialRequest,
@@ -39,7 +39,7 @@ from search.records.trial import (
 from search.space.space import SearchSpace
 from search.workers.pool import Pool
 
-SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense latency or in points, below which a proposal counts as hopeless
+SMALL_IMPROVEMENT = 0.002  # expected improvement, of the dense cost or in points, below which a proposal counts as hopeless
 REACH_EVERY = 5  # trials after the initial design between two looks at whether both limits can be kept
 
 
@@ -50,14 +50,14 @@ class Campaign:
         self,
         settings: CampaignSettings,
         space: SearchSpace,
-        latency: KnownLatency,
+        known: KnownCost,
         journal: Journal,
         before: Contents,
         observer: Observer,
         guard: Callable[[], None] | None,
     ) -> None:
         self.settings, self.space, self.journal, self.observer, self.guard = settings, space, journal, observer, guard
-        self.state = State(settings, space, latency, before)
+        self.state, self.objective = State(settings, space, known, before), settings.goal.objective
         self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
         self.full_length = FullLength(self.state, self.planned)
         self.next_number = before.next_number
@@ -84,7 +84,8 @@ class Campaign:
         """All trials, then promotions and repetitions, then the choice."""
         self.state.goes_on()
         goal, space = self.settings.goal, self.space
-        self.observer(Begun(goal.text, space.dimensions, space.configurations, self.state.dense_s, self.settings.trials, self.state.tried))
+        size, counts = (space.dimensions, space.configurations), (self.settings.trials, self.state.tried)
+        self.observer(Begun(goal.text, *size, self.state.dense_cost, *counts, goal.objective))
         reason = self._search()
         self._conclude()
         self.journal.stopped(reason, self.state.elapsed_s)
@@ -123,7 +124,8 @@ class Campaign:
         if self.state.tried + asked >= settings.trials:
             return f"all {settings.trials} trials are done"
         if settings.patience and self.hopeless_in_a_row >= settings.patience:
-            return f"{self.hopeless_in_a_row} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense latency"
+            noun = self.objective.noun
+            return f"{self.hopeless_in_a_row} proposals in a row promised an improvement below {SMALL_IMPROVEMENT:.1%} of the dense {noun}"
         return ""
 
     def _ask(self) -> str:
@@ -137,7 +139,7 @@ class Campaign:
             return "every legal configuration within reach was tried"
         if not is_seed:
             self.hopeless_in_a_row = self.hopeless_in_a_row + 1 if self.optimizer.expected_improvement < SMALL_IMPROVEMENT else 0
-        purpose, origin = (SEED, "initial design") if is_seed else (MODEL, "known latency, modelled drop")
+        purpose, origin = (SEED, "initial design") if is_seed else (MODEL, f"known {self.objective.noun}, modelled drop")
         config, recipe = self.space.decode(row)
         self.ask_s[self.next_number] = time.perf_counter() - began
         request = TrialRequest(UNNUMBERED, purpose, origin, config, recipe, self.settings.search_epochs, self.settings.seed)
@@ -153,7 +155,7 @@ class Campaign:
             self.next_number += 1
             self.journal.started(request, self.state.elapsed_s)
         self.state.running.append(request)
-        self.observer(TrialStarted(request, self.state.seconds(request)))
+        self.observer(TrialStarted(request, self.state.cost(request)))
         self.pool.submit(request)
 
     def _floors(self, request: TrialRequest) -> tuple[Floor, ...]:
@@ -168,7 +170,7 @@ class Campaign:
         """Wait for trials to be over, and take them in."""
         for request, outcome in self.pool.wait():
             self.state.running = [one for one in self.state.running if one.number != request.number]
-            trial = Trial(request, outcome, self.state.seconds(request), self.ask_s.pop(request.number, 0.0))
+            trial = self.objective.trial(request, outcome, self.state.cost(request), self.ask_s.pop(request.number, 0.0))
             self.journal.finished(trial, self.state.elapsed_s)
             improved = outcome.ok and self.state.improves(trial)
             self.state.finished.append(trial)
@@ -178,7 +180,7 @@ class Campaign:
             self.observer(TrialFinished(trial, self.state.tried))
             self._warn_of_reach(trial)
             if outcome.status == STOPPED:
-                self._say(f"trial {trial.number} ({trial.latency_s / self.state.dense_s:.2f} of dense, predicted) {outcome.reason}")
+                self._say(f"trial {trial.number} ({trial.cost / self.state.dense_cost:.2f} of dense, predicted) {outcome.reason}")
             if improved:
                 self.observer(Improved(trial))
 
@@ -190,7 +192,7 @@ class Campaign:
             recipe, origin = replace(request.recipe, precision=other.precision), f"trial {request.number} in {other.precision}"
             judged = replace(request, number=self.next_number, purpose=JUDGED, origin=origin, recipe=recipe, of=request.number, floors=())
             seen = (other.top1_ratio, other.top1_low, other.top1_high, other.drop_points)
-            found = Trial(judged, TrialOutcome(*seen, evaluate_s=other.seconds), self.state.seconds(judged))
+            found = self.objective.trial(judged, TrialOutcome(*seen, evaluate_s=other.seconds), self.state.cost(judged))
             self.next_number += 1
             self.journal.finished(found, self.state.elapsed_s)
             self.state.finished.append(found)

@@ -13,9 +13,8 @@ from search.optimizer import choice
 from search.optimizer.choice import Standing
 from search.optimizer.fidelity import LEAST_PAIRS_TO_FIT, Calibration, pairs, promoted_of, short_of
 from search.records.journal import Contents
-from search.records.trial import NEW, SCREEN, Ints, KnownLatency, Trial
+from search.records.trial import NEW, SCREEN, Ints, KnownCost, Trial
 from search.space.goals import Goal
-from search.space.screened_latency import OUT_OF_REACH_S
 from search.space.space import SearchSpace
 
 
@@ -24,7 +23,7 @@ class CampaignResult:
     """What a campaign found.
 
     trials: all finished ones, in the order in which they finished. imported: of other campaigns. standings: every
-    configuration evaluated at full length, fastest first. front: those that none beats in both latency and drop. chosen: the
+    configuration evaluated at full length, fastest first. front: those that none beats in both cost and drop. chosen: the
     recommendation; None when nothing that may be recommended was tuned in full. stop_reason: why it ended. elapsed_s: all sessions
     together. calibration: from short to full length, where both were tried. dense: the unpruned configuration; without it, every one
     counts as pruned.
@@ -38,7 +37,7 @@ class CampaignResult:
     chosen: Standing | None
     stop_reason: str
     elapsed_s: float
-    dense_s: float
+    dense_cost: float
     calibration: Calibration | None = None
     dense: PruningConfig | None = None
 
@@ -54,11 +53,11 @@ class CampaignResult:
 
     @property
     def chosen_meets_goal(self) -> bool:
-        """Whether the recommendation keeps all limits of the goal by posterior mean and predicted latency."""
+        """Whether the recommendation keeps all limits of the goal by posterior mean and predicted cost."""
         if self.chosen is None:
             return False
         goal = self.settings.goal
-        fast = goal.max_latency_s is None or self.chosen.latency_s <= goal.max_latency_s
+        fast = goal.max_latency_s is None or self.chosen.cost <= goal.max_latency_s
         return fast and (goal.max_drop_points is None or self.chosen.mean_points <= goal.max_drop_points)
 
 
@@ -72,19 +71,19 @@ def _screened_out(trial: Trial, followed: set[int]) -> bool:
     return trial.request.purpose == SCREEN and trial.outcome.ok and trial.number not in followed
 
 
-def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLatency, contents: Contents) -> CampaignResult:
+def result_of(settings: CampaignSettings, space: SearchSpace, known: KnownCost, contents: Contents) -> CampaignResult:
     """The result as far as a journal tells it, without running anything."""
     everything = (*contents.imported, *contents.finished)
-    full = [trial for trial in everything if trial.request.budget_epochs == settings.budget_epochs and trial.latency_s < OUT_OF_REACH_S]
+    full = [trial for trial in everything if trial.request.budget_epochs == settings.budget_epochs and settings.goal.in_reach(trial.cost)]
     short = short_of(everything, settings.search_epochs)
     relation = None
     if settings.short_epochs is not None:
         low, high = pairs(short, promoted_of(full, settings.budget_epochs))
         relation = Calibration.fit(low, high) if len(low) >= LEAST_PAIRS_TO_FIT else None
-    dense_s = float(latency.seconds(dense_widths(space))[0])
+    dense_cost = float(known.costs(dense_widths(space))[0])
     judged = [one for one in everything if not one.tuned and one.request.budget_epochs == settings.search_epochs]
     learnt_from = [*short, *judged] if settings.short_epochs is not None else ()
-    found = choice.standings(space, full, settings.goal, learnt_from, relation, dense_s)
+    found = choice.standings(space, full, settings.goal, learnt_from, relation, dense_cost)
     return CampaignResult(
         settings,
         contents.finished,
@@ -94,7 +93,7 @@ def result_of(settings: CampaignSettings, space: SearchSpace, latency: KnownLate
         choice.choose(found, settings.goal),
         contents.stopped,
         contents.seconds,
-        dense_s,
+        dense_cost,
         relation,
         space.architecture.dense(),
     )
@@ -109,5 +108,5 @@ def rank(trial: Trial, goal: Goal) -> tuple[float, float]:
     """Smaller is better, by observation: first by how much the limit is missed, then what is minimised."""
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
-        return max(0.0, trial.latency_s - limit_s), trial.outcome.drop_points
-    return max(0.0, trial.outcome.drop_points - goal.drop_limit), trial.latency_s
+        return max(0.0, trial.cost - limit_s), trial.outcome.drop_points
+    return max(0.0, trial.outcome.drop_points - goal.drop_limit), trial.cost

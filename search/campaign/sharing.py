@@ -118,11 +118,6 @@ def resized(trials: Iterable[Trial], theirs: str, ours: Sequence[str]) -> tuple[
     )
 
 
-def with_latencies(trials: Iterable[Trial], seconds: Iterable[float]) -> tuple[Trial, ...]:
-    """The trials with this device's predicted latencies."""
-    return tuple(replace(trial, latency_s=latency_s) for trial, latency_s in zip(trials, seconds, strict=True))
-
-
 def widened(space: SearchSpace, trials: Sequence[Trial], lengths: Container[float]) -> tuple[SearchSpace, tuple[Trial, ...]]:
     """The space that can encode what some trials tried, and those of them that it learns from.
 

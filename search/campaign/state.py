@@ -9,8 +9,8 @@ from search.campaign.result import CampaignResult, dense_widths, rank, result_of
 from search.campaign.settings import CampaignSettings
 from search.optimizer import fidelity
 from search.records.journal import Contents
-from search.records.trial import Floats, KnownLatency, Trial, TrialRequest
-from search.space.screened_latency import OUT_OF_REACH_S, seconds_of
+from search.records.trial import Floats, KnownCost, Trial, TrialRequest
+from search.space.screened_latency import cost_of
 from search.space.space import SearchSpace
 
 
@@ -20,11 +20,11 @@ class State:
     before: the journal as it was opened. finished: this campaign's trials in the order in which they finished. running: begun, not over.
     """
 
-    def __init__(self, settings: CampaignSettings, space: SearchSpace, latency: KnownLatency, before: Contents) -> None:
-        self.settings, self.space, self.latency, self.before = settings, space, latency, before
+    def __init__(self, settings: CampaignSettings, space: SearchSpace, known: KnownCost, before: Contents) -> None:
+        self.settings, self.space, self.known_cost, self.before = settings, space, known, before
         self.finished: list[Trial] = list(before.finished)
         self.running: list[TrialRequest] = []
-        self.dense_s = float(latency.seconds(dense_widths(space))[0])
+        self.dense_cost = float(known.costs(dense_widths(space))[0])
         self.began = time.monotonic()
 
     @property
@@ -35,7 +35,7 @@ class State:
     @property
     def short(self) -> list[Trial]:
         """The trials from which promotions are chosen."""
-        return [one for one in fidelity.short_of(self.known, self.settings.search_epochs) if one.latency_s < OUT_OF_REACH_S]
+        return [one for one in fidelity.short_of(self.known, self.settings.search_epochs) if self.settings.goal.in_reach(one.cost)]
 
     @property
     def pictures_points(self) -> float:
@@ -58,11 +58,11 @@ class State:
         return time.monotonic() - self.began
 
     @property
-    def certain_s(self) -> float:
-        """Latency of the fastest that is known to keep the goal's limit; infinite where there is none, or where a front is sought."""
+    def certain_cost(self) -> float:
+        """Cost of the fastest that is known to keep the goal's limit; infinite where there is none, or where a front is sought."""
         if self.settings.goal.kind != "max-drop":
             return math.inf
-        certain = [one.latency_s for one in self.result().standings if one.chance >= self.settings.goal.certainty]
+        certain = [one.cost for one in self.result().standings if one.chance >= self.settings.goal.certainty]
         return min(certain, default=math.inf)
 
     def goes_on(self) -> None:
@@ -72,7 +72,7 @@ class State:
     def result(self, reason: str = "") -> CampaignResult:
         """The result as if the campaign ended now, for ``reason``."""
         contents = Contents(self.before.header, tuple(self.finished), (), self.before.imported, reason, self.elapsed_s)
-        return result_of(self.settings, self.space, self.latency, contents)
+        return result_of(self.settings, self.space, self.known_cost, contents)
 
     def begun(self, purpose: str) -> list[TrialRequest]:
         """Trials of this campaign for one purpose, running or over."""
@@ -82,9 +82,9 @@ class State:
         """A trial's configuration and recipe as a row of the space."""
         return self.space.encode(request.config, request.recipe)
 
-    def seconds(self, request: TrialRequest) -> float:
-        """Known latency of what a trial is about."""
-        return seconds_of(self.space.architecture, self.latency, request.config, *request.recipe.runs_in)
+    def cost(self, request: TrialRequest) -> float:
+        """Known cost of what a trial is about."""
+        return cost_of(self.space.architecture, self.known_cost, request.config, *request.recipe.runs_in)
 
     def improves(self, trial: Trial) -> bool:
         """Whether an observation at full length beats all finished ones, for the goal."""

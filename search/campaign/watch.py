@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from search.records.costs.objective import LATENCY, Objective
 from search.records.display import Bar, Display
 from search.records.events import Begun, Ended, Event, Improved, Note, TrialFinished, TrialProgress, TrialStarted
 from search.records.trial import NEW, PROMOTE, REPEAT, SCREEN, Trial
@@ -32,7 +33,8 @@ class Watch:
 
     display: Display
     bar: Bar
-    dense_s: float = 0.0
+    dense_cost: float = 0.0
+    objective: Objective = LATENCY
     searched: int = 0
     running: dict[int, _Running] = field(default_factory=dict)
 
@@ -40,11 +42,11 @@ class Watch:
         """Draw one event."""
         match event:
             case Begun():
-                self.dense_s, self.searched = event.dense_s, event.replayed
+                self.dense_cost, self.objective, self.searched = event.dense_cost, event.objective, event.replayed
                 self.bar.at(event.replayed, event.trials)
                 self.display.say(
                     f"search: {event.goal}; {event.dimensions} dimensions, {event.configurations:.3g} legal configurations; "
-                    f"dense predicted at {event.dense_s * 1e6:.1f} µs"
+                    f"{event.objective.begun(event.dense_cost)}"
                     + (f"; {event.replayed} trials taken from the journal" if event.replayed else "")
                 )
             case TrialStarted():
@@ -74,7 +76,7 @@ class Watch:
     def _told(self, trial: Trial) -> str:
         outcome = trial.outcome
         return (
-            f"trial {trial.number}: predicted {trial.latency_s * 1e6:.1f} µs ({trial.latency_s / self.dense_s:.2f} of dense), "
+            f"trial {trial.number}: {self.objective.predicted(trial.cost)} ({trial.cost / self.dense_cost:.2f} of dense), "
             f"validation drop {outcome.drop_points:+.2f} points after {trial.request.budget_epochs:g} epochs, {trial.request.origin}"
             + (f", at {trial.request.recipe.size}" if trial.request.recipe.size else "")
         )

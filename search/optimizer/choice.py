@@ -22,7 +22,7 @@ from search.space.space import SearchSpace
 HOPEFUL_CHANCE = 0.2  # least probability for a configuration to be worth repeating
 SURE_CHANCE = 0.975  # least probability for a configuration to stand in reserve for one that is chosen with less
 SAFE_CHANCE = 0.5  # least probability for a short trial to be worth full length when everything faster was found wanting
-LEAST_SAVING_RATIO = 0.03  # of the recommended one's latency, for a safe stand-in to be worth full length
+LEAST_SAVING_RATIO = 0.03  # of the recommended one's cost, for a safe stand-in to be worth full length
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,14 @@ class Standing:
     deviation_points: posterior of the drop on the validation pictures, which repetitions narrow. pictures_points: standard deviation
     between these pictures and all others, which no repetition narrows. observations: evaluations at full length. chance: posterior
     probability that the true drop is within the goal's limit; 1 for the unpruned network, which loses nothing. candidate: whether it may be
-    recommended where a lowest latency is sought: pruned, and predicted to be faster than the dense network.
+    recommended where a lowest cost is sought: pruned, and predicted to cost less than the dense network.
+    cost: predicted, of the kind that the campaign lowers.
     """
 
     trial: int
     config: PruningConfig
     recipe: TuningChoice
-    latency_s: float
+    cost: float
     observed_points: float
     mean_points: float
     deviation_points: float
@@ -66,12 +67,12 @@ def standings(
     goal: Goal,
     short: Sequence[Trial] = (),
     relation: Calibration | None = None,
-    dense_s: float = math.inf,
+    dense_cost: float = math.inf,
 ) -> tuple[Standing, ...]:
     """Every configuration that was evaluated at full length (``trials``), fastest first; empty when none was.
 
     short: trials of the same campaign at a lower fidelity; with ``relation``, what they say about the true drop is
-    combined with the few observations at full length, each weighed by its precision. dense_s: predicted latency of the dense network;
+    combined with the few observations at full length, each weighed by its precision. dense_cost: of the dense network, predicted;
     without it, every configuration is a candidate.
     """
     usable, rows, drops = _observed(space, trials)
@@ -98,17 +99,17 @@ def standings(
                 first.number,
                 first.request.config,
                 first.request.recipe,
-                first.latency_s,
+                first.cost,
                 observed,
                 float(m),
                 float(s),
                 len(indices),
                 1.0 if untouched else float(chance),
-                math.isinf(dense_s) or (not untouched and first.latency_s < dense_s),
+                math.isinf(dense_cost) or (not untouched and first.cost < dense_cost),
                 float(shared),
             )
         )
-    return tuple(sorted(found, key=lambda standing: (standing.latency_s, standing.trial)))
+    return tuple(sorted(found, key=lambda standing: (standing.cost, standing.trial)))
 
 
 def posterior(space: SearchSpace, rows: Floats, drops: Floats, at: Floats, scale: DropScale | None = None) -> tuple[Floats, Floats]:
@@ -155,11 +156,11 @@ def choose(found: Sequence[Standing], goal: Goal) -> Standing | None:
     found = _eligible(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
-        fast = [standing for standing in found if standing.latency_s <= limit_s]
+        fast = [standing for standing in found if standing.cost <= limit_s]
         return min(fast, key=lambda standing: standing.mean_points, default=None)
     certain = [standing for standing in found if standing.chance >= goal.certainty]
     if certain:
-        return min(certain, key=lambda standing: standing.latency_s)
+        return min(certain, key=lambda standing: standing.cost)
     within = [standing for standing in found if standing.mean_points <= goal.drop_limit]
     if within:
         return max(within, key=lambda standing: (standing.chance, -standing.mean_points))
@@ -180,21 +181,21 @@ def next_repetition(found: Sequence[Standing], goal: Goal, observations: int) ->
         return chosen
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
-        rivals = [(ndtr((chosen.mean_points - one.mean_points) / one.deviation_points), one) for one in found if one.latency_s <= limit_s]
+        rivals = [(ndtr((chosen.mean_points - one.mean_points) / one.deviation_points), one) for one in found if one.cost <= limit_s]
         least = HOPEFUL_CHANCE
     else:
-        rivals = [(one.chance * (chosen.latency_s - one.latency_s), one) for one in found if one.chance >= HOPEFUL_CHANCE]
+        rivals = [(one.chance * (chosen.cost - one.cost), one) for one in found if one.chance >= HOPEFUL_CHANCE]
         least = 0.0
     open_rivals = [(worth, one) for worth, one in rivals if worth > least and one.observations < observations and one is not chosen]
     return max(open_rivals, key=lambda rival: (rival[0], -rival[1].trial), default=(0.0, None))[1]
 
 
 def stand_in(
-    space: SearchSpace, short: Sequence[Trial], taken: Collection[int], goal: Goal, relation: Calibration, certain_s: float
+    space: SearchSpace, short: Sequence[Trial], taken: Collection[int], goal: Goal, relation: Calibration, certain_cost: float
 ) -> Trial | None:
     """The short trial that is most worth full length where those that were tried first turned out to be too bold; None when none is.
 
-    By what it would save on ``certain_s``, the latency of the fastest that is sure to keep the limit, times its chance to keep it.
+    By what it would save on ``certain_cost``, the cost of the fastest that is sure to keep the limit, times its chance to keep it.
     short: with its trials numbered as in ``taken``, which were at full length already.
     """
     usable, rows, drops = _observed(space, short)
@@ -203,9 +204,9 @@ def stand_in(
     expected, _ = posterior(space, rows, drops, rows)
     chances = [relation.chance(float(drop), goal.drop_limit) for drop in expected]
     worthy = [
-        (chance * (certain_s - trial.latency_s), trial)
+        (chance * (certain_cost - trial.cost), trial)
         for trial, chance in zip(usable, chances, strict=True)
-        if trial.number not in taken and chance >= SAFE_CHANCE and trial.latency_s < (1 - LEAST_SAVING_RATIO) * certain_s
+        if trial.number not in taken and chance >= SAFE_CHANCE and trial.cost < (1 - LEAST_SAVING_RATIO) * certain_cost
     ]
     return max(worthy, key=lambda one: (one[0], -one[1].number), default=(0.0, None))[1]
 
@@ -224,12 +225,12 @@ def finalists(found: Sequence[Standing], goal: Goal, count: int) -> tuple[Standi
     chosen = choose(found, goal)
     if goal.kind == "max-latency":
         limit_s = math.inf if goal.max_latency_s is None else goal.max_latency_s
-        others = sorted((one for one in found if one.latency_s <= limit_s), key=lambda one: one.mean_points)
+        others = sorted((one for one in found if one.cost <= limit_s), key=lambda one: one.mean_points)
     else:
         hopeful = [one for one in found if one.chance >= HOPEFUL_CHANCE]
-        base_s = math.inf if chosen is None else chosen.latency_s
-        faster = sorted((one for one in hopeful if one.latency_s < base_s), key=lambda one: -one.chance * (base_s - one.latency_s))
-        others = [*faster, *sorted((one for one in hopeful if one.latency_s >= base_s), key=lambda one: one.latency_s)]
+        base_cost = math.inf if chosen is None else chosen.cost
+        faster = sorted((one for one in hopeful if one.cost < base_cost), key=lambda one: -one.chance * (base_cost - one.cost))
+        others = [*faster, *sorted((one for one in hopeful if one.cost >= base_cost), key=lambda one: one.cost)]
     ranked = [one for one in (chosen, *others) if one is not None]
     return tuple(dict.fromkeys(ranked))[:count]
 
@@ -240,18 +241,18 @@ def reserve(found: Sequence[Standing], goal: Goal) -> Standing | None:
     chosen = choose(found, goal)
     if chosen is None or goal.kind == "max-latency" or chosen.chance >= SURE_CHANCE:
         return None
-    return min((one for one in found if one.chance >= SURE_CHANCE), key=lambda one: one.latency_s, default=None)
+    return min((one for one in found if one.chance >= SURE_CHANCE), key=lambda one: one.cost, default=None)
 
 
 def front(found: Sequence[Standing]) -> tuple[Standing, ...]:
-    """Those that no other beats in both latency and posterior mean drop, fastest first."""
+    """Those that no other beats in both cost and posterior mean drop, fastest first."""
     kept: list[Standing] = []
-    for standing in sorted(found, key=lambda one: (one.latency_s, one.mean_points)):
+    for standing in sorted(found, key=lambda one: (one.cost, one.mean_points)):
         if not kept or standing.mean_points < kept[-1].mean_points:
             kept.append(standing)
     return tuple(kept)
 
 
 def _eligible(found: Sequence[Standing], goal: Goal) -> Sequence[Standing]:
-    """Those that may be recommended: where a lowest latency is sought, only what is pruned and saves something."""
+    """Those that may be recommended: where a lowest cost is sought, only what is pruned and saves something."""
     return [one for one in found if one.candidate] if goal.kind == "max-drop" else found

@@ -129,35 +129,35 @@ def due_for_promotion(
     limit: float,
     count: int,
     longer: float,
-    faster_than_s: float = math.inf,
+    cheaper_than: float = math.inf,
 ) -> list[Trial]:
     """The ``count`` fastest short trials, not yet promoted, whose drop is near or within ``limit``.
 
-    longer: by what factor full length is longer than short. faster_than_s: latency of what is good enough already; full length would
+    longer: by what factor full length is longer than short. cheaper_than: latency of what is good enough already; full length would
     be wasted on anything slower.
     """
     margin = PROMOTE_MARGIN_POINTS
     if len(promoted) < FIRST_COUNT:
         margin *= max(1.0, _factors(longer))
-    open_ones = [t for t in short if t.outcome.ok and t.number not in promoted and t.latency_s < faster_than_s]
+    open_ones = [t for t in short if t.outcome.ok and t.number not in promoted and t.cost < cheaper_than]
     fit = [t for t in open_ones if t.outcome.drop_points <= limit + margin]
-    return sorted(fit, key=lambda trial: (trial.latency_s, trial.number))[:count]
+    return sorted(fit, key=lambda trial: (trial.cost, trial.number))[:count]
 
 
-def least_harmed(short: Sequence[Trial], taken: Collection[int], dense: PruningConfig, dense_s: float, count: int) -> list[Trial]:
+def least_harmed(short: Sequence[Trial], taken: Collection[int], dense: PruningConfig, dense_cost: float, count: int) -> list[Trial]:
     """Up to ``count`` short trials along the front of latency and short drop, the least harmed first, whose numbers are not ``taken``.
 
     Only pruned networks that are predicted to be faster than the ``dense`` one. Those that hardly differ in latency come last. Their order
     does not depend on what was taken: a campaign that was killed after a few of them goes on with the same others.
     """
-    able = [one for one in short if one.outcome.ok and one.request.config != dense and one.latency_s < dense_s]
+    able = [one for one in short if one.outcome.ok and one.request.config != dense and one.cost < dense_cost]
     front: list[Trial] = []
-    for trial in sorted(able, key=lambda one: (one.latency_s, one.outcome.drop_points, one.number)):
+    for trial in sorted(able, key=lambda one: (one.cost, one.outcome.drop_points, one.number)):
         if not front or trial.outcome.drop_points < front[-1].outcome.drop_points:
             front.append(trial)
     apart: list[Trial] = []
     for trial in reversed(front):
-        if all(abs(trial.latency_s / other.latency_s - 1) > LEAST_STEP_RATIO for other in apart):
+        if all(abs(trial.cost / other.cost - 1) > LEAST_STEP_RATIO for other in apart):
             apart.append(trial)
     ordered = [*apart, *(one for one in reversed(front) if one not in apart)]
     return [one for one in ordered if one.number not in taken][:count]

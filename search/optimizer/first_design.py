@@ -21,7 +21,7 @@ from harness.records.pruning_config import PruningConfig
 from search.optimizer import seeds, width_costs
 from search.optimizer.width_costs import Costs
 from search.records.sensitivity_record import Sensitivity
-from search.records.trial import Floats, KnownLatency
+from search.records.trial import Floats, KnownCost
 from search.space.goals import Goal
 from search.space.space import SearchSpace
 
@@ -43,7 +43,7 @@ def count(trials: int, most: int) -> int:
 
 def rows(
     space: SearchSpace,
-    latency: KnownLatency,
+    known: KnownCost,
     published: Sequence[PruningConfig],
     wanted: int,
     seed: int,
@@ -57,11 +57,11 @@ def rows(
     """
     costs = width_costs.of(space, seen)
     most = _cost_of(BEYOND * goal.drop_limit)
-    walked = _at_latency(space, latency, costs, goal) if goal.kind == "max-latency" else _at_cost(space, latency, costs, goal)
+    walked = _at_latency(space, known, costs, goal) if goal.kind == "max-latency" else _at_cost(space, known, costs, goal)
     hopeful = [*seeds.without_branches(space), *seeds.uniform(space)]
     if goal.kind != "max-latency":
         hopeful = [widths for widths in hopeful if costs(_pruned(space, widths))[0] <= most]
-    begun = seeds.begin(space, latency)
+    begun = seeds.begin(space, known)
     found = [space.encode(space.architecture.dense(), space.start)]
     smaller = [replace(begun, size=size) for size in space.ranges.sizes[1 : 1 + max(1, wanted // SIZES_SHARE)]]
     found += [space.encode(space.architecture.dense(), one) for one in smaller]  # what a size costs, before anything is pruned
@@ -73,11 +73,11 @@ def rows(
     return seeds.distinct(space, found)[: max(wanted, 1)]
 
 
-def _at_cost(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal) -> list[Floats]:
+def _at_cost(space: SearchSpace, known: KnownCost, costs: Costs, goal: Goal) -> list[Floats]:
     """The walk's last rows before each level of expected drop is passed, in the order of ``LEVELS``."""
     limits = {level: _cost_of(level * goal.drop_limit) for level in LEVELS}
     found: dict[float, Floats] = {}
-    for row, _ in seeds.walk(space, latency, costs, LEAST_KEPT):
+    for row, _ in seeds.walk(space, known, costs, LEAST_KEPT):
         cost = float(costs(_pruned(space, row))[0])
         if cost > max(limits.values()):
             break
@@ -85,14 +85,14 @@ def _at_cost(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal
     return [found[level] for level in LEVELS if level in found]
 
 
-def _at_latency(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal) -> list[Floats]:
+def _at_latency(space: SearchSpace, known: KnownCost, costs: Costs, goal: Goal) -> list[Floats]:
     """The walk's first rows that are as fast as the goal's latency, in the order of ``LATENCY_LEVELS``."""
     dense = space.encode(space.architecture.dense(), space.start)
-    wanted_s = goal.max_latency_s if goal.max_latency_s is not None else float(latency.seconds(space.widths(dense[None]))[0])
+    wanted_cost = goal.max_latency_s if goal.max_latency_s is not None else float(known.costs(space.widths(dense[None]))[0])
     found: dict[float, Floats] = {}
-    for row, seconds in seeds.walk(space, latency, costs, 0.0):
+    for row, seconds in seeds.walk(space, known, costs, 0.0):
         for level in LATENCY_LEVELS:
-            if level not in found and seconds <= level * wanted_s:
+            if level not in found and seconds <= level * wanted_cost:
                 found[level] = row[: space.groups].copy()
         if len(found) == len(LATENCY_LEVELS):
             break

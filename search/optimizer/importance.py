@@ -14,7 +14,7 @@ import numpy as np
 from harness.latency.explanation.advice import WidthLoss
 from harness.records.architecture import Architecture
 from search.optimizer.surrogate import DropModel
-from search.records.trial import Floats, KnownLatency, Trial, TuningChoice
+from search.records.trial import Floats, KnownCost, Trial, TuningChoice
 from search.space.recipe_ranges import RecipeRanges
 from search.space.space import SearchSpace
 
@@ -67,7 +67,7 @@ class RecipeImportance:
     best: str
 
 
-def group_importance(space: SearchSpace, latency: KnownLatency, trials: Sequence[Trial], row: Floats) -> tuple[GroupImportance, ...]:
+def group_importance(space: SearchSpace, known: KnownCost, trials: Sequence[Trial], row: Floats) -> tuple[GroupImportance, ...]:
     """Every searched group's part in the configuration of ``row``, dearest first. trials: all at one length."""
     model = _model(space, trials)
     dense = space.encode(space.architecture.dense(), space.start)
@@ -79,7 +79,7 @@ def group_importance(space: SearchSpace, latency: KnownLatency, trials: Sequence
         pairs.append((other, row) if hypothetical else (row, other))
     pruned, restored = (np.asarray(side) for side in zip(*pairs, strict=True))
     mean, deviation = model.difference(space.features(pruned), space.features(restored))
-    saved = space.seconds(latency, restored) - space.seconds(latency, pruned)
+    saved = space.costs(known, restored) - space.costs(known, pruned)
     found = [
         GroupImportance(
             name,

@@ -13,7 +13,7 @@ import numpy as np
 from search.optimizer.array_search import SpaceExhausted
 from search.optimizer.seeds import varied_recipe
 from search.optimizer.selector import Optimizer
-from search.records.trial import Floats, KnownLatency
+from search.records.trial import Floats, KnownCost
 from search.space.goals import Goal, Reach
 from search.space.space import SearchSpace
 
@@ -23,26 +23,26 @@ NO_BRANCH = 0.1  # share of the draws in which every branch may go with the prob
 
 
 class RandomSearch(Optimizer):
-    """Draws legal configurations until one is, by known latency, faster than the fastest that kept the limit so far.
+    """Draws legal configurations until one is, by known cost, faster than the fastest that kept the limit so far.
 
     It stands in the optimiser's place: it is asked and told alike, ignores the initial design, and never gives up.
     """
 
     def __init__(
-        self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int, seeds: Sequence[Floats], slots: int, planned: int
+        self, space: SearchSpace, known: KnownCost, goal: Goal, seed: int, seeds: Sequence[Floats], slots: int, planned: int
     ) -> None:
-        super().__init__(space, latency, goal, seed, (), slots, planned)
-        self._latency, self._goal, self._seed = latency, goal, seed
+        super().__init__(space, known, goal, seed, (), slots, planned)
+        self._known, self._goal, self._seed = known, goal, seed
         self._taken: set[bytes] = set()
-        self._told: list[tuple[float, float]] = []  # seconds, drop in points
+        self._told: list[tuple[float, float]] = []  # cost, drop in points
 
     @property
-    def ceiling_s(self) -> float:
-        """The latency to beat: the goal's own, or that of the fastest that kept the limit, by what is known today of short trials."""
+    def ceiling(self) -> float:
+        """The cost to beat: the goal's own latency, or that of the fastest that kept the limit, by what is known today of short trials."""
         if self._goal.max_latency_s is not None:
             return self._goal.max_latency_s
         limit = self._goal.drop_limit + self.acquisition.limit_shift
-        return min((seconds for seconds, drop_points in self._told if drop_points <= limit), default=math.inf)
+        return min((cost for cost, drop_points in self._told if drop_points <= limit), default=math.inf)
 
     def ask(self) -> tuple[Floats, bool]:
         """The next row, new and, where ``REDRAWS`` draws suffice, faster than what is known to keep the limit.
@@ -50,14 +50,14 @@ class RandomSearch(Optimizer):
         SpaceExhausted when no draw is new.
         """
         rng = np.random.default_rng([self._seed, 4, len(self._taken)])
-        fastest, least_s, ceiling_s = None, math.inf, self.ceiling_s
+        fastest, least, ceiling = None, math.inf, self.ceiling
         for _ in range(REDRAWS):
             row = self._draw(rng)
-            seconds = self._seconds(row)
-            if seconds >= least_s or self.space.keys(row[None])[0] in self._taken:
+            cost = self._cost(row)
+            if cost >= least or self.space.keys(row[None])[0] in self._taken:
                 continue
-            fastest, least_s = row, seconds
-            if seconds < ceiling_s:
+            fastest, least = row, cost
+            if cost < ceiling:
                 break
         if fastest is None:
             raise SpaceExhausted
@@ -65,10 +65,10 @@ class RandomSearch(Optimizer):
         return fastest, False
 
     def tell(self, row: Floats, drop_points: float, crashed: bool = False) -> None:
-        """Remember the row, its latency and its drop."""
+        """Remember the row, its cost and its drop."""
         self._taken.add(self.space.keys(row[None])[0])
         if not crashed:
-            self._told.append((self._seconds(row), drop_points))
+            self._told.append((self._cost(row), drop_points))
 
     def expect(self, row: Floats) -> None:
         """Nothing is proposed twice, also not what is still running."""
@@ -96,5 +96,5 @@ class RandomSearch(Optimizer):
         row[: space.groups] = space.snap(keep)[0]
         return row
 
-    def _seconds(self, row: Floats) -> float:
-        return float(self.space.seconds(self._latency, row[None])[0])
+    def _cost(self, row: Floats) -> float:
+        return float(self.space.costs(self._known, row[None])[0])

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.records.pruning_config import PruningConfig
 from search.optimizer.width_costs import Costs, guessed
-from search.records.trial import Floats, KnownLatency, TuningChoice
+from search.records.trial import Floats, KnownCost, TuningChoice
 from search.space.screened_latency import fastest_precision
 from search.space.space import SearchSpace
 
@@ -19,7 +19,7 @@ VARIED = (1, 2)  # which of these are varied: where a recipe has something to br
 DISTURBANCE = 0.08  # standard deviation of keep ratios in the seeds that vary others
 
 
-def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[PruningConfig], count: int, seed: int) -> list[Floats]:
+def initial_rows(space: SearchSpace, known: KnownCost, published: Sequence[PruningConfig], count: int, seed: int) -> list[Floats]:
     """``count`` different rows to begin with, the ladder that ``first_design`` is raced against.
 
     First come the dense network and the published configurations as they are, then solutions of "prune this next" at
@@ -27,7 +27,7 @@ def initial_rows(space: SearchSpace, latency: KnownLatency, published: Sequence[
     ones with recipes around it.
     """
     rng = np.random.default_rng([seed, 3])
-    anchors = prune_next(space, latency, TARGETS)
+    anchors = prune_next(space, known, TARGETS)
     rows = [space.encode(config, space.start) for config in (space.architecture.dense(), *published)]
     rows += [with_recipe(space, widths, space.start) for widths in (*anchors, *uniform(space), *without_branches(space))]
     varied = [anchors[place] for place in VARIED if place < len(anchors)] or uniform(space)
@@ -57,14 +57,14 @@ def disturbed(space: SearchSpace, varied: Sequence[Floats], count: int, rng: np.
     return rows
 
 
-def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[float]) -> list[Floats]:
+def prune_next(space: SearchSpace, known: KnownCost, targets: Sequence[float]) -> list[Floats]:
     """Width rows of the walk by guessed costs, one per reached target, a ratio to the dense latency; the mildest first."""
     dense = space.encode(space.architecture.dense(), space.start)
-    dense_s = float(latency.seconds(space.widths(dense[None]))[0])
+    dense_cost = float(known.costs(space.widths(dense[None]))[0])
     found: list[Floats] = []
     waiting = sorted(targets, reverse=True)
-    for row, seconds in walk(space, latency, guessed(space)):
-        while waiting and seconds <= waiting[0] * dense_s:
+    for row, seconds in walk(space, known, guessed(space)):
+        while waiting and seconds <= waiting[0] * dense_cost:
             found.append(row[: space.groups].copy())
             waiting.pop(0)
         if not waiting:
@@ -72,13 +72,13 @@ def prune_next(space: SearchSpace, latency: KnownLatency, targets: Sequence[floa
     return found
 
 
-def walk(space: SearchSpace, latency: KnownLatency, costs: Costs, least_kept: float = 0.0) -> Iterator[tuple[Floats, float]]:
+def walk(space: SearchSpace, known: KnownCost, costs: Costs, least_kept: float = 0.0) -> Iterator[tuple[Floats, float]]:
     """Rows found by removing, again and again, what saves most latency per accuracy that it may cost, with their seconds.
 
     Ends where nothing saves anything. least_kept: no group keeps a smaller share of its channels, but a branch may go whole.
     """
-    row = space.encode(space.architecture.dense(), begin(space, latency))
-    current_s = float(space.seconds(latency, row[None])[0])
+    row = space.encode(space.architecture.dense(), begin(space, known))
+    current_cost = float(space.costs(known, row[None])[0])
     while True:
         narrower = _narrower(space, row)
         if len(narrower) and least_kept:
@@ -86,13 +86,13 @@ def walk(space: SearchSpace, latency: KnownLatency, costs: Costs, least_kept: fl
             narrower = narrower[((pruned <= 1 - least_kept) | (pruned == 1)).all(axis=1)]
         if not len(narrower):
             return
-        saved = current_s - space.seconds(latency, narrower)
+        saved = current_cost - space.costs(known, narrower)
         cost = costs(space.features(narrower).pruned) - costs(space.features(row[None]).pruned)
         best = int(np.argmax(saved / np.maximum(cost, 1e-9)))
         if saved[best] <= 0:
             return
-        row, current_s = narrower[best], current_s - float(saved[best])
-        yield row, current_s
+        row, current_cost = narrower[best], current_cost - float(saved[best])
+        yield row, current_cost
 
 
 def without_branches(space: SearchSpace) -> list[Floats]:
@@ -120,9 +120,9 @@ def _narrower(space: SearchSpace, row: Floats) -> Floats:
     return rows[space.legal(rows)]
 
 
-def begin(space: SearchSpace, latency: KnownLatency) -> TuningChoice:
+def begin(space: SearchSpace, known: KnownCost) -> TuningChoice:
     """The recipe to begin with, in the precision in which the unpruned network is fastest."""
-    precision = fastest_precision(space.architecture, latency)
+    precision = fastest_precision(space.architecture, known)
     return replace(space.start, precision=precision) if precision in space.ranges.precisions else space.start
 
 

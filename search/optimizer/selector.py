@@ -44,7 +44,7 @@ from search.optimizer.array_search import ArraySearch, SpaceExhausted
 from search.optimizer.drop_scale import DropScale
 from search.optimizer.smac_rows import configuration
 from search.optimizer.surrogate import DropModel
-from search.records.trial import Floats, KnownLatency
+from search.records.trial import Floats, KnownCost
 from search.space.goals import Goal, Reach
 from search.space.space import SearchSpace
 
@@ -78,16 +78,16 @@ class Surrogate(AbstractModel):  # type: ignore[misc]
         return mean, deviation**2
 
 
-class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc]
+class KnownCostImprovement(AbstractAcquisitionFunction):  # type: ignore[misc]
     """SMAC's view of the acquisition; ``value`` works on rows of the search space instead of Configurations."""
 
-    def __init__(self, space: SearchSpace, latency: KnownLatency, goal: Goal, seed: int, planned: int) -> None:
+    def __init__(self, space: SearchSpace, known: KnownCost, goal: Goal, seed: int, planned: int) -> None:
         super().__init__()
-        self._space, self._latency, self._goal, self._seed, self._planned = space, latency, goal, seed, planned
+        self._space, self._known, self._goal, self._seed, self._planned = space, known, goal, seed, planned
         dense = space.encode(space.architecture.dense(), space.start)
-        self.dense_s = float(latency.seconds(space.widths(dense[None]))[0])
+        self.dense_cost = float(known.costs(space.widths(dense[None]))[0])
         self.limit = goal.drop_limit
-        self._max_ratio = goal.max_latency_s / self.dense_s if goal.max_latency_s is not None else math.inf
+        self._max_ratio = goal.max_latency_s / self.dense_cost if goal.max_latency_s is not None else math.inf
         self.limit_shift = 0.0  # points by which short trials look worse than full ones
         self.pictures_points = 0.0  # standard deviation of a top-1 that the validation pictures' number leaves
         self.best: float | None = None
@@ -120,7 +120,7 @@ class KnownLatencyImprovement(AbstractAcquisitionFunction):  # type: ignore[misc
 
     def ratios(self, rows: Floats) -> Floats:
         """Latency of every row as a ratio to the dense network."""
-        ratios: Floats = self._space.seconds(self._latency, rows) / self.dense_s
+        ratios: Floats = self._space.costs(self._known, rows) / self.dense_cost
         return ratios
 
     def value(self, rows: Floats) -> Floats:
@@ -184,7 +184,7 @@ class Optimizer:
     def __init__(
         self,
         space: SearchSpace,
-        latency: KnownLatency,
+        known: KnownCost,
         goal: Goal,
         seed: int,
         seeds: Sequence[Floats],
@@ -206,7 +206,7 @@ class Optimizer:
             output_directory=self._scratch.path,
         )
         batch = slots
-        self.acquisition = KnownLatencyImprovement(space, latency, goal, seed, planned)
+        self.acquisition = KnownCostImprovement(space, known, goal, seed, planned)
         search = ArraySearch(space, apart=SIDE_BY_SIDE_APART if slots > 1 else 0.0)
         self.maximizer = LegalMaximizer(self._configspace, space, search, max(8, batch), seed)
         self.surrogate = Surrogate(self._configspace, space, seed, self.acquisition.scale)
@@ -253,7 +253,7 @@ class Optimizer:
 
     def reach(self, limit_points: float, max_latency_s: float) -> Reach:
         """How likely a drop within ``limit_points`` at ``max_latency_s`` is; call after the first model-based proposal."""
-        ratio, drops = max_latency_s / self.acquisition.dense_s, self.surrogate.drops
+        ratio, drops = max_latency_s / self.acquisition.dense_cost, self.surrogate.drops
 
         def chance_within(rows: Floats) -> Floats:
             mean, deviation = drops.predict(self.space.features(rows))
@@ -266,7 +266,7 @@ class Optimizer:
         best = ArraySearch(self.space).maximize(chance_within, rows, (), 1, rng, rows[:0])
         mean, _ = drops.predict(self.space.features(best))
         known, _ = drops.predict(self.space.features(rows))
-        fastest = self.acquisition.ratios(rows)[known <= limit_points].min(initial=math.inf) * self.acquisition.dense_s
+        fastest = self.acquisition.ratios(rows)[known <= limit_points].min(initial=math.inf) * self.acquisition.dense_cost
         return Reach(float(np.exp(chance_within(best)[0])), float(mean[0]), float(fastest) if math.isfinite(fastest) else math.nan)
 
     def expect(self, row: Floats) -> None:

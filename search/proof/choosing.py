@@ -2,7 +2,7 @@
 
 In the order of what costs least for what it resolves: validation pictures are there already; folds of training pictures bring as many
 new ones each, for the price of the dense network trained anew; where that is impossible, more seeds average out what is luck in training,
-but bring no picture; a slower network costs nothing but its latency, and is taken where all that does not do.
+but bring no picture; a slower network costs nothing but that, and is taken where all that does not do.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from search.records.display import Display
 from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Paired
 from search.records.request import Request
-from search.records.trial import KnownLatency
-from search.space.screened_latency import seconds_of
+from search.records.trial import KnownCost
+from search.space.goals import objective_of
+from search.space.screened_latency import cost_of
 
 MORE_SEEDS = 2  # of all compared networks, where one is in question and there are no folds
 
@@ -49,7 +50,7 @@ class Chooser:
     folder: Path
     request: Request
     subject: Subject
-    latency: KnownLatency
+    known_cost: KnownCost
     by: Recipes
     dense: Recipe | None
     display: Display
@@ -70,12 +71,13 @@ class Chooser:
                 known = self._with_folds(tuned, known, self.dense)
         drops = {name: one.seen_points + one.moved_points for name, one in known.items()}
         chances = {} if limit is None else {name: one.chance_within(limit) for name, one in known.items()}
-        seconds, certainty = self._seconds(tuned), self.request.certainty
+        costs, certainty = self._costs(tuned), self.request.certainty
         entered = [entry.entrant for entry in tuned if entry.entrant.name in known]
-        chosen = proof.choose(entered, drops, chances, seconds, seconds["dense"], certainty, self.request.max_latency_s)
+        chosen = proof.choose(entered, drops, chances, costs, costs["dense"], certainty, self.request.max_latency_s)
         if chances and chances[chosen.name] < certainty:
             self.display.say(
-                f"nothing faster keeps the limit with a probability of {certainty:g}: the most certain one is chosen, "
+                f"nothing {objective_of(self.request).cheaper} keeps the limit with a probability of {certainty:g}: "
+                f"the most certain one is chosen, "
                 f"{chosen.name}, with {chances[chosen.name]:.2f}"
             )
         return Decision(chosen, known, tuple(tuned), right)
@@ -118,25 +120,26 @@ class Chooser:
         return again, proof.right_answers(again, dataset.validation, self.subject.sized_validation)
 
     def _in_question(self, tuned: Sequence[Tuned], known: Mapping[str, Evidence]) -> list[Entrant]:
-        limit, seconds = self.request.drop_limit_points, self._seconds(tuned)
+        limit, costs = self.request.drop_limit_points, self._costs(tuned)
         if limit is None:
             return []
         entered = [entry.entrant for entry in tuned if entry.entrant.name in known]
-        return cross_fit.in_question(entered, known, seconds, seconds["dense"], limit, self.request.certainty)
+        return cross_fit.in_question(entered, known, costs, costs["dense"], limit, self.request.certainty)
 
-    def _seconds(self, tuned: Sequence[Tuned]) -> dict[str, float]:
-        """Predicted latencies, by name."""
+    def _costs(self, tuned: Sequence[Tuned]) -> dict[str, float]:
+        """Predicted costs, by name."""
         architecture = self.subject.network.architecture
-        return {entry.entrant.name: seconds_of(architecture, self.latency, entry.entrant.config, *entry.entrant.runs_in) for entry in tuned}
+        return {entry.entrant.name: cost_of(architecture, self.known_cost, entry.entrant.config, *entry.entrant.runs_in) for entry in tuned}
 
     def _say(self, known: Mapping[str, Evidence], tuned: Sequence[Tuned]) -> None:
-        seconds, limit, seeds = self._seconds(tuned), self.request.drop_limit_points, len(tuned[0].judged)
+        objective = objective_of(self.request)
+        costs, limit, seeds = self._costs(tuned), self.request.drop_limit_points, len(tuned[0].judged)
         for name, one in known.items():
             lost = one.drop
             chance = "" if limit is None else f", probability to keep the limit {one.chance_within(limit):.2f}"
             luck = f", {one.moved_points:.2f} for its luck" if one.moved_points > 0.005 else ""
             self.display.say(
-                f"  {name}: predicted {seconds[name] * 1e6:.1f} µs, drop seen {one.seen_points:+.2f} points on {one.pictures} pictures, "
+                f"  {name}: {objective.predicted(costs[name])}, drop seen {one.seen_points:+.2f} points on {one.pictures} pictures, "
                 f"true drop {lost.points:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}; seeds: {seeds}{luck}){chance}"
             )
 

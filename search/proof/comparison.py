@@ -28,10 +28,10 @@ from search.records.outcome import IN_INT8, ROLES, Outcome, Untouched
 from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
-from search.records.trial import KnownLatency
+from search.records.trial import KnownCost
 from search.space.goals import Goal
 from search.space.measurements import Stored
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import cost_of
 from search.workers.sized import at
 
 MEASURING = "measuring the compared networks"  # the step, for a person
@@ -136,33 +136,33 @@ def _runs_in_int8(request: Request, subject: Subject, display: Display) -> bool:
     return True
 
 
-def _controls(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant, display: Display) -> list[Entrant]:
+def _controls(request: Request, subject: Subject, known: KnownCost, chosen: Entrant, display: Display) -> list[Entrant]:
     """What the chosen network is held against, and is made in its likeness, at every size; what cannot be made is said.
 
     At a size at which the dense network is as fast as the chosen one already, that stands for it.
     """
-    uniform = entrants.uniform(subject.network.architecture, latency, chosen)
+    uniform = entrants.uniform(subject.network.architecture, known, chosen)
     if uniform.source:
         display.say(f"uniform is {uniform.source} ({chosen.name}): a uniform cut, tuned and measured once")
-    elsewhere = _slower_sizes(request, subject, latency, chosen)
-    controls = [uniform, *(entrants.uniform(subject.network.architecture, latency, chosen, size) for size in elsewhere)]
+    elsewhere = _slower_sizes(request, subject, known, chosen)
+    controls = [uniform, *(entrants.uniform(subject.network.architecture, known, chosen, size) for size in elsewhere)]
     if request.global_pruning:
         for size in (None, *elsewhere):
             with display.timed("cutting by global pruning"):
                 there = at(subject.network, subject.dataset, subject.sized, chosen.size if size is None else size)
-                cut = global_cut.entrants(*there, latency, chosen, size)
+                cut = global_cut.entrants(*there, known, chosen, size)
             controls += cut.entered
             for told in cut.left_out:
                 display.say(told)
     return [*controls, entrants.from_scratch(chosen)] if request.from_scratch else controls
 
 
-def _slower_sizes(request: Request, subject: Subject, latency: KnownLatency, chosen: Entrant) -> list[str]:
+def _slower_sizes(request: Request, subject: Subject, known: KnownCost, chosen: Entrant) -> list[str]:
     """The other sizes than the chosen network's at which something must go for its latency; empty for the full one."""
     architecture, dense = subject.network.architecture, subject.network.architecture.dense()
-    target_s = seconds_of(architecture, latency, chosen.config, *chosen.runs_in)
+    target_cost = cost_of(architecture, known, chosen.config, *chosen.runs_in)
     others = ["" if size == request.sizes[0] else size for size in request.sizes]
-    return [size for size in others if size != chosen.size and seconds_of(architecture, latency, dense, chosen.precision, size) > target_s]
+    return [size for size in others if size != chosen.size and cost_of(architecture, known, dense, chosen.precision, size) > target_cost]
 
 
 def misses_limit(prepared: Prepared, goal: Goal) -> bool:

@@ -96,13 +96,18 @@ def _without(dataset: Dataset, held: NDArray[np.int64], place: int) -> Dataset:
 
 
 def in_question(
-    candidates: Sequence[Entrant], evidence: Mapping[str, Evidence], seconds: Mapping[str, float], dense_s: float, limit: float, sure: float
+    candidates: Sequence[Entrant],
+    evidence: Mapping[str, Evidence],
+    costs: Mapping[str, float],
+    dense_cost: float,
+    limit: float,
+    sure: float,
 ) -> list[Entrant]:
     """Those that further pictures may yet make the choice: not certain, not hopeless, and faster than whatever is certain already."""
     chances = {one.name: evidence[one.name].chance_within(limit) for one in candidates}
-    base_s = min((seconds[name] for name, chance in chances.items() if chance >= sure), default=dense_s)
-    worth_s = (1 - LEAST_SAVING_RATIO) * min(base_s, dense_s)
-    return [one for one in candidates if HOPEFUL_CHANCE <= chances[one.name] < sure and seconds[one.name] < worth_s]
+    base_cost = min((costs[name] for name, chance in chances.items() if chance >= sure), default=dense_cost)
+    worth_cost = (1 - LEAST_SAVING_RATIO) * min(base_cost, dense_cost)
+    return [one for one in candidates if HOPEFUL_CHANCE <= chances[one.name] < sure and costs[one.name] < worth_cost]
 
 
 @dataclass(frozen=True)

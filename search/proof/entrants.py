@@ -19,8 +19,8 @@ from search.optimizer import choice
 from search.optimizer.choice import Standing
 from search.records.outcome import IN_INT8
 from search.records.request import QUANTISED
-from search.records.trial import KnownLatency, RunsIn
-from search.space.screened_latency import as_it_runs, seconds_of
+from search.records.trial import KnownCost, RunsIn
+from search.space.screened_latency import as_it_runs, cost_of
 from search.workers.sized import size_of
 
 ALIKE_RATIO = 0.03  # of latency
@@ -79,7 +79,7 @@ def finalists(result: CampaignResult, count: int, reference: str = "", own: str 
     ranked = [result.chosen, *surer, *others]
     different: list[Standing] = []
     for standing in ranked:
-        if all(abs(standing.latency_s / other.latency_s - 1) > ALIKE_RATIO for other in different):
+        if all(abs(standing.cost / other.cost - 1) > ALIKE_RATIO for other in different):
             different.append(standing)
     distinct: dict[tuple[PruningConfig, RunsIn], Found] = {}
     for standing in (*different, *ranked):
@@ -179,18 +179,18 @@ def published_entrants(architecture: Architecture) -> list[Entrant]:
     return [Entrant(named.name, "off-the-shelf", named.config, source=named.source) for named in off_the_shelf.named_configs(architecture)]
 
 
-def uniform(architecture: Architecture, latency: KnownLatency, chosen: Entrant, size: str | None = None) -> Entrant:
-    """What anybody could have done without a search: every width cut alike, to the chosen network's predicted latency.
+def uniform(architecture: Architecture, known: KnownCost, chosen: Entrant, size: str | None = None) -> Entrant:
+    """What anybody could have done without a search: every width cut alike, to the chosen network's predicted cost.
 
     size: another one of the pictures than the chosen network's, at which that is done; empty for the full one.
 
     It is called the same network where it has the chosen one's widths: then it keeps the same channels too, and is tuned and measured once.
     """
-    target_s, runs_in = seconds_of(architecture, latency, chosen.config, *chosen.runs_in), chosen.runs_in
+    target_cost, runs_in = cost_of(architecture, known, chosen.config, *chosen.runs_in), chosen.runs_in
     name = "uniform"
     if size is not None:
         runs_in, name = runs_in._replace(size=size), f"uniform-{size or size_of(architecture)}"
-    config = uniform_at(architecture, as_it_runs(latency, runs_in), target_s)
+    config = uniform_at(architecture, as_it_runs(known, runs_in), target_cost)
     if (config, runs_in) == (chosen.config, chosen.runs_in):
         return Entrant(name, "uniform", config, chosen.criterion, "the same network as optimised", *runs_in)
     return Entrant(name, "uniform", config, precision=runs_in.precision, size=runs_in.size)
@@ -205,9 +205,10 @@ def from_scratch(chosen: Entrant) -> Entrant:
     return Entrant("from-scratch", "from-scratch", chosen.config, "", source, *chosen.runs_in)
 
 
-def uniform_at(architecture: Architecture, latency: KnownLatency, seconds: float) -> PruningConfig:
-    """The uniform keep ratio, in steps of 1 %, whose predicted latency is nearest to ``seconds``."""
+def uniform_at(architecture: Architecture, known: KnownCost, cost: float) -> PruningConfig:
+    """The uniform keep ratio, in steps of 1 %, whose predicted cost is nearest to ``cost``; of several as near, the largest."""
     ratios = np.arange(0.05, 1.0001, 0.01)
     configs = [architecture.uniform(float(ratio)) for ratio in ratios]
     rows = np.array([[config.kept(group.name) for group in architecture.groups] for config in configs], dtype=np.int64)
-    return configs[int(np.argmin(np.abs(latency.seconds(rows) - seconds)))]
+    apart = np.abs(known.costs(rows) - cost)
+    return configs[int(np.flatnonzero(apart == apart.min())[-1])]

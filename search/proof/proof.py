@@ -78,27 +78,27 @@ def choose(
     candidates: Sequence[Entrant],
     drops: Mapping[str, float],
     chances: Mapping[str, float],
-    seconds: Mapping[str, float],
-    dense_s: float,
+    costs: Mapping[str, float],
+    dense_cost: float,
     certainty: float,
     max_latency_s: float | None,
 ) -> Entrant:
     """The candidate to stand for the campaign, judged without the test split.
 
-    drops: points lost. chances: probabilities of losing no more than the limit; empty where there is none. seconds: as predicted. All by
-    name. Of those that meet ``max_latency_s`` (or miss it by least) and are predicted faster than ``dense_s`` (if any is) the fastest that
-    keeps the limit with ``certainty``, else the most certain one. Without a limit the least drop decides alone.
+    drops: points lost. chances: probabilities of losing no more than the limit; empty where there is none. costs: as predicted. All by
+    name. Of those that meet ``max_latency_s`` (or miss it by least) and are predicted faster than ``dense_cost`` (if any is) the fastest
+    that keeps the limit with ``certainty``, else the most certain one. Without a limit the least drop decides alone.
     """
     ceiling = float("inf") if max_latency_s is None else max_latency_s
-    least = min(max(0.0, seconds[one.name] / ceiling - 1) for one in candidates)
-    near = [one for one in candidates if max(0.0, seconds[one.name] / ceiling - 1) == least]
+    least = min(max(0.0, costs[one.name] / ceiling - 1) for one in candidates)
+    near = [one for one in candidates if max(0.0, costs[one.name] / ceiling - 1) == least]
     if not chances:
         return min(near, key=lambda one: drops[one.name])
-    able = [one for one in near if seconds[one.name] < dense_s] or near
+    able = [one for one in near if costs[one.name] < dense_cost] or near
     certain = [one for one in able if chances[one.name] >= certainty]
     if certain:
-        return min(certain, key=lambda one: seconds[one.name])
-    return min(able, key=lambda one: (-chances[one.name], drops[one.name], seconds[one.name]))
+        return min(certain, key=lambda one: costs[one.name])
+    return min(able, key=lambda one: (-chances[one.name], drops[one.name], costs[one.name]))
 
 
 def write_contenders(

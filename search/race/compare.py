@@ -58,7 +58,7 @@ class _Field:
     def __init__(self, arena: Arena, seed: int) -> None:
         self.arena, self.seed, self.trials = arena, seed, list[Trial]()
         dense = arena.space.encode(arena.space.architecture.dense(), arena.space.start)
-        self.dense_s = float(arena.latency.seconds(arena.space.widths(dense[None]))[0])
+        self.dense_cost = float(arena.latency.costs(arena.space.widths(dense[None]))[0])
 
     def evaluate(self, row: Floats, purpose: str = MODEL) -> Trial:
         """One trial; a crash counts as a drop of 100 points."""
@@ -70,12 +70,12 @@ class _Field:
 
     def seconds(self, row: Floats) -> float:
         """Known latency of one row."""
-        return float(self.arena.latency.seconds(self.arena.space.widths(row[None]))[0])
+        return float(self.arena.latency.costs(self.arena.space.widths(row[None]))[0])
 
     def cost(self, trial: Trial) -> float:
         """Latency ratio plus the penalty of a drop beyond the limit."""
         drop = trial.outcome.drop_points if trial.outcome.ok else 100.0
-        return trial.latency_s / self.dense_s + PENALTY_PER_POINT * max(0.0, drop - self.arena.goal.drop_limit)
+        return trial.cost / self.dense_cost + PENALTY_PER_POINT * max(0.0, drop - self.arena.goal.drop_limit)
 
 
 def race_methods(
@@ -174,8 +174,8 @@ def _espalier(pareto: bool = False, ladder: bool = False, looks: bool = True) ->
 def _choice(arena: Arena, goal: Goal, trials: Sequence[Trial]) -> Choice:
     """What a campaign that has seen ``trials`` recommends."""
     dense = arena.space.encode(arena.space.architecture.dense(), arena.space.start)
-    dense_s = float(arena.latency.seconds(arena.space.widths(dense[None]))[0])
-    chosen = choice.choose(choice.standings(arena.space, trials, goal, dense_s=dense_s), goal)
+    dense_cost = float(arena.latency.costs(arena.space.widths(dense[None]))[0])
+    chosen = choice.choose(choice.standings(arena.space, trials, goal, dense_cost=dense_cost), goal)
     places = [place for place, trial in enumerate(trials) if chosen is not None and trial.number == chosen.trial]
     return Choice(len(trials), places[0] if places else -1)
 
@@ -183,7 +183,7 @@ def _choice(arena: Arena, goal: Goal, trials: Sequence[Trial]) -> Choice:
 def random_screened(arena: Arena, trials: int, seed: int) -> Played:
     """Random configurations, redrawn until their known latency beats the best feasible one: the honest baseline."""
     field, space, rng = _Field(arena, seed), arena.space, np.random.default_rng([seed, 4])
-    best_s = field.dense_s
+    best_s = field.dense_cost
     for _ in range(trials):
         for _ in range(REDRAWS):
             keep = rng.uniform(0.35, 0.98) + rng.normal(0.0, 0.12, (1, space.groups))
@@ -193,7 +193,7 @@ def random_screened(arena: Arena, trials: int, seed: int) -> Played:
                 break
         trial = field.evaluate(row)
         if trial.outcome.ok and trial.outcome.drop_points <= arena.goal.drop_limit:
-            best_s = min(best_s, trial.latency_s)
+            best_s = min(best_s, trial.cost)
     return Played(tuple(field.trials))
 
 
@@ -232,7 +232,7 @@ def _optuna(sampler: Callable[[Any, int], Any], front: bool) -> Method:
             done = field.evaluate(space.rounded(row[None])[0])
             drop = done.outcome.drop_points if done.outcome.ok else 100.0
             asked.set_user_attr("excess", drop - arena.goal.drop_limit)
-            ratio = done.latency_s / field.dense_s
+            ratio = done.latency_s / field.dense_cost
             study.tell(asked, [ratio, drop] if front else (ratio if sampler is _gp else field.cost(done)))
         return Played(tuple(field.trials))
 

@@ -50,9 +50,9 @@ DENSE_EPOCHS, FINALISTS = 12.0, 3
 
 @dataclass(frozen=True)
 class StaircaseLatency:
-    """``KnownLatency`` by formula: every four channels of the three layers cost, and so does the call. SIMULATED."""
+    """``KnownCost`` by formula: every four channels of the three layers cost, and so does the call. SIMULATED."""
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         """Seconds per inference of n x 3 widths."""
         first, second, third = (4.0 * np.ceil(widths[:, column] / 4) for column in range(3))
         return np.asarray(5e-6 + 1e-9 * (64 * 9 * first + 16 * 9 * first * second + 16 * 9 * second * third))
@@ -165,7 +165,7 @@ def _judged(request: Request, subject: Subject, tuned: list[Tuned], decided: Dec
 
     latency, architecture = StaircaseLatency(), subject.network.architecture
     seconds_of = {
-        name: float(latency.seconds(np.array([[entry.entrant.config.kept(group.name) for group in architecture.groups]]))[0])
+        name: float(latency.costs(np.array([[entry.entrant.config.kept(group.name) for group in architecture.groups]]))[0])
         for name, entry in by_name.items()
     }
     seen = {name: 100 * one.judged.total / one.judged.images for name, one in decided.known.items()}

@@ -16,7 +16,7 @@ from harness.files import json_text, reading
 from harness.records.decoding import OrUnknown, decode
 from harness.records.pruning_config import PruningConfig
 from search.records.sensitivity_record import Sensitivity
-from search.records.trial import Evaluate, KnownLatency, Trial, TuningChoice
+from search.records.trial import Evaluate, KnownCost, Trial, TuningChoice
 from search.space.goals import Goal
 from search.space.space import SearchSpace
 
@@ -36,7 +36,7 @@ class Arena:
     problem: str
     instance: int
     space: SearchSpace
-    latency: KnownLatency
+    latency: KnownCost
     evaluate: Evaluate
     goal: Goal
     budget_epochs: float
@@ -130,7 +130,7 @@ def dominated(latencies: Sequence[float], drops: Sequence[float]) -> float:
 def run_of(arena: Arena, method: str, seed: int, trials: Sequence[Trial], choices: Sequence[Choice], seconds: float) -> Run:
     """A run from a method's trials."""
     widths = np.asarray([[group.channels for group in arena.space.architecture.groups]], dtype=np.int64)
-    dense_s = float(arena.latency.seconds(widths)[0])
+    dense_cost = float(arena.latency.costs(widths)[0])
     truth = arena.truth
     truths = [math.nan if truth is None else truth(t.request.config, t.request.recipe) for t in trials]
     return Run(
@@ -138,7 +138,7 @@ def run_of(arena: Arena, method: str, seed: int, trials: Sequence[Trial], choice
         arena.instance,
         method,
         seed,
-        tuple(trial.latency_s / dense_s for trial in trials),
+        tuple(trial.cost / dense_cost for trial in trials),
         tuple(trial.outcome.drop_points for trial in trials),
         tuple(truths),
         tuple(choices),

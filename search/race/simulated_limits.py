@@ -79,8 +79,8 @@ def campaign(world: World, seed: int) -> Chosen | None:
     rng, synthetic = np.random.default_rng([31, seed]), problem("vgg", seed % INSTANCES)
     tried = _try(world, synthetic, rng)
     space, goal = synthetic.space(), Goal(world.limit_points, certainty=world.certainty)
-    dense_s = synthetic.dense_us * 1e-6
-    found = choice.standings(space, _trials(tried), goal, dense_s=dense_s)
+    dense_cost = synthetic.dense_us * 1e-6
+    found = choice.standings(space, _trials(tried), goal, dense_cost=dense_cost)
     entered = choice.finalists(found, goal, FINALISTS)
     if not entered:
         return None
@@ -89,15 +89,15 @@ def campaign(world: World, seed: int) -> Chosen | None:
         str(one.trial): Evidence(Paired.of(tried.right[[one.trial]], tried.dense[None]), curse_points=max(one.curse_points, 0.0))
         for one in entered
     }
-    seconds = {str(one.trial): one.latency_s for one in entered}
+    seconds = {str(one.trial): one.cost for one in entered}
     for _ in range(world.folds):
-        asked = cross_fit.in_question(candidates, known, seconds, dense_s, world.limit_points, world.certainty)
+        asked = cross_fit.in_question(candidates, known, seconds, dense_cost, world.limit_points, world.certainty)
         for one in asked:
             known[one.name] = with_folds(known[one.name], [_fold(world, tried.true_points[int(one.name)], rng)])
     chances = {name: one.chance_within(world.limit_points) for name, one in known.items()}
     drops = {name: one.seen_points + one.moved_points for name, one in known.items()}
-    name = proof.choose(candidates, drops, chances, seconds, dense_s, world.certainty, None).name
-    return Chosen(float(tried.true_points[int(name)]), chances[name], seconds[name] / dense_s, _naive(world, tried))
+    name = proof.choose(candidates, drops, chances, seconds, dense_cost, world.certainty, None).name
+    return Chosen(float(tried.true_points[int(name)]), chances[name], seconds[name] / dense_cost, _naive(world, tried))
 
 
 def _try(world: World, synthetic: SyntheticProblem, rng: np.random.Generator) -> _Tried:
@@ -111,7 +111,7 @@ def _try(world: World, synthetic: SyntheticProblem, rng: np.random.Generator) ->
     true = np.minimum(true, 60.0)
     dense = rng.random(world.pictures) >= world.error_ratio
     right = _answers(world, true, dense, rng)
-    return _Tried(configs, rows, synthetic.seconds(space.widths(rows)), _true_points(world, true), right, dense)
+    return _Tried(configs, rows, synthetic.costs(space.widths(rows)), _true_points(world, true), right, dense)
 
 
 def _answers(world: World, true_points: Floats, dense: Bools, rng: np.random.Generator) -> Bools:

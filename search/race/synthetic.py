@@ -85,7 +85,7 @@ class _Draws:
 
 
 class SyntheticProblem:
-    """One instance; implements ``KnownLatency``. name: one of ``PROBLEMS``. instance: which random draw.
+    """One instance; implements ``KnownCost``. name: one of ``PROBLEMS``. instance: which random draw.
 
     channels: dense channels per group. dense_us: latency of the dense network, in microseconds.
     """
@@ -121,7 +121,7 @@ class SyntheticProblem:
             total += self._draws.base_us[k] + work * (1 + self._draws.jitter[k, outputs]) + 0.002 * outputs * area
         return total
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         """Latency of n x G widths, in seconds."""
         return self.microseconds(widths) * 1e-6
 

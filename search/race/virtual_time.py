@@ -26,7 +26,7 @@ from search.race.synthetic import SyntheticProblem
 from search.records.trial import TrialOutcome, TrialRequest
 from search.space.goals import Goal
 from search.space.recipe_ranges import NUMBERS, RecipeRanges
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import cost_of
 from search.space.space import SearchSpace
 
 SHORT_EPOCHS, FULL_EPOCHS = 0.25, 4.0
@@ -100,7 +100,7 @@ class Played:
 
 def ratio(problem: SyntheticProblem, config: PruningConfig) -> float:
     """A configuration's latency as a ratio to the dense network."""
-    return 1e6 * seconds_of(problem.architecture, problem, config) / problem.dense_us
+    return 1e6 * cost_of(problem.architecture, problem, config) / problem.dense_us
 
 
 def play(name: str, instance: int, workers: int, trials: int = 60, random: bool = False) -> Played:

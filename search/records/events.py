@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from search.records.costs.objective import LATENCY, Objective
 from search.records.trial import Trial, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The campaign is set up. dense_s: predicted latency of the dense network. replayed: trials read from the journal."""
+    """The campaign is set up. dense_cost: of the dense network, predicted. replayed: trials read from the journal."""
 
     goal: str
     dimensions: int
     configurations: int
-    dense_s: float
+    dense_cost: float
     trials: int
     replayed: int
+    objective: Objective = LATENCY
 
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A trial runs now. latency_s: predicted."""
+    """A trial runs now. cost: predicted."""
 
     request: TrialRequest
-    latency_s: float
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)

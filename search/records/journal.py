@@ -22,7 +22,7 @@ from harness.files import disk, json_text, locks, reading
 from harness.files.locks import Lock
 from harness.records import stored_files
 from harness.records.decoding import FieldRefused, decode, told
-from search.records.trial import Seconds, Trial, TrialOutcome, TrialRequest
+from search.records.trial import CompiledCost, MaybeSeconds, Seconds, Trial, TrialOutcome, TrialRequest
 
 SCHEMA = 1
 FILE = "journal.jsonl"
@@ -71,13 +71,14 @@ class _Ran:
     kind: str
     request: TrialRequest
     outcome: TrialOutcome
-    latency_s: Seconds
+    latency_s: MaybeSeconds
     ask_s: Seconds
     elapsed_s: Seconds = 0.0
+    compiled_cost: CompiledCost | None = None
 
     @property
     def trial(self) -> Trial:
-        return Trial(self.request, self.outcome, self.latency_s, self.ask_s)
+        return Trial(self.request, self.outcome, self.latency_s, self.ask_s, self.compiled_cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +172,7 @@ def _contents(path: Path, documents: list[dict[str, Any]], complete: int) -> Con
             case other:
                 raise _refused(path, number, f"kind is {str(other)[:20]!r}, not one of started, finished, imported, stopped")
         seconds = max(seconds, found.elapsed_s)
-    ordered = tuple(finished.values())
-    return Contents(header, ordered, tuple(running.values()), tuple(imported), stopped, seconds, complete)
+    return Contents(header, tuple(finished.values()), tuple(running.values()), tuple(imported), stopped, seconds, complete)
 
 
 def _decoded(kind: type[T], document: Any, path: Path, number: int) -> T:
@@ -186,6 +186,8 @@ def _ran(document: dict[str, Any], path: Path, number: int) -> _Ran:
     found = _decoded(_Ran, document, path, number)
     if found.outcome.ok and found.outcome != found.outcome.checked():  # one without an accuracy is written as crashed
         raise _refused(path, number, "outcome is that of a trial with an end, and lacks its accuracy")
+    if math.isnan(found.latency_s) == (found.compiled_cost is None):
+        raise _refused(path, number, "it has both a latency and a compiled cost, or neither")
     return found
 
 
@@ -206,8 +208,8 @@ class Journal:
         lock = _locked(directory)
         if (directory / FILE).exists():
             lock.release()
-            name = directory.name
-            raise CampaignError(f"the campaign {name} exists; resume it with: python -m search resume {name}, or choose another name")
+            resuming = f"resume it with: python -m search resume {directory.name}"
+            raise CampaignError(f"the campaign {directory.name} exists; {resuming}, or choose another name")
         laid = directory / f"{FILE}.part"  # appears whole or not at all: a journal without its first line could not be resumed
         laid.unlink(missing_ok=True)  # left by a killed process, or laid there as a link to something else
         journal = cls(directory, open(laid, "x+b", buffering=0), lock)  # noqa: SIM115
@@ -270,14 +272,12 @@ class Journal:
         except OSError as error:
             self._file.truncate(end)
             full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"writing failed ({error.strerror})"
-            name = self.directory.name
             kept = f"{self.directory / FILE} keeps all trials so far ({disk.free(self.directory)})"
-            raise CampaignError(f"{full}: {kept}; make room, then: python -m search resume {name}") from error
+            raise CampaignError(f"{full}: {kept}; make room, then: python -m search resume {self.directory.name}") from error
 
     def _end_line(self) -> None:
         """Give a complete last line the newline that a kill took from it."""
-        end = self._file.seek(0, os.SEEK_END)
-        self._file.seek(max(0, end - 1))
+        self._file.seek(max(0, self._file.seek(0, os.SEEK_END) - 1))
         if self._file.read(1) != b"\n":
             self._file.write(b"\n")
 
@@ -297,4 +297,6 @@ def _request_document(request: TrialRequest) -> dict[str, Any]:
 
 def _trial_document(trial: Trial) -> dict[str, Any]:
     outcome = {name: (None if isinstance(v, float) and math.isnan(v) else v) for name, v in asdict(trial.outcome).items()}
-    return {"request": _request_document(trial.request), "outcome": outcome, "latency_s": trial.latency_s, "ask_s": trial.ask_s}
+    compiled = trial.compiled_cost is not None
+    cost = {"latency_s": None, "compiled_cost": trial.compiled_cost} if compiled else {"latency_s": trial.latency_s}
+    return {"request": _request_document(trial.request), "outcome": outcome, **cost, "ask_s": trial.ask_s}

@@ -33,6 +33,8 @@ PURPOSES = (SEED, MODEL, SCREEN, PROMOTE, REPEAT, JUDGED)
 OK, CRASHED, STOPPED = "ok", "crashed", "stopped"  # how a trial ended
 
 Seconds = Annotated[float, SECONDS]
+MaybeSeconds = Annotated[float, OrUnknown(), SECONDS]  # of a trial whose campaign knows no latency
+CompiledCost = Annotated[float, Range(0, 1e15)]  # in a compiler's own unit
 Ratio = Annotated[float, SHARE]
 Judged = Annotated[float, Range(-1e6, 1e6)]  # top-1, or another task's metric: errors count below 0, and some have no bound
 MaybeJudged = Annotated[float, OrUnknown(), Range(-1e6, 1e6)]  # of a trial without an end it is not a number, null in its journal
@@ -200,12 +202,22 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A finished trial. latency_s: predicted from stored measurements. ask_s: time the optimiser took to propose it."""
+    """A finished trial. ask_s: time the optimiser took to propose it.
+
+    latency_s: predicted from stored measurements, or compiled_cost: predicted from compilations, in the compiler's own unit: of the two
+    the one that its campaign lowers; the other is not a number, and None.
+    """
 
     request: TrialRequest
     outcome: TrialOutcome
-    latency_s: Seconds
+    latency_s: MaybeSeconds
     ask_s: Seconds = 0.0
+    compiled_cost: CompiledCost | None = None
+
+    @property
+    def cost(self) -> float:
+        """What its campaign lowers: only to be compared with costs of the same campaign."""
+        return self.latency_s if self.compiled_cost is None else self.compiled_cost
 
     @property
     def number(self) -> int:
@@ -218,11 +230,11 @@ class Trial:
         return self.request.purpose != JUDGED
 
 
-class KnownLatency(Protocol):
-    """Latency of any configuration, computed and not measured."""
+class KnownCost(Protocol):
+    """What a campaign lowers, of any configuration, computed: seconds of latency, or a compiler's cost in its own unit."""
 
-    def seconds(self, widths: Ints) -> Floats:
-        """Seconds per inference; ``widths`` is n x G channels kept, columns in the order of ``architecture.groups``."""
+    def costs(self, widths: Ints) -> Floats:
+        """The cost of each; ``widths`` is n x G channels kept, columns in the order of ``architecture.groups``."""
         ...
 
 

@@ -38,7 +38,7 @@ def export(name: str, trials: Sequence[Trial], space: SearchSpace, path: Path) -
         parameters = {name: trial.request.config.kept(name) for name in space.names}
         parameters |= {name: getattr(recipe, name) for name in (*space.numbers, *space.categories)}
         attributes = {"number": trial.number, "purpose": trial.request.purpose, "budget_epochs": trial.request.budget_epochs}
-        values = [trial.latency_s, trial.outcome.drop_points]
+        values = [trial.cost, trial.outcome.drop_points]
         study.add_trial(optuna.trial.create_trial(params=parameters, distributions=ranges, values=values, user_attrs=attributes))
     return len(usable)
 

@@ -61,11 +61,11 @@ def _trials(summary: Summary, axes: Any, sheet: Sheet) -> None:
     if front:
         axes.step(*_stairs(front, unit), where="post", color=FRONT, linewidth=1.6, zorder=2, label="front of these trials")
         lows, highs = ([100 * abs(bound(t) - t.outcome.top1_ratio) for t in front] for bound in (_low, _high))
-        spots = [unit.per_second * t.latency_s for t in front], [100 * t.outcome.top1_ratio for t in front]
+        spots = [unit.per_second * t.cost for t in front], [100 * t.outcome.top1_ratio for t in front]
         axes.errorbar(*spots, yerr=[lows, highs], fmt="none", color=FRONT, elinewidth=0.9, alpha=0.55, zorder=2)
     for trial in found:
         full = trial.request.budget_epochs == longest
-        spot = [unit.per_second * trial.latency_s], [100 * trial.outcome.top1_ratio]
+        spot = [unit.per_second * trial.cost], [100 * trial.outcome.top1_ratio]
         axes.plot(
             *spot,
             marker="o",
@@ -89,7 +89,7 @@ def _trials(summary: Summary, axes: Any, sheet: Sheet) -> None:
 
 
 def _stairs(front: Sequence[Trial], unit: Unit) -> tuple[list[float], list[float]]:
-    return [unit.per_second * t.latency_s for t in front], [100 * t.outcome.top1_ratio for t in front]
+    return [unit.per_second * t.cost for t in front], [100 * t.outcome.top1_ratio for t in front]
 
 
 def _low(trial: Trial) -> float:
@@ -111,7 +111,7 @@ def _limit(axes: Any, summary: Summary, found: Sequence[Trial]) -> None:
 def _trial_tip(trial: Trial, unit: Unit, metric: Metric) -> str:
     found = trial.outcome
     return (
-        f"trial {trial.number} ({trial.request.origin}): predicted {unit.told(trial.latency_s)}, validation top-1 "
+        f"trial {trial.number} ({trial.request.origin}): predicted {unit.told(trial.cost)}, validation top-1 "
         f"{reached(metric, found.top1_ratio)} ({reached_interval(metric, (found.top1_low, found.top1_high))}), "
         f"drop {points(found.drop_points)} points"
     )

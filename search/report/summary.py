@@ -173,7 +173,7 @@ def front(trials: Sequence[Trial]) -> tuple[int, ...]:
     longest = max((trial.request.budget_epochs for trial in trials if trial.outcome.ok), default=0.0)
     full = [trial for trial in trials if trial.outcome.ok and trial.request.budget_epochs == longest]
     found: list[Trial] = []
-    for trial in sorted(full, key=lambda t: (t.latency_s, -t.outcome.top1_ratio, t.number)):
+    for trial in sorted(full, key=lambda t: (t.cost, -t.outcome.top1_ratio, t.number)):
         if not found or trial.outcome.top1_ratio > found[-1].outcome.top1_ratio:
             found.append(trial)
     return tuple(trial.number for trial in found)

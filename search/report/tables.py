@@ -191,7 +191,7 @@ def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
     return (
         Cell(str(trial.number)),
         Cell(asked.origin, "", f"at {asked.recipe.size.replace('x', '×')}" if asked.recipe.size else ""),
-        Cell(unit.told(trial.latency_s)),
+        Cell(unit.told(trial.cost)),
         *accuracy,
         Cell(f"{asked.budget_epochs:g}"),
         Cell(duration(told.seconds)),

@@ -10,27 +10,31 @@ import numpy as np
 
 from harness.errors import CampaignError, UsageError
 from harness.records.pruning_config import PruningConfig
+from search.records.costs.objective import LATENCY, OBJECTIVES, Objective
 from search.records.request import Request
-from search.records.trial import Floats, KnownLatency, TuningChoice
+from search.records.trial import Floats, KnownCost, TuningChoice
+from search.space.screened_latency import OUT_OF_REACH_S
 from search.space.space import SearchSpace
 
 UNLIKELY = 0.1  # chance below which a goal is said to be out of reach
+_MORE_TO_CHOOSE = "measure more networks (--designs), let the search choose bits too (--precision=f32,int8)"
 PARETO_LIMIT_POINTS = 1.0  # the limit at which a front's one recommended configuration is read off, unless the user gives one
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The lowest latency within a drop, the lowest drop within a latency, or the whole front between them.
+    """The lowest cost within a drop, the lowest drop within a latency, or the whole front between them.
 
     max_drop_points: percentage points of validation top-1. max_latency_s: seconds. With both, the lowest latency within
     the drop is sought, and the result says whether it meets the latency. pareto: the whole front. certainty: least probability of
-    keeping the drop that the recommended configuration must have.
+    keeping the drop that the recommended configuration must have. objective: which cost is lowered.
     """
 
     max_drop_points: float | None = 0.5
     max_latency_s: float | None = None
     pareto: bool = False
     certainty: float = Request.certainty
+    objective: Objective = LATENCY
 
     def __post_init__(self) -> None:
         drop, latency_s = self.max_drop_points, self.max_latency_s
@@ -45,7 +49,7 @@ class Goal:
 
     @property
     def kind(self) -> str:
-        """``pareto``, ``max-latency`` (lowest drop within a latency) or ``max-drop`` (lowest latency within a drop)."""
+        """``pareto``, ``max-latency`` (lowest drop within a latency) or ``max-drop`` (lowest cost within a drop)."""
         if self.pareto:
             return "pareto"
         return "max-drop" if self.max_drop_points is not None else "max-latency"
@@ -55,8 +59,12 @@ class Goal:
         """The drop that separates good from bad, in points, also where the user gave none."""
         return PARETO_LIMIT_POINTS if self.max_drop_points is None else self.max_drop_points
 
+    def in_reach(self, cost: float) -> bool:
+        """Whether anything is known of what costs that: what the latency predictor cannot answer for is out of reach."""
+        return self.objective.is_compiled or cost < OUT_OF_REACH_S
+
     def missed_by(self, drops: Iterable[float]) -> bool:
-        """Whether the lowest latency within a drop is sought, and none of these drops (points, at least one) is within it."""
+        """Whether the lowest cost within a drop is sought, and none of these drops (points, at least one) is within it."""
         found = list(drops)
         return self.kind == "max-drop" and bool(found) and min(found) > self.drop_limit
 
@@ -67,15 +75,20 @@ class Goal:
         drop = "" if self.max_drop_points is None else f"a drop of at most {self.max_drop_points:g} points{sure}"
         latency = "" if self.max_latency_s is None else f"at most {self.max_latency_s * 1e3:g} ms"
         if self.pareto:
-            return "the front of latency and drop" + (f", read at {drop}" if drop else "")
+            return f"the front of {self.objective.noun} and drop" + (f", read at {drop}" if drop else "")
         if drop:
-            return f"the lowest latency within {drop}" + (f", and {latency}" if latency else "")
+            return f"the lowest {self.objective.noun} within {drop}" + (f", and {latency}" if latency else "")
         return f"the lowest drop within {latency}"
 
 
 def goal_of(request: Request) -> Goal:
     """What the optimiser of a campaign seeks that was asked for like this."""
-    return Goal(request.drop_limit_points, request.max_latency_s, request.pareto, request.certainty)
+    return Goal(request.drop_limit_points, request.max_latency_s, request.pareto, request.certainty, objective_of(request))
+
+
+def objective_of(request: Request) -> Objective:
+    """What a campaign that was asked for like this lowers."""
+    return OBJECTIVES[request.objective]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +115,30 @@ class Reach:
         )
 
 
-def fastest(space: SearchSpace, latency: KnownLatency) -> tuple[Floats, float]:
-    """The fastest legal row found from both ends, in any precision and at any size, and its seconds.
+def fastest(space: SearchSpace, known: KnownCost) -> tuple[Floats, float]:
+    """The fastest (or cheapest) legal row found from both ends, in any precision and at any size, and its cost.
 
-    Descends coordinate by coordinate from the dense row and from the narrowest one: latency falls with width except for
+    Descends coordinate by coordinate from the dense row and from the narrowest one: cost falls with width except for
     the steps of the staircase. Which precision is fastest may change on the way: every one is descended in.
     """
     begun = [replace(space.start, precision=one, size=size) for one in space.ranges.precisions for size in space.ranges.sizes]
-    return min((_fastest(space, latency, recipe) for recipe in begun), key=lambda found: found[1])
+    return min((_fastest(space, known, recipe) for recipe in begun), key=lambda found: found[1])
 
 
-def _fastest(space: SearchSpace, latency: KnownLatency, recipe: TuningChoice) -> tuple[Floats, float]:
+def _fastest(space: SearchSpace, known: KnownCost, recipe: TuningChoice) -> tuple[Floats, float]:
     dense = space.encode(space.architecture.dense(), recipe)
     narrow = dense.copy()
     narrow[: space.groups] = space.snap(np.zeros((1, space.groups)))[0]
-    best_row, best_s = dense, float(space.seconds(latency, dense[None])[0])
+    best_row, best_s = dense, float(space.costs(known, dense[None])[0])
     for start in (narrow, dense):
-        row, seconds, moved = start.copy(), float(space.seconds(latency, start[None])[0]), True
+        row, seconds, moved = start.copy(), float(space.costs(known, start[None])[0]), True
         while moved:
             moved = False
             for column in range(space.groups):
                 children = np.repeat(row[None], int(space.sizes[column]), axis=0)
                 children[:, column] = np.arange(space.sizes[column])
                 children = children[space.legal(children)]
-                costs = space.seconds(latency, children)
+                costs = space.costs(known, children)
                 if len(costs) and costs.min() < seconds - 1e-12:
                     row, seconds, moved = children[int(costs.argmin())], float(costs.min()), True
         if seconds < best_s:
@@ -133,22 +146,23 @@ def _fastest(space: SearchSpace, latency: KnownLatency, recipe: TuningChoice) ->
     return best_row, best_s
 
 
-def check_choice(space: SearchSpace, published: Sequence[PruningConfig], precisions: Sequence[str]) -> None:
+def check_choice(space: SearchSpace, published: Sequence[PruningConfig], precisions: Sequence[str], objective: Objective = LATENCY) -> None:
     """Refuse a search in which there is nothing to choose: CampaignError where the dense network is the only legal configuration."""
     if space.configurations > 1 or len(precisions) > 1:
         return
+    instead = "take another network" if objective.is_compiled else _MORE_TO_CHOOSE
     also = f", and {len(published)} published ones, which pytest bench/ compares" if published else ""
     raise CampaignError(
         f"the dense network is the only legal configuration of {space.architecture.network} on this device{also}: no narrower width is "
-        "faster there; measure more networks (--designs), let the search choose bits too (--precision=f32,int8), or take another device"
+        f"{objective.cheaper} there; {instead}, or take another device"
     )
 
 
-def check_reachable(goal: Goal, space: SearchSpace, latency: KnownLatency) -> None:
+def check_reachable(goal: Goal, space: SearchSpace, known: KnownCost) -> None:
     """Refuse a latency that no legal configuration reaches: CampaignError that names the nearest one."""
     if goal.max_latency_s is None:
         return
-    _, least_s = fastest(space, latency)
+    _, least_s = fastest(space, known)
     if least_s > goal.max_latency_s:
         raise CampaignError(
             f"no legal configuration reaches {goal.max_latency_s * 1e3:.4g} ms, the fastest is predicted at {least_s * 1e3:.4g} ms; "

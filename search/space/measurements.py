@@ -26,7 +26,7 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
 from harness.records.quantisation import IN_FLOAT, in_float_note
-from search.records.trial import KnownLatency
+from search.records.trial import KnownCost
 from search.space import failure
 from search.space.screened_latency import LatencyByPrecision, LatencyBySize, ScreenedLatency
 
@@ -114,9 +114,9 @@ class Stored:
         return f"{self.precision} at {self.size}" if sizes else self.precision
 
     @property
-    def latency(self) -> KnownLatency:
+    def latency(self) -> KnownCost:
         """What is known of any network's latency, in each precision and at each size that was measured."""
-        by_size: dict[str, dict[str, KnownLatency]] = {}
+        by_size: dict[str, dict[str, KnownCost]] = {}
         for one in (self, *self.others):
             by_size.setdefault(one.size, {})[one.precision] = ScreenedLatency(one.predictor)
         found = {size: LatencyByPrecision(known) if len(known) > 1 else known[self.precision] for size, known in by_size.items()}

@@ -11,18 +11,18 @@ from harness.errors import UnknownName
 from harness.latency.model.predictor import LatencyPredictor
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Floats, Ints, KnownLatency, RunsIn
+from search.records.trial import Floats, Ints, KnownCost, RunsIn
 
 OUT_OF_REACH_S = 1e6  # seconds an inference; finite, so that differences of latencies stay numbers
 
 
 @dataclass(frozen=True)
 class ScreenedLatency:
-    """``KnownLatency`` over a fitted predictor; ``OUT_OF_REACH_S`` for configurations outside of what was measured."""
+    """``KnownCost`` over a fitted predictor; ``OUT_OF_REACH_S`` for configurations outside of what was measured."""
 
     predictor: LatencyPredictor
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         """Seconds per inference; ``widths`` is n x G channels kept, columns in the order of ``architecture.groups``."""
         known = self.predictor.known(widths)
         found = np.full(len(widths), OUT_OF_REACH_S)
@@ -33,61 +33,61 @@ class ScreenedLatency:
 
 @dataclass(frozen=True)
 class LatencyByPrecision:
-    """``KnownLatency`` of a network that may run in several precisions; by itself, of the first, which speed-ups are counted from."""
+    """``KnownCost`` of a network that may run in several precisions; by itself, of the first, which speed-ups are counted from."""
 
-    by_precision: Mapping[str, KnownLatency]
+    by_precision: Mapping[str, KnownCost]
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         """Seconds per inference in the first precision."""
-        return next(iter(self.by_precision.values())).seconds(widths)
+        return next(iter(self.by_precision.values())).costs(widths)
 
 
 @dataclass(frozen=True)
 class LatencyBySize:
     """The same of a network that may run at several sizes of its pictures (``HxW``); by itself, at the full one, which is first."""
 
-    by_size: Mapping[str, KnownLatency]
+    by_size: Mapping[str, KnownCost]
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         """Seconds per inference at the full size, in the first precision."""
-        return next(iter(self.by_size.values())).seconds(widths)
+        return next(iter(self.by_size.values())).costs(widths)
 
 
-def in_precision(latency: KnownLatency, precision: str) -> KnownLatency:
+def in_precision(known: KnownCost, precision: str) -> KnownCost:
     """What is known of latency in one precision; all that is known where there is one only, or ``precision`` is empty."""
-    if not precision or not isinstance(latency, LatencyByPrecision):
-        return latency
-    if precision not in latency.by_precision:
-        raise UnknownName("precision", precision, latency.by_precision, "as the campaign was asked for")
-    return latency.by_precision[precision]
+    if not precision or not isinstance(known, LatencyByPrecision):
+        return known
+    if precision not in known.by_precision:
+        raise UnknownName("precision", precision, known.by_precision, "as the campaign was asked for")
+    return known.by_precision[precision]
 
 
-def at_size(latency: KnownLatency, size: str) -> KnownLatency:
+def at_size(known: KnownCost, size: str) -> KnownCost:
     """What is known of latency at one size; all that is known where there is one only, or ``size`` is empty."""
-    if not size or not isinstance(latency, LatencyBySize):
-        return latency
-    if size not in latency.by_size:
-        raise UnknownName("size of the pictures", size, latency.by_size, "as the campaign was asked for")
-    return latency.by_size[size]
+    if not size or not isinstance(known, LatencyBySize):
+        return known
+    if size not in known.by_size:
+        raise UnknownName("size of the pictures", size, known.by_size, "as the campaign was asked for")
+    return known.by_size[size]
 
 
-def as_it_runs(latency: KnownLatency, runs_in: RunsIn) -> KnownLatency:
+def as_it_runs(known: KnownCost, runs_in: RunsIn) -> KnownCost:
     """What is known of latency in one precision and at one size, each as far as there are several."""
-    found = at_size(latency, runs_in.size)
+    found = at_size(known, runs_in.size)
     if runs_in.precision and isinstance(found, LatencyBySize):
         found = next(iter(found.by_size.values()))
     return in_precision(found, runs_in.precision)
 
 
-def seconds_of(architecture: Architecture, latency: KnownLatency, config: PruningConfig, precision: str = "", size: str = "") -> float:
-    """Predicted seconds of one configuration, in ``precision`` and at ``size`` where there are several."""
+def cost_of(architecture: Architecture, known: KnownCost, config: PruningConfig, precision: str = "", size: str = "") -> float:
+    """Predicted cost of one configuration, in ``precision`` and at ``size`` where there are several."""
     row = np.array([[config.kept(group.name) for group in architecture.groups]], dtype=np.int64)
-    return float(as_it_runs(latency, RunsIn(precision, size)).seconds(row)[0])
+    return float(as_it_runs(known, RunsIn(precision, size)).costs(row)[0])
 
 
-def fastest_precision(architecture: Architecture, latency: KnownLatency) -> str:
+def fastest_precision(architecture: Architecture, known: KnownCost) -> str:
     """In which the unpruned network is predicted to be fastest, at the full size; empty where there is one only."""
-    latency = next(iter(latency.by_size.values())) if isinstance(latency, LatencyBySize) else latency
+    latency = next(iter(known.by_size.values())) if isinstance(known, LatencyBySize) else known
     if not isinstance(latency, LatencyByPrecision):
         return ""
-    return min(latency.by_precision, key=lambda one: seconds_of(architecture, latency, architecture.dense(), one))
+    return min(latency.by_precision, key=lambda one: cost_of(architecture, known, architecture.dense(), one))

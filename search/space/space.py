@@ -21,7 +21,7 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, OrdinalHy
 from harness.errors import HarnessError, UnknownName, UsageError
 from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
-from search.records.trial import Bools, Floats, Ints, KnownLatency, RunsIn, TuningChoice
+from search.records.trial import Bools, Floats, Ints, KnownCost, RunsIn, TuningChoice
 from search.space.checked_widths import checked_widths
 from search.space.recipe_ranges import LOGARITHMIC, unit_pixels
 from search.space.recipe_ranges import RecipeRanges as RecipeRanges
@@ -180,14 +180,14 @@ class SearchSpace:
         widths[:, self._columns] = self._widths[np.arange(self.groups), indices]
         return widths
 
-    def seconds(self, latency: KnownLatency, rows: Floats) -> Floats:
-        """Known latency of n rows, each in the precision and at the size that it runs in."""
+    def costs(self, known: KnownCost, rows: Floats) -> Floats:
+        """Known cost of n rows, each in the precision and at the size that it runs in."""
         widths, found = self.widths(rows), np.empty(len(rows))
         precisions, sizes = self._chosen("precision", rows), self._chosen("size", rows)
         for precision, size in sorted(set(zip(precisions.tolist(), sizes.tolist(), strict=True))):
             ours = (precisions == precision) & (sizes == size)
             runs_in = RunsIn(self.ranges.precisions[precision], self.ranges.sizes[size])
-            found[ours] = as_it_runs(latency, runs_in).seconds(widths[ours])
+            found[ours] = as_it_runs(known, runs_in).costs(widths[ours])
         return found
 
     def legal(self, rows: Floats) -> Bools:

@@ -41,7 +41,7 @@ GOAL = Goal(1.0)
 class Linear:
     """A microsecond per channel."""
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         return (1.0 + widths.sum(axis=1)) * 1e-6
 
 

@@ -37,7 +37,7 @@ def space(architecture: Architecture) -> SearchSpace:
 class LinearLatency:
     """A microsecond per channel."""
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
+    def costs(self, widths: np.ndarray) -> np.ndarray:
         return (1.0 + widths.sum(axis=1)) * 1e-6
 
 
@@ -49,7 +49,7 @@ def linear_latency() -> LinearLatency:
 class InSteps:
     """Half a microsecond per channel, paid for in eights, and three of overhead: INT8's own staircase."""
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
+    def costs(self, widths: np.ndarray) -> np.ndarray:
         return (3.0 + 0.5 * (-(-widths // 8) * 8).sum(axis=1)) * 1e-6
 
 

@@ -21,7 +21,7 @@ from search.records.request import Request
 from search.records.trial import RunsIn
 from search.report import summary
 from search.space import measurements
-from search.space.screened_latency import as_it_runs, seconds_of
+from search.space.screened_latency import as_it_runs, cost_of
 from tests.search.command import SMALL, own_device, search
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs a whole campaign
@@ -57,10 +57,10 @@ def test_trials_run_at_both_sizes_and_their_latencies_are_their_sizes(folder: Pa
     latency = measurements.read(folder / outcome.MEASUREMENTS, full, "f32", sizes=[small]).latency
     for one in trials:
         asked = one.request
-        assert one.latency_s == pytest.approx(seconds_of(full, latency, asked.config, *asked.recipe.runs_in))
+        assert one.cost == pytest.approx(cost_of(full, latency, asked.config, *asked.recipe.runs_in))
     alone = measurements.read(folder / outcome.MEASUREMENTS, full, "f32").latency
     widths = np.array([[group.channels for group in full.groups]])
-    assert alone.seconds(widths)[0] == latency.seconds(widths)[0] > as_it_runs(latency, RunsIn("", "8x8")).seconds(widths)[0]
+    assert alone.seconds(widths)[0] == latency.costs(widths)[0] > as_it_runs(latency, RunsIn("", "8x8")).costs(widths)[0]
 
 
 def test_every_rival_enters_at_both_sizes_and_is_exported_and_judged_there(folder: Path, told: Outcome) -> None:

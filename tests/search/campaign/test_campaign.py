@@ -48,7 +48,7 @@ def test_a_campaign_tries_repeats_and_chooses(vgg: SyntheticProblem, tmp_path: P
     assert result.stop_reason == "all 8 trials are done"
     assert result.trials[0].request.config == vgg.architecture.dense()
     assert result.chosen is not None
-    assert result.chosen.latency_s < result.dense_s
+    assert result.chosen.cost < result.dense_cost
     assert result.chosen in result.standings
     assert len(result.standings) == 8
     assert result.front
@@ -235,7 +235,7 @@ def test_other_goals_are_met(vgg: SyntheticProblem, tmp_path: Path, goal: Goal) 
     result = run(vgg, tmp_path, replace(SETTINGS, goal=goal))
     assert result.chosen is not None
     if goal.max_latency_s is not None:
-        assert result.chosen.latency_s <= goal.max_latency_s
+        assert result.chosen.cost <= goal.max_latency_s
     assert (np.diff([one.mean_points for one in result.front]) < 0).all()
 
 

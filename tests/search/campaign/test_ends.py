@@ -74,7 +74,7 @@ def test_all_over_the_limit_is_no_error_and_tells_the_least_harmed(vgg: Syntheti
     assert f"lost {least.observed_points:.2f} points in 2 evaluations" in said
     assert least.observed_points > 5.0
     assert f"by all trials together {least.mean_points:.2f}" in said
-    assert f"{result.dense_s / least.latency_s:.2f}×" in said
+    assert f"{result.dense_cost / least.latency_s:.2f}×" in said
     assert "the unpruned network itself lost 0.40 (0.10 to 0.70)" in said
     assert "--budget (now 27 epochs)" in said
     assert "--max-drop" in said
@@ -115,7 +115,7 @@ def test_the_least_harmed_short_trials_are_seen_in_full_before_all_is_said_to_be
     assert isinstance(ends.of(result), AllOverLimit)
     short = {trial.number: trial for trial in fidelity.short_of(result.trials, 6.0)}
     seen = [short[number] for number in promoted(result) if short[number].request.config != dense]
-    faster = [trial for trial in short.values() if trial.request.config != dense and trial.latency_s < result.dense_s]
+    faster = [trial for trial in short.values() if trial.request.config != dense and trial.cost < result.dense_cost]
     least = min(faster, key=lambda trial: trial.outcome.drop_points)
     assert seen[0] == least
     assert 2 <= len(seen) <= fidelity.LEAST_HARMED_COUNT
@@ -128,7 +128,7 @@ def test_what_short_trials_hid_is_found(vgg: SyntheticProblem, tmp_path: Path) -
     assert ends.of(result) is None
     assert result.chosen_meets_goal
     assert result.chosen is not None
-    assert result.chosen.latency_s < result.dense_s
+    assert result.chosen.cost < result.dense_cost
 
 
 @pytest.mark.parametrize("past", [0, 1, 2, 4])

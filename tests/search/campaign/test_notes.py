@@ -50,7 +50,7 @@ def test_a_campaign_ends_with_its_finalists_and_their_luck(vgg: SyntheticProblem
     assert standing is not None
     repeats = [one for one in result.trials if one.request.purpose == REPEAT and one.request.of == standing.trial]
     assert len(repeats) == standing.observations - 1 > 0
-    assert f"trial {standing.trial}, {standing.latency_s / result.dense_s:.3f} of dense" in chosen
+    assert f"trial {standing.trial}, {standing.cost / result.dense_cost:.3f} of dense" in chosen
     first = next(one for one in result.trials if one.number == standing.trial).outcome.drop_points
     assert f"first seen {first:+.2f}, {abs(standing.mean_points - first):.2f} too" in chosen
     assert f"{standing.observations} evaluations" in chosen

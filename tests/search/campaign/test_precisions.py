@@ -20,7 +20,7 @@ from search.records import journal
 from search.records.journal import Journal
 from search.records.trial import JUDGED, NEW, REPEAT, Floats, InPrecision, Ints, Report, Trial, TrialOutcome, TrialRequest
 from search.space.goals import Goal
-from search.space.screened_latency import LatencyByPrecision, seconds_of
+from search.space.screened_latency import LatencyByPrecision, cost_of
 from search.space.space import SearchSpace
 
 SETTINGS = CampaignSettings("c", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), finalists=2, repeats=1)
@@ -35,7 +35,7 @@ class Times:
     of: SyntheticProblem
     ratio: float
 
-    def seconds(self, widths: Ints) -> Floats:
+    def costs(self, widths: Ints) -> Floats:
         return self.of.seconds(widths) * self.ratio
 
 
@@ -107,7 +107,7 @@ def test_one_tuning_gives_a_trial_for_each_precision(vgg: SyntheticProblem, tmp_
         assert (one.outcome.tune_s, one.outcome.prune_s) == (0.0, 0.0)
     for one in result.trials:
         request = one.request
-        assert one.latency_s == pytest.approx(seconds_of(vgg.architecture, latency, request.config, request.recipe.precision))
+        assert one.cost == pytest.approx(cost_of(vgg.architecture, latency, request.config, request.recipe.precision))
     assert max(evaluate.tuned.values()) == 1
     assert {(one.config, one.recipe.precision) for one in result.standings} == {
         (config, precision) for config in {t.request.config for t in own} for precision in BOTH

@@ -16,7 +16,7 @@ from search.records.request import Request
 from search.records.trial import MODEL, PROMOTE, SEED, Ints, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
-from search.space.screened_latency import OUT_OF_REACH_S
+from search.space.screened_latency import OUT_OF_REACH
 from search.space.space import SearchSpace
 
 SETTINGS = CampaignSettings("a", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), repeats=0, accuracy="same", measurements="cpu")
@@ -29,7 +29,7 @@ class OtherDevice:
     def __init__(self, problem: SyntheticProblem) -> None:
         self.problem = problem
 
-    def seconds(self, widths: Ints) -> object:
+    def costs(self, widths: Ints) -> object:
         return 2 * self.problem.seconds(widths) - 1e-9 * widths[:, -1]
 
 
@@ -52,7 +52,7 @@ def test_a_second_device_starts_from_the_first_ones_trials(vgg: SyntheticProblem
     assert not known & {(one.config, one.recipe) for one in evaluated}, "nothing is evaluated twice"
     assert len(second.standings) == 16
     imported = next(one for one in second.standings if one.config == vgg.architecture.dense())
-    assert imported.latency_s == pytest.approx(second.dense_s)
+    assert imported.latency_s == pytest.approx(second.dense_cost)
     assert imported.trial < -1
     again = journal.read(tmp_path / "b")
     assert len(again.imported) == 8
@@ -175,14 +175,14 @@ def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tm
     """The most accurate configuration is dense; where its latency is unknown it stands in no table and on no front."""
 
     class Unknown:
-        def seconds(self, widths: Ints) -> object:
+        def costs(self, widths: Ints) -> object:
             found = vgg.seconds(widths)
-            found[(widths == vgg.channels).all(axis=1)] = OUT_OF_REACH_S
+            found[(widths == vgg.channels).all(axis=1)] = OUT_OF_REACH
             return found
 
     result = campaign.run(SETTINGS, vgg.space(), Unknown(), EVALUATE, tmp_path)  # type: ignore[arg-type]
     assert any(trial.request.config == vgg.architecture.dense() for trial in result.trials)
-    assert all(one.latency_s < OUT_OF_REACH_S for one in (*result.standings, *result.front))
+    assert all(one.cost < OUT_OF_REACH for one in (*result.standings, *result.front))
 
 
 def in_(precision: str, number: int = 0) -> Trial:

@@ -135,7 +135,7 @@ def test_repetitions_count_as_one_configuration_and_narrow_it(vgg: SyntheticProb
     often = choice.standings(vgg.space(), trials_of(vgg, keeps, seeds=5), Goal(1.0))
     assert len(once) == len(often) == 6
     assert [one.observations for one in often] == [5] * 6
-    assert [one.latency_s for one in often] == sorted(keeps)
+    assert [one.cost for one in often] == sorted(keeps)
     assert np.mean([one.deviation_points for one in often]) < np.mean([one.deviation_points for one in once])
     for one in often:
         low, high = one.interval_points
@@ -194,7 +194,7 @@ def test_what_repetitions_cannot_tell_stays_in_the_interval_and_in_the_chance(vg
 
 def test_the_unpruned_network_keeps_every_limit(vgg: SyntheticProblem) -> None:
     for limit in (0.0, 1.0):
-        slowest = choice.standings(vgg.space(), trials_of(vgg, [1.0, 0.7, 0.4]), Goal(limit), dense_s=1.0)[-1]
+        slowest = choice.standings(vgg.space(), trials_of(vgg, [1.0, 0.7, 0.4]), Goal(limit), dense_cost=1.0)[-1]
         assert slowest.config == vgg.architecture.dense()
         assert slowest.chance == 1.0
         assert not slowest.candidate

@@ -13,7 +13,7 @@ from search.optimizer import first_design, width_costs
 from search.race import synthetic
 from search.race.synthetic import SyntheticProblem
 from search.records.sensitivity_record import GroupLoss, Sensitivity
-from search.records.trial import KnownLatency
+from search.records.trial import KnownCost
 from search.space.goals import Goal
 from search.space.space import SearchSpace
 
@@ -59,7 +59,7 @@ def test_a_larger_limit_lets_faster_networks_be_tried_first(vgg: SyntheticProble
     assert fastest[0] > fastest[1] > fastest[2]
 
 
-def test_a_group_that_is_seen_to_be_dear_is_pruned_later(architecture: Architecture, linear_latency: KnownLatency) -> None:
+def test_a_group_that_is_seen_to_be_dear_is_pruned_later(architecture: Architecture, linear_latency: KnownCost) -> None:
     space = SearchSpace(architecture, {group.name: tuple(range(4, group.channels + 1, 4)) for group in architecture.groups})
     kept = []
     for dear in (0.0, 60.0):

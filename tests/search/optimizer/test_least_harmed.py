@@ -35,16 +35,16 @@ def test_the_least_harmed_are_few_new_and_all_of_the_short_front(
     short = [short_trial(place, latency / 10, drop, channels, ok) for place, (latency, drop, channels, ok, _) in enumerate(rows)]
     taken = {place for place, row in enumerate(rows) if row[4]}
     found = fidelity.least_harmed(short, taken, DENSE, 1.0, count)
-    able = [one for one in short if one.outcome.ok and one.request.config != DENSE and one.latency_s < 1.0]
+    able = [one for one in short if one.outcome.ok and one.request.config != DENSE and one.cost < 1.0]
     assert len(found) == len(set(found)) <= count
     for one in found:
         assert one in able
         assert one.number not in taken
         for other in able:
-            better = other.latency_s <= one.latency_s and other.outcome.drop_points <= one.outcome.drop_points
-            assert not better or (other.latency_s, other.outcome.drop_points) == (one.latency_s, one.outcome.drop_points)
+            better = other.cost <= one.cost and other.outcome.drop_points <= one.outcome.drop_points
+            assert not better or (other.cost, other.outcome.drop_points) == (one.cost, one.outcome.drop_points)
     if able and count:
-        least = min(able, key=lambda one: (one.outcome.drop_points, one.latency_s, one.number))
+        least = min(able, key=lambda one: (one.outcome.drop_points, one.cost, one.number))
         assert least.number in taken or found[0] == least
     mixed = list(short)
     order.shuffle(mixed)  # type: ignore[attr-defined]

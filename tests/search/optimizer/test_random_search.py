@@ -8,7 +8,7 @@ from search.campaign.settings import CampaignSettings
 from search.optimizer.array_search import SpaceExhausted
 from search.optimizer.random_search import RandomSearch
 from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
-from search.records.trial import KnownLatency
+from search.records.trial import KnownCost
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
 from search.space.space import SearchSpace
@@ -50,7 +50,7 @@ def test_other_seeds_draw_other_networks(vgg: SyntheticProblem) -> None:
 
 
 def test_where_nothing_faster_can_be_drawn_the_fastest_new_one_is_tried_until_none_is_left(
-    space: SearchSpace, linear_latency: KnownLatency
+    space: SearchSpace, linear_latency: KnownCost
 ) -> None:
     fixed = RecipeRanges(criteria=("l1",), learning_rate=(0.01, 0.01), weight_decay=(5e-4, 5e-4), label_smoothing=(0.0, 0.0))
     small = SearchSpace(space.architecture, {"conv1": (8, 16), "layer2.0.conv1": (8, 16, 32)}, fixed)

@@ -7,11 +7,11 @@ import numpy as np
 from harness.records.architecture import Architecture
 from search.optimizer.seeds import initial_rows, prune_next, without_branches
 from search.race.synthetic import SyntheticProblem
-from search.records.trial import KnownLatency, TuningChoice
+from search.records.trial import KnownCost, TuningChoice
 from search.space.space import SearchSpace
 
 
-def test_first_comes_dense_then_the_published_then_prune_this_next(architecture: Architecture, linear_latency: KnownLatency) -> None:
+def test_first_comes_dense_then_the_published_then_prune_this_next(architecture: Architecture, linear_latency: KnownCost) -> None:
     published = architecture.partial({"layer1.0.conv1": 7})
     space = SearchSpace(architecture, {"layer1.0.conv1": (0, 8, 16), "layer1.1.conv1": (0, 8, 16)}, exact=[published])
     rows = initial_rows(space, linear_latency, [published], 8, seed=0)
@@ -30,7 +30,7 @@ def test_branches_are_removed_whole(space: SearchSpace) -> None:
     assert without_branches(SearchSpace(space.architecture, {"conv1": (8, 16)})) == []
 
 
-def test_what_many_layers_share_is_pruned_later(architecture: Architecture, linear_latency: KnownLatency) -> None:
+def test_what_many_layers_share_is_pruned_later(architecture: Architecture, linear_latency: KnownCost) -> None:
     shared = replace(architecture.groups[3], members=("a", "b", "c", "d"))
     network = replace(architecture, groups=(*architecture.groups[:3], shared))
     kept = []

@@ -16,7 +16,7 @@ from search.optimizer.array_search import SpaceExhausted
 from search.optimizer.seeds import initial_rows
 from search.optimizer.selector import Optimizer, configuration
 from search.race.synthetic import SyntheticProblem
-from search.records.trial import KnownLatency, TuningChoice
+from search.records.trial import KnownCost, TuningChoice
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
 from search.space.space import SearchSpace
@@ -142,7 +142,7 @@ def test_other_goals_ask_for_sensible_configurations(vgg: SyntheticProblem, goal
         assert len({round(limit, 6) for limit in latencies}) > 1
 
 
-def test_an_exhausted_space_ends_the_asking(space: SearchSpace, linear_latency: KnownLatency) -> None:
+def test_an_exhausted_space_ends_the_asking(space: SearchSpace, linear_latency: KnownCost) -> None:
     fixed = RecipeRanges(("l1",), ("one-shot",), (0.01, 0.01), (1e-4, 1e-4), (0.0, 0.0))
     small = SearchSpace(space.architecture, {"layer1.0.conv1": (0, 8, 16)}, fixed)
     asked = Optimizer(small, linear_latency, Goal(1.0), 0, initial_rows(small, linear_latency, (), 2, 0))

@@ -22,7 +22,7 @@ from search.proof import global_cut, tuning
 from search.proof.entrants import Entrant
 from search.proof.tuning import Recipes
 from search.records.outcome import ROLES
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import cost_of
 
 TUNING = Recipe(epochs=0.02, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
 
@@ -34,7 +34,7 @@ class Stepped:
     step: int = 8
     least_s: float = 0.0
 
-    def seconds(self, widths: NDArray[np.int64]) -> NDArray[np.float64]:
+    def costs(self, widths: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.least_s + (-(-widths // self.step) * self.step).sum(axis=1) * 1e-6
 
 
@@ -62,11 +62,11 @@ def test_it_is_as_quick_as_was_asked_and_one_channel_less_removed_is_not(
     pruning, latency = ranked[name], Stepped(step)
     config = global_cut.cut_to(pruning, latency, target_s)
     pruning.architecture.check(config)
-    assert seconds_of(pruning.architecture, latency, config) <= target_s
+    assert cost_of(pruning.architecture, latency, config) <= target_s
     removed = sum(group.channels - config.kept(group.name) for group in pruning.architecture.groups)
     assert pruning.config(removed) == config
     milder = next((one for count in range(removed, -1, -1) if (one := pruning.config(count)) != config), None)  # equal ones go together
-    assert milder is None or seconds_of(pruning.architecture, latency, milder) > target_s
+    assert milder is None or cost_of(pruning.architecture, latency, milder) > target_s
 
 
 def test_at_the_dense_network_s_latency_nothing_goes_and_it_is_called_that(network: Network, dataset: Dataset) -> None:
@@ -99,7 +99,7 @@ def test_a_network_that_cannot_be_cut_so_far_is_left_out_in_one_line(
     class PerBranch(Stepped):
         """A millisecond for every branch that is there, which no channel that goes makes cheaper."""
 
-        def seconds(self, widths: NDArray[np.int64]) -> NDArray[np.float64]:
+        def costs(self, widths: NDArray[np.int64]) -> NDArray[np.float64]:
             return (widths > 0).sum(axis=1) * 1e-3
 
     cut = global_cut.entrants(network, dataset, PerBranch(), chosen)

@@ -31,7 +31,7 @@ from search.records.outcome import IN_INT8
 from search.records.request import Request
 from search.records.trial import RunsIn, TuningChoice
 from search.space.goals import Goal
-from search.space.screened_latency import LatencyByPrecision, in_precision, seconds_of
+from search.space.screened_latency import LatencyByPrecision, cost_of, in_precision
 
 UNTUNED = Recipe(epochs=0.0, batch_size=8, precision="f32", calibration_images=16)
 RECIPES = Recipes(UNTUNED, UNTUNED)
@@ -43,7 +43,7 @@ class Channels:
     def __init__(self, microseconds: float, step: int) -> None:
         self.microseconds, self.step = microseconds, step
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
+    def costs(self, widths: np.ndarray) -> np.ndarray:
         return (-(-widths // self.step) * self.step).sum(axis=1) * self.microseconds * 1e-6
 
 
@@ -156,7 +156,7 @@ def test_cuts_to_the_chosen_ones_latency_run_in_its_precision(network: Network, 
     )
     cut, known = entrants.uniform(architecture, LATENCY, chosen), in_precision(LATENCY, precision)
     assert cut.precision == precision
-    assert cut.config == entrants.uniform_at(architecture, known, seconds_of(architecture, LATENCY, chosen.config, precision))
+    assert cut.config == entrants.uniform_at(architecture, known, cost_of(architecture, LATENCY, chosen.config, precision))
     assert entrants.from_scratch(chosen).precision == precision
 
 

@@ -26,7 +26,7 @@ from search.records import outcome, tuned_store
 from search.records.losses.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
 from search.space.measurements import Bench
-from search.space.screened_latency import seconds_of
+from search.space.screened_latency import cost_of
 from search.workers.sized import AtSize
 
 TUNING = Recipe(epochs=0.25, learning_rate=0.02, batch_size=8, precision="f32", calibration_images=16)
@@ -36,7 +36,7 @@ RECIPES = Recipes(TUNING, Recipe(epochs=0.5, batch_size=8, precision="f32", cali
 class ChannelsKept:
     """A microsecond per channel."""
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
+    def costs(self, widths: np.ndarray) -> np.ndarray:
         return widths.sum(axis=1) * 1e-6
 
 
@@ -76,9 +76,9 @@ def test_everyone_is_entered_once_and_the_uniform_one_is_as_fast_as_the_chosen_o
     assert [(e.config, e.criterion) for e in found if e.role == "candidate"] == [(best, "l1"), (second, "fpgm")]
     assert not [e for e in entrants(architecture, [Found(best)]) if e.role == "random"]
     for chosen in (found[-2], found[-1]):
-        cut, seconds = uniform(architecture, latency, chosen), seconds_of(architecture, latency, chosen.config)
+        cut, seconds = uniform(architecture, latency, chosen), cost_of(architecture, latency, chosen.config)
         assert cut.config == uniform_at(architecture, latency, seconds)
-        assert seconds_of(architecture, latency, cut.config) == pytest.approx(seconds, rel=0.02)
+        assert cost_of(architecture, latency, cut.config) == pytest.approx(seconds, rel=0.02)
 
 
 def test_a_found_network_that_was_published_is_called_that(network: Network) -> None:

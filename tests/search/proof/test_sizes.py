@@ -13,7 +13,7 @@ from harness.records.architecture import Architecture
 from search.proof import entrants
 from search.proof.entrants import Entrant, Found
 from search.records.trial import RunsIn
-from search.space.screened_latency import LatencyByPrecision, LatencyBySize, as_it_runs, seconds_of
+from search.space.screened_latency import LatencyByPrecision, LatencyBySize, as_it_runs, cost_of
 
 SMALLER = ("28x28", "24x24")
 
@@ -24,7 +24,7 @@ class Channels:
     def __init__(self, microseconds: float) -> None:
         self.microseconds = microseconds
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
+    def costs(self, widths: np.ndarray) -> np.ndarray:
         return widths.sum(axis=1) * self.microseconds * 1e-6
 
 
@@ -81,7 +81,7 @@ def test_a_uniform_cut_at_any_size_is_as_fast_as_the_chosen_network(
     assert here.runs_in == chosen.runs_in
     assert there.runs_in == RunsIn(precision, other)
     assert there.name == f"uniform-{other or '32x32'}"
-    target_s = seconds_of(architecture, LATENCY, chosen.config, *chosen.runs_in)
+    target_s = cost_of(architecture, LATENCY, chosen.config, *chosen.runs_in)
     for one in (here, there):
         known = as_it_runs(LATENCY, one.runs_in)
         assert one.config == entrants.uniform_at(architecture, known, target_s), "the nearest that there is at its size"

@@ -20,7 +20,7 @@ def test_every_trial_is_in_the_study(vgg: SyntheticProblem, tmp_path: Path) -> N
     path = tmp_path / "study.db"
     assert optuna_export.export("c", result.trials, vgg.space(), path) == 4
     study = optuna.load_study(study_name="c", storage=f"sqlite:///{path}")
-    assert [trial.values for trial in study.trials] == [[t.latency_s, t.outcome.drop_points] for t in result.trials]
+    assert [trial.values for trial in study.trials] == [[t.cost, t.outcome.drop_points] for t in result.trials]
     assert study.trials[0].params["g00"] == 64
     with pytest.raises(CampaignError, match="exists; choose another file"):
         optuna_export.export("c", result.trials, vgg.space(), path)

@@ -87,7 +87,7 @@ drawn = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.sampled_from
 def test_the_front_holds_exactly_what_nothing_of_its_length_beats(rows: list[tuple[int, int, float, bool]]) -> None:
     trials = [trial(i, latency / 10, top1 / 10, epochs, ok) for i, (latency, top1, epochs, ok) in enumerate(rows)]
     longest = max((t.request.budget_epochs for t in trials if t.outcome.ok), default=0.0)
-    able = {t.number: (t.latency_s, -t.outcome.top1_ratio) for t in trials if t.outcome.ok and t.request.budget_epochs == longest}
+    able = {t.number: (t.cost, -t.outcome.top1_ratio) for t in trials if t.outcome.ok and t.request.budget_epochs == longest}
     best = {a for a in able.values() if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in able.values())}
     found = summary.front(trials)
     assert {able[number] for number in found} == best

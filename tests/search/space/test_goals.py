@@ -6,7 +6,7 @@ import pytest
 from harness.errors import CampaignError, UsageError
 from harness.records.architecture import Architecture
 from search.race.synthetic import SyntheticProblem
-from search.records.trial import KnownLatency, TuningChoice
+from search.records.trial import KnownCost, TuningChoice
 from search.space.goals import Goal, check_choice, check_reachable, fastest
 from search.space.space import SearchSpace
 
@@ -53,7 +53,7 @@ def test_a_latency_that_is_no_latency_is_refused() -> None:
         Goal(None, 0.0)
 
 
-def test_an_unreachable_latency_is_refused_with_the_nearest_one(space: SearchSpace, linear_latency: KnownLatency) -> None:
+def test_an_unreachable_latency_is_refused_with_the_nearest_one(space: SearchSpace, linear_latency: KnownCost) -> None:
     _, least_s = fastest(space, linear_latency)
     assert least_s == pytest.approx((1 + 8 + 0 + 0 + 8) * 1e-6)
     check_reachable(Goal(None, least_s), space, linear_latency)

@@ -20,12 +20,12 @@ from search.optimizer import first_design, seeds, width_costs
 from search.records import folder as folders
 from search.records import journal, recipe_record
 from search.records.outcome import MEASUREMENTS
-from search.records.trial import KnownLatency, TuningChoice
+from search.records.trial import KnownCost, TuningChoice
 from search.space import measurements
 from search.space.goals import Goal, fastest
 from search.space.measurements import Stored
 from search.space.recipe_ranges import RecipeRanges
-from search.space.screened_latency import LatencyByPrecision, fastest_precision, in_precision, seconds_of
+from search.space.screened_latency import LatencyByPrecision, cost_of, fastest_precision, in_precision
 from search.space.space import SearchSpace
 
 CAMPAIGNS = Path(__file__).parents[3] / "reports" / "campaigns"
@@ -51,7 +51,7 @@ def test_the_seconds_of_a_row_are_those_of_its_precisions_table(
     for row, seconds in zip(rows, found, strict=True):
         config, recipe = joint_space.decode(row)
         assert seconds == pytest.approx(joint_latency.by_precision[recipe.precision].seconds(joint_space.widths(row[None]))[0])
-        assert seconds == pytest.approx(seconds_of(joint_space.architecture, joint_latency, config, recipe.precision))
+        assert seconds == pytest.approx(cost_of(joint_space.architecture, joint_latency, config, recipe.precision))
 
 
 @shared
@@ -120,25 +120,25 @@ def test_the_walk_tells_the_seconds_of_its_rows(joint_space: SearchSpace, joint_
 def test_walks_towards_a_latency_and_targets_count_from_the_first_precisions_dense_network(
     joint_space: SearchSpace, joint_latency: LatencyByPrecision
 ) -> None:
-    dense_s = seconds_of(joint_space.architecture, joint_latency, joint_space.architecture.dense(), "f32")
+    dense_cost = cost_of(joint_space.architecture, joint_latency, joint_space.architecture.dense(), "f32")
     begun = seeds.begin(joint_space, joint_latency)
     targets = (0.5, 0.4)
     found = seeds.prune_next(joint_space, joint_latency, targets)
     assert found
     for widths, target in zip(found, targets, strict=False):
         row = seeds.with_recipe(joint_space, widths, begun)
-        assert float(joint_space.seconds(joint_latency, row[None])[0]) <= target * dense_s
+        assert float(joint_space.seconds(joint_latency, row[None])[0]) <= target * dense_cost
 
 
 @shared
 @given(overhead=st.floats(-16, 40), slope=st.floats(0.2, 2.0))
 def test_fastest_reaches_the_fastest_in_any_precision(
-    joint_space: SearchSpace, linear_latency: KnownLatency, overhead: float, slope: float
+    joint_space: SearchSpace, linear_latency: KnownCost, overhead: float, slope: float
 ) -> None:
     """Whichever precision is faster dense, and whichever narrow: overhead and slope decide."""
 
     class Other:
-        def seconds(self, widths: np.ndarray) -> np.ndarray:
+        def costs(self, widths: np.ndarray) -> np.ndarray:
             return np.maximum(1e-7, (1 + overhead + slope * widths.sum(axis=1)) * 1e-6)
 
     latency = LatencyByPrecision({"f32": linear_latency, "int8": Other()})
@@ -149,7 +149,7 @@ def test_fastest_reaches_the_fastest_in_any_precision(
     assert seconds <= min(float(one.seconds(widths)[0]) for one in latency.by_precision.values()) + 1e-12
 
 
-def test_what_is_known_in_one_precision_is_known_of_a_campaign_that_has_no_other(linear_latency: KnownLatency) -> None:
+def test_what_is_known_in_one_precision_is_known_of_a_campaign_that_has_no_other(linear_latency: KnownCost) -> None:
     assert in_precision(linear_latency, "int8") is linear_latency
     both = LatencyByPrecision({"bf16": linear_latency, "f32": linear_latency})
     assert in_precision(both, "") is both
@@ -181,12 +181,12 @@ def test_measurements_of_two_precisions_survive_the_campaigns_folder(stored: Sto
     assert [one.precision for one in (again, *again.others)] == list(BOTH)
     dense = architecture.dense()
     for precision in BOTH:
-        before, after = (seconds_of(architecture, one.latency, dense, precision) for one in (stored, again))
+        before, after = (cost_of(architecture, one.latency, dense, precision) for one in (stored, again))
         assert after == pytest.approx(before)
-    in_f32, in_int8 = (seconds_of(architecture, again.latency, dense, one) for one in BOTH)
+    in_f32, in_int8 = (cost_of(architecture, again.latency, dense, one) for one in BOTH)
     assert in_int8 == pytest.approx(in_f32 / 2, rel=0.02)
     alone = measurements.read(path, architecture, "f32")
-    assert seconds_of(architecture, alone.latency, dense) == pytest.approx(seconds_of(architecture, again.latency, dense))
+    assert cost_of(architecture, alone.latency, dense) == pytest.approx(cost_of(architecture, again.latency, dense))
 
 
 def test_one_file_that_holds_both_precisions_is_kept_once(stored: Stored, tmp_path: Path) -> None:

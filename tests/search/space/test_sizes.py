@@ -15,10 +15,10 @@ from harness.networks.pictures.preparing import Preparation
 from search.optimizer import first_design, seeds
 from search.optimizer.surrogate import DropModel
 from search.records.request import Request
-from search.records.trial import KnownLatency, RunsIn, TuningChoice
+from search.records.trial import KnownCost, RunsIn, TuningChoice
 from search.space.goals import Goal, fastest
 from search.space.recipe_ranges import unit_pixels
-from search.space.screened_latency import LatencyByPrecision, LatencyBySize, as_it_runs, seconds_of
+from search.space.screened_latency import LatencyByPrecision, LatencyBySize, as_it_runs, cost_of
 from search.space.space import SearchSpace
 
 SIZES = ("32x32", "28x28", "16x24")
@@ -28,11 +28,11 @@ shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], m
 class Scaled:
     """Another latency, by a factor."""
 
-    def __init__(self, latency: KnownLatency, factor: float) -> None:
+    def __init__(self, latency: KnownCost, factor: float) -> None:
         self.latency, self.factor = latency, factor
 
-    def seconds(self, widths: np.ndarray) -> np.ndarray:
-        return self.factor * self.latency.seconds(widths)
+    def costs(self, widths: np.ndarray) -> np.ndarray:
+        return self.factor * self.latency.costs(widths)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_the_seconds_of_a_row_are_those_of_its_size_and_precision(
         config, recipe = sized_space.decode(row)
         alone = joint_latency.by_precision[recipe.precision].seconds(sized_space.widths(row[None]))[0]
         assert seconds == pytest.approx(alone * preparing.pixels_of(recipe.size) / 1024)
-        assert seconds == seconds_of(sized_space.architecture, sized_latency, config, *recipe.runs_in)
+        assert seconds == cost_of(sized_space.architecture, sized_latency, config, *recipe.runs_in)
 
 
 @shared
@@ -112,11 +112,9 @@ def test_what_is_known_at_one_size_does_not_change_with_another(sized_space: Sea
     for size in SIZES[:2]:
         for precision in ("f32", "int8"):
             runs_in = RunsIn(precision, size)
-            assert np.array_equal(as_it_runs(fewer, runs_in).seconds(widths), as_it_runs(sized_latency, runs_in).seconds(widths))
-    assert np.array_equal(
-        as_it_runs(sized_latency, RunsIn("int8")).seconds(widths), as_it_runs(fewer, RunsIn("int8", "32x32")).seconds(widths)
-    )
-    assert np.array_equal(sized_latency.seconds(widths), as_it_runs(fewer, RunsIn("f32", "32x32")).seconds(widths))
+            assert np.array_equal(as_it_runs(fewer, runs_in).costs(widths), as_it_runs(sized_latency, runs_in).costs(widths))
+    assert np.array_equal(as_it_runs(sized_latency, RunsIn("int8")).costs(widths), as_it_runs(fewer, RunsIn("int8", "32x32")).costs(widths))
+    assert np.array_equal(sized_latency.seconds(widths), as_it_runs(fewer, RunsIn("f32", "32x32")).costs(widths))
 
 
 def test_what_was_not_measured_is_refused_by_name(sized_latency: LatencyBySize) -> None:
