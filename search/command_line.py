@@ -99,6 +99,8 @@ HELP = {
     "certainty": "probability with which the chosen network's true drop must be at most --max-drop",
     "folds": "folds of training pictures that the finalists may be judged on anew, by networks that never saw them; 0 for none",
     "max_latency_ms": "latency that must be reached, in milliseconds",
+    "objective": "what is lowered within --max-drop: latency, or compiled-cost, the cost that the device's own compiler gives, in its own "
+    "unit, without the device and measuring nothing (--device=ncs2)",
     "space": "what the optimiser turns: layer (every group), stage, or hier (stages and offsets)",
     "compiled_for": "take the legal widths from this device's own compiler, which needs no device (ncs2); latencies stay those of --device",
     "designs": "designed networks to measure for the latency predictor, when none are stored",

@@ -26,12 +26,12 @@ from search.proof import comparison
 from search.records import folder as folders
 from search.records import journal, kept_source, outcome, recipe_record, resolution, sensitivity_record, training_record
 from search.records.display import Display
-from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request
-from search.report import report, summary
-from search.space import measurements
-from search.space.goals import check_choice, check_reachable, goal_of
+from search.report.compiled import telling
+from search.space import compiling, knowledge
+from search.space.goals import check_choice, check_reachable, goal_of, objective_of
+from search.space.knowledge import Knowledge
 from search.space.measurements import Stored
 from search.workers import dask_pool
 from search.workers.evaluation import PipelineEvaluate
@@ -69,24 +69,25 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     for note in dataset.notes:
         display.say(note)
     with display.timed("a first look at the network, untrained" if request.weights is None else "a first look at the network"):
-        first_look.look(request, dataset, display, without_device)
-    if not without_device:
+        architecture = first_look.look(request, dataset, display, without_device)
+    if not without_device and not objective_of(request).is_compiled:
         request = precision_speed.look(request, dataset, display)
     trained = training_speed.begin(request, dataset, display)
-    plan = planning.first(request, dataset, trained, display)
+    plan = planning.first(request, dataset, trained, display, architecture)
     request = plan.request
     subject = dense_network(request, dataset, display)
     seen = _checked(request, subject, display)
     request = layers_in_float.look(request, subject, display)
     plan = replace(plan, request=request)
-    stored = _latencies(request, subject, display, without_device)
+    stored = _known(request, subject, display, without_device)
     _refuse_early(request, subject, stored)
-    folders.lay(folder, request, subject.network, stored.path)
+    folders.lay(folder, request, subject.network, stored.path if isinstance(stored, Stored) else None)
     kept_source.take_own(folder, request, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
-    stored.keep_all(folder / MEASUREMENTS)
+    knowledge.keep(stored, folder)
     record = common_recipe.settle(folder, request, subject, seen, display)
-    plan = planning.again(plan, dataset, record, fast_share(one.latency for one in stored.file.measurements), display)
+    measured = stored.file.measurements if isinstance(stored, Stored) else ()
+    plan = planning.again(plan, dataset, record, fast_share(one.latency for one in measured), display)
     folders.write_request(folder, plan.request)
     ends_s = math.inf if plan.limit_s is None else plan.search_s
     return _search_and_prove(
@@ -113,9 +114,7 @@ def resume(
         folders.write_request(folder, asked)
     if is_finished(folder, request):
         display.say(f"campaign {name} is finished; writing its report again")
-        told = summary.load(folder)
-        report.write(told)
-        return Done(folder, told.limit_missed)
+        return Done(folder, telling.write(folder))
     kept_source.take_own(folder, request, display.say)
     with_dense = replace(request, weights=folders.dense(folder, request))
     dataset = dataset_of(with_dense)
@@ -123,7 +122,10 @@ def resume(
     display.say(dataset.size_sentence)
     training_speed.go_on(folder, request, dataset, display)
     subject = dense_network(with_dense, dataset, display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
+    if knowledge.is_kept(folder, request):
+        stored = knowledge.read(folder, request, subject.architectures)
+    else:  # killed while its compilations were copied, which the store has
+        knowledge.keep(stored := _known(request, subject, display, without_device), folder)
     begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
@@ -166,29 +168,37 @@ def _refuse_words(request: Request) -> None:
     dask_pool.parse_resources(request.resources or "")
     if request.compiled_for is not None:
         spec.find(request.compiled_for)
+    if objective_of(request).is_compiled:
+        compiling.check_device(request.device)
     for epochs in (request.budget, request.proof_budget):
         recipes.tuning_recipe(request.dataset, epochs, request.seed)
     for name in (request.rival, request.old):
         if name is not None:
             recipe_record.read(folders.existing(name, request.reports))
+    if request.rival is not None:
+        theirs = folders.read_request(folders.existing(request.rival, request.reports)).objective
+        if theirs != request.objective:
+            raise CampaignError(
+                f"--rival={request.rival} lowers {theirs}, this campaign {request.objective}; name one with the same --objective"
+            )
 
 
-def _refuse_early(request: Request, subject: Subject, stored: Stored) -> None:
+def _refuse_early(request: Request, subject: Subject, stored: Knowledge) -> None:
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
         sharing.of_fork(request.old, request, subject.network.architecture.digest)
     if request.compiled_for is None:
         space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset))
-        check_choice(space, published, request.precisions)
+        check_choice(space, published, request.precisions, objective_of(request))
         if request.max_latency_s is not None:
-            check_reachable(goal_of(request), space, stored.latency)
+            check_reachable(goal_of(request), space, stored.known)
 
 
 def _search_and_prove(
     folder: Path,
     request: Request,
     subject: Subject,
-    stored: Stored,
+    stored: Knowledge,
     record: RecipeRecord,
     display: Display,
     resume: bool,
@@ -205,20 +215,23 @@ def _search_and_prove(
     if end is not None:
         display.say(end.sentence)
     prepared = comparison.prepare(folder, request, subject, stored, record, result, display)
-    if without_device:
+    compiled = objective_of(request).is_compiled
+    if without_device and not compiled:
         display.say(f"tuned; {request.device} is elsewhere: copy {folder} to where it is, and measure there: {_resuming(request)}")
         return Done(folder, comparison.misses_limit(prepared, goal_of(request)))
-    told = comparison.measure(folder, request, subject, prepared, display)
-    planning.remember(request, planning.COMPARED, display.seconds[comparison.MEASURING], len(told.contenders))
+    told = comparison.settle(folder, request, subject, prepared, display)
+    if not compiled:
+        planning.remember(request, planning.COMPARED, display.seconds[comparison.MEASURING], len(told.contenders))
     outcome.write(folder, told)
     with display.step("report"):
-        whole = summary.load(folder)
-        report.write(whole)
-    return Done(folder, whole.limit_missed)
+        limit_missed = telling.write(folder)
+    return Done(folder, limit_missed)
 
 
-def _latencies(request: Request, subject: Subject, display: Display, without_device: bool) -> Stored:
-    """Stored measurements, or new ones, of which the next campaign shall know how long they took."""
+def _known(request: Request, subject: Subject, display: Display, without_device: bool) -> Knowledge:
+    """Stored measurements, or new ones, of which the next campaign shall know how long they took; or compilations."""
+    if objective_of(request).is_compiled:
+        return knowledge.compiled(bench_of(request), subject.network, display)
     before = set(bench_of(request).folder.glob("*.json"))
     stored = stored_latencies(request, subject.architectures, display, without_device)
     new = [one for one in (stored, *stored.others) if one.path not in before]
@@ -230,7 +243,7 @@ def _search(
     folder: Path,
     request: Request,
     subject: Subject,
-    stored: Stored,
+    stored: Knowledge,
     record: RecipeRecord,
     display: Display,
     resume: bool,
@@ -262,14 +275,14 @@ def _search(
         return campaign.run(
             settings,
             space,
-            stored.latency,
+            stored.known,
             evaluate,
             folder,
             watch,
             published=published,
             imported=imported,
             resume=resume,
-            guard=folders.unchanged(folder),
+            guard=folders.unchanged(folders.known(folder, request)),
             pool=dask_pool.asked_for(request.dask, request.resources, request.trial_timeout, evaluate),
             prepare=lambda: subject.prepare(record.recipe),  # once, here, and not by every worker
             sensitivity=seen,

@@ -117,7 +117,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     from search import journey  # after the words are known to be right: torch takes seconds
     from search.records import folder as folders
     from search.records import outcome
-    from search.report import report, summary
+    from search.report.compiled import telling
 
     if verb == "fork":
         request = folders.inheriting(request, command_line.left_open(arguments), display.say)
@@ -145,7 +145,7 @@ def _do(verb: str, arguments: command_line.Words, display: Display) -> int:
     else:
         done = journey.Done(folders.existing(arguments.name, arguments.reports))
         if verb == "report":
-            report.write(summary.load(done.folder))
+            telling.write(done.folder)
     if verb in ("show", "report") or (done.folder / outcome.CONTENDERS).is_file():  # --proof-seeds=0, --without-device: none to show
-        report.print_summary(display.console, summary.load(done.folder))
+        telling.show(display.console, done.folder)
     return command_line.LIMIT_MISSED if done.limit_missed else 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 from dataclasses import dataclass
 
-from harness.devices import replies
+from harness.devices import replies, spec
 from harness.devices.attribution import source_layers
+from harness.devices.bundle import bundle
 from harness.devices.frames import Frame
 from harness.devices.measure import Subject
 from harness.devices.provenance import HostFacts, host_facts
 from harness.devices.session import Session
+from harness.devices.spec import DeviceSpec
 from harness.records.compilation import Compilation, CompiledStage
 
 
@@ -34,6 +37,18 @@ class Compiled:
     blob_bytes: int
     blob_digest: str
     compile_s: float
+
+
+def has_compiler(device: DeviceSpec) -> bool:
+    """Whether the device's runtime compiles networks without running them; read off its source, nothing is started."""
+    runtime = ast.parse(bundle(device.runtime, device.directory).modules[-1].source)
+    classes = [node for node in runtime.body if isinstance(node, ast.ClassDef) and node.name == "Runtime"]
+    return any(isinstance(part, ast.FunctionDef) and part.name == "compile" for one in classes for part in one.body)
+
+
+def with_compilers() -> tuple[str, ...]:
+    """The devices that ``spec.find`` knows and whose runtimes have one."""
+    return tuple(name for name in spec.names() if has_compiler(spec.find(name)))
 
 
 def compile_network(

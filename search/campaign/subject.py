@@ -27,13 +27,13 @@ from search.campaign.settings import CampaignSettings
 from search.records import folder as folders
 from search.records import resolution
 from search.records.display import Display
-from search.records.outcome import MEASUREMENTS
 from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.trial import TuningChoice
-from search.space import legal_widths, measurements
+from search.space import knowledge, legal_widths, measurements
 from search.space.compiled_widths import find_or_compile, of_campaign, replaced
-from search.space.goals import goal_of
+from search.space.goals import goal_of, objective_of
+from search.space.knowledge import Knowledge
 from search.space.measurements import Bench, Stored
 from search.space.space import RecipeRanges, SearchSpace
 from search.workers.sized import AtSize, Sized, network_at
@@ -238,11 +238,11 @@ def bench_of(request: Request, precision: str | None = None, size: str = "") -> 
     )
 
 
-def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
+def space_of(request: Request, network: Network, known: Knowledge, recipe: Recipe) -> tuple[SearchSpace, tuple[PruningConfig, ...]]:
     """The legal configurations, tuned by ``recipe`` or by what lies around it, and the published ones that are tried as they are."""
     published = tuple(named.config for named in off_the_shelf.named_configs(network.architecture))
-    legal = _legal(stored)
-    if request.compiled_for is not None:
+    legal = knowledge.legal(known)
+    if request.compiled_for is not None and not objective_of(request).is_compiled:
         folder, bench = request.campaigns / str(request.name), bench_of(request)
         legal = replaced(legal, of_campaign(folder, bench, request.compiled_for, network.architecture))
     usual = TuningChoice("l1", "one-shot", recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing, recipe.distillation)
@@ -253,12 +253,6 @@ def space_of(request: Request, network: Network, stored: Stored, recipe: Recipe)
         rate, decay, smoothing = usual.learning_rate, usual.weight_decay, usual.label_smoothing
         ranges = replace(ranges, learning_rate=(rate, rate), weight_decay=(decay, decay), label_smoothing=(smoothing, smoothing))
     return SearchSpace(network.architecture, legal, ranges, moves=request.space, exact=published), published
-
-
-def _legal(stored: Stored) -> dict[str, tuple[int, ...]]:
-    """Per group the widths that pay in any precision and at any size: what one of them does not reward, its latencies will tell."""
-    each = [legal_widths.of(one.predictor, one.file.measurements).by_group() for one in (stored, *stored.others)]
-    return {name: tuple(sorted({width for legal in each for width in legal[name]})) for name in each[0]}
 
 
 def settings_of(folder: Path, request: Request, subject: Subject, record: RecipeRecord) -> CampaignSettings:
@@ -289,7 +283,7 @@ def settings_of(folder: Path, request: Request, subject: Subject, record: Recipe
         finalists=request.finalists,
         workers=request.workers,
         trial_timeout_s=math.inf if request.trial_timeout is None else request.trial_timeout,
-        measurements=folders.digest((folder / MEASUREMENTS).read_bytes()),
+        measurements=folders.digest(folders.known(folder, request).read_bytes()),
         accuracy=folders.digest(decisive),
         margin_points=0.0 if resolved is None else resolved.split.limit_points - resolved.whole.aim_points,
     )

@@ -29,12 +29,12 @@ from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.resolution import can_train_anew
 from search.records.trial import KnownCost
-from search.space.goals import Goal
-from search.space.measurements import Stored
+from search.space.goals import Goal, objective_of
+from search.space.knowledge import Knowledge
 from search.space.screened_latency import cost_of
 from search.workers.sized import at
 
-MEASURING = "measuring the compared networks"  # the step, for a person
+MEASURING, COMPILING = "measuring the compared networks", "compiling the compared networks"  # the steps, for a person
 FINALISTS = 3  # found configurations that enter the final comparison
 FINALISTS_IN_DOUBT = 5  # where the predictor cannot tell neighbours apart, measuring must
 
@@ -54,14 +54,14 @@ class Prepared:
 
 
 def prepare(
-    folder: Path, request: Request, subject: Subject, stored: Stored, record: RecipeRecord, result: CampaignResult, display: Display
+    folder: Path, request: Request, subject: Subject, stored: Knowledge, record: RecipeRecord, result: CampaignResult, display: Display
 ) -> Prepared:
     """Tune every network of the comparison and choose among the found ones; nothing here needs the device."""
-    network, dataset, latency = subject.network, subject.dataset, stored.latency
+    network, dataset, known_cost = subject.network, subject.dataset, stored.known
     doubtful = stored.error_ratio > request.max_predictor_error
     full, smaller = (request.sizes or ("",))[0], request.sizes[1:]
     found = entrants.finalists(result, FINALISTS_IN_DOUBT if doubtful else FINALISTS, request.precisions[0], full=full)
-    quantises = runs_int8(request.device) and _runs_in_int8(request, subject, display)
+    quantises = not objective_of(request).is_compiled and runs_int8(request.device) and _runs_in_int8(request, subject, display)
     shelf_stands = quantises and QUANTISED in request.precisions
     standing = found if request.pareto else entrants.with_published(network.architecture, found, shelf_stands, smaller)
     entered = entrants.entrants(network.architecture, standing, _rival(request, subject, stored), quantises, smaller)
@@ -76,10 +76,10 @@ def prepare(
     dense = folders.dense_recipe(folder, request)
     trained = (dense or dense_training(request, dataset.task)) if can_train_anew(request, dense) else None
     curses = entrants.curses(result, request.precisions[0], full)
-    decided = Chooser(folder, request, subject, latency, by, trained, display).decide(tuned, right, curses)
+    decided = Chooser(folder, request, subject, known_cost, by, trained, display).decide(tuned, right, curses)
     right, chosen = decided.right, decided.chosen
     tuned = [entry for entry in decided.tuned if not entrants.is_spare(entry.entrant, found, chosen)]
-    controls = _controls(request, subject, latency, chosen, display)
+    controls = _controls(request, subject, known_cost, chosen, display)
     seeds = len(tuned[0].judged)  # more than was asked for, where that was to help the choice
     held_against = _tuned(folder, request, subject, controls, by, "tuning what the chosen network is held against", seeds, display)
     right |= proof.right_answers(held_against, dataset.validation, subject.sized_validation)
@@ -150,7 +150,7 @@ def _controls(request: Request, subject: Subject, known: KnownCost, chosen: Entr
         for size in (None, *elsewhere):
             with display.timed("cutting by global pruning"):
                 there = at(subject.network, subject.dataset, subject.sized, chosen.size if size is None else size)
-                cut = global_cut.entrants(*there, known, chosen, size)
+                cut = global_cut.entrants(*there, known, chosen, size, objective_of(request))
             controls += cut.entered
             for told in cut.left_out:
                 display.say(told)
@@ -170,15 +170,19 @@ def misses_limit(prepared: Prepared, goal: Goal) -> bool:
     return goal.missed_by(lost.points for lost in proof.validation_drops(prepared.tuned, prepared.right).values())
 
 
-def measure(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
-    """Export what was tuned, read the test split once, and measure all on the device."""
+def settle(folder: Path, request: Request, subject: Subject, prepared: Prepared, display: Display) -> Outcome:
+    """Export what was tuned, read the test split once, and measure all on the device, or compile all where compiled cost was lowered."""
     network, dataset = subject.network, subject.dataset
     untouched = accuracy.scores(network.model, dataset.test)
     contenders = proof.write_contenders(
         network, dataset, prepared.tuned, prepared.chosen, prepared.right, untouched, folder, prepared.known, subject.sized
     )
-    with display.timed(MEASURING):
-        proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
+    if objective_of(request).is_compiled:
+        with display.step(COMPILING) as bar:
+            proof.compile_all(bench_of(request), folder, network, contenders, lambda done, total: bar.at(done, total))
+    else:
+        with display.timed(MEASURING):
+            proof.measure(bench_of(request), folder, contenders, request.rounds, display.say)
     return Outcome(
         name=str(request.name),
         command=request.command,
@@ -214,7 +218,7 @@ def _tuned(
         return tuning.tune(subject.network, subject.dataset, entered, by, seeds, folder, show, request.workers, subject.sized)
 
 
-def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
+def _rival(request: Request, subject: Subject, stored: Knowledge) -> Found | None:
     """What the campaign named by ``--rival`` recommends of its own trials; CampaignError when it is about another network, or has none.
 
     What it took over from other campaigns was found by whoever proposed it there.
@@ -237,7 +241,7 @@ def _rival(request: Request, subject: Subject, stored: Stored) -> Found | None:
     space, _ = space_of(theirs, subject.network, stored, record.recipe)
     settings = settings_of(folder, theirs, subject, record)
     space, _ = sharing.widened(space, (), settings.lengths)
-    result = campaign.result_of(settings, space, stored.latency, told)
+    result = campaign.result_of(settings, space, stored.known, told)
     return entrants.finalists(result, 1, request.precisions[0], theirs.precisions[0], (request.sizes or ("",))[0])[0]
 
 

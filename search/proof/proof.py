@@ -20,7 +20,8 @@ from harness.networks.tasks.task import Scores
 from harness.pipeline import Network
 from harness.pruning import saved
 from harness.quantisation.answering import QuantisedNetwork
-from harness.records import stored_files
+from harness.records import benchmark_json, stored_files
+from harness.records.benchmark_json import BenchmarkFile
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy
 from search.proof.entrants import Entrant
@@ -30,6 +31,8 @@ from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
 from search.records.trial import RunsIn
+from search.space import compiling
+from search.space.compiling import Tell
 from search.space.measurements import Bench, run_bench
 from search.workers.sized import AtSize, Sized, at
 
@@ -180,6 +183,16 @@ def measure(bench: Bench, folder: Path, contenders: Sequence[Contender], rounds:
     path = folder / outcome.PROOF
     run_bench(("test_verdict.py", "test_accuracy.py"), path, [*bench.options(), "--tell-only", f"--rounds={rounds}", *given], say)
     return path
+
+
+def compile_all(bench: Bench, folder: Path, network: Network, contenders: Sequence[Contender], tell: Tell) -> Path:
+    """The compiled cost of every contender's widths, which its weights do not move; nothing is measured.
+
+    A configuration that stands under several names is compiled once, and one that was compiled before not at all.
+    """
+    found = compiling.compile_all(bench, network, dict.fromkeys(one.config for one in contenders), tell)
+    benchmark_json.write(folder / outcome.COMPARED, BenchmarkFile((), (network.architecture,), compilations=tuple(found)))
+    return folder / outcome.COMPARED
 
 
 def now() -> str:

@@ -102,7 +102,7 @@ def arena(name: str, noise_seed: int) -> Arena:
     drops = np.asarray([one.outcome.drop_points for one in kept], dtype=np.float64)
     model = DropModel().update(known.features(rows), _tamed(drops))
     replay = Replay(known, model, noise_seed)
-    latency = stored.latency
+    latency = stored.known
     seen = sensitivity_record.read(LOOKS, f"{name}.json")
     if seen is None:
         raise CampaignError(f"{LOOKS / name}.json is missing: nothing was seen of the groups of {name}; choose one of {', '.join(names())}")

@@ -9,12 +9,14 @@ from harness.errors import UnknownName, UsageError
 from harness.files.numbers import OPTIONS
 from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.networks.pictures.preparing import CHANNELS
+from search.records.costs.objective import COMPILED_COST, OBJECTIVES
 from search.records.request import OWN, QUANTISED, Request, folder_name
 
 MAX_DROP_POINTS = 100.0
 MOST_MINUTES = 100_000  # ten weeks
 MOST_CERTAIN = 0.999  # no pictures at hand tell more
 MOST_EPOCHS = 10_000
+COMPILED_IN = ("f32", "f16")  # what may be said of a network that is compiled in half floats and judged in whole ones
 DESIGNS = OPTIONS["designs"]
 TASKS = ("classification", "segmentation")  # beside the user's own
 MOST_FOLDS = 10  # each trains the dense network anew
@@ -41,6 +43,34 @@ def _lost(learn_from: str | None) -> str:
     """The first of the files or folders that is not there."""
     named = (part.strip() for part in (learn_from or "").split(","))
     return next((word for word in named if word and not Path(word).exists()), "")
+
+
+def _of_compiled_cost(asked: Request) -> tuple[tuple[bool, str], ...]:
+    """What goes with no compiled cost: it is of one network as it is compiled, and nothing is measured."""
+    if asked.objective not in OBJECTIVES:
+        return ((True, f"--objective={asked.objective}: choose {' or '.join(OBJECTIVES)}"),)
+    if asked.objective != COMPILED_COST.name:
+        return ()
+    told, usual = f"--objective={COMPILED_COST.name}", Request()
+    return (
+        (asked.max_latency_ms is not None, f"--max-latency-ms={asked.max_latency_ms} is a latency, and {told} knows none; leave it out"),
+        (
+            asked.precision.strip() not in COMPILED_IN,
+            f"--precision={asked.precision}: with {told} networks are compiled in f16 alone; leave --precision out",
+        ),
+        (asked.input_size is not None, f"--input-size={asked.input_size}: {told} takes pictures of one size; leave it out"),
+        (
+            asked.compiled_for not in (None, asked.device),
+            f"--compiled-for={asked.compiled_for}: {told} goes by the compiler of --device={asked.device} alone; leave it out",
+        ),
+        *(
+            (
+                getattr(asked, name) != getattr(usual, name),
+                f"--{name.replace('_', '-')} is about measuring, and {told} measures nothing",
+            )
+            for name in ("designs", "learn_from", "rounds", "keep_slow")
+        ),
+    )
 
 
 def checked(asked: Request) -> Request:
@@ -81,6 +111,7 @@ def checked(asked: Request) -> Request:
             not 0 < asked.max_predictor_error < 1,
             f"--max-predictor-error={asked.max_predictor_error}: give a ratio between 0 and 1, such as 0.03",
         ),
+        *_of_compiled_cost(asked),
         (asked.rounds < 1, f"--rounds={asked.rounds}: give at least 1"),
         (
             asked.learning_rate is not None and not 0 < asked.learning_rate <= 100,

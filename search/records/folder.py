@@ -26,7 +26,8 @@ from harness.training import stored_baseline
 from harness.training.recipes import Recipe
 from search.records import kept_source, whole_file
 from search.records.checks import checked
-from search.records.outcome import MEASUREMENTS
+from search.records.costs.objective import COMPILED_COST
+from search.records.outcome import COMPILED, MEASUREMENTS
 from search.records.request import Request, folder_name
 
 REQUEST, DENSE = "request.json", "dense/weights.safetensors"
@@ -37,6 +38,7 @@ TIED = {  # what is about one network, dataset or device, and means nothing of a
     "network": ("weights", *_PICTURES, *_TRAINED, "in_float"),
     "dataset": (*_PICTURES, *_TRAINED, "in_float"),
     "device": ("max_latency_ms", "compiled_for"),
+    "objective": ("max_latency_ms", "compiled_for", "precision", "in_float", "input_size", "designs", "learn_from", "rounds", "keep_slow"),
 }
 NAME_LENGTH = 90  # characters of a name that is made up; a number may follow
 
@@ -50,9 +52,10 @@ def existing(name: str, reports: Path) -> Path:
     return folder
 
 
-def lay(folder: Path, request: Request, network: Network, measurements: Path) -> None:
-    """Lay the campaign's folder: all that resuming needs, on this machine or another one."""
-    needed = sum(tensor.nbytes for tensor in network.model.state_dict().values()) + measurements.stat().st_size
+def lay(folder: Path, request: Request, network: Network, measurements: Path | None) -> None:
+    """Lay the campaign's folder: all that resuming needs, on this machine or another one. measurements: None where nothing was measured."""
+    needed = sum(tensor.nbytes for tensor in network.model.state_dict().values())
+    needed += 0 if measurements is None else measurements.stat().st_size
     laid = folder.with_name(f".{folder.name}.part")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +72,8 @@ def lay(folder: Path, request: Request, network: Network, measurements: Path) ->
         lay_dense(laid, network, request.weights)
         kept_source.lay(laid, request.network)
         kept_source.lay(laid, request.own_task, kept_source.TASK_FOLDER)
-        packed_numbers.copy(measurements, laid / MEASUREMENTS)
+        if measurements is not None:
+            packed_numbers.copy(measurements, laid / MEASUREMENTS)
         write_request(laid, request)
         os.rename(laid, folder)
     except OSError as error:
@@ -168,6 +172,7 @@ def free_name(request: Request) -> str:
         _plain(request.dataset),
         request.device,
         *([] if request.precision == "f32" else [request.precision.replace(",", "+")]),
+        *(["compiled"] if request.objective == COMPILED_COST.name else []),
     ]
     stem = folder_name("-".join(told)[-NAME_LENGTH:].lstrip("._+-"))
     names: Sequence[str] = (stem, *(f"{stem}-{number}" for number in range(2, 10000)))
@@ -194,9 +199,13 @@ def writable(folder: Path, option: str = "--reports") -> None:
         raise CampaignError(f"nothing can be written into {there} ({error.strerror}); give another folder by {option}") from error
 
 
-def unchanged(folder: Path) -> Callable[[], None]:
-    """A guard that refuses to go on when the measurements under the campaign were replaced."""
-    path = folder / MEASUREMENTS
+def known(folder: Path, request: Request) -> Path:
+    """The file in a campaign's folder that its costs are predicted from: measurements, or compilations."""
+    return folder / (COMPILED if request.objective == COMPILED_COST.name else MEASUREMENTS)
+
+
+def unchanged(path: Path) -> Callable[[], None]:
+    """A guard that refuses to go on when ``path``, what the campaign's costs are predicted from, was replaced."""
     before = path.stat()
 
     def check() -> None:

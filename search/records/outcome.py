@@ -14,12 +14,14 @@ from harness.records.decoding import OneOf
 from harness.records.metric import TOP_1, Metric
 from harness.records.pruning_config import PruningConfig
 from search.records import whole_file
+from search.records.costs.objective import COMPILED_COST
 from search.records.losses.certainty import Evidence
 from search.records.losses.drop import Paired
 from search.records.trial import RunsIn
 
 SCHEMA = 1
 CONTENDERS, PROOF, MEASUREMENTS, JOURNAL = "contenders.json", "proof.json", "measurements.json", "journal.jsonl"
+COMPILED, COMPARED = "compiled.json", "compared.json"  # compilations: what a campaign went by, and its contenders'
 IN_INT8 = "optimised-int8"
 ROLES = ("dense", "off-the-shelf", "uniform", "global-pruning", "random", "optimised", IN_INT8, "candidate", "from-scratch")
 
@@ -131,6 +133,11 @@ class Outcome:
     certainty: Annotated[float, Range(0, 1)] | None = None
     metric: Metric = TOP_1
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled cost was lowered, and nothing measured."""
+        return dict(self.settings).get("--objective") == COMPILED_COST.name
+
     def contender(self, role: str) -> Contender:
         """The first contender of a role; CampaignError when there is none."""
         for contender in self.contenders:
@@ -149,7 +156,7 @@ def write(folder: Path, outcome: Outcome) -> Path:
 
 def is_compared(folder: Path) -> bool:
     """Whether a final comparison lies in the folder."""
-    return (folder / CONTENDERS).is_file() and (folder / PROOF).is_file()
+    return (folder / CONTENDERS).is_file() and ((folder / PROOF).is_file() or (folder / COMPARED).is_file())
 
 
 def read(folder: Path) -> Outcome:

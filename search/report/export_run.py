@@ -10,9 +10,9 @@ from search.campaign.subject import dataset_of, dense_network, space_of
 from search.records import folder as folders
 from search.records import journal, kept_source
 from search.records.display import Display
-from search.records.outcome import MEASUREMENTS
 from search.report import optuna_export
-from search.space import measurements
+from search.space import knowledge
+from search.space.goals import objective_of
 
 
 def run(name: str, reports: Path, target: Path | None, display: Display) -> Path:
@@ -27,10 +27,10 @@ def run(name: str, reports: Path, target: Path | None, display: Display) -> Path
     optuna_export.refuse(path)
     with_dense = replace(request, weights=folders.dense(folder, request))
     subject = dense_network(with_dense, dataset_of(with_dense), display)
-    stored = measurements.read(folder / MEASUREMENTS, subject.network.architecture, *request.precisions, sizes=subject.architectures[1:])
-    space, _ = space_of(request, subject.network, stored, common_recipe.known(folder, request, subject).recipe)
+    known = knowledge.read(folder, request, subject.architectures)
+    space, _ = space_of(request, subject.network, known, common_recipe.known(folder, request, subject).recipe)
     space = space.including(sharing.configurations(contents.imported))
     with display.timed("exporting the trials"):
-        count = optuna_export.export(name, contents.finished, space, path)
+        count = optuna_export.export(name, contents.finished, space, path, objective_of(request))
     display.say(f"{count} trials; look at them with: optuna-dashboard sqlite:///{path}")
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CampaignError, UsageError
+from search.records.costs.objective import LATENCY, Objective
 from search.records.trial import Trial
 from search.space.space import SearchSpace
 
@@ -19,10 +20,11 @@ def refuse(path: Path) -> None:
         raise CampaignError(f"{path} exists; choose another file, or delete it first")
 
 
-def export(name: str, trials: Sequence[Trial], space: SearchSpace, path: Path) -> int:
+def export(name: str, trials: Sequence[Trial], space: SearchSpace, path: Path, objective: Objective = LATENCY) -> int:
     """Write the successful trials of a campaign into a new SQLite file; returns how many.
 
-    Values are latency in seconds and drop in points; widths and recipe are the parameters. Raises what ``refuse`` raises.
+    Values are latency in seconds, or compiled cost in the compiler's own unit, and drop in points; widths and recipe are the
+    parameters. Raises what ``refuse`` raises.
     """
     refuse(path)
     optuna = imported()
@@ -30,7 +32,7 @@ def export(name: str, trials: Sequence[Trial], space: SearchSpace, path: Path) -
     study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, directions=["minimize", "minimize"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(["latency_s", "drop_points"])
+        study.set_metric_names(["compiled_cost" if objective.is_compiled else "latency_s", "drop_points"])
     ranges = _distributions(optuna, space)
     usable = [one for one in trials if one.outcome.ok and space.covers(one.request.config, one.request.recipe)]
     for trial in usable:

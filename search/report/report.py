@@ -45,9 +45,7 @@ class Section:
 
 def write(summary: Summary) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = in_markdown
-    environment.filters["tight"] = _tight
+    templates = environment()
     given = {
         "summary": summary,
         "words": sentences,
@@ -61,11 +59,19 @@ def write(summary: Summary) -> tuple[Path, Path]:
     }
     metric = summary.outcome.metric
     on_page = replace(metric, name=str(escape(metric.name)), unit=str(escape(metric.unit)))
-    text = metric.worded(environment.get_template("report.md.j2").render(given))
-    page = on_page.worded(environment.overlay(autoescape=True).get_template("report.html.j2").render(given))
+    text = metric.worded(templates.get_template("report.md.j2").render(given))
+    page = on_page.worded(templates.overlay(autoescape=True).get_template("report.html.j2").render(given))
     if inference.is_classified(summary.folder):
         whole_file.write(summary.folder / inference.SCRIPT, inference.script())
     return whole_file.write(summary.folder / PAGE, page), whole_file.write(summary.folder / TEXT, text)
+
+
+def environment() -> Environment:
+    """The templates of reports, with what they call."""
+    found = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["cell"] = in_markdown
+    found.filters["tight"] = _tight
+    return found
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -93,13 +99,14 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     """Everything below the answer, in the order in which a reader asks for it."""
     found = [_front(summary), Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(summary),)), *_recipe(summary)]
     found += [_prediction(summary), *_layers(summary), _widths(summary), *_costs(summary)]
-    found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary),)))
+    found.append(Section("time", "Where the campaign's time went", (_search_sentence(summary),), tables=(tables.seconds(summary.outcome),)))
     found += _use(summary)
     found.append(Section("costs", "What else the networks cost", tables=(tables.costs(summary),)))
     found.append(Section("settings", "Settings", tables=(circumstances.settings(summary),)))
     found.append(Section("conditions", "Conditions of the comparison", tables=(circumstances.conditions(summary),)))
     if summary.trials:
-        found.append(Section("trials", "All trials", (_trials_sentence(summary),), tables=(tables.trials(summary),), folded=True))
+        table = tables.trials(summary.trials, summary.front, summary.outcome.metric, "predicted latency", sentences.unit_for(summary).told)
+        found.append(Section("trials", "All trials", (_trials_sentence(summary),), tables=(table,), folded=True))
     return tuple(found)
 
 
@@ -173,7 +180,13 @@ def _widths(summary: Summary) -> Section:
         f"Of {many} groups of coupled channels the optimised network leaves {whole} whole, narrows {many - whole - removed} and "
         f"removes {removed} with their branch."
     )
-    return Section("widths", "Channels kept", (said,), tables=(tables.widths(summary),), folded=many > LONG)
+    return Section(
+        "widths",
+        "Channels kept",
+        (said,),
+        tables=(tables.widths(summary.architecture, [(one.name, one.contender) for one in summary.compared]),),
+        folded=many > LONG,
+    )
 
 
 def _costs(summary: Summary) -> list[Section]:

@@ -123,6 +123,11 @@ def load(folder: Path, proof_name: str = outcome.PROOF) -> Summary:
     the dense network's then.
     """
     told, path = outcome.read(folder), folder / proof_name
+    if told.is_compiled:
+        measuring = f"python -m search fork {folder.name} --objective=latency"
+        raise CampaignError(
+            f"campaign {folder.name} lowered compiled cost, of which nothing was measured; measure where the device is: {measuring}"
+        )
     if proof_name != outcome.PROOF:
         told = replace(told, contenders=tuple(one for one in told.contenders if one.runs_in == RunsIn()))
     proof, stored = _file(folder, proof_name), _file(folder, outcome.MEASUREMENTS)

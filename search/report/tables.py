@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from harness.latency.verdict import energy
+from harness.records.architecture import Architecture
 from harness.records.measurement import Latency
 from harness.records.metric import Metric
 from search.records.losses.drop import Drop, mean_accuracy
+from search.records.outcome import Contender, Outcome
 from search.records.trial import Trial
 from search.report.compared import Compared, SpeedUp
 from search.report.figures.cells import Cell, Column, Table
@@ -155,43 +158,42 @@ def _device_cells(entry: Compared, metric: Metric) -> tuple[Cell, Cell]:
     return answered, Cell(same, "", f"{'logits' if seen.is_counted else 'outputs'} differ by at most {told.largest_difference:.1e}")
 
 
-def widths(summary: Summary) -> Table:
-    """Channels kept in every group, for every compared network."""
-    groups, (_, height, width) = summary.architecture.groups, summary.architecture.input_shape
-    columns = (Column("group", numeric=False), *(Column(entry.name) for entry in summary.compared))
+def widths(architecture: Architecture, contenders: Sequence[tuple[str, Contender]]) -> Table:
+    """Channels kept in every group, for every compared network, by the name that it is shown under."""
+    groups, (_, height, width) = architecture.groups, architecture.input_shape
+    columns = (Column("group", numeric=False), *(Column(name) for name, _ in contenders))
     rows = []
-    if any(entry.contender.size for entry in summary.compared):
-        sizes = (Cell((entry.contender.size or f"{height}x{width}").replace("x", "×")) for entry in summary.compared)
+    if any(one.size for _, one in contenders):
+        sizes = (Cell((one.size or f"{height}x{width}").replace("x", "×")) for _, one in contenders)
         rows.append((Cell("input size", "", "pixels of a picture"), *sizes))
     for group in groups:
         cells = [Cell(group.name, "", f"{group.stage}, {group.channels} channels")]
-        for entry in summary.compared:
-            kept = entry.contender.config.kept(group.name)
-            bars = ((entry.contender.role, kept / group.channels),) if kept else ()
+        for _, one in contenders:
+            kept = one.config.kept(group.name)
+            bars = ((one.role, kept / group.channels),) if kept else ()
             cells.append(Cell(str(kept) if kept else "removed", tone="" if kept else "good", bars=bars))
         rows.append(tuple(cells))
     return Table("widths", columns, tuple(rows))
 
 
-def trials(summary: Summary) -> Table:
-    """Every trial of the search: predicted latency, validation accuracy at the trial's short budget."""
-    heads = ("trial", "origin", "predicted latency", "validation top-1", "drop, points", "epochs", "took", "front")
+def trials(found: Sequence[Trial], front: Sequence[int], metric: Metric, heading: str, told: Callable[[float], str]) -> Table:
+    """Every trial of the search: its predicted cost under ``heading``, as ``told``, and validation accuracy at the trial's short budget."""
+    heads = ("trial", "origin", heading, "validation top-1", "drop, points", "epochs", "took", "front")
     columns = tuple(Column(head, numeric=head not in ("trial", "origin", "front")) for head in heads)
-    return Table("trials", columns, tuple(_trial_row(trial, summary) for trial in summary.trials))
+    return Table("trials", columns, tuple(_trial_row(trial, trial.number in front, metric, told) for trial in found))
 
 
-def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
-    unit, told, asked = unit_for(summary), trial.outcome, trial.request
+def _trial_row(trial: Trial, on_front: bool, metric: Metric, cost: Callable[[float], str]) -> tuple[Cell, ...]:
+    told, asked = trial.outcome, trial.request
     if told.ok:
-        metric, ends = summary.outcome.metric, (told.top1_low, told.top1_high)
+        ends = (told.top1_low, told.top1_high)
         accuracy = Cell(reached(metric, told.top1_ratio), reached_interval(metric, ends)), Cell(points(told.drop_points))
     else:
         accuracy = Cell(told.status, "", told.reason, "bad" if told.failed else "quiet"), Cell(MISSING, tone="quiet")
-    on_front = trial.number in summary.front
     return (
         Cell(str(trial.number)),
         Cell(asked.origin, "", f"at {asked.recipe.size.replace('x', '×')}" if asked.recipe.size else ""),
-        Cell(unit.told(trial.cost)),
+        Cell(cost(trial.cost)),
         *accuracy,
         Cell(f"{asked.budget_epochs:g}"),
         Cell(duration(told.seconds)),
@@ -199,12 +201,12 @@ def _trial_row(trial: Trial, summary: Summary) -> tuple[Cell, ...]:
     )
 
 
-def seconds(summary: Summary) -> Table:
+def seconds(told: Outcome) -> Table:
     """Where the campaign's own time went."""
-    whole = sum(spent for _, spent in summary.outcome.seconds) or 1.0
+    whole = sum(spent for _, spent in told.seconds) or 1.0
     rows: list[tuple[Cell, ...]] = [
         (Cell(step, bars=(("front", spent / whole),)), Cell(duration(spent)), Cell(percent(spent / whole, 0)))
-        for step, spent in summary.outcome.seconds
+        for step, spent in told.seconds
     ]
     rows.append((Cell("in all", tone="total"), Cell(duration(whole)), Cell("100 %")))
     return Table("seconds", (Column("step", numeric=False), Column("took"), Column("share")), tuple(rows))

@@ -14,9 +14,9 @@ from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledWidth, compiled_widths
 from harness.sweeps.compiled import FOLDER, compiler, store_path
+from search.records.outcome import COMPILED
 from search.space.measurements import Bench, Say, run_bench
 
-COPY = "compiled.json"  # in a campaign's folder: what its search space was made of
 WIDTHS = 4  # of every group, beside the full one, the one just below it, and 0: each takes the compiler five seconds
 
 
@@ -91,7 +91,7 @@ def find_or_compile(bench: Bench, device: str, architecture: Architecture, say: 
 
 def of_campaign(folder: Path, bench: Bench, device: str, architecture: Architecture) -> CompiledStaircases:
     """What a campaign took its widths from: its own copy, or, before it has one, what is stored, of which it keeps a copy."""
-    copy = folder / COPY
+    copy = folder / COMPILED
     if copy.is_file():
         return staircases(benchmark_json.read(copy).compilations, architecture, device)
     found = find_or_compile(bench, device, architecture, lambda line: None)

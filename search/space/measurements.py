@@ -114,7 +114,7 @@ class Stored:
         return f"{self.precision} at {self.size}" if sizes else self.precision
 
     @property
-    def latency(self) -> KnownCost:
+    def known(self) -> KnownCost:
         """What is known of any network's latency, in each precision and at each size that was measured."""
         by_size: dict[str, dict[str, KnownCost]] = {}
         for one in (self, *self.others):

@@ -54,13 +54,13 @@ def test_trials_run_at_both_sizes_and_their_latencies_are_their_sizes(folder: Pa
     assert {one.request.recipe.size for one in trials} == set(SIZES)
     stored = read_benchmarks(folder / outcome.MEASUREMENTS)
     full, small = sorted(stored.architectures, key=lambda one: -one.input_shape[1])
-    latency = measurements.read(folder / outcome.MEASUREMENTS, full, "f32", sizes=[small]).latency
+    latency = measurements.read(folder / outcome.MEASUREMENTS, full, "f32", sizes=[small]).known
     for one in trials:
         asked = one.request
         assert one.cost == pytest.approx(cost_of(full, latency, asked.config, *asked.recipe.runs_in))
-    alone = measurements.read(folder / outcome.MEASUREMENTS, full, "f32").latency
+    alone = measurements.read(folder / outcome.MEASUREMENTS, full, "f32").known
     widths = np.array([[group.channels for group in full.groups]])
-    assert alone.seconds(widths)[0] == latency.costs(widths)[0] > as_it_runs(latency, RunsIn("", "8x8")).costs(widths)[0]
+    assert alone.costs(widths)[0] == latency.costs(widths)[0] > as_it_runs(latency, RunsIn("", "8x8")).costs(widths)[0]
 
 
 def test_every_rival_enters_at_both_sizes_and_is_exported_and_judged_there(folder: Path, told: Outcome) -> None:

@@ -21,17 +21,21 @@ from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
 from harness.training import accuracy, finetune
 from search.campaign.plan import layers_in_float
+from search.campaign.subject import bench_of
 from search.records.display import Display
 from search.records.request import QUANTISED, Request
+from search.space import compiling
+from search.space.goals import objective_of
 from search.workers.sized import network_at
 
 REHEARSED_IMAGES = 200  # enough that a metric which needs several kinds of pictures has them
 SEEN_IMAGES = 16  # for batch norm statistics of an untrained network, without which its logits may hardly differ
 
 
-def look(request: Request, dataset: Dataset, display: Display, without_device: bool = False) -> None:
+def look(request: Request, dataset: Dataset, display: Display, without_device: bool = False) -> Architecture:
     """Build, read ``--weights``, trace, remove half of everything, export, and load on the device where nobody else holds it.
 
+    Where compiled cost is lowered it is compiled instead, which is kept. Returns the network's architecture.
     All but the reading again at every further size of the pictures: one that the network does not allow is named, with the reason. What
     was taken off the network or left out of its weights is said. Raises what each of these raises, in one line.
     """
@@ -50,8 +54,11 @@ def look(request: Request, dataset: Dataset, display: Display, without_device: b
     each = (network, *(network_at(network, size) for size in request.sizes[1:]))
     subjects = [latency_subject(one, config) for one in each for config in (architecture.dense(), halved(architecture))]
     precisions = [one for one in request.precisions if one != QUANTISED]
-    if not without_device:
+    if objective_of(request).is_compiled:
+        compiling.compile_all(bench_of(request), network, (architecture.dense(), halved(architecture)))
+    elif not without_device:
         _load(request, [replace(one, precision=precision) for one in subjects for precision in precisions])
+    return architecture
 
 
 def rehearse(model: nn.Module, task: OwnTask, judged: Mapping[str, Split]) -> None:

@@ -8,6 +8,7 @@ from harness.networks import zoo
 from harness.networks.datasets import Dataset
 from harness.progress import clock
 from harness.quantisation.answering import runs_int8
+from harness.records.architecture import Architecture
 from harness.training import baseline
 from harness.training.speed import answers
 from search.campaign.plan import steps
@@ -17,17 +18,22 @@ from search.campaign.subject import bench_of, dense_training
 from search.records.display import Display
 from search.records.recipe_record import RecipeRecord
 from search.records.request import Request
+from search.space import compiling
+from search.space.goals import objective_of
 
 NETWORK_S, COMPARED_S = 0.35, 5.0  # of measuring, on two cores of an AMD EPYC, where this machine has not measured this network before
 UNTRIED_IMAGES_PER_S = 500.0  # a fork, which keeps its campaign's way of training and tries none
 KIND, DESIGNED, COMPARED = "pace", "designed", "compared"
 
 
-def first(request: Request, dataset: Dataset, trained: Trained, display: Display) -> Plan:
-    """The plan of a whole campaign, said. Its request asks for as much as there is time for."""
+def first(request: Request, dataset: Dataset, trained: Trained, display: Display, architecture: Architecture | None = None) -> Plan:
+    """The plan of a whole campaign, said. Its request asks for as much as there is time for. architecture: of one that will be compiled."""
     speed = trained.images_per_s or UNTRIED_IMAGES_PER_S
     pace = Pace(speed, _remembered(request, DESIGNED, NETWORK_S), _remembered(request, COMPARED, COMPARED_S))
-    found = steps.fit(request, _scope(request, dataset), pace, display.elapsed_s)
+    scope = _scope(request, dataset)
+    if objective_of(request).is_compiled and architecture is not None:
+        scope = replace(scope, to_compile=compiling.missing(bench_of(request), architecture))
+    found = steps.fit(request, scope, pace, display.elapsed_s)
     for line in found.lines:
         display.say(line)
     return found
@@ -74,11 +80,13 @@ def _key(request: Request, what: str) -> tuple[str, ...]:
 def _scope(request: Request, dataset: Dataset) -> Scope:
     dense = dense_training(request, dataset.task)
     trained = request.weights is not None or baseline.cached_path(request.network, dataset, dense).is_file()
+    compiled = objective_of(request).is_compiled
     folder, stem = bench_of(request).folder, bench_of(request).stem
     return Scope(
         train_images=len(dataset.train),
         seen_images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
         dense_epochs=0.0 if trained else dense.epochs,
         is_measured=any(folder.glob(f"{stem}*.json")),
-        runs_int8=runs_int8(request.device),
+        runs_int8=not compiled and runs_int8(request.device),
+        to_compile=0 if compiled else None,
     )

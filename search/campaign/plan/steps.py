@@ -30,6 +30,7 @@ QUANTISED_TOO = 3  # more: the unpruned and the published ones in INT8, on a dev
 QUANTISE_S = 4.0  # of a network: calibrating it, and judging it by the device's arithmetic
 NEWLY_TUNED = 3.0  # of these, in the mean, that the search has not tuned
 REPORT_S = 8.0
+COMPILE_S = 5.5  # of a network, by the stick's compiler, which mostly waits
 LEAST_TRIALS = 6  # less finds no better than the published networks that every search begins with
 # How seldom both networks of a pair of blocks meet the machine's fast state, which it is in for a share of the time: with this power of
 # the share, between 1 (they meet the same state) and 2 (they do not know of each other); and how many such pairs are planned for, that
@@ -37,10 +38,11 @@ LEAST_TRIALS = 6  # less finds no better than the published networks that every 
 TOGETHER, PLANNED_PAIRS = 1.5, 1.3 * ADVISED_QUIET_PAIRS
 FORWARD_SHARE = 1 / 3  # of a training step
 
-DENSE, CHECK, DESIGNED, RECIPE, SEARCH, PROOF = (
+DENSE, CHECK, DESIGNED, COMPILED, RECIPE, SEARCH, PROOF = (
     "training the dense network",
     "checking it",
     "measuring designed networks",
+    "compiling designed networks",
     "settling the recipe",
     "search",
     "final comparison",
@@ -64,7 +66,8 @@ class Scope:
     """What there is to do. train_images, seen_images: of the training split, and of all three; dense_epochs: 0 where it is trained already.
 
     is_measured: designed networks are stored. is_settled: the recipe is known, so that lengths stay as they are. runs_int8: the device
-    does. fast_share: of the time that the machine was in its fast state while designed networks were measured; 0 where nobody knows.
+    does. to_compile: networks that the device's compiler must yet be given; None where networks are measured.
+    fast_share: of the time that the machine was in its fast state while designed networks were measured; 0 where nobody knows.
     """
 
     train_images: int
@@ -74,6 +77,7 @@ class Scope:
     is_settled: bool = False
     runs_int8: bool = False
     fast_share: float = 0.0
+    to_compile: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,14 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     tuned = (NEWLY_TUNED + compared - COMPARED - quantised) * max(1, request.proof_seeds)
     proof_s = _trial_s(request, request.proof_budget, scope, pace) * TRIAL_SHARE * tuned / request.workers + quantised * QUANTISE_S
     told = f", {by_torch_pruning} of them by Torch-Pruning," if by_torch_pruning else ""
+    measures = scope.to_compile is None
     designed = (request.designs + HELD_OUT) * len(request.precisions) * sizes
     found = [
         Step(SEARCH, f"{request.trials} trials of {request.search_epochs:g} epochs, up to {repeated} repetitions", search_s),
         Step(
             PROOF,
-            f"{compared} networks{told} tuned, measured in turns, and told",
-            proof_s + compared * pace.compared_s + REPORT_S,
+            f"{compared} networks{told} tuned, {'measured in turns' if measures else 'compiled'}, and told",
+            proof_s + compared * (pace.compared_s if measures else COMPILE_S) + REPORT_S,
         ),
     ]
     if request.proof_seeds == 0:
@@ -178,7 +183,9 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     before = [
         Step(DENSE, f"{scope.dense_epochs:g} epochs of {scope.train_images} pictures", dense_s),
         Step(CHECK, f"{scope.seen_images} pictures, the way that trials take too", 2 * seen_s + PRUNE_S),
-        Step(DESIGNED, f"up to {designed} networks", 0.0 if scope.is_measured else designed * pace.network_s),
+        Step(DESIGNED, f"up to {designed} networks", 0.0 if scope.is_measured else designed * pace.network_s)
+        if scope.to_compile is None
+        else Step(COMPILED, f"{scope.to_compile} networks", scope.to_compile * COMPILE_S),
         Step(
             RECIPE, "short trainings, and the unpruned network in full", choice_s + full_s + (short_s if request.short is not None else 0.0)
         ),
@@ -207,6 +214,8 @@ def _waiting_s(request: Request, scope: Scope, pace: Pace) -> float:
 
     As long as it may where nobody knows.
     """
+    if scope.to_compile is not None:
+        return 0.0
     if scope.fast_share <= 0:
         return AGAIN_S
     blocks: float = PLANNED_PAIRS / scope.fast_share**TOGETHER
@@ -235,7 +244,11 @@ def _lesser(asked: Request, scope: Scope) -> Iterator[Request]:
             finalists = min(asked.finalists, max(2, round(asked.finalists * trials / asked.trials)))
             short = None if asked.short is None else epochs * asked.short
             lengths = {"budget": epochs * asked.budget, "proof_budget": epochs * asked.proof_budget, "short": short}
-            measured = min(asked.designs, max(FEWEST_NETWORKS, math.ceil(designs * asked.designs)))
+            measured = (
+                asked.designs
+                if scope.to_compile is not None
+                else min(asked.designs, max(FEWEST_NETWORKS, math.ceil(designs * asked.designs)))
+            )
             yield replace(asked, trials=trials, finalists=finalists, designs=measured, **lengths)  # type: ignore[arg-type]
 
 

@@ -36,7 +36,7 @@ class Times:
     ratio: float
 
     def costs(self, widths: Ints) -> Floats:
-        return self.of.seconds(widths) * self.ratio
+        return self.of.costs(widths) * self.ratio
 
 
 @dataclass

@@ -16,7 +16,7 @@ from search.records.request import Request
 from search.records.trial import MODEL, PROMOTE, SEED, Ints, Trial, TrialOutcome, TrialRequest, TuningChoice
 from search.space.goals import Goal
 from search.space.recipe_ranges import RecipeRanges
-from search.space.screened_latency import OUT_OF_REACH
+from search.space.screened_latency import OUT_OF_REACH_S
 from search.space.space import SearchSpace
 
 SETTINGS = CampaignSettings("a", trials=8, seeds=5, budget_epochs=27.0, goal=Goal(1.0), repeats=0, accuracy="same", measurements="cpu")
@@ -30,7 +30,7 @@ class OtherDevice:
         self.problem = problem
 
     def costs(self, widths: Ints) -> object:
-        return 2 * self.problem.seconds(widths) - 1e-9 * widths[:, -1]
+        return 2 * self.problem.costs(widths) - 1e-9 * widths[:, -1]
 
 
 def test_a_second_device_starts_from_the_first_ones_trials(vgg: SyntheticProblem, tmp_path: Path) -> None:
@@ -176,13 +176,13 @@ def test_what_cannot_be_predicted_here_is_no_candidate(vgg: SyntheticProblem, tm
 
     class Unknown:
         def costs(self, widths: Ints) -> object:
-            found = vgg.seconds(widths)
-            found[(widths == vgg.channels).all(axis=1)] = OUT_OF_REACH
+            found = vgg.costs(widths)
+            found[(widths == vgg.channels).all(axis=1)] = OUT_OF_REACH_S
             return found
 
     result = campaign.run(SETTINGS, vgg.space(), Unknown(), EVALUATE, tmp_path)  # type: ignore[arg-type]
     assert any(trial.request.config == vgg.architecture.dense() for trial in result.trials)
-    assert all(one.cost < OUT_OF_REACH for one in (*result.standings, *result.front))
+    assert all(one.cost < OUT_OF_REACH_S for one in (*result.standings, *result.front))
 
 
 def in_(precision: str, number: int = 0) -> Trial:

@@ -96,7 +96,7 @@ def test_the_first_promotions_look_further_for_what_full_length_brings_back() ->
     assert [trial.number for trial in later] == [1, 0]
     longer = fidelity.due_for_promotion(short, set(), hoped(16.0), 4, longer=16.0)
     assert [trial.number for trial in longer] == [6, 5, 4, 3], "of a longer full length more is hoped for"
-    useful = fidelity.due_for_promotion(short, set(), hoped(4.0), 4, longer=4.0, faster_than_s=0.7)
+    useful = fidelity.due_for_promotion(short, set(), hoped(4.0), 4, longer=4.0, cheaper_than=0.7)
     assert [trial.number for trial in useful] == [5, 4], "nothing slower than what is good enough is brought to full length"
 
 

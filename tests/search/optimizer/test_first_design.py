@@ -55,7 +55,7 @@ def test_a_larger_limit_lets_faster_networks_be_tried_first(vgg: SyntheticProble
     fastest = []
     for limit in (0.25, 1.0, 4.0):
         rows = np.asarray(first_design.rows(space, vgg, (), 4, 0, Goal(limit)))
-        fastest.append(vgg.seconds(space.widths(rows)).min())
+        fastest.append(vgg.costs(space.widths(rows)).min())
     assert fastest[0] > fastest[1] > fastest[2]
 
 
@@ -72,7 +72,7 @@ def test_a_group_that_is_seen_to_be_dear_is_pruned_later(architecture: Architect
 def test_towards_a_latency_the_first_pruned_network_is_as_fast_as_asked_for(vgg: SyntheticProblem) -> None:
     space, wanted_s = vgg.space(), 0.5 * vgg.dense_us * 1e-6
     rows = np.asarray(first_design.rows(space, vgg, (), 4, 0, Goal(None, wanted_s)))
-    assert vgg.seconds(space.widths(rows))[1] <= wanted_s
+    assert vgg.costs(space.widths(rows))[1] <= wanted_s
 
 
 def test_costs_never_fall_with_pruning_and_are_one_where_everything_is_halved() -> None:

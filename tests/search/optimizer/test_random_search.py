@@ -22,7 +22,7 @@ def test_every_proposal_is_legal_new_and_faster_than_the_best_that_keeps_the_lim
     optimizer, best, seen = searching(vgg), np.inf, set()
     for number in range(12):
         row, is_seed = optimizer.ask()
-        seconds = float(vgg.seconds(optimizer.space.widths(row[None]))[0])
+        seconds = float(vgg.costs(optimizer.space.widths(row[None]))[0])
         key = optimizer.space.keys(row[None])[0]
         assert not is_seed
         assert optimizer.space.legal(row[None])[0]
@@ -74,6 +74,6 @@ def test_what_full_length_brings_back_counts_for_trials_that_were_told_before_it
     optimizer = searching(vgg)
     row, _ = optimizer.ask()
     optimizer.tell(row, 2.5)
-    assert optimizer.ceiling_s == np.inf
+    assert optimizer.ceiling == np.inf
     optimizer.acquisition.limit_shift = 2.0
-    assert optimizer.ceiling_s == float(vgg.seconds(optimizer.space.widths(row[None]))[0])
+    assert optimizer.ceiling == float(vgg.costs(optimizer.space.widths(row[None]))[0])

@@ -51,7 +51,7 @@ def test_prune_next_reaches_its_targets_over_plateaus(vgg: SyntheticProblem) -> 
     found = prune_next(space, vgg, (0.8, 0.6, 0.4))
     rows = np.tile(space.encode(vgg.architecture.dense(), TuningChoice()), (3, 1))
     rows[:, : space.groups] = np.asarray(found)
-    ratios = vgg.seconds(space.widths(rows)) / (vgg.dense_us * 1e-6)
+    ratios = vgg.costs(space.widths(rows)) / (vgg.dense_us * 1e-6)
     assert (ratios <= [0.8, 0.6, 0.4]).all()
     assert (ratios > [0.65, 0.45, 0.25]).all()
 
@@ -65,7 +65,7 @@ def test_prune_next_beats_uniform_ratios_at_the_same_latency(vgg: SyntheticProbl
     uniform = next(
         config
         for percent in range(100, 0, -1)
-        if vgg.seconds(np.asarray([[(config := vgg.architecture.uniform(percent / 100)).kept(g.name) for g in vgg.architecture.groups]]))[0]
+        if vgg.costs(np.asarray([[(config := vgg.architecture.uniform(percent / 100)).kept(g.name) for g in vgg.architecture.groups]]))[0]
         <= 0.55 * vgg.dense_us * 1e-6
     )
     assert ours < vgg.true_drop(uniform, recipe)

@@ -15,8 +15,9 @@ from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledStage
 from harness.records.conditions import DeviceInfo
+from search.records.outcome import COMPILED
 from search.space import compiled_widths
-from search.space.compiled_widths import COPY, find_or_compile, of_campaign, replaced, staircases
+from search.space.compiled_widths import find_or_compile, of_campaign, replaced, staircases
 from search.space.measurements import Bench
 
 
@@ -89,7 +90,7 @@ def test_a_campaign_keeps_the_compilations_that_its_space_was_made_of(architectu
     campaign = tmp_path / "campaigns" / "one"
     campaign.mkdir(parents=True)
     first = of_campaign(campaign, bench(tmp_path, architecture.network), "ncs2", architecture)
-    assert benchmark_json.read(campaign / COPY).compilations == first.compilations
+    assert benchmark_json.read(campaign / COMPILED).compilations == first.compilations
     stored.unlink()
     assert of_campaign(campaign, bench(tmp_path, architecture.network), "ncs2", architecture).legal() == first.legal()
 

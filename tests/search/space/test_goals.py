@@ -67,7 +67,7 @@ def test_a_staircase_does_not_hide_the_fastest(vgg: SyntheticProblem) -> None:
     rng = np.random.default_rng(0)
     narrow = space.encode(vgg.architecture.dense(), TuningChoice())[None].repeat(500, axis=0)
     narrow[:, : space.groups] = rng.integers(0, 3, (500, space.groups))
-    assert least_s <= vgg.seconds(space.widths(narrow)).min()
+    assert least_s <= vgg.costs(space.widths(narrow)).min()
 
 
 def test_a_search_in_which_there_is_nothing_to_choose_is_refused(architecture: Architecture) -> None:

@@ -47,10 +47,10 @@ def test_the_seconds_of_a_row_are_those_of_its_precisions_table(
     joint_space: SearchSpace, joint_latency: LatencyByPrecision, seed: int, count: int
 ) -> None:
     rows = drawn(joint_space, count, seed)
-    found = joint_space.seconds(joint_latency, rows)
+    found = joint_space.costs(joint_latency, rows)
     for row, seconds in zip(rows, found, strict=True):
         config, recipe = joint_space.decode(row)
-        assert seconds == pytest.approx(joint_latency.by_precision[recipe.precision].seconds(joint_space.widths(row[None]))[0])
+        assert seconds == pytest.approx(joint_latency.by_precision[recipe.precision].costs(joint_space.widths(row[None]))[0])
         assert seconds == pytest.approx(cost_of(joint_space.architecture, joint_latency, config, recipe.precision))
 
 
@@ -114,7 +114,7 @@ def test_the_first_design_but_its_dense_network_and_the_walk_begin_in_the_fastes
 
 def test_the_walk_tells_the_seconds_of_its_rows(joint_space: SearchSpace, joint_latency: LatencyByPrecision) -> None:
     for row, seconds in seeds.walk(joint_space, joint_latency, width_costs.guessed(joint_space)):
-        assert seconds == pytest.approx(float(joint_space.seconds(joint_latency, row[None])[0]))
+        assert seconds == pytest.approx(float(joint_space.costs(joint_latency, row[None])[0]))
 
 
 def test_walks_towards_a_latency_and_targets_count_from_the_first_precisions_dense_network(
@@ -127,7 +127,7 @@ def test_walks_towards_a_latency_and_targets_count_from_the_first_precisions_den
     assert found
     for widths, target in zip(found, targets, strict=False):
         row = seeds.with_recipe(joint_space, widths, begun)
-        assert float(joint_space.seconds(joint_latency, row[None])[0]) <= target * dense_cost
+        assert float(joint_space.costs(joint_latency, row[None])[0]) <= target * dense_cost
 
 
 @shared
@@ -143,10 +143,10 @@ def test_fastest_reaches_the_fastest_in_any_precision(
 
     latency = LatencyByPrecision({"f32": linear_latency, "int8": Other()})
     row, seconds = fastest(joint_space, latency)
-    assert seconds == pytest.approx(float(joint_space.seconds(latency, row[None])[0]))
+    assert seconds == pytest.approx(float(joint_space.costs(latency, row[None])[0]))
     narrow = joint_space.snap(np.zeros((1, joint_space.groups)))[0].astype(float)
     widths = joint_space.widths(np.concatenate([narrow, np.zeros(joint_space.dimensions - joint_space.groups)])[None])
-    assert seconds <= min(float(one.seconds(widths)[0]) for one in latency.by_precision.values()) + 1e-12
+    assert seconds <= min(float(one.costs(widths)[0]) for one in latency.by_precision.values()) + 1e-12
 
 
 def test_what_is_known_in_one_precision_is_known_of_a_campaign_that_has_no_other(linear_latency: KnownCost) -> None:

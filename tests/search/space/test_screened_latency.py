@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from search.space.screened_latency import OUT_OF_REACH, ScreenedLatency
+from search.space.screened_latency import OUT_OF_REACH_S, ScreenedLatency
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,5 @@ class OnlyNarrow:
 def test_unknown_configurations_are_slower_than_any_known_one_and_raise_nothing() -> None:
     latency = ScreenedLatency(OnlyNarrow())  # type: ignore[arg-type]
     found = latency.costs(np.array([[4, 4], [9, 1], [8, 8]]))
-    assert found.tolist() == [8e-6, OUT_OF_REACH, 16e-6]
-    assert latency.costs(np.array([[9, 9]])).tolist() == [OUT_OF_REACH]
+    assert found.tolist() == [8e-6, OUT_OF_REACH_S, 16e-6]
+    assert latency.costs(np.array([[9, 9]])).tolist() == [OUT_OF_REACH_S]

@@ -65,9 +65,9 @@ def test_the_seconds_of_a_row_are_those_of_its_size_and_precision(
     sized_space: SearchSpace, sized_latency: LatencyBySize, joint_latency: LatencyByPrecision, seed: int, count: int
 ) -> None:
     rows = drawn(sized_space, count, seed)
-    for row, seconds in zip(rows, sized_space.seconds(sized_latency, rows), strict=True):
+    for row, seconds in zip(rows, sized_space.costs(sized_latency, rows), strict=True):
         config, recipe = sized_space.decode(row)
-        alone = joint_latency.by_precision[recipe.precision].seconds(sized_space.widths(row[None]))[0]
+        alone = joint_latency.by_precision[recipe.precision].costs(sized_space.widths(row[None]))[0]
         assert seconds == pytest.approx(alone * preparing.pixels_of(recipe.size) / 1024)
         assert seconds == cost_of(sized_space.architecture, sized_latency, config, *recipe.runs_in)
 
@@ -94,7 +94,7 @@ def test_a_space_with_one_size_is_the_space_without(
     rows, latency = drawn(joint_space, count, seed), LatencyBySize({"32x32": joint_latency})
     assert one.digest == joint_space.digest
     assert one.dimensions == joint_space.dimensions
-    assert np.array_equal(one.seconds(latency, rows), joint_space.seconds(joint_latency, rows))
+    assert np.array_equal(one.costs(latency, rows), joint_space.costs(joint_latency, rows))
     ours, theirs = (space.features(rows) for space in (one, joint_space))
     for name in ("pruned", "numbers", "categories", "stages"):
         assert np.array_equal(getattr(ours, name), getattr(theirs, name))
@@ -114,7 +114,7 @@ def test_what_is_known_at_one_size_does_not_change_with_another(sized_space: Sea
             runs_in = RunsIn(precision, size)
             assert np.array_equal(as_it_runs(fewer, runs_in).costs(widths), as_it_runs(sized_latency, runs_in).costs(widths))
     assert np.array_equal(as_it_runs(sized_latency, RunsIn("int8")).costs(widths), as_it_runs(fewer, RunsIn("int8", "32x32")).costs(widths))
-    assert np.array_equal(sized_latency.seconds(widths), as_it_runs(fewer, RunsIn("f32", "32x32")).costs(widths))
+    assert np.array_equal(sized_latency.costs(widths), as_it_runs(fewer, RunsIn("f32", "32x32")).costs(widths))
 
 
 def test_what_was_not_measured_is_refused_by_name(sized_latency: LatencyBySize) -> None:

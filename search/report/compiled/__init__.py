@@ -1,0 +1,1 @@
+"""The report of a campaign that lowered compiled cost: nothing in it was measured."""
