@@ -30,8 +30,8 @@ def compared(told: Told) -> Table:
     heads = (*_BRIEF[:5], *sure, *_BRIEF[5:6], "stages run", "copies", "blob, bytes", "MACs")
     columns = tuple(Column(head, numeric=head != "network", brief=head in _BRIEF) for head in heads)
     caption = (
-        "Compiled cost: the compiler's own unit, no duration; predicted compiled cost: by the model that the search went by. Copies: stages "
-        "that only move data, which cost nothing in that unit. Small figures are 95 % intervals."
+        "Compiled cost: in the compiler's own unit, no duration; predicted compiled cost: by the model that the search went by. Copies: "
+        "stages that only move data, which cost nothing in that unit. Small figures are 95 % intervals."
     )
     return Table("compared", columns, tuple(_compared(told, entry, wide) for entry in told.compared), caption)
 

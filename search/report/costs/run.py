@@ -34,6 +34,7 @@ from search.report.costs import words as cost_words
 from search.report.costs.explain import Explanation
 from search.report.figures.cells import Cell, Table, in_markdown
 from search.space import known_costs, measurements
+from search.space.goals import objective_of
 from search.space.known_costs import SENSITIVITY, Found
 from search.space.measurements import Stored
 
@@ -139,6 +140,9 @@ def _asked(request: Request, display: Display) -> _Asked:
     if request.name is not None:
         found = folder.existing(request.name, request.reports)
         theirs = folder.read_request(found)
+        if objective_of(theirs).is_compiled:
+            measuring = f"python -m search fork {found.name} --objective=latency"
+            raise CampaignError(f"campaign {found.name} lowered compiled cost and measured nothing to explain; measure: {measuring}")
         kept_source.take(found, theirs.network, display.say)
         kept = {key: getattr(theirs, key) for key in (*_OF_SUBJECT, *_OF_PICTURES)}
         return _Asked(replace(request, **kept, weights=folder.dense(found, theirs)), found)
@@ -147,7 +151,7 @@ def _asked(request: Request, display: Display) -> _Asked:
     for path in sorted(request.campaigns.glob(f"*/{folder.REQUEST}"), key=lambda one: one.stat().st_mtime, reverse=True):
         try:
             theirs = folder.read_request(path.parent)
-            if any(getattr(theirs, key) != getattr(request, key) for key in _OF_SUBJECT):
+            if objective_of(theirs).is_compiled or any(getattr(theirs, key) != getattr(request, key) for key in _OF_SUBJECT):
                 continue
             if any(getattr(request, key) not in (None, getattr(theirs, key)) for key in _OF_PICTURES):
                 continue  # about the same network, in other pictures

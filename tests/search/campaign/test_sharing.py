@@ -52,7 +52,7 @@ def test_a_second_device_starts_from_the_first_ones_trials(vgg: SyntheticProblem
     assert not known & {(one.config, one.recipe) for one in evaluated}, "nothing is evaluated twice"
     assert len(second.standings) == 16
     imported = next(one for one in second.standings if one.config == vgg.architecture.dense())
-    assert imported.latency_s == pytest.approx(second.dense_cost)
+    assert imported.cost == pytest.approx(second.dense_cost)
     assert imported.trial < -1
     again = journal.read(tmp_path / "b")
     assert len(again.imported) == 8

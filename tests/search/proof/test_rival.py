@@ -33,7 +33,7 @@ def asked(vgg: SyntheticProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     took, the problem answers.
     """
     campaign.run(SETTINGS, vgg.space(), vgg, EVALUATE, tmp_path / "campaigns" / "a")
-    subject, stored = SimpleNamespace(network=SimpleNamespace(architecture=vgg.architecture)), SimpleNamespace(latency=vgg)
+    subject, stored = SimpleNamespace(network=SimpleNamespace(architecture=vgg.architecture)), SimpleNamespace(known=vgg)
     monkeypatch.setattr(common_recipe, "known", lambda *given: SimpleNamespace(recipe=None))
     monkeypatch.setattr(comparison, "space_of", lambda *given: (vgg.space(), None))
 

@@ -165,7 +165,7 @@ def stored() -> Stored:
         replace(
             one,
             conditions=replace(one.conditions, precision="int8", effective_precision="int8"),
-            latency=replace(one.latency, samples_s=tuple(s / 2 for s in one.latency.samples_s)),
+            latency=replace(one.known, samples_s=tuple(s / 2 for s in one.latency.samples_s)),
         )
         for one in found.file.measurements
     )
@@ -181,12 +181,12 @@ def test_measurements_of_two_precisions_survive_the_campaigns_folder(stored: Sto
     assert [one.precision for one in (again, *again.others)] == list(BOTH)
     dense = architecture.dense()
     for precision in BOTH:
-        before, after = (cost_of(architecture, one.latency, dense, precision) for one in (stored, again))
+        before, after = (cost_of(architecture, one.known, dense, precision) for one in (stored, again))
         assert after == pytest.approx(before)
-    in_f32, in_int8 = (cost_of(architecture, again.latency, dense, one) for one in BOTH)
+    in_f32, in_int8 = (cost_of(architecture, again.known, dense, one) for one in BOTH)
     assert in_int8 == pytest.approx(in_f32 / 2, rel=0.02)
     alone = measurements.read(path, architecture, "f32")
-    assert cost_of(architecture, alone.latency, dense) == pytest.approx(cost_of(architecture, again.latency, dense))
+    assert cost_of(architecture, alone.known, dense) == pytest.approx(cost_of(architecture, again.known, dense))
 
 
 def test_one_file_that_holds_both_precisions_is_kept_once(stored: Stored, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ class OnlyNarrow:
     def known(self, widths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         return np.asarray((widths <= 8).all(axis=1))
 
-    def costs(self, widths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def seconds(self, widths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         assert (widths <= 8).all(), "asked for what it does not know"
         return widths.sum(axis=1) * 1e-6
 
