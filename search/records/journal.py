@@ -150,8 +150,7 @@ def _contents(path: Path, documents: list[dict[str, Any]], complete: int) -> Con
             "read it with the version that wrote it, or start a new campaign"
         )
     finished: dict[int, Trial] = {}
-    running, imported = dict[int, TrialRequest](), list[Trial]()
-    stopped, seconds = "", 0.0
+    running, imported, stopped, seconds = dict[int, TrialRequest](), list[Trial](), "", 0.0
     header = _decoded(Header, documents[0].get("header"), path, 1)
     for number, document in enumerate(documents[1:], start=2):
         found: _Started | _Ran | _Stopped
@@ -262,10 +261,9 @@ class Journal:
         self._lock.release()
 
     def _append(self, document: dict[str, Any]) -> None:
-        line = (json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n").encode()
+        line, written = (json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n").encode(), 0
         end = self._file.seek(0, os.SEEK_END)
         try:
-            written = 0
             while written < len(line):
                 written += self._file.write(line[written:])
             os.fsync(self._file.fileno())

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from harness.records.accuracy import Accuracy
 from harness.training.recipes import Recipe
+from search.records.costs.objective import COMPILED_COST
 from search.records.losses.certainty import largest_total
 from search.records.request import Request
 
@@ -110,12 +111,13 @@ class Plan:
     """What a campaign's pictures resolve, and what it does about the rest.
 
     split: what the validation split alone tells. folds: how many folds of training pictures may judge finalists too, each as large as that
-    split. possible: whether the dense network can be trained without them.
+    split. possible: whether the dense network can be trained without them. compiled: whether compiled cost is lowered.
     """
 
     split: Resolution
     folds: int
     possible: bool
+    compiled: bool = False
 
     @property
     def whole(self) -> Resolution:
@@ -129,8 +131,9 @@ class Plan:
 
     @property
     def _remedy(self) -> str:
-        last = "where nothing reaches it, the most certain faster network is chosen and its probability said"
-        slower = "a slower, surer network is taken"
+        faster, dearer = ("cheaper", "dearer") if self.compiled else ("faster", "slower")
+        last = f"where nothing reaches it, the most certain {faster} network is chosen and its probability said"
+        slower = f"a {dearer}, surer network is taken"
         if not self.possible:
             return (
                 "training pictures cannot judge: weights from elsewhere remember them, and cannot be trained anew without them; so "
@@ -152,7 +155,7 @@ def plan(request: Request, described: Recipe | None, dense: Accuracy, train_pict
         return None
     able = can_train_anew(request, described)
     folds = fold_count(train_pictures, dense.total, request.folds) if able else 0
-    return Plan(Resolution.of(dense, limit, request.certainty), folds, able)
+    return Plan(Resolution.of(dense, limit, request.certainty), folds, able, request.objective == COMPILED_COST.name)
 
 
 def can_train_anew(request: Request, described: Recipe | None) -> bool:

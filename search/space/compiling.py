@@ -30,6 +30,7 @@ from search.space.measurements import Bench
 
 HELD_OUT_COPY = "compiled-held-out.json"  # in a campaign's folder: what its model is judged by
 DESIGNS, HELD_OUT = 24, 12  # compiled beside the staircases, each in five seconds
+UNIFORM = tuple(tenth / 10 for tenth in range(1, 10))  # keep ratios: of widths that no search proposes little else is known
 DRAWN = 200  # random networks for each design, of which the one is taken that shows most pairs of widths for the first time
 SEED = 20  # the same designs for every campaign on a network: what one compiled serves the next
 
@@ -119,17 +120,17 @@ def missing(bench: Bench, architecture: Architecture) -> int:
     """How many networks ``gather`` will have to compile, by any version of the compiler; a guess that may be a few too many."""
     path = store_path(bench.reports / "benchmarks", bench.device, bench.network, bench.dataset)
     stored = {one.config for one in benchmark_json.read(path).compilations} if path.is_file() else set()
-    narrowed = [config for config in _narrowed(architecture) if config not in stored]
-    return len(narrowed) + (DESIGNS + HELD_OUT if narrowed else 0)
+    lacking = [config for config in _usual(architecture) if config not in stored]
+    return len(lacking) + (DESIGNS + HELD_OUT if lacking else 0)
 
 
 def gather(bench: Bench, network: Network, published: Sequence[PruningConfig], tell: Tell = lambda done, total: None) -> Compiled:
-    """Staircases of every group, then designs among their legal widths and others to judge by; ``published`` too.
+    """Staircases of every group and uniform cuts, then designs among legal widths and others to judge by; ``published`` too.
 
     Raises what ``compile_all`` raises.
     """
     architecture = network.architecture
-    first = list(dict.fromkeys((*_narrowed(architecture), *published)))
+    first = list(dict.fromkeys((*_usual(architecture), *published)))
     whole = len(first) + DESIGNS + HELD_OUT
     stairs = compile_all(bench, network, first, lambda done, _: tell(done, whole))
     legal = staircases(stairs, architecture, bench.device).legal()
@@ -138,12 +139,13 @@ def gather(bench: Bench, network: Network, published: Sequence[PruningConfig], t
     return Compiled(bench.device, architecture, (*stairs, *others[: len(designed)]), tuple(others[len(designed) :]))
 
 
-def _narrowed(architecture: Architecture) -> tuple[PruningConfig, ...]:
-    """The dense network, and the first group of every class at its widths, all others whole."""
+def _usual(architecture: Architecture) -> tuple[PruningConfig, ...]:
+    """The dense network, the first group of every class at its widths with all others whole, and uniform cuts."""
     each = (
         (names[0], width) for names in width_series.twins(architecture) for width in width_series.grid(architecture.group(names[0]), WIDTHS)
     )
-    return tuple(dict.fromkeys((architecture.dense(), *(architecture.partial({name: width}) for name, width in each))))
+    narrowed = (architecture.partial({name: width}) for name, width in each)
+    return tuple(dict.fromkeys((architecture.dense(), *narrowed, *(architecture.uniform(ratio) for ratio in UNIFORM))))
 
 
 def designs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.records.costs.objective import told_cost
-from search.records.losses.drop import Drop
+from search.records.losses.drop import Drop, mean_accuracy
 from search.records.trial import STOPPED
 from search.report.compiled.told import Entry, Told
 from search.report.figures.wording import count_words, points, points_interval
@@ -41,7 +41,7 @@ def others(told: Told) -> tuple[str, ...]:
     """A sentence on each network that could be had without this search."""
     words = {"off-the-shelf": "Off-the-shelf", "uniform": "A uniform cut", "global-pruning": "Global pruning by Torch-Pruning"}
     return tuple(
-        f"{words[entry.contender.role]} ({entry.name}) has a compiled cost of {told_cost(entry.compiled.cost)}, "
+        f"{words[entry.contender.role]}{_named(entry)} has a compiled cost of {told_cost(entry.compiled.cost)}, "
         f"{_cheaper(told.dense, entry)}, {_lost(entry.test_drop)}{_same(told, entry)}."
         for entry in told.compared
         if entry.contender.role in words
@@ -90,10 +90,23 @@ def doubts(told: Told) -> tuple[str, ...]:
     said.append(f"Every network was fine-tuned with {count_words(seeds, 'seed')}; another one moves each accuracy by its own noise.")
     tried = sum(one.outcome.ok for one in (*told.imported, *told.trials))
     said.append(f"The answer is the best of {count_words(tried, 'trial')} on validation; the test split was read once, after the choice.")
+    said += _better(told)
     for status, words in (("crashed", "crashed and told nothing about accuracy"), (STOPPED, "stood so low on the way that it was stopped")):
         if count := sum(one.outcome.status == status for one in told.trials):
             said.append(f"{count_words(count, 'trial')} {words}.")
     return tuple(said)
+
+
+def _better(told: Told) -> list[str]:
+    """Networks that beat the answer in both compiled cost and test accuracy: chance on validation, or a better plain idea."""
+    best = told.optimised
+    reached = mean_accuracy(best.contender.tests).top1_ratio
+    return [
+        f"{entry.name} is cheaper to the compiler than the optimised network and reached no less on the test split: "
+        "validation did not foresee it."
+        for entry in told.compared
+        if entry.compiled.cost < best.compiled.cost and mean_accuracy(entry.contender.tests).top1_ratio >= reached
+    ]
 
 
 def _missed(told: Told) -> str:
@@ -112,6 +125,10 @@ def _cheaper(dense: Entry, entry: Entry) -> str:
         return "nothing to the compiler"
     ratio = dense.compiled.cost / entry.compiled.cost
     return f"{ratio:.2f} times cheaper to the compiler" if ratio > 1 else f"{1 / ratio:.2f} times dearer to the compiler"
+
+
+def _named(entry: Entry) -> str:
+    return "" if entry.name == entry.contender.role else f" ({entry.name})"
 
 
 def _same(told: Told, entry: Entry) -> str:

@@ -47,11 +47,12 @@ def test_a_limit_of_nothing_is_resolved_by_no_number_of_pictures() -> None:
         (Request(), None, "4 × 280 training pictures too"),
         (Request(folds=1), None, "1 × 280 training pictures too"),
         (Request(folds=0), None, "a slower, surer network is taken (--folds=4"),
+        (Request(folds=0, objective="compiled-cost"), None, "a dearer, surer network is taken (--folds=4"),
         (Request(weights=Path("theirs.pt")), None, "two more seeds"),
         (Request(weights=Path("ours.pt"), validation_from="train"), dense_recipe("digits"), "4 × 280"),
         (Request(weights=Path("ours.pt"), validation_from="test"), dense_recipe("digits"), "two more seeds"),
     ],
-    ids=["own", "one fold", "none", "theirs", "ours", "ours, on other pictures"],
+    ids=["own", "one fold", "none", "none, compiled", "theirs", "ours", "ours, on other pictures"],
 )
 def test_what_is_done_about_it_is_what_is_possible(request_: Request, described: object, said: str) -> None:
     found = resolution.plan(request_, described, DIGITS, 1157)  # type: ignore[arg-type]

@@ -165,7 +165,7 @@ def stored() -> Stored:
         replace(
             one,
             conditions=replace(one.conditions, precision="int8", effective_precision="int8"),
-            latency=replace(one.known, samples_s=tuple(s / 2 for s in one.latency.samples_s)),
+            latency=replace(one.latency, samples_s=tuple(s / 2 for s in one.latency.samples_s)),
         )
         for one in found.file.measurements
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
+from harness.pipeline import Network
 from harness.records.accuracy import Accuracy
 from harness.training.processor import Way
 from harness.training.recipes import Recipe
@@ -64,6 +65,14 @@ def test_what_lies_on_disk_is_not_planned(request_: Request, digits: Dataset, di
     (folder / "resnet20-digits-f32.json").write_text("{}")
     plan = planning.first(replace(request_, weights=Path("dense.safetensors")), digits, QUICK, display)
     assert not {steps.DENSE, steps.DESIGNED} & set(names(plan))
+
+
+def test_where_compiled_cost_is_lowered_nothing_is_planned_to_be_measured(request_: Request, digits: Dataset, display: Display) -> None:
+    architecture = Network.by_name("resnet20", digits).architecture
+    plan = planning.first(replace(request_, objective="compiled-cost", device="ncs2"), digits, QUICK, display, architecture)
+    assert names(plan) == [steps.DENSE, steps.CHECK, steps.COMPILED, steps.RECIPE, steps.SEARCH, steps.PROOF]
+    assert "measur" not in said(display)
+    assert plan.waiting_s == 0.0
 
 
 def test_the_next_campaign_knows_how_long_measuring_took(request_: Request, digits: Dataset, display: Display) -> None:
