@@ -185,7 +185,7 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
         Step(CHECK, f"{scope.seen_images} pictures, the way that trials take too", 2 * seen_s + PRUNE_S),
         Step(DESIGNED, f"up to {designed} networks", 0.0 if scope.is_measured else designed * pace.network_s)
         if scope.to_compile is None
-        else Step(COMPILED, f"{scope.to_compile} networks", scope.to_compile * COMPILE_S),
+        else Step(COMPILED, f"up to {scope.to_compile} networks", scope.to_compile * COMPILE_S),
         Step(
             RECIPE, "short trainings, and the unpruned network in full", choice_s + full_s + (short_s if request.short is not None else 0.0)
         ),
