@@ -11,6 +11,7 @@ from harness.records.conditions import DeviceInfo
 from harness.records.pruning_config import PruningConfig
 
 COPY_KINDS = ("Copy",)  # stages that only move data
+MOST_COST = 10**12  # of a stage, in the compiler's own unit: sums of any network's fit into eight bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def from_json(entry: object, origin: str) -> Compilation:
             artefact_digest=str(entry["artefact_digest"]),
             artefact_bytes=int(entry["artefact_bytes"]),
             device=DeviceInfo(**device),
-            stages=tuple(CompiledStage(**{**stage, "source_layers": tuple(stage["source_layers"])}) for stage in entry["stages"]),
+            stages=tuple(map(_stage, entry["stages"])),
             blob_bytes=int(entry["blob_bytes"]),
             blob_digest=str(entry["blob_digest"]),
             compile_s=float(entry["compile_s"]),
@@ -147,3 +148,15 @@ def from_json(entry: object, origin: str) -> Compilation:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{origin} lacks or garbles a part of a compilation ({type(error).__name__}: {error}); compile again") from error
+
+
+def _stage(entry: Mapping[str, Any]) -> CompiledStage:
+    """One stage; KeyError, TypeError or ValueError for what is none."""
+    flags, cost, layers = (entry["hardware"], entry["executed"]), entry["cost"], entry["source_layers"]
+    if not all(isinstance(one, bool) for one in flags):
+        raise TypeError("hardware or executed is neither true nor false")
+    if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost < MOST_COST:
+        raise ValueError(f"a cost is {str(cost)[:20]}, no whole number from 0 to {MOST_COST:g}")
+    if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
+        raise TypeError("source_layers are no names")
+    return CompiledStage(str(entry["name"]), str(entry["kind"]), *flags, cost, tuple(layers))

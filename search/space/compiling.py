@@ -106,9 +106,9 @@ def compile_all(
     """
     wanted = list(configs)
     path = store_path(bench.reports / "benchmarks", bench.device, bench.network, bench.dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
     found = []
     with Device(spec.find(bench.device).with_options(compile_only=True)).open() as session:
+        path.parent.mkdir(parents=True, exist_ok=True)
         sweep = CompiledSweep(network, session, path)
         for done, config in enumerate(wanted):
             tell(done, len(wanted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from harness.records.pruning_config import PruningConfig
 from search.space import compiling
 from search.space.compiled_costs import CompiledCosts, CostsJudged
 from search.space.compiling import DESIGNS, HELD_OUT
+from search.space.measurements import Bench
+from tests.devices.ncs2 import ncs2_environment as ncs2_environment
 
 Price = Callable[[str, int, int], int]
 
@@ -120,3 +123,18 @@ def test_designs_show_more_pairs_than_as_many_random_networks_and_none_of_the_ju
     assert compiling.designs(ARCHITECTURE, legal, [DENSE]) == (chosen, apart)
     model = CompiledCosts(ARCHITECTURE, [compilation(config) for config in (DENSE, *chosen)])
     assert [model.of(config) for config in apart] == [compilation(config).cost for config in apart]
+
+
+@pytest.mark.usefixtures("ncs2_environment")
+def test_the_sticks_compiler_charges_two_narrowed_groups_what_each_of_them_says(tmp_path: Path) -> None:
+    """By the real compiler, five seconds a network: what one group's compilation told of its layers holds beside another's."""
+    network = Network.wrap("resnet20", zoo.build("resnet20", (1, 8, 8), 10), (1, 8, 8), 10)
+    both = {"layer1.0.conv1": 8, "layer3.1.conv1": 32}
+    narrowed = [ARCHITECTURE.partial({name: width}) for name, width in both.items()]
+    bench = Bench("ncs2", "resnet20", "digits", None, "f32", tmp_path)
+    *known, together = compiling.compile_all(bench, network, (DENSE, *narrowed, ARCHITECTURE.partial(both)))
+    model = CompiledCosts(ARCHITECTURE, known)
+    assert model.judged([together]).errors_ratio == (0.0,)
+    assert model.of(DENSE) > model.of(narrowed[0]) > model.of(ARCHITECTURE.partial(both))
+    again = compiling.compile_all(bench, network, (DENSE, ARCHITECTURE.partial(both)))
+    assert again == [known[0], together], "taken from the store"
