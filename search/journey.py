@@ -175,12 +175,7 @@ def _refuse_words(request: Request) -> None:
     for name in (request.rival, request.old):
         if name is not None:
             recipe_record.read(folders.existing(name, request.reports))
-    if request.rival is not None:
-        theirs = folders.read_request(folders.existing(request.rival, request.reports)).objective
-        if theirs != request.objective:
-            raise CampaignError(
-                f"--rival={request.rival} lowers {theirs}, this campaign {request.objective}; name one with the same --objective"
-            )
+    comparison.check_rival(request)
 
 
 def _refuse_early(request: Request, subject: Subject, stored: Knowledge) -> None:

@@ -218,6 +218,17 @@ def _tuned(
         return tuning.tune(subject.network, subject.dataset, entered, by, seeds, folder, show, request.workers, subject.sized)
 
 
+def check_rival(request: Request) -> None:
+    """CampaignError for a rival that lowers another kind of cost: what it recommends is no answer to what is asked here."""
+    if request.rival is None:
+        return
+    theirs = folders.read_request(folders.existing(request.rival, request.reports)).objective
+    if theirs != request.objective:
+        raise CampaignError(
+            f"--rival={request.rival} lowers {theirs}, this campaign {request.objective}; name one with the same --objective"
+        )
+
+
 def _rival(request: Request, subject: Subject, stored: Knowledge) -> Found | None:
     """What the campaign named by ``--rival`` recommends of its own trials; CampaignError when it is about another network, or has none.
 
@@ -225,6 +236,7 @@ def _rival(request: Request, subject: Subject, stored: Knowledge) -> Found | Non
     """
     if request.rival is None:
         return None
+    check_rival(request)
     folder = folders.existing(request.rival, request.reports)
     theirs, told = folders.read_request(folder), journal.read(folder)
     if told.header.architecture != subject.network.architecture.digest:

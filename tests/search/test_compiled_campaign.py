@@ -190,6 +190,12 @@ def test_what_contradicts_compiled_cost_is_refused_in_one_line_before_anything_i
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_rival_that_lowers_another_kind_of_cost_is_refused(home: Path, finished: Path) -> None:
+    refused = search("run", "--device=simulated", "--rival=first", *small_words(), *LEAST, cwd=home)
+    assert refused.returncode == 2
+    assert "--rival=first lowers compiled-cost, this campaign latency; name one with the same --objective" in refused.stderr
+
+
 def test_an_objective_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert verbs.main(["run", "--objective=energy"]) == 2
     assert "--objective=energy: choose latency or compiled-cost" in capsys.readouterr().err
