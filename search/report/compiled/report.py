@@ -13,7 +13,7 @@ from search.records import whole_file
 from search.records.costs.objective import told_cost
 from search.report import inference, recipe_tables, report
 from search.report import tables as report_tables
-from search.report.compiled import tables, words
+from search.report.compiled import plots, tables, words
 from search.report.compiled.told import Told
 from search.report.figures import terminal, wording
 from search.report.report import PAGE, TEMPLATES, TEXT, Section
@@ -60,7 +60,13 @@ def print_summary(console: Console, told: Told) -> None:
 
 def sections(told: Told) -> tuple[Section, ...]:
     """Everything below the answer, in the order in which a reader asks for it."""
-    found = [Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(told),))]
+    kinds = (
+        "Compiled costs of trials are predicted, of compared networks the compiler's own: different kinds of numbers, which share no axis."
+    )
+    found = [
+        Section("front", "Accuracy against compiled cost", (kinds,), plots.pareto(told)),
+        Section("accuracy", "Accuracy in detail", tables=(tables.accuracies(told),)),
+    ]
     if told.recipe is not None:
         shown = recipe_tables.tables(told.recipe, told.outcome.metric)
         found.append(Section("recipe", "How the networks were tuned", recipe_tables.sentences(told.recipe), tables=shown))
