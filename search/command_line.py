@@ -85,6 +85,7 @@ HELP = {
     "recipe": "fixed: trials are tuned as the final comparison is; searched: the optimiser chooses learning rate and decay too",
     "learning_rate": "peak of every tuning (default: chosen by short trainings of the unpruned and of a mildly pruned network)",
     "share": "take over what other campaigns found out about this very network's accuracy",
+    "warm_start": "a campaign on this network whose best shapes are tried first, e.g. one over channels before one over bits too",
     "optimizer": "who proposes configurations: smac, or random (screened by known latency) as its honest rival",
     "proof_budget": "epochs of fine-tuning for every network of the final comparison",
     "proof_seeds": "seeds that every network of the final comparison is tuned with; 0 ends the campaign after the search",
