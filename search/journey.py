@@ -15,7 +15,7 @@ from harness.latency.verdict.machine_state import fast_share
 from harness.training import recipes, stored_baseline
 from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing, warm_start
 from search.campaign.dense_check import DenseCheck
-from search.campaign.notes import budgets_differ, recommendation
+from search.campaign.notes import budgets_differ, helped, recommendation
 from search.campaign.plan import first_look, layers_in_float, planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
@@ -84,7 +84,9 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     folders.lay(folder, request, subject.network, stored.path)
     kept_source.take_own(folder, request, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
-    stored.keep_all(folder / MEASUREMENTS)
+    stored = stored.keep_all(folder / MEASUREMENTS)
+    for told in helped(stored, request.sizes):
+        display.say(told)
     record = common_recipe.settle(folder, request, subject, seen, display)
     plan = planning.again(plan, dataset, record, fast_share(one.latency for one in stored.file.measurements), display)
     folders.write_request(folder, plan.request)

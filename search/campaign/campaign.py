@@ -64,7 +64,8 @@ def run(
         goal, count = settings.goal, settings.first_count
         rows = first or first_design.rows(space, latency, published, count, settings.seed, goal, sensitivity, warm)
         seeds = _still_first(rows, space, before)
-        running = Campaign(settings, space, latency, journal, before, observer, guard)
+        warmed = {key for row in first_design.warm_rows(space, latency, warm) for key in space.keys(row[None])}
+        running = Campaign(settings, space, latency, journal, before, observer, guard, warmed)
         if pool is None:
             place = _local_pool(settings, evaluate, running.progress, prepare)
         else:

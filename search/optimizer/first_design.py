@@ -67,14 +67,22 @@ def rows(
     found = [space.encode(space.architecture.dense(), space.start)]
     smaller = [replace(begun, size=size) for size in space.ranges.sizes[1 : 1 + max(1, wanted // SIZES_SHARE)]]
     found += [space.encode(space.architecture.dense(), one) for one in smaller]  # what a size costs, before anything is pruned
-    found += [seeds.snapped(space, config, (*smaller, begun)[0]) for config in warm]
+    warmed = warm_rows(space, latency, warm)
+    found += warmed[: len(warm)]
     found += [seeds.with_recipe(space, widths, begun) for widths in walked]
     found += [seeds.with_recipe(space, walked[0], one) for one in smaller if walked]
-    found += [seeds.snapped(space, config, begun) for config in warm]
+    found += warmed
     found += [space.encode(config, begun) for config in published]
     found += [seeds.with_recipe(space, widths, begun) for widths in hopeful]
     found += seeds.disturbed(space, walked or seeds.uniform(space), 4 * wanted, np.random.default_rng([seed, 3]))
     return seeds.distinct(space, found)[: max(wanted, 1)]
+
+
+def warm_rows(space: SearchSpace, latency: KnownLatency, warm: Sequence[PruningConfig]) -> list[Floats]:
+    """What another campaign found, at its nearest legal widths: at the first further size of the pictures, and then at the full one."""
+    begun = seeds.begin(space, latency)
+    sizes = [replace(begun, size=size) for size in space.ranges.sizes[1:2]]
+    return [seeds.snapped(space, config, recipe) for recipe in (*sizes, begun) for config in warm]
 
 
 def _at_cost(space: SearchSpace, latency: KnownLatency, costs: Costs, goal: Goal) -> list[Floats]:
