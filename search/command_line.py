@@ -85,6 +85,7 @@ HELP = {
     "recipe": "fixed: trials are tuned as the final comparison is; searched: the optimiser chooses learning rate and decay too",
     "learning_rate": "peak of every tuning (default: chosen by short trainings of the unpruned and of a mildly pruned network)",
     "share": "take over what other campaigns found out about this very network's accuracy",
+    "warm_start": "a campaign on this network whose best shapes are tried first, e.g. one over channels before one over bits too",
     "optimizer": "who proposes configurations: smac, or random (screened by known latency) as its honest rival",
     "proof_budget": "epochs of fine-tuning for every network of the final comparison",
     "proof_seeds": "seeds that every network of the final comparison is tuned with; 0 ends the campaign after the search",
@@ -191,14 +192,16 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="every step on digits with the least budgets, in minutes; proves the way, not the point"
     )
     parser.add_argument("--reports", type=Path, help="where everything is stored (default: reports, with --quick reports/quick)")
-    _add_without_device(parser)
+    instead = parser.add_mutually_exclusive_group()
+    _add_without_device(instead)
+    instead.add_argument("--pages", action="store_true", help="only write the pages again, about every study that is finished")
 
 
 def _add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help="run the code that the campaign's folder brings along, and remember that")
 
 
-def _add_without_device(parser: argparse.ArgumentParser) -> None:
+def _add_without_device(parser: argparse._ActionsContainer) -> None:
     told = "the device is elsewhere: predict from its stored measurements as they are, tune, and leave measuring to a resume where it is"
     parser.add_argument("--without-device", action="store_true", help=told)
 

@@ -13,9 +13,9 @@ from harness.errors import CampaignError
 from harness.files import leftovers
 from harness.latency.verdict.machine_state import fast_share
 from harness.training import recipes, stored_baseline
-from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
+from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing, warm_start
 from search.campaign.dense_check import DenseCheck
-from search.campaign.notes import budgets_differ, recommendation
+from search.campaign.notes import budgets_differ, helped, recommendation
 from search.campaign.plan import first_look, layers_in_float, planning, precision_speed, training_speed
 from search.campaign.result import CampaignResult
 from search.campaign.subject import DESIGNED, Subject, bench_of, dataset_of, dense_network, divided, settings_of, space_of, stored_latencies
@@ -84,7 +84,9 @@ def run(request: Request, display: Display, without_device: bool = False) -> Don
     folders.lay(folder, request, subject.network, stored.path if isinstance(stored, Stored) else None)
     kept_source.take_own(folder, request, display.say)  # the user may go on editing the file
     training_record.write(folder, trained.record)
-    knowledge.keep(stored, folder)
+    stored = knowledge.keep(stored, folder)
+    for told in helped(stored, request.sizes) if isinstance(stored, Stored) else ():
+        display.say(told)
     record = common_recipe.settle(folder, request, subject, seen, display)
     measured = stored.file.measurements if isinstance(stored, Stored) else ()
     plan = planning.again(plan, dataset, record, fast_share(one.latency for one in measured), display)
@@ -125,7 +127,7 @@ def resume(
     if knowledge.is_kept(folder, request):
         stored = knowledge.read(folder, request, subject.architectures)
     else:  # killed while its compilations were copied, which the store has
-        knowledge.keep(stored := _known(request, subject, display, without_device), folder)
+        stored = knowledge.keep(_known(request, subject, display, without_device), folder)
     begun = (folder / outcome.JOURNAL).exists()
     if begun or (folder / recipe_record.FILE).is_file():
         record = common_recipe.known(folder, request, subject)
@@ -172,7 +174,7 @@ def _refuse_words(request: Request) -> None:
         compiling.check_device(request.device)
     for epochs in (request.budget, request.proof_budget):
         recipes.tuning_recipe(request.dataset, epochs, request.seed)
-    for name in (request.rival, request.old):
+    for name in (request.rival, request.old, request.warm_start):
         if name is not None:
             recipe_record.read(folders.existing(name, request.reports))
     comparison.check_rival(request)
@@ -182,6 +184,8 @@ def _refuse_early(request: Request, subject: Subject, stored: Knowledge) -> None
     """Whatever would end the search before its first trial ends it before anything is written."""
     if request.old is not None:
         sharing.of_fork(request.old, request, subject.network.architecture.digest)
+    if request.warm_start is not None:
+        warm_start.drops(request.warm_start, request.reports, subject.network.architecture)
     if request.compiled_for is None:
         space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset))
         check_choice(space, published, request.precisions, objective_of(request))
@@ -281,6 +285,7 @@ def _search(
             pool=dask_pool.asked_for(request.dask, request.resources, request.trial_timeout, evaluate),
             prepare=lambda: subject.prepare(record.recipe),  # once, here, and not by every worker
             sensitivity=seen,
+            warm=warm_start.shapes(request, space, stored.known, display.say),
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 

@@ -96,7 +96,7 @@ def _experiment(arguments: command_line.Words, display: Display) -> int:
     from search.experiment import experiment, studies
 
     plan = studies.plan(arguments.network, arguments.dataset, arguments.data, arguments.device, arguments.reports, quick=arguments.quick)
-    page = experiment.run(plan, display, arguments.without_device)
+    page = experiment.pages(plan) if arguments.pages else experiment.run(plan, display, arguments.without_device)
     display.say("tuned; the same command without --without-device measures, where the device is" if page is None else f"written: {page}")
     return 0
 

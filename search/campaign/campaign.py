@@ -43,6 +43,7 @@ def run(
     prepare: Callable[[], None] = lambda: None,
     first: Sequence[Floats] = (),
     sensitivity: Sensitivity | None = None,
+    warm: Sequence[PruningConfig] = (),
     optimizer_class: type[Optimizer] = Optimizer,
 ) -> CampaignResult:
     """Run a campaign to its end, or go on with an interrupted one.
@@ -52,17 +53,19 @@ def run(
     raise when something under the campaign has changed. pool: makes the place where trials run; by default this process,
     or ``workers`` child processes when there are several or a time limit is set. prepare: makes what all trials share; called
     before ``pool`` is, and without that once there is a trial to run. sensitivity: what a look at every group showed, for the initial
-    design; first: rows in place of that design. optimizer_class: who proposes. Raises CampaignError, and
-    whatever ``guard`` raises; an interrupted campaign goes on with ``resume``.
+    design; warm: what another campaign found, for it too; first: rows in place of that design. optimizer_class: who proposes.
+    Raises CampaignError, and whatever ``guard`` raises; an interrupted campaign goes on with ``resume``.
     """
     check_reachable(settings.goal, space, known)
     journal, before = _opened(directory, settings.header(space), resume)
     try:
         if not before.imported and imported:
             before = _with_imports(journal, before, _applicable(imported, space, known, settings.goal.objective))
-        rows = first or first_design.rows(space, known, published, settings.first_count, settings.seed, settings.goal, sensitivity)
+        goal, count = settings.goal, settings.first_count
+        rows = first or first_design.rows(space, known, published, count, settings.seed, goal, sensitivity, warm)
         seeds = _still_first(rows, space, before)
-        running = Campaign(settings, space, known, journal, before, observer, guard)
+        warmed = {key for row in first_design.warm_rows(space, known, warm) for key in space.keys(row[None])}
+        running = Campaign(settings, space, known, journal, before, observer, guard, warmed)
         if pool is None:
             place = _local_pool(settings, evaluate, running.progress, prepare)
         else:

@@ -7,7 +7,7 @@ leave only something far slower, safer short trials between are promoted, and re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from search.campaign.state import State
@@ -22,11 +22,12 @@ class FullLength:
     """What is due at full length, as far as the trials of a campaign tell.
 
     planned: requests that an interrupted session left. promoted: numbers of the short trials that were, or will be, tried in full.
+    warm: keys of rows that another campaign tuned in full and found good: how they fare short says too little of them.
     limit_shift: points by which the goal's limit is looser for short trials, as far as was learnt.
     """
 
-    def __init__(self, state: State, planned: Sequence[TrialRequest]) -> None:
-        self.state, self.settings = state, state.settings
+    def __init__(self, state: State, planned: Sequence[TrialRequest], warm: Collection[bytes] = ()) -> None:
+        self.state, self.settings, self.warm = state, state.settings, warm
         self.promoted = {one.of for one in planned if one.purpose == PROMOTE}
         self.promoted |= {trial.request.of for trial in fidelity.promoted_of(state.known, self.settings.budget_epochs)}
         self.limit_shift = 0.0
@@ -46,18 +47,20 @@ class FullLength:
     def promotions(self, more: int = 0) -> list[TrialRequest]:
         """As many as the short trials so far are worth, and ``more``: counted from the first, so that resuming adds none.
 
-        The short trials of other campaigns count too. At first a few are planned, to learn what length brings back.
+        The short trials of other campaigns count too. What is warm is always worth it. At first a few are planned, to learn what length
+        brings back.
         """
         settings, short = self.settings, self.state.short
         if settings.short_epochs is None:
             return []
+        begun = self._begin([one for one in short if one.outcome.ok and one.number not in self.promoted and self._is_warm(one)])
         due = fidelity.promotions_by(len(short)) + more - len(self.promoted)
         if len(self.promoted) < fidelity.FIRST_COUNT and not more:
             due = min(due, fidelity.FIRST_COUNT - len(self.promoted))
         if due <= 0:
-            return []
+            return begun
         limit = settings.goal.drop_limit + self.limit_shift
-        return self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_cost))
+        return begun + self._begin(fidelity.due_for_promotion(short, self.promoted, limit, due, settings.longer, self.state.certain_cost))
 
     def least_harmed(self) -> list[TrialRequest]:
         """Full length for the least harmed short trials, where nothing in full keeps the limit; not more in all than a handful.
@@ -105,6 +108,10 @@ class FullLength:
             return None
         seed, origin = settings.seed + standing.observations, f"trial {standing.trial} again"
         return TrialRequest(UNNUMBERED, REPEAT, origin, standing.config, standing.recipe, settings.budget_epochs, seed, standing.trial)
+
+    def _is_warm(self, trial: Trial) -> bool:
+        state = self.state
+        return bool(self.warm) and trial.tuned and state.space.keys(state.row(trial.request)[None])[0] in self.warm
 
     @property
     def _stand_ins_begun(self) -> int:

@@ -12,6 +12,7 @@ from search.campaign.result import CampaignResult
 from search.optimizer import choice
 from search.optimizer.choice import Standing
 from search.records.trial import Trial
+from search.space.measurements import Stored
 
 TOLD_FINALISTS = 5
 
@@ -25,6 +26,16 @@ def budgets_differ(trial_epochs: float, proof_epochs: float) -> str:
         "long a network is tuned decides how far it can be pruned, so what the search finds may keep too much, or too little; "
         "for the same length give --budget and --proof-budget alike"
     )
+
+
+def helped(stored: Stored, sizes: Sequence[str]) -> list[str]:
+    """Of every precision that what a campaign measured in another one helps, a line with the predictor's error since then."""
+    told = []
+    for one in (stored, *stored.others):
+        beside, judged = one.predictor.learnt_from, one.predictor.held_out
+        if stored.others and beside is not None and judged is not None and beside.precision != one.precision:
+            told.append(f"{one.named(sizes)}, with what was measured in {beside.precision}: predictor: {judged.sentence()}")
+    return told
 
 
 def time_split(trials: Sequence[Trial]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from harness.errors import CampaignError
@@ -55,11 +55,12 @@ class Campaign:
         before: Contents,
         observer: Observer,
         guard: Callable[[], None] | None,
+        warm: Collection[bytes] = (),
     ) -> None:
         self.settings, self.space, self.journal, self.observer, self.guard = settings, space, journal, observer, guard
         self.state, self.objective = State(settings, space, known, before), settings.goal.objective
         self.planned: list[TrialRequest] = list(before.running)  # to be run before anything new is asked for
-        self.full_length = FullLength(self.state, self.planned)
+        self.full_length = FullLength(self.state, self.planned, warm)
         self.next_number = before.next_number
         self.ask_s: dict[int, float] = {}
         self.hopeless_in_a_row = 0

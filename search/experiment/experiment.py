@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.devices import spec
-from harness.errors import HarnessError
+from harness.errors import CampaignError, HarnessError
 from harness.networks import datasets
 from harness.networks.datasets import Dataset
 from harness.records import benchmark_json
@@ -59,6 +59,13 @@ def run(plan: Plan, display: Display, without_device: bool = False) -> Path | No
                 _compile(plan, folder, display)
             write_page(plan, dataset)
     return None if without_device else plan.reports / experiment_page.PAGE
+
+
+def pages(plan: Plan) -> Path:
+    """Only write the pages, about what is finished on disk; CampaignError where nothing is."""
+    if not any(outcome.is_compared(plan.folder(study, study.in_float)) for study in plan.known):
+        raise CampaignError(f"no study is finished in {plan.reports}: python -m search experiment does them all, --network=resnet20 one")
+    return write_page(plan, datasets.load(plan.dataset, plan.data))
 
 
 def write_page(plan: Plan, dataset: Dataset) -> Path:

@@ -134,7 +134,10 @@ class Plan:
         return self.reports / "campaigns" / self.campaign(study, search)
 
     def request(self, study: Study, search: Search, weights: Path, rival: bool = False) -> Request:
-        """The campaign of a study's search; neither it nor random search's may learn from the other's trials."""
+        """The campaign of a study's search; neither it nor random search's may learn from the other's trials.
+
+        The search over bits and sizes too begins with what the one over channels found.
+        """
         asked = Request(
             device=self.device,
             network=study.network,
@@ -162,7 +165,9 @@ class Plan:
         if rival:
             return replace(asked, optimizer="random", proof_seeds=0)
         theirs = self.campaign(study, search, rival=True) if search.trials and search.random else None
-        return replace(asked, proof_seeds=search.proof_seeds, rival=theirs, from_scratch=search.from_scratch, global_pruning=True)
+        begun = self.campaign(study, study.in_float) if search.is_joint and study.in_float.trials else None
+        compared = replace(asked, proof_seeds=search.proof_seeds, rival=theirs, from_scratch=search.from_scratch, global_pruning=True)
+        return replace(compared, warm_start=begun)
 
 
 def plan(networks: Sequence[str] | None, dataset: str, data: Path | None, device: str, reports: Path | None, quick: bool = False) -> Plan:

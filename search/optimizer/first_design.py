@@ -49,11 +49,13 @@ def rows(
     seed: int,
     goal: Goal,
     seen: Sensitivity | None = None,
+    warm: Sequence[PruningConfig] = (),
 ) -> list[Floats]:
     """``wanted`` different rows to begin with, or fewer where no more are hopeful.
 
-    First the dense network, also at further sizes of the pictures, then three on the walk, one of them at these sizes too, the published
-    configurations, whole branches removed and a mild uniform cut, as far as they may keep the limit; then disturbed ones of the walk.
+    First the dense network, also at further sizes of the pictures, then what is ``warm``, at the first of these sizes, three on the walk,
+    one of them at these sizes too, what is warm at the full size, the published configurations, whole branches removed and a mild uniform
+    cut, as far as they may keep the limit; then disturbed ones of the walk. warm: what another campaign found, at its nearest legal widths.
     """
     costs = width_costs.of(space, seen)
     most = _cost_of(BEYOND * goal.drop_limit)
@@ -65,12 +67,22 @@ def rows(
     found = [space.encode(space.architecture.dense(), space.start)]
     smaller = [replace(begun, size=size) for size in space.ranges.sizes[1 : 1 + max(1, wanted // SIZES_SHARE)]]
     found += [space.encode(space.architecture.dense(), one) for one in smaller]  # what a size costs, before anything is pruned
+    warmed = warm_rows(space, known, warm)
+    found += warmed[: len(warm)]
     found += [seeds.with_recipe(space, widths, begun) for widths in walked]
     found += [seeds.with_recipe(space, walked[0], one) for one in smaller if walked]
+    found += warmed
     found += [space.encode(config, begun) for config in published]
     found += [seeds.with_recipe(space, widths, begun) for widths in hopeful]
     found += seeds.disturbed(space, walked or seeds.uniform(space), 4 * wanted, np.random.default_rng([seed, 3]))
     return seeds.distinct(space, found)[: max(wanted, 1)]
+
+
+def warm_rows(space: SearchSpace, known: KnownCost, warm: Sequence[PruningConfig]) -> list[Floats]:
+    """What another campaign found, at its nearest legal widths: at the first further size of the pictures, and then at the full one."""
+    begun = seeds.begin(space, known)
+    sizes = [replace(begun, size=size) for size in space.ranges.sizes[1:2]]
+    return [seeds.snapped(space, config, recipe) for recipe in (*sizes, begun) for config in warm]
 
 
 def _at_cost(space: SearchSpace, known: KnownCost, costs: Costs, goal: Goal) -> list[Floats]:

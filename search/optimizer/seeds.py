@@ -133,6 +133,12 @@ def with_recipe(space: SearchSpace, widths: Floats, recipe: TuningChoice) -> Flo
     return dense
 
 
+def snapped(space: SearchSpace, config: PruningConfig, recipe: TuningChoice) -> Floats:
+    """The row of a configuration's nearest legal widths, tuned by ``recipe``."""
+    keep = np.asarray([config.kept(name) for name in space.names]) / space.channels
+    return with_recipe(space, space.snap(keep[None])[0].astype(np.float64), recipe)
+
+
 def varied_recipe(space: SearchSpace, recipe: TuningChoice, rng: np.random.Generator) -> TuningChoice:
     """A random recipe: learning rate and weight decay near the off-the-shelf ones, everything else uniform."""
     start = space.encode(space.architecture.dense(), recipe)

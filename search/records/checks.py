@@ -152,6 +152,10 @@ def checked(asked: Request) -> Request:
         (asked.workers < 1, f"--workers={asked.workers}: give at least 1"),
         (asked.dask is not None and asked.workers > 1, "--dask and --workers: choose one; the cluster decides how many trials run at once"),
         (asked.optimizer not in ("smac", "random"), f"--optimizer={asked.optimizer}: choose smac or random"),
+        (
+            asked.warm_start is not None and asked.optimizer == "random",
+            f"--warm-start={asked.warm_start}: random search is a rival by its own trials alone; leave it out",
+        ),
         (asked.proof_seeds < 0, f"--proof-seeds={asked.proof_seeds}: give 0 or more"),
         (asked.seed < 0, f"--seed={asked.seed}: give 0 or more"),
         (asked.space not in ("layer", "stage", "hier"), f"--space={asked.space}: choose one of layer, stage, hier"),

@@ -35,7 +35,7 @@ SCHEMA = 1
 _PICTURES = ("data", "validation_from", "channels", "input_shape", "resize", "mean", "std")
 _TRAINED = ("weights", "dense_epochs", "dense_learning_rate", "learning_rate", "rival")
 TIED = {  # what is about one network, dataset or device, and means nothing of another
-    "network": ("weights", *_PICTURES, *_TRAINED, "in_float"),
+    "network": ("weights", *_PICTURES, *_TRAINED, "in_float", "warm_start"),
     "dataset": (*_PICTURES, *_TRAINED, "in_float"),
     "device": ("max_latency_ms", "compiled_for"),
     "objective": ("max_latency_ms", "compiled_for", "precision", "in_float", "input_size", "designs", "learn_from", "rounds", "keep_slow"),

@@ -66,6 +66,7 @@ class Request:
     recipe: str = "fixed"
     learning_rate: float | None = None
     share: bool = True
+    warm_start: str | None = None
     objective: str = "latency"
     space: str = "layer"
     compiled_for: str | None = None

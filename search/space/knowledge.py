@@ -30,12 +30,12 @@ def read(folder: Path, request: Request, architectures: Sequence[Architecture]) 
     return measurements.read(folder / MEASUREMENTS, full, *request.precisions, sizes=smaller)
 
 
-def keep(known: Knowledge, folder: Path) -> None:
-    """Put into a campaign's folder what ``read`` reads."""
+def keep(known: Knowledge, folder: Path) -> Knowledge:
+    """Put into a campaign's folder what ``read`` reads, and return what that will be."""
     if isinstance(known, Compiled):
         known.keep(folder)
-    else:
-        known.keep_all(folder / MEASUREMENTS)
+        return known
+    return known.keep_all(folder / MEASUREMENTS)
 
 
 def is_kept(folder: Path, request: Request) -> bool:

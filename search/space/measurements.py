@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +13,7 @@ from harness.devices.session import Device
 from harness.errors import CampaignError, RecordError
 from harness.latency.explanation import width_series
 from harness.latency.model import proxies
-from harness.latency.model.instalments import Persistence
 from harness.latency.model.predictor import LatencyPredictor
-from harness.networks import datasets
-from harness.networks.own import source
 from harness.records import benchmark_json
 from harness.records.architecture import Architecture
 from harness.records.benchmark_json import BenchmarkFile
@@ -27,61 +21,13 @@ from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
 from harness.records.quantisation import IN_FLOAT, in_float_note
 from search.records.trial import KnownCost
-from search.space import failure
+from search.space.bench_run import Bench as Bench
+from search.space.bench_run import Say as Say
+from search.space.bench_run import run_bench as run_bench
+from search.space.bench_run import shown as shown
 from search.space.screened_latency import LatencyByPrecision, LatencyBySize, ScreenedLatency
 
-BENCH = Path(__file__).parents[2] / "bench"
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The options that a bench run shares with the campaign that needs it. size: of the pictures, where it is not the full one."""
-
-    device: str
-    network: str
-    dataset: str
-    data: Path | None
-    precision: str
-    reports: Path
-    validation_from: str = "train"
-    channels: int | None = None
-    max_predictor_error: float = Persistence().max_error_ratio
-    input_shape: str | None = None
-    resize: str | None = None
-    mean: str | None = None
-    std: str | None = None
-    in_float: tuple[str, ...] = ()
-    size: str = ""
-    learn_from: str | None = None
-
-    @property
-    def folder(self) -> Path:
-        """Where the device's measurements are stored."""
-        return self.reports / "benchmarks" / self.device
-
-    @property
-    def stem(self) -> str:
-        """Of the file's name."""
-        size = f"-{self.size}" if self.size else ""
-        return f"{Path(self.network.partition(':')[0]).stem}-{self.dataset.partition(':')[0]}-{self.precision}{size}"
-
-    def options(self) -> list[str]:
-        """As words of a command line."""
-        words = [f"--device={self.device}", f"--network={self.network}", f"--dataset={self.dataset}", f"--precision={self.precision}"]
-        words += [f"--network-copy={copied}"] if (copied := source.kept(self.network)) else []
-        words += [f"--task-copy={copied}"] if (copied := source.kept(self.dataset.removeprefix(datasets.OWN))) else []
-        words += [f"--data={self.data}"] if self.data else []
-        words += [f"--validation-from={self.validation_from}"] if self.validation_from != "train" else []
-        words += [f"--channels={self.channels}"] if self.channels else []
-        words += [f"--in-float={layer}" for layer in self.in_float]
-        words += [f"--learn-from={self.learn_from}"] if self.learn_from else []
-        prepared = {"input-shape": self.input_shape, "resize": self.resize, "mean": self.mean, "std": self.std}
-        words += [f"--{word}={text}" for word, text in prepared.items() if text is not None]
-        usual = self.max_predictor_error == Persistence().max_error_ratio
-        return words if usual else [*words, f"--max-predictor-error={self.max_predictor_error:g}"]
 
 
 @dataclass(frozen=True)
@@ -127,21 +73,31 @@ class Stored:
         """The predictor's mean held-out error; 0 where nothing was held out."""
         return 0.0 if self.predictor.held_out is None else self.predictor.held_out.mape_ratio
 
-    def keep_all(self, path: Path) -> None:
-        """Put swept widths and other precisions into the copy of the measurements at ``path``, so that it answers as this does."""
-        if self.widths_path is not None or self.others:
-            found: list[Measurement] = []
-            known: list[Architecture] = []
-            for one in (self, *self.others):  # one file may hold several
-                digest, sizes = one.predictor.architecture.digest, {other.size for other in (self, *self.others)}
-                ours = _of_precision(one.file, one.precision).measurements
-                found += [m for m in ours if len(sizes) == 1 or m.architecture_digest == digest]
-                known += one.file.architectures
-            distinct = {architecture.digest: architecture for architecture in known}
-            learnt = (m for one in (self, *self.others) for m in one.file.learnt_from)
-            apart = tuple(m for m in dict.fromkeys(learnt) if m not in found)
-            file = replace(self.file, measurements=tuple(found), architectures=tuple(distinct.values()), learnt_from=apart)
-            benchmark_json.write(path, file)
+    def keep_all(self, path: Path) -> Stored:
+        """Put swept widths and other precisions into the copy of the measurements at ``path``, and return what it answers from now on.
+
+        Which is what a campaign that is resumed reads there: what was measured in one precision may help to tell another's latencies.
+        """
+        each = (self, *self.others)
+        if self.widths_path is None and not self.others:
+            return self
+        self._join(path)
+        sizes = tuple(dict.fromkeys(one.predictor.architecture for one in each))
+        return read(path, sizes[0], *dict.fromkeys(one.precision for one in each), sizes=sizes[1:])
+
+    def _join(self, path: Path) -> None:
+        found: list[Measurement] = []
+        known: list[Architecture] = []
+        for one in (self, *self.others):  # one file may hold several
+            digest, sizes = one.predictor.architecture.digest, {other.size for other in (self, *self.others)}
+            ours = _of_precision(one.file, one.precision).measurements
+            found += [m for m in ours if len(sizes) == 1 or m.architecture_digest == digest]
+            known += one.file.architectures
+        distinct = {architecture.digest: architecture for architecture in known}
+        learnt = (m for one in (self, *self.others) for m in one.file.learnt_from)
+        apart = tuple(m for m in dict.fromkeys(learnt) if m not in found)
+        file = replace(self.file, measurements=tuple(found), architectures=tuple(distinct.values()), learnt_from=apart)
+        benchmark_json.write(path, file)
 
 
 def find_or_measure(bench: Bench, architecture: Architecture, designs: int, say: Say) -> Stored:
@@ -194,44 +150,6 @@ def read(path: Path, architecture: Architecture, *precisions: str, sizes: Sequen
 
 def _of_precision(file: BenchmarkFile, precision: str) -> BenchmarkFile:
     return replace(file, measurements=tuple(m for m in file.measurements if m.conditions.precision == precision))
-
-
-def shown(suites: Sequence[str], options: Sequence[str], path: Path) -> str:
-    """The command line of a bench run, for people."""
-    return shlex.join(["pytest", *(f"bench/{suite}" for suite in suites), *options, f"--benchmark-json={path}"])
-
-
-def run_bench(suites: Sequence[str], path: Path, options: Sequence[str], say: Say) -> None:
-    """Run suites of ``bench/`` and leave their JSON at ``path``, whole or not at all; CampaignError when they fail."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    words = [sys.executable, "-m", "pytest", *(str(BENCH / suite) for suite in suites), *options]
-    words += [f"--benchmark-json={part.resolve()}", "--benchmark-quiet", "--no-header", "-q", "-c", str(BENCH.parent / "pyproject.toml")]
-    words += ["--maxfail=1"]  # the first reason is the one to mend
-    command = shown(suites, options, path)
-    say(f"measuring: {command}")
-    ended = subprocess.run(words, stdout=subprocess.PIPE, text=True, errors="replace")
-    if ended.returncode != 0 or not part.is_file() or not part.stat().st_size:
-        kept = _kept(part, path)
-        log = path.with_suffix(".log")
-        log.write_text(ended.stdout, encoding="utf-8")
-        raise CampaignError(
-            f"measuring failed: {failure.reason(ended.stdout, ended.returncode)}; its whole output is in {log}{kept}; run: {command}"
-        )
-    part.replace(path)
-
-
-def _kept(part: Path, path: Path) -> str:
-    """Keep what a run measured before its device dropped, for the next one to begin with; nothing where it measured nothing."""
-    try:
-        measured = len(benchmark_json.read(part).measurements)
-    except RecordError:
-        measured = 0
-    if not measured:
-        part.unlink(missing_ok=True)
-        return ""
-    part.replace(path)
-    return f", the {measured} networks that it measured are kept in {path}, and taken where they predict well enough"
 
 
 def _newest(bench: Bench, architecture: Architecture, present: DeviceInfo | None, say: Say) -> Stored | None:

@@ -12,7 +12,7 @@ from harness.networks.datasets import Dataset
 from harness.records.measurement import Latency
 from harness.training import stored_baseline
 from harness.training.recipes import Recipe
-from search import journey
+from search import journey, verbs
 from search.experiment import experiment, studies
 from search.experiment import targets as experiment_targets
 from search.records import checks, outcome
@@ -156,6 +156,26 @@ def test_every_campaign_of_a_study_can_be_asked_for(study: studies.Study, tmp_pa
     assert {request.rival for request in asked} - {None} <= {request.name for request in asked}
     for request in asked:
         assert checks.checked(request)
+
+
+def test_the_pages_alone_tell_of_what_is_finished_and_touch_nothing_else(folder: Path, tmp_path: Path) -> None:
+    (quick,) = studies.QUICK
+    plan = studies.plan(None, "digits", None, "cpu", tmp_path, quick=True)
+    campaign = Path(shutil.copytree(folder, plan.folder(quick, quick.in_float)))
+    before = {path: path.read_bytes() for path in campaign.rglob("*") if path.is_file()}
+    assert verbs.main(["experiment", "--pages", "--quick", f"--reports={tmp_path}"]) == 0
+    assert {path: path.read_bytes() for path in campaign.rglob("*") if path.is_file()} == before
+    assert "## resnet20" in (tmp_path / "README.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"campaigns", "README.md", "resnet20.md", "experiment.svg"}
+
+
+def test_pages_of_nothing_are_refused_and_those_that_are_there_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "README.md").write_text("what was there")
+    assert verbs.main(["experiment", "--pages", "--quick", f"--reports={tmp_path}"]) == 2
+    assert "python -m search experiment" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == "what was there"
+    with pytest.raises(SystemExit, match="2"):
+        verbs.main(["experiment", "--pages", "--without-device"])
 
 
 def test_an_unknown_study_is_refused_by_name(tmp_path: Path) -> None:

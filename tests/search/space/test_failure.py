@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CampaignError
-from search.space import failure, measurements
+from search.space import bench_run, failure, measurements
 from tests.history.conftest import measurement, write
 
 NETWORK = """
@@ -41,10 +41,10 @@ def test_the_reason_of_a_real_run_arrives_whole(tmp_path: Path) -> None:
 def test_what_was_measured_before_a_device_dropped_is_kept(tmp_path: Path) -> None:
     part, path = tmp_path / ".found.json.part", tmp_path / "found.json"
     write(part.parent, measurement(1e-3, 1), 1).rename(part)
-    assert "the 1 networks that it measured are kept" in measurements._kept(part, path)
+    assert "the 1 networks that it measured are kept" in bench_run._kept(part, path)
     assert path.is_file()
     part.write_text('{"half')
-    assert measurements._kept(part, path) == ""
+    assert bench_run._kept(part, path) == ""
     assert not part.exists()
 
 

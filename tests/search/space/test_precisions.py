@@ -14,7 +14,9 @@ from harness.errors import UnknownName, UsageError
 from harness.networks import zoo
 from harness.pipeline import Network
 from harness.records import benchmark_json
+from harness.records.conditions import Conditions
 from harness.training import recipes
+from search.campaign.notes import helped
 from search.campaign.subject import space_of
 from search.optimizer import first_design, seeds, width_costs
 from search.records import folder as folders
@@ -187,6 +189,35 @@ def test_measurements_of_two_precisions_survive_the_campaigns_folder(stored: Sto
     assert in_int8 == pytest.approx(in_f32 / 2, rel=0.02)
     alone = measurements.read(path, architecture, "f32")
     assert cost_of(architecture, alone.known, dense) == pytest.approx(cost_of(architecture, again.known, dense))
+
+
+def _later(taken: Conditions) -> Conditions:
+    before, after = (replace(state, taken_at="2099-01-01T00:00:00+00:00") for state in (taken.before, taken.after))
+    return replace(taken, before=before, after=after)
+
+
+def test_a_campaign_that_is_resumed_knows_the_latencies_that_it_began_with(stored: Stored, tmp_path: Path) -> None:
+    """Of few networks in INT8 and many in f32, taken before: one file of both tells more than each alone, from the first trial on."""
+    (int8,) = stored.others
+    kept = [m for m in int8.file.measurements if m.role == "held-out"] + [m for m in int8.file.measurements if m.role == "design"][:25]
+    few = replace(int8.file, measurements=tuple(replace(m, conditions=_later(m.conditions)) for m in kept))
+    architecture = stored.predictor.architecture
+    alone = Stored(stored.path, few, measurements._fit(few, architecture, "int8"))
+    begun = replace(stored, others=(alone,)).keep_all(tmp_path / MEASUREMENTS)
+    again = measurements.read(tmp_path / MEASUREMENTS, architecture, *BOTH)
+    request = folders.read_request(CAMPAIGNS / "resnet20-fashion-mnist-cpu")
+    network = Network.wrap("resnet20", zoo.build("resnet20", SHAPE, CLASSES), SHAPE, CLASSES)
+    recipe = recipes.tuning_recipe("fashion-mnist", 1.0, 0)
+    digests = [space_of(replace(request, precision="f32,int8"), network, one, recipe)[0].digest for one in (begun, again)]
+    assert digests[0] == digests[1]
+    widths = np.random.default_rng(0).integers(1, [g.channels for g in architecture.groups], (20, len(architecture.groups)), endpoint=True)
+    for one, other in zip((begun, *begun.others), (again, *again.others), strict=True):
+        assert one.predictor.seconds(widths).tolist() == other.predictor.seconds(widths).tolist()
+    assert begun.others[0].predictor.learnt_from is not None, "or the test shows nothing"
+    assert alone.predictor.seconds(widths).tolist() != begun.others[0].predictor.seconds(widths).tolist()
+    (told,) = helped(begun, ())
+    assert told.startswith("int8, with what was measured in f32: predictor: ")
+    assert helped(stored, ()) == []
 
 
 def test_one_file_that_holds_both_precisions_is_kept_once(stored: Stored, tmp_path: Path) -> None:

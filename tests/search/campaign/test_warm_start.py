@@ -1,0 +1,112 @@
+"""A campaign that begins with another one's best shapes: tried anew here, at its own sizes, and nothing else taken over."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CampaignError, UsageError
+from harness.networks import zoo
+from harness.pipeline import Network
+from search.campaign import warm_start
+from search.campaign.subject import space_of
+from search.optimizer import first_design, seeds
+from search.records import checks, journal
+from search.records import folder as folders
+from search.records.outcome import JOURNAL, MEASUREMENTS
+from search.records.recipe_record import read as recipe_of
+from search.records.request import Request
+from search.space import measurements
+from search.space.goals import Goal
+from search.space.measurements import Stored
+from search.space.space import SearchSpace
+
+REPORTS = Path(__file__).parents[3] / "reports"
+OLD, NEW = "resnet20-fashion-mnist-cpu", "resnet20-fashion-mnist-cpu-joint"
+
+
+@pytest.fixture(scope="module")
+def joint() -> tuple[Request, SearchSpace, Stored]:
+    """The published search over channels, bits and sizes, as it would begin with what the published one over channels found."""
+    folder = REPORTS / "campaigns" / NEW
+    request = replace(folders.read_request(folder), warm_start=OLD, reports=REPORTS)
+    shapes = [(1, *map(int, size.split("x"))) for size in request.sizes]
+    network, *smaller = (Network.wrap(request.network, zoo.build(request.network, one, 10), one, 10) for one in shapes)
+    sizes = [one.architecture for one in smaller]
+    stored = measurements.read(folder / MEASUREMENTS, network.architecture, *request.precisions, sizes=sizes)
+    record = recipe_of(folder)
+    assert record is not None
+    return request, space_of(request, network, stored, record.recipe)[0], stored
+
+
+def test_the_first_rows_after_the_dense_ones_are_the_old_front_at_both_sizes(joint: tuple[Request, SearchSpace, Stored]) -> None:
+    request, space, stored = joint
+    said: list[str] = []
+    warm = warm_start.shapes(request, space, stored.known, said.append)
+    lost = warm_start.drops(OLD, REPORTS, space.architecture)
+    assert len(warm) == warm_start.MOST
+    assert f"begins with {len(warm)} of {len(lost)} shapes" in said[0]
+    begun, goal = seeds.begin(space, stored.known), Goal(request.drop_limit_points)
+    cold = first_design.rows(space, stored.known, (), 40, 0, goal)
+    rows = first_design.rows(space, stored.known, (), 40, 0, goal, warm=warm)
+    dense = len(request.sizes)
+    assert [row.tolist() for row in rows[:dense]] == [row.tolist() for row in cold[:dense]]
+    for size in ("28x28", "32x32"):
+        wanted = {seeds.snapped(space, config, replace(begun, size=size)).tobytes() for config in warm}
+        assert wanted <= {row.tobytes() for row in rows}
+    assert {row.tobytes() for row in rows[dense : dense + len(warm)]} == {
+        seeds.snapped(space, config, replace(begun, size="28x28")).tobytes() for config in warm
+    }
+    assert space.legal(rows[0][None]).all()
+    assert all(space.legal(row[None]).all() for row in rows)
+
+
+def test_only_what_kept_the_limit_and_nothing_that_another_one_beats(joint: tuple[Request, SearchSpace, Stored]) -> None:
+    request, space, stored = joint
+    lost = warm_start.drops(OLD, REPORTS, space.architecture)
+    warm = warm_start.shapes(request, space, stored.known, lambda line: None)
+    assert all(lost[config] <= request.max_drop for config in warm)
+    begun = seeds.begin(space, stored.known)
+    seconds = {one: space.costs(stored.known, seeds.snapped(space, one, begun)[None])[0] for one in lost}
+    for one in warm:
+        assert not any(seconds[other] < seconds[one] and lost[other] <= lost[one] for other in lost)
+    strict = warm_start.shapes(replace(request, max_drop=0.0), space, stored.known, lambda line: None)
+    assert strict, "the least harmed are better than nothing"
+
+
+def test_nothing_asked_for_begins_as_before(joint: tuple[Request, SearchSpace, Stored]) -> None:
+    request, space, stored = joint
+    assert warm_start.shapes(replace(request, warm_start=None), space, stored.known, pytest.fail) == ()
+    goal = Goal(0.5)
+    cold, warm = first_design.rows(space, stored.known, (), 9, 0, goal), first_design.rows(space, stored.known, (), 9, 0, goal, warm=())
+    assert [row.tobytes() for row in cold] == [row.tobytes() for row in warm]
+
+
+def test_what_is_gone_is_said_and_resumed_without(joint: tuple[Request, SearchSpace, Stored], tmp_path: Path) -> None:
+    request, space, stored = joint
+    said: list[str] = []
+    assert warm_start.shapes(replace(request, reports=tmp_path), space, stored.known, said.append) == ()
+    assert OLD in said[0]
+
+
+def test_another_network_or_a_campaign_that_tuned_nothing_is_refused_by_name(
+    joint: tuple[Request, SearchSpace, Stored], tmp_path: Path
+) -> None:
+    _, space, _ = joint
+    with pytest.raises(CampaignError, match="another network"):
+        warm_start.drops("resnet56-fashion-mnist-cpu", REPORTS, space.architecture)
+    with pytest.raises(CampaignError, match="there is no campaign"):
+        warm_start.drops("none-such", REPORTS, space.architecture)
+    copy = Path(shutil.copytree(REPORTS / "campaigns" / OLD, tmp_path / "campaigns" / OLD, ignore=lambda _, names: {"tuned"} & {*names}))
+    (copy / JOURNAL).write_text((copy / JOURNAL).read_text().splitlines(keepends=True)[0])
+    assert not journal.read(copy).finished
+    with pytest.raises(CampaignError, match="tuned no pruned network in full"):
+        warm_start.drops(OLD, tmp_path, space.architecture)
+
+
+def test_a_rival_begins_with_nothing_of_anybody() -> None:
+    with pytest.raises(UsageError, match="random search is a rival by its own trials alone"):
+        checks.checked(Request(optimizer="random", warm_start=OLD))
