@@ -13,7 +13,7 @@ from harness.errors import CampaignError
 from harness.files import leftovers
 from harness.latency.verdict.machine_state import fast_share
 from harness.training import recipes, stored_baseline
-from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing, warm_start
+from search.campaign import campaign, common_recipe, dense_check, ends, group_look, sharing
 from search.campaign.dense_check import DenseCheck
 from search.campaign.notes import budgets_differ, helped, recommendation
 from search.campaign.plan import first_look, layers_in_float, planning, precision_speed, training_speed
@@ -185,7 +185,7 @@ def _refuse_early(request: Request, subject: Subject, stored: Knowledge) -> None
     if request.old is not None:
         sharing.of_fork(request.old, request, subject.network.architecture.digest)
     if request.warm_start is not None:
-        warm_start.drops(request.warm_start, request.reports, subject.network.architecture)
+        sharing.drops_in_full(request.warm_start, request.reports, subject.network.architecture)
     if request.compiled_for is None:
         space, published = space_of(request, subject.network, stored, common_recipe.base(request, subject.dataset))
         check_choice(space, published, request.precisions, objective_of(request))
@@ -285,7 +285,7 @@ def _search(
             pool=dask_pool.asked_for(request.dask, request.resources, request.trial_timeout, evaluate),
             prepare=lambda: subject.prepare(record.recipe),  # once, here, and not by every worker
             sensitivity=seen,
-            warm=warm_start.shapes(request, space, stored.known, display.say),
+            warm=sharing.warm_start(request, space, stored.known, display.say),
             optimizer_class=RandomSearch if request.optimizer == "random" else Optimizer,
         )
 

@@ -1,19 +1,31 @@
-"""Sharing: what other campaigns found out about the same network's accuracy, so that a new device costs only measurements."""
+"""Sharing: what other campaigns found out about the same network's accuracy, so that a new device costs only measurements.
+
+A warm start takes over less, the shapes alone: good configurations of an earlier problem are a better initial design than an optimiser's
+own, where the problems are alike [Feurer2015]_. Which of them loses how much at other sizes, or in other bits, is tried anew.
+
+.. [Feurer2015] M. Feurer, J. T. Springenberg, F. Hutter: Initializing Bayesian Hyperparameter Optimization via Meta-Learning. AAAI 2015.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, HarnessError
 from harness.quantisation.answering import answer_alike
+from harness.records.architecture import Architecture
 from harness.records.pruning_config import PruningConfig
+from search.optimizer import seeds
 from search.records import folder as folders
 from search.records.journal import FILE, Contents, read
 from search.records.request import QUANTISED, Request
-from search.records.trial import Trial
+from search.records.trial import KnownCost, Trial
 from search.space.space import SearchSpace
+
+MOST_SHAPES = 4  # that a warm start takes over: each is tried at the full size and at the next smaller one
 
 
 def shareable(contents: Contents, architecture: str, accuracy: str) -> tuple[Trial, ...]:
@@ -38,6 +50,50 @@ def taken_over(request: Request, architecture: str, accuracy: str, say: Callable
     if request.old is not None:
         return of_fork(request.old, request, architecture, say)
     return gather(request.campaigns, architecture, accuracy, str(request.name)) if request.share else ()
+
+
+def drops_in_full(name: str, reports: Path, architecture: Architecture) -> dict[PruningConfig, float]:
+    """Every pruned shape that campaign ``name`` tuned in full, with its mean drop there in points.
+
+    CampaignError where there is no such campaign, it is about another network, or it tuned nothing in full.
+    """
+    folder = folders.existing(name, reports)
+    epochs, found = folders.read_request(folder).budget, defaultdict[PruningConfig, list[float]](list)
+    for trial in read(folder).finished:
+        if trial.outcome.ok and trial.request.budget_epochs == epochs:
+            found[trial.request.config].append(trial.outcome.drop_points)
+    for config in found:
+        try:
+            architecture.check(config)
+        except HarnessError as error:
+            raise CampaignError(f"--warm-start={name} is about another network ({error}); give a campaign about this one") from error
+    told = {config: fmean(lost) for config, lost in found.items() if config != architecture.dense()}
+    if not told:
+        raise CampaignError(f"--warm-start={name} tuned no pruned network in full; give a campaign that did, or leave the option out")
+    return told
+
+
+def warm_start(request: Request, space: SearchSpace, known: KnownCost, say: Callable[[str], None]) -> tuple[PruningConfig, ...]:
+    """The fastest shapes of the old campaign's front that kept this one's limit there, or its least harmed ones, the fastest first.
+
+    What they cost is by this campaign. None where nothing is asked for, or what was asked for is gone: a campaign resumes without it.
+    """
+    if request.warm_start is None:
+        return ()
+    try:
+        lost = drops_in_full(request.warm_start, request.reports, space.architecture)
+    except CampaignError as error:
+        say(f"search: no warm start: {error}")
+        return ()
+    costs = {config: float(space.costs(known, seeds.snapped(space, config, seeds.begin(space, known))[None])[0]) for config in lost}
+    front: list[PruningConfig] = []
+    for config in sorted(lost, key=lambda one: (costs[one], lost[one], one.channels)):
+        if not front or lost[config] < lost[front[-1]]:
+            front.append(config)
+    limit = request.drop_limit_points
+    kept = [config for config in front if limit is None or lost[config] <= limit] or front[::-1]
+    say(f"search: begins with {len(kept[:MOST_SHAPES])} of {len(lost)} shapes that {request.warm_start} tuned in full")
+    return tuple(kept[:MOST_SHAPES])
 
 
 def renumbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:

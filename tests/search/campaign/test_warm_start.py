@@ -11,7 +11,7 @@ import pytest
 from harness.errors import CampaignError, UsageError
 from harness.networks import zoo
 from harness.pipeline import Network
-from search.campaign import warm_start
+from search.campaign import sharing
 from search.campaign.subject import space_of
 from search.optimizer import first_design, seeds
 from search.records import checks, journal
@@ -45,9 +45,9 @@ def joint() -> tuple[Request, SearchSpace, Stored]:
 def test_the_first_rows_after_the_dense_ones_are_the_old_front_at_both_sizes(joint: tuple[Request, SearchSpace, Stored]) -> None:
     request, space, stored = joint
     said: list[str] = []
-    warm = warm_start.shapes(request, space, stored.known, said.append)
-    lost = warm_start.drops(OLD, REPORTS, space.architecture)
-    assert len(warm) == warm_start.MOST
+    warm = sharing.warm_start(request, space, stored.known, said.append)
+    lost = sharing.drops_in_full(OLD, REPORTS, space.architecture)
+    assert len(warm) == sharing.MOST_SHAPES
     assert f"begins with {len(warm)} of {len(lost)} shapes" in said[0]
     begun, goal = seeds.begin(space, stored.known), Goal(request.drop_limit_points)
     cold = first_design.rows(space, stored.known, (), 40, 0, goal)
@@ -66,20 +66,20 @@ def test_the_first_rows_after_the_dense_ones_are_the_old_front_at_both_sizes(joi
 
 def test_only_what_kept_the_limit_and_nothing_that_another_one_beats(joint: tuple[Request, SearchSpace, Stored]) -> None:
     request, space, stored = joint
-    lost = warm_start.drops(OLD, REPORTS, space.architecture)
-    warm = warm_start.shapes(request, space, stored.known, lambda line: None)
+    lost = sharing.drops_in_full(OLD, REPORTS, space.architecture)
+    warm = sharing.warm_start(request, space, stored.known, lambda line: None)
     assert all(lost[config] <= request.max_drop for config in warm)
     begun = seeds.begin(space, stored.known)
     seconds = {one: space.costs(stored.known, seeds.snapped(space, one, begun)[None])[0] for one in lost}
     for one in warm:
         assert not any(seconds[other] < seconds[one] and lost[other] <= lost[one] for other in lost)
-    strict = warm_start.shapes(replace(request, max_drop=0.0), space, stored.known, lambda line: None)
+    strict = sharing.warm_start(replace(request, max_drop=0.0), space, stored.known, lambda line: None)
     assert strict, "the least harmed are better than nothing"
 
 
 def test_nothing_asked_for_begins_as_before(joint: tuple[Request, SearchSpace, Stored]) -> None:
     request, space, stored = joint
-    assert warm_start.shapes(replace(request, warm_start=None), space, stored.known, pytest.fail) == ()
+    assert sharing.warm_start(replace(request, warm_start=None), space, stored.known, pytest.fail) == ()
     goal = Goal(0.5)
     cold, warm = first_design.rows(space, stored.known, (), 9, 0, goal), first_design.rows(space, stored.known, (), 9, 0, goal, warm=())
     assert [row.tobytes() for row in cold] == [row.tobytes() for row in warm]
@@ -88,7 +88,7 @@ def test_nothing_asked_for_begins_as_before(joint: tuple[Request, SearchSpace, S
 def test_what_is_gone_is_said_and_resumed_without(joint: tuple[Request, SearchSpace, Stored], tmp_path: Path) -> None:
     request, space, stored = joint
     said: list[str] = []
-    assert warm_start.shapes(replace(request, reports=tmp_path), space, stored.known, said.append) == ()
+    assert sharing.warm_start(replace(request, reports=tmp_path), space, stored.known, said.append) == ()
     assert OLD in said[0]
 
 
@@ -97,14 +97,14 @@ def test_another_network_or_a_campaign_that_tuned_nothing_is_refused_by_name(
 ) -> None:
     _, space, _ = joint
     with pytest.raises(CampaignError, match="another network"):
-        warm_start.drops("resnet56-fashion-mnist-cpu", REPORTS, space.architecture)
+        sharing.drops_in_full("resnet56-fashion-mnist-cpu", REPORTS, space.architecture)
     with pytest.raises(CampaignError, match="there is no campaign"):
-        warm_start.drops("none-such", REPORTS, space.architecture)
+        sharing.drops_in_full("none-such", REPORTS, space.architecture)
     copy = Path(shutil.copytree(REPORTS / "campaigns" / OLD, tmp_path / "campaigns" / OLD, ignore=lambda _, names: {"tuned"} & {*names}))
     (copy / JOURNAL).write_text((copy / JOURNAL).read_text().splitlines(keepends=True)[0])
     assert not journal.read(copy).finished
     with pytest.raises(CampaignError, match="tuned no pruned network in full"):
-        warm_start.drops(OLD, tmp_path, space.architecture)
+        sharing.drops_in_full(OLD, tmp_path, space.architecture)
 
 
 def test_a_rival_begins_with_nothing_of_anybody() -> None:
