@@ -11,14 +11,18 @@ import pytest
 from harness.errors import CampaignError, UsageError
 from harness.networks import zoo
 from harness.pipeline import Network
-from search.campaign import sharing
+from harness.records.pruning_config import PruningConfig
+from search.campaign import campaign, sharing
+from search.campaign.settings import CampaignSettings
 from search.campaign.subject import space_of
 from search.optimizer import first_design, seeds
+from search.race.synthetic import SyntheticEvaluate, SyntheticProblem
 from search.records import checks, journal
 from search.records import folder as folders
 from search.records.outcome import JOURNAL, MEASUREMENTS
 from search.records.recipe_record import read as recipe_of
 from search.records.request import Request
+from search.records.trial import PROMOTE, Report, TrialOutcome, TrialRequest
 from search.space import measurements
 from search.space.goals import Goal
 from search.space.measurements import Stored
@@ -110,3 +114,32 @@ def test_another_network_or_a_campaign_that_tuned_nothing_is_refused_by_name(
 def test_a_rival_begins_with_nothing_of_anybody() -> None:
     with pytest.raises(UsageError, match="random search is a rival by its own trials alone"):
         checks.checked(Request(optimizer="random", warm_start=OLD))
+
+
+class HarshWhenShort:
+    """One shape looks hopeless after a short tuning, and loses nothing after a long one."""
+
+    def __init__(self, shape: PruningConfig) -> None:
+        self.shape, self.honest = shape, SyntheticEvaluate("vgg", 0)
+
+    def __call__(self, trial: TrialRequest, report: Report) -> TrialOutcome:
+        found = self.honest(trial, report)
+        return replace(found, drop_points=9.0 if trial.budget_epochs < 27 else 0.0) if trial.config == self.shape else found
+
+
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_what_another_campaign_found_good_is_tuned_in_full_however_it_fares_short(
+    vgg: SyntheticProblem, tmp_path: Path, is_warm: bool
+) -> None:
+    space = vgg.space()
+    ours = seeds.begin(space, vgg)
+    shape, _ = space.decode(seeds.snapped(space, vgg.architecture.uniform(0.55), ours))
+    settings = CampaignSettings("c", trials=14, seeds=5, budget_epochs=27.0, short_epochs=6.0, goal=Goal(1.0), finalists=2, repeats=1)
+    found = campaign.run(settings, space, vgg, HarshWhenShort(shape), tmp_path, warm=(shape,) if is_warm else ())
+    full = [one for one in found.trials if one.request.purpose == PROMOTE and one.request.config == shape]
+    assert len(full) == is_warm
+    if is_warm:
+        assert found.chosen is not None
+        assert found.chosen.config == shape, "nothing else is as fast for nothing lost"
+        again = campaign.run(settings, space, vgg, HarshWhenShort(shape), tmp_path, warm=(shape,), resume=True)
+        assert again.trials == found.trials
