@@ -31,10 +31,11 @@ from search.records.recipe_record import RecipeRecord
 from search.records.request import QUANTISED, Request
 from search.records.trial import TuningChoice
 from search.space import knowledge, legal_widths, measurements
+from search.space.bench_run import Bench
 from search.space.compiled_widths import find_or_compile, of_campaign, replaced
 from search.space.goals import goal_of, objective_of
 from search.space.knowledge import Knowledge
-from search.space.measurements import Bench, Stored
+from search.space.measurements import Stored
 from search.space.space import RecipeRanges, SearchSpace
 from search.workers.sized import AtSize, Sized, network_at
 

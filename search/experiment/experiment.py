@@ -30,7 +30,7 @@ from search.records.outcome import Contender
 from search.records.request import Request
 from search.records.trial import RunsIn
 from search.report import summary
-from search.space.measurements import Bench, run_bench
+from search.space.bench_run import Bench, run_bench
 
 BASELINES = "baselines"
 OTHER_PRECISION = "bf16"  # half the bytes: where published schedules were seen to be slower than dense

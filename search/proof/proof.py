@@ -32,8 +32,8 @@ from search.records.losses.drop import Drop, Paired, drop_over_seeds
 from search.records.outcome import Contender, Repeat
 from search.records.trial import RunsIn
 from search.space import compiling
+from search.space.bench_run import Bench, run_bench
 from search.space.compiling import Tell
-from search.space.measurements import Bench, run_bench
 from search.workers.sized import AtSize, Sized, at
 
 Right = dict[str, Scores]

@@ -15,7 +15,7 @@ from harness.records.benchmark_json import BenchmarkFile
 from harness.records.compilation import Compilation, CompiledWidth, compiled_widths
 from harness.sweeps.compiled import FOLDER, compiler, store_path
 from search.records.outcome import COMPILED
-from search.space.measurements import Bench, Say, run_bench
+from search.space.bench_run import Bench, Say, run_bench
 
 WIDTHS = 4  # of every group, beside the full one, the one just below it, and 0: each takes the compiler five seconds
 

@@ -24,9 +24,9 @@ from harness.records.pruning_config import PruningConfig
 from harness.sweeps.compiled import CompiledSweep, store_path
 from search.records.outcome import COMPILED
 from search.records.trial import Ints, KnownCost
+from search.space.bench_run import Bench
 from search.space.compiled_costs import CompiledCosts, CostsJudged
 from search.space.compiled_widths import WIDTHS, CompiledStaircases, staircases
-from search.space.measurements import Bench
 
 HELD_OUT_COPY = "compiled-held-out.json"  # in a campaign's folder: what its model is judged by
 DESIGNS, HELD_OUT = 24, 12  # compiled beside the staircases, each in five seconds

@@ -13,9 +13,10 @@ from search.records.display import Display
 from search.records.outcome import MEASUREMENTS
 from search.records.request import Request
 from search.space import compiling, legal_widths, measurements
+from search.space.bench_run import Bench
 from search.space.compiling import Compiled
 from search.space.goals import objective_of
-from search.space.measurements import Bench, Stored
+from search.space.measurements import Stored
 
 Knowledge = Stored | Compiled
 

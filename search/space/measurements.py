@@ -21,10 +21,7 @@ from harness.records.conditions import DeviceInfo
 from harness.records.measurement import Measurement
 from harness.records.quantisation import IN_FLOAT, in_float_note
 from search.records.trial import KnownCost
-from search.space.bench_run import Bench as Bench
-from search.space.bench_run import Say as Say
-from search.space.bench_run import run_bench as run_bench
-from search.space.bench_run import shown as shown
+from search.space.bench_run import Bench, Say, run_bench, shown
 from search.space.screened_latency import LatencyByPrecision, LatencyBySize, ScreenedLatency
 
 SUITES = ("test_network_latency.py", "test_layer_latency.py", "test_predictor.py")

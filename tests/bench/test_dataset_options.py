@@ -10,7 +10,7 @@ import pytest
 from harness.networks import written_folder
 from search.campaign.subject import bench_of
 from search.records.request import Request
-from search.space.measurements import Bench
+from search.space.bench_run import Bench
 
 ROOT = Path(__file__).parent.parent.parent
 SUITE = """

@@ -34,6 +34,7 @@ from search.report.costs import words as cost_words
 from search.report.costs.explain import Explanation
 from search.report.figures.cells import Cell, Table, in_markdown
 from search.space import known_costs, measurements
+from search.space.bench_run import run_bench
 from search.space.goals import objective_of
 from search.space.known_costs import SENSITIVITY, Found
 from search.space.measurements import Stored
@@ -187,7 +188,7 @@ def _widths(asked: _Asked, architecture: Architecture, stored: Stored, display: 
         made = asked.benchmarks / "explained" / f"{_stem(asked.request)}-widths.json"
         words = [*bench_of(asked.request).options(), f"--store={asked.request.reports / 'benchmarks'}"]
         try:
-            measurements.run_bench([STAIRCASE_SUITE], made, words, display.say)
+            run_bench([STAIRCASE_SUITE], made, words, display.say)
         except HarnessError as error:
             if asked.campaign is None:
                 raise
@@ -209,7 +210,7 @@ def _probes(asked: _Asked, conditions: Conditions, display: Display) -> tuple[La
     path = asked.benchmarks / known_costs.ROOF / f"{asked.request.precisions[0]}.json"
     try:
         words = [f"--device={asked.request.device}", f"--precision={asked.request.precisions[0]}"]
-        measurements.run_bench([ROOF_SUITE], path, words, display.say)
+        run_bench([ROOF_SUITE], path, words, display.say)
     except HarnessError as error:
         display.say(f"error: {error}")
         display.say("roofs: those that the network's own layers reach")
@@ -231,7 +232,7 @@ def _sensitivities(asked: _Asked, subject: Subject, dataset: Dataset, widths: Fo
         weights = [] if asked.request.weights is None else [f"--weights={asked.request.weights}"]
         words = [*bench_of(asked.request).options(), *weights, f"--criterion={CRITERION}"]
         words += [f"--also-width={group}={width}" for group, width in _useful(widths)]
-        measurements.run_bench([SENSITIVITY_SUITE], path, words, display.say)
+        run_bench([SENSITIVITY_SUITE], path, words, display.say)
         found = look()
     if found.path is None:
         raise CampaignError(f"the sensitivity just analysed cannot be used: {'; '.join(found.passed_over)}; run the command again")

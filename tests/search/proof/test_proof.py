@@ -25,7 +25,7 @@ from search.proof.tuning import Recipes
 from search.records import outcome, tuned_store
 from search.records.losses.drop import Paired, drop_over_seeds
 from search.records.outcome import Untouched
-from search.space.measurements import Bench
+from search.space.bench_run import Bench
 from search.space.screened_latency import cost_of
 from search.workers.sized import AtSize
 

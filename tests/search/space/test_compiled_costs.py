@@ -20,9 +20,9 @@ from harness.records.compilation import Compilation, CompiledStage
 from harness.records.conditions import DeviceInfo
 from harness.records.pruning_config import PruningConfig
 from search.space import compiling
+from search.space.bench_run import Bench
 from search.space.compiled_costs import CompiledCosts, CostsJudged
 from search.space.compiling import DESIGNS, HELD_OUT
-from search.space.measurements import Bench
 from tests.devices.ncs2 import ncs2_environment as ncs2_environment
 
 Price = Callable[[str, int, int], int]

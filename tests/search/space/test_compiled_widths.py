@@ -17,8 +17,8 @@ from harness.records.compilation import Compilation, CompiledStage
 from harness.records.conditions import DeviceInfo
 from search.records.outcome import COMPILED
 from search.space import compiled_widths
+from search.space.bench_run import Bench
 from search.space.compiled_widths import find_or_compile, of_campaign, replaced, staircases
-from search.space.measurements import Bench
 
 
 def compilation(architecture: Architecture, channels: dict[str, int], cost: int, version: str = "1") -> Compilation:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import CampaignError
 from search.space import bench_run, failure, measurements
+from search.space.bench_run import run_bench
 from tests.history.conftest import measurement, write
 
 NETWORK = """
@@ -27,7 +28,7 @@ def test_the_reason_of_a_real_run_arrives_whole(tmp_path: Path) -> None:
     net.write_text(NETWORK)
     options = ["--device=simulated", f"--network={net}:wrong", "--dataset=digits", "--designs=12"]
     with pytest.raises(CampaignError) as ended:
-        measurements.run_bench(measurements.SUITES, path, options, lambda _: None)
+        run_bench(measurements.SUITES, path, options, lambda _: None)
     told = str(ended.value)
     assert "a reason that must be told" + " and is long" * 30 in told
     assert told.count("a reason that must be told") == 2, "in the message and in the line of the user's file, not once for every test"

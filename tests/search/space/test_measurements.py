@@ -14,7 +14,7 @@ from harness.pipeline import Network
 from search.campaign.subject import bench_of
 from search.records.request import Request
 from search.space import measurements
-from search.space.measurements import Bench
+from search.space.bench_run import Bench, run_bench
 
 DESIGNS = 20
 STRICT = 1e-6  # no predictor is that good
@@ -65,7 +65,7 @@ def test_no_measurements_have_no_error_to_be_held_against(tmp_path: Path, measur
 def test_int8_with_layers_in_float_is_another_table(tmp_path: Path, network: Network) -> None:
     """The layer lies in a branch, so that some of the designed networks have it not."""
     bench = Bench("simulated", "resnet20", "digits", None, "int8", tmp_path, in_float=("layer2.1.conv1",))
-    measurements.run_bench(("test_predictor.py",), bench.folder / "known.json", [*bench.options(), f"--designs={DESIGNS}"], print)
+    run_bench(("test_predictor.py",), bench.folder / "known.json", [*bench.options(), f"--designs={DESIGNS}"], print)
     stored = measurements.find(bench, network.architecture, DESIGNS, print)
     assert any(m.config is not None and dict(m.config.channels)["layer2.1.conv1"] == 0 for m in stored.file.measurements)
     said: list[str] = []
