@@ -13,10 +13,20 @@ from harness.devices.measure import Protocol, Subject, measure, measure_interlea
 from harness.devices.probe import Probe, probe
 from harness.devices.session import Device, Quarantine, Session
 from harness.errors import DeviceBusy, DeviceQuarantined, DeviceTimeout, ModelRefused, UsageError
+from harness.records.measurement import Measurement
 
 DEADLINE_S = 0.5
 MEMORY_GROWTH_ALLOWED = 1.3  # allocators keep some of what they were given back
+MEASURED_AT_MOST = 3  # times, where a gust of another program may have fallen on one part of a measurement
 QUICK = Protocol(warmup_s=0.01, rounds=60, min_time_s=0.0, blocks=3, precision_target=None, profile_compiles=1)
+
+
+def _sum_ratios(measurement: Measurement) -> tuple[float, float]:
+    """All nodes' times over the profiled latency, mean or median, by the larger one and by the smaller one: some runtimes tell means."""
+    assert measurement.profiled is not None
+    whole_s = measurement.profiled.median_s, statistics.mean(measurement.profiled.samples_s)
+    layers_s = sum(layer.median_s for layer in measurement.layers)
+    return layers_s / max(whole_s), layers_s / min(whole_s)
 
 
 class DeviceConformance:
@@ -92,15 +102,20 @@ class DeviceConformance:
 
     def test_nodes_add_up_and_belong_to_layers(self, session: Session, subject: Subject, network: Probe) -> None:
         """The nodes' times sum to about the profiled latency, and every convolution is found in one of them."""
-        measurement = measure(session, subject, QUICK, self.precision)
-        assert measurement.profiled is not None
-        low, high = self.layer_sum_limits
-        median_s, mean_s = measurement.profiled.median_s, statistics.mean(measurement.profiled.samples_s)
-        layers_s = sum(layer.median_s for layer in measurement.layers)
-        assert low * min(median_s, mean_s) <= layers_s <= high * max(median_s, mean_s)  # node times are means on some runtimes
+        told = []
+        for _ in range(MEASURED_AT_MOST):
+            measurement = measure(session, subject, QUICK, self.precision)
+            told.append(_sum_ratios(measurement))
+            if self._adds_up(*told[-1]):
+                break
+        assert self._adds_up(*told[-1]), f"nodes' times are {told} of the whole, wanted are {self.layer_sum_limits}"
         if self.layer_of_every_conv:
             found = {name for layer in measurement.layers for name in layer.source_layers}
             assert {layer for _, layer in network.node_layers} <= found
+
+    def _adds_up(self, least: float, most: float) -> bool:
+        low, high = self.layer_sum_limits
+        return low <= most and least <= high
 
     def test_names_are_the_same_in_every_load(self, session: Session, network: Probe) -> None:
         """Two compilations give the same nodes with the same layers."""
