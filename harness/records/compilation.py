@@ -157,6 +157,6 @@ def _stage(entry: Mapping[str, Any]) -> CompiledStage:
         raise TypeError("hardware or executed is neither true nor false")
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost < MOST_COST:
         raise ValueError(f"a cost is {str(cost)[:20]}, no whole number from 0 to {MOST_COST:g}")
-    if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
+    if not isinstance(layers, list | tuple) or not all(isinstance(one, str) for one in layers):
         raise TypeError("source_layers are no names")
     return CompiledStage(str(entry["name"]), str(entry["kind"]), *flags, cost, tuple(layers))
