@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import CampaignError
+from harness.errors import CampaignError, TrainingError
 from harness.networks.datasets import Dataset
 from harness.networks.drawing import draw
 from harness.pipeline import CALIBRATION_IMAGES, RECONSTRUCTION_IMAGES, Compressed, compress, prune
@@ -23,7 +24,7 @@ from search.campaign.subject import Subject
 from search.records import recipe_record, tuned_store
 from search.records.display import Bar, Display
 from search.records.losses.drop import Paired
-from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Probed, RecipeRecord, Reference
+from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, Longer, Probed, RecipeRecord, Reference
 from search.records.request import Request
 from search.records.tuned_store import Judged
 from search.space.goals import goal_of
@@ -66,7 +67,13 @@ def told(record: RecipeRecord, limit_points: float, epochs: float, metric: Metri
     """The recipe, why it, what it does to the unpruned network, and a warning where that is too much."""
     recipe, own = record.recipe, {GIVEN: "as asked for", TABLE: "the dataset's own", INHERITED: "as in the campaign that is forked"}
     rates = ", ".join(f"{rate:.2g}" for rate in sorted({one.recipe.learning_rate for one in record.tried}, reverse=True))
-    why = own.get(record.source, f"of {rates}, tried on the unpruned network and at {MILD_RATIO:g} of every width")
+    tried_long = ", ".join(f"{one.learning_rate:.2g}" for one in record.longer)
+    at_length = (
+        f", and of {tried_long} for {record.longer[0].epochs:g} epochs at {recipe_choice.HEAVY_RATIO:g} of every width"
+        if record.longer
+        else ""
+    )
+    why = own.get(record.source, f"of {rates}, tried on the unpruned network and at {MILD_RATIO:g} of every width{at_length}")
     cost = f"; {record.seconds:.0f} s, {record.trials_worth:.1f} trials' worth" if record.source == PROBED else ""
     lines = [f"recipe: learning rate {recipe.learning_rate:.2g} ({why}), distillation {recipe.distillation:g}{cost}"]
     reference = record.of_length(epochs)
@@ -104,9 +111,51 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, t
     trainings.to_come = len(lengths)
     if record.source == TABLE:
         record = _probed(record, subject, request.search_epochs, goal_of(request).drop_limit, trainings)
+    if record.source == PROBED and request.short is not None and request.minutes is None:
+        record = _at_length(record, subject, request.budget, len(lengths), trainings)
     trainings.to_come = len(lengths)  # where less recipes were tried than might have been
+    record = _referred(folder, record, request, subject, trainings)
+    while _is_harmed(record, request.budget, goal_of(request).drop_limit):
+        lower = max(one.learning_rate for one in record.longer if one.learning_rate < record.recipe.learning_rate)
+        trainings.to_come = len(lengths)
+        record = _referred(folder, replace(record, recipe=replace(record.recipe, learning_rate=lower)), request, subject, trainings)
+    recipe_record.write(cached, record)
+    return record
+
+
+def _at_length(record: RecipeRecord, subject: Subject, full_epochs: float, to_come: int, trainings: _Trainings) -> RecipeRecord:
+    """The record with a higher learning rate where that brings more of a heavily pruned network back in half a full-length trial."""
+    began, dataset, epochs = time.perf_counter(), subject.dataset, recipe_choice.LONG_SHARE * full_epochs
+    recipe, trainings.to_come = record.recipe.with_epochs(epochs), to_come + recipe_choice.MOST_LONG
+    begun = prune(subject.network, dataset, subject.network.architecture.uniform(recipe_choice.HEAVY_RATIO), CRITERION, recipe)
+    answered: dict[float, Right] = {}
+
+    def judge(rate: float) -> float:
+        try:
+            taught = subject.network.guidance(dataset, recipe)
+            tuned = finetune.finetune(begun, dataset, replace(recipe, learning_rate=rate), taught, trainings.begin())
+        except TrainingError:
+            return -math.inf
+        answered[rate] = accuracy.scores(tuned.model, dataset.validation)
+        return float(answered[rate].sum())
+
+    found = recipe_choice.rates_at_length(recipe.learning_rate, judge)
+    best, _ = max(found, key=lambda pair: (pair[1], pair[0]))
+    longer = tuple(Longer(rate, epochs, accuracy.count(right)) for rate, right in answered.items())
+    changed = replace(record.recipe, learning_rate=best)
+    return replace(record, recipe=changed, longer=longer, seconds=record.seconds + time.perf_counter() - began)
+
+
+def _is_harmed(record: RecipeRecord, epochs: float, limit_points: float) -> bool:
+    """Whether a rate that was raised certainly costs the unpruned network more than its share of the limit, and there is a lower one."""
+    found, lower = record.of_length(epochs), min((one.learning_rate for one in record.longer), default=math.inf)
+    return found is not None and found.harm.drop.low > HARM_SHARE * limit_points and lower < record.recipe.learning_rate
+
+
+def _referred(folder: Path, record: RecipeRecord, request: Request, subject: Subject, trainings: _Trainings) -> RecipeRecord:
+    """The record with the unpruned network tuned alike, for every length of the campaign's trials."""
     began, references = time.perf_counter(), []
-    for epochs in lengths:
+    for epochs in dict.fromkeys(request.lengths):
         recipe, dense = record.recipe.with_epochs(epochs), subject.network.architecture.dense()
         reference = compress(subject.network, subject.dataset, dense, CRITERION, recipe, trainings.begin())
         references.append(Reference(epochs, reference.validation, Paired.of(reference.right[None], subject.right[None])))
@@ -115,9 +164,7 @@ def _settled(folder: Path, request: Request, subject: Subject, precision: str, t
         if 0 < epochs == request.budget == request.proof_budget:
             _keep(folder, record.recipe, subject, reference)
         began = time.perf_counter()
-    record = replace(record, references=tuple(references))
-    recipe_record.write(cached, record)
-    return record
+    return replace(record, references=tuple(references))
 
 
 def _taught(subject: Subject, recipe: Recipe) -> Recipe:
@@ -198,7 +245,16 @@ def _digest(record: RecipeRecord, request: Request, subject: Subject) -> str:
         record.source,
         record.recipe.canonical,
         baseline.training_digest(record.recipe),
-        repr((request.lengths, request.search_epochs, goal_of(request).drop_limit, recipe_record.SCHEMA)),
+        repr(
+            (
+                request.short,
+                request.minutes is None,
+                request.lengths,
+                request.search_epochs,
+                goal_of(request).drop_limit,
+                recipe_record.SCHEMA,
+            )
+        ),
         hashlib.sha256(Path(recipe_choice.__file__).read_bytes()).hexdigest(),
     )
     return hashlib.sha256("\n".join(decisive).encode()).hexdigest()[:24]

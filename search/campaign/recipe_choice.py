@@ -1,5 +1,11 @@
 """Which recipe a network is tuned by: chosen by short trainings of the unpruned and of a mildly pruned network.
 
+The longer a training and the heavier the pruning, the higher the rate that brings back most [Renda2020]_, [Le2021]_: where promoted trials
+are much longer than the search's own, higher rates are tried at length too, on a heavily pruned network.
+
+.. [Renda2020] A. Renda, J. Frankle, M. Carbin: Comparing Rewinding and Fine-tuning in Neural Network Pruning. ICLR 2020.
+.. [Le2021] D. H. Le, B.-S. Hua: Network Pruning That Matters: A Case Study on Retraining Variants. ICLR 2021.
+
 A recipe that suits one network and its pictures harms another: the search would book the harm as the price of pruning. So a few
 learning rates are tried, from the dataset's own downwards or upwards as long as that helps, then what else decides; together they
 cost at most ``MOST_TRIALS`` trials' worth of images.
@@ -28,6 +34,9 @@ LEAST_STEPS = 8  # of an optimiser, for a short training to tell one recipe from
 BACKWARD_COST = 3.0  # passes that a training step costs, in forward ones
 HARM_SHARE = 0.2  # of the limit: more lost by the recipe alone is said before the search begins
 MILD_RATIO = 0.75  # channels that the mildly pruned network keeps, of every width
+HEAVY_RATIO = 0.5  # and the heavily pruned one
+LONG_SHARE = 0.5  # of a full-length trial, how long higher rates are tried
+MOST_LONG = 3  # such trainings at most, the chosen rate's own among them
 _TAUGHT, _DISTILLED, _WARMED = 0.5, 0.9, 0.3  # of the teacher where there was none, where there was some; share of the steps
 
 Right = Scores
@@ -86,6 +95,20 @@ def choose(
             break
         tried.add(changed)
     return tried.recipe(tried.preferred(limit_points)), tried.probed
+
+
+def rates_at_length(chosen: float, judge: Callable[[float], float]) -> tuple[tuple[float, float], ...]:
+    """Learning rates from the ``chosen`` one upwards, each with what a heavily pruned network answers rightly after a long training by it.
+
+    Higher ones are tried for as long as they bring back more, ``MOST_LONG`` at most.
+    """
+    found = [(chosen, judge(chosen))]
+    while len(found) < MOST_LONG:
+        rate = found[-1][0] * RATE_STEP
+        found.append((rate, judge(rate)))
+        if found[-1][1] <= found[-2][1]:
+            break
+    return tuple(found)
 
 
 def _variants(recipe: Recipe, taught: bool) -> tuple[Recipe, ...]:

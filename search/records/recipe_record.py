@@ -36,6 +36,15 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Longer:
+    """A learning rate that was tried at length on a heavily pruned network: for how many epochs, and its accuracy after it."""
+
+    learning_rate: Annotated[float, Range(0, 100)]
+    epochs: Annotated[float, EPOCHS]
+    pruned: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The unpruned network tuned for ``epochs``: what trials of that length are compared with.
 
@@ -56,6 +65,7 @@ class RecipeRecord:
     cost. references: per length; none for a campaign that counts drops from ``untouched``, as those of before do. untouched:
     validation accuracy of the dense network as it is. splits: the same on every split. path: points that it loses on the validation
     pictures by the way that trials take, by step. drawn: which pictures stood for the training split, by purpose.
+    longer: learning rates tried at length, where trials are short and what is promoted is not.
     """
 
     recipe: Recipe
@@ -68,6 +78,7 @@ class RecipeRecord:
     splits: tuple[tuple[str, Accuracy], ...] = ()
     path: tuple[tuple[str, Drop], ...] = ()
     drawn: tuple[tuple[str, str], ...] = ()
+    longer: tuple[Longer, ...] = ()
 
     @property
     def counts_alike(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.records.metric import TOP_1, Metric
-from search.campaign.recipe_choice import HARM_SHARE, MILD_RATIO
+from search.campaign.recipe_choice import HARM_SHARE, HEAVY_RATIO, MILD_RATIO
 from search.records.losses.drop import Drop
 from search.records.recipe_record import GIVEN, INHERITED, PROBED, TABLE, RecipeRecord
 from search.report.figures.cells import Cell, Column, Table
@@ -40,7 +40,8 @@ def tables(record: RecipeRecord, metric: Metric = TOP_1) -> tuple[Table, ...]:
     """The unpruned network tuned alike, its accuracy on every split and by the way that trials take, and the recipes that were tried."""
     found = [_references(record, metric)] if record.references else []
     found += [_dense(record, metric)] if record.splits else []
-    return (*found, *([_tried(record, metric)] if record.source == PROBED else []))
+    found += [_tried(record, metric)] if record.source == PROBED else []
+    return (*found, *([_longer(record, metric)] if record.longer else []))
 
 
 def _references(record: RecipeRecord, metric: Metric) -> Table:
@@ -93,6 +94,23 @@ def _tried(record: RecipeRecord, metric: Metric) -> Table:
         "answer most."
     )
     return Table("recipes", tuple(Column(head) for head in heads), tuple(rows), caption, "Recipes that were tried")
+
+
+def _longer(record: RecipeRecord, metric: Metric) -> Table:
+    rows = [
+        (
+            Cell(f"{one.learning_rate:.2g}", note="chosen" if one.learning_rate == record.recipe.learning_rate else ""),
+            Cell(f"{one.epochs:g}"),
+            Cell(reached(metric, one.pruned.top1_ratio), reached_interval(metric, one.pruned.interval_ratio)),
+        )
+        for one in record.longer
+    ]
+    caption = (
+        f"With {percent(HEAVY_RATIO, 0)} of every width kept: the longer a training and the heavier the pruning, the higher the rate that "
+        "brings back most. Where it certainly costs the unpruned network more than its share of the limit, the next lower one is taken."
+    )
+    heads = ("learning rate", "epochs", "heavily pruned, top-1")
+    return Table("rates-at-length", tuple(map(Column, heads)), tuple(rows), caption, "Learning rates at length")
 
 
 _DECIDED = ("learning_rate", "distillation", "warm_up_ratio", "batch_size")

@@ -15,6 +15,7 @@ from harness.devices.measure import ADVISED_QUIET_PAIRS, AGAIN_S
 from harness.latency.model.predictor import FEWEST_NETWORKS
 from harness.latency.verdict.judgement import ADVISED_PAIRS
 from harness.progress import clock
+from search.campaign.recipe_choice import LONG_SHARE, MOST_LONG
 from search.records.request import QUANTISED, Request
 
 MARGIN = 0.88  # of the time that is left: what may be planned, at most; neighbours take the rest
@@ -160,6 +161,8 @@ def steps(request: Request, scope: Scope, pace: Pace) -> tuple[Step, ...]:
     promoted = 0 if request.short is None else request.finalists + request.trials / 4
     search_s = (request.trials * short_s + (repeated + promoted) * full_s) * TRIAL_SHARE / request.workers
     choice_s = CHOICE_TRIALS * short_s * (request.learning_rate is None and request.search_epochs > 0)
+    if request.short is not None and request.minutes is None and choice_s:
+        choice_s += MOST_LONG * LONG_SHARE * TRIAL_SHARE * full_s  # of a heavily pruned network
     sizes, compared, quantised = max(1, len(request.sizes)), _compared(request, scope), _quantised(request, scope)
     by_torch_pruning = sizes * GLOBAL if request.global_pruning else 0
     tuned = (NEWLY_TUNED + compared - COMPARED - quantised) * max(1, request.proof_seeds)

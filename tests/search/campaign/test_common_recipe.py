@@ -15,7 +15,8 @@ from harness.records.accuracy import Accuracy
 from harness.training import accuracy
 from harness.training.finetune import finetune
 from harness.training.recipes import Recipe
-from search.campaign import common_recipe, dense_check
+from search.campaign import common_recipe, dense_check, recipe_choice
+from search.campaign.recipe_choice import HARM_SHARE
 from search.campaign.subject import Subject
 from search.records import recipe_record
 from search.records.display import Display
@@ -117,6 +118,22 @@ def test_an_own_rate_is_taken_and_a_fork_takes_that_of_its_campaign(settle: Call
     forked = settle(replace(ASKED, old="old", budget=1, short=None, screen=False, seed=3), "new")
     assert (forked.source, forked.recipe) == (INHERITED, given.recipe.with_epochs(1).with_seed(3))
     assert settle(replace(ASKED, budget=0, short=None, screen=False), "none").source == TABLE
+
+
+def test_where_full_length_is_longer_a_heavily_pruned_network_is_tuned_by_higher_rates_too(settle: Callable[..., RecipeRecord]) -> None:
+    record = settle()
+    assert record.source == PROBED
+    assert 2 <= len(record.longer) <= recipe_choice.MOST_LONG
+    assert {one.epochs for one in record.longer} == {recipe_choice.LONG_SHARE * ASKED.budget}
+    best = max(record.longer, key=lambda one: (one.pruned.correct, one.learning_rate))
+    harmed = record.of_length(ASKED.budget)
+    assert harmed is not None
+    assert record.recipe.learning_rate <= best.learning_rate, "or lower, where that harms the unpruned network"
+    assert record.recipe.learning_rate in {one.learning_rate for one in record.longer}
+    first, *_ = record.longer
+    assert harmed.harm.drop.low <= HARM_SHARE * 1.0 or record.recipe.learning_rate == first.learning_rate
+    others = (replace(ASKED, short=None, screen=False), replace(ASKED, minutes=9.0), replace(ASKED, learning_rate=0.01))
+    assert [settle(one, f"other-{place}").longer for place, one in enumerate(others)] == [(), (), ()]
 
 
 def test_too_much_harm_is_said_with_what_would_help(dataset: Dataset) -> None:

@@ -1,5 +1,6 @@
 """The recipe is chosen by what it does: no harm to the unpruned network first, then what it brings back."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from harness.errors import TrainingError
 from harness.training.recipes import Recipe
 from search.campaign import recipe_choice
-from search.campaign.recipe_choice import HARM_SHARE, MOST_TRIALS, RATE_STEP, Right, choose, lengths
+from search.campaign.recipe_choice import HARM_SHARE, MOST_LONG, MOST_TRIALS, RATE_STEP, Right, choose, lengths, rates_at_length
 
 BASE = Recipe(epochs=0.25, learning_rate=0.05, distillation=0.5)
 IMAGES = 1000
@@ -123,3 +124,18 @@ def test_real_budgets_leave_something_to_choose_by() -> None:
     assert whole is not None
     assert whole.judged_images == 5_000
     assert lengths(replace(BASE, epochs=0.01), 1_000, 100) is None
+
+
+@given(answered=st.lists(st.integers(0, 1000), min_size=MOST_LONG, max_size=MOST_LONG))
+def test_higher_rates_are_tried_at_length_for_as_long_as_they_bring_back_more(answered: list[int]) -> None:
+    asked: list[float] = []
+
+    def judge(rate: float) -> float:
+        asked.append(rate)
+        return answered[len(asked) - 1]
+
+    found = rates_at_length(0.005, judge)
+    assert [rate for rate, _ in found] == asked == pytest.approx([0.005 * RATE_STEP**place for place in range(len(found))])
+    rising = [later > before for before, later in itertools.pairwise(answered[: len(found)])]
+    assert all(rising[:-1])
+    assert len(found) == MOST_LONG or not rising[-1]
