@@ -67,12 +67,7 @@ def told(record: RecipeRecord, limit_points: float, epochs: float, metric: Metri
     """The recipe, why it, what it does to the unpruned network, and a warning where that is too much."""
     recipe, own = record.recipe, {GIVEN: "as asked for", TABLE: "the dataset's own", INHERITED: "as in the campaign that is forked"}
     rates = ", ".join(f"{rate:.2g}" for rate in sorted({one.recipe.learning_rate for one in record.tried}, reverse=True))
-    tried_long = ", ".join(f"{one.learning_rate:.2g}" for one in record.longer)
-    at_length = (
-        f", and of {tried_long} for {record.longer[0].epochs:g} epochs at {recipe_choice.HEAVY_RATIO:g} of every width"
-        if record.longer
-        else ""
-    )
+    at_length = f", and {_tried_at_length(record)}" if record.longer else ""
     why = own.get(record.source, f"of {rates}, tried on the unpruned network and at {MILD_RATIO:g} of every width{at_length}")
     cost = f"; {record.seconds:.0f} s, {record.trials_worth:.1f} trials' worth" if record.source == PROBED else ""
     lines = [f"recipe: learning rate {recipe.learning_rate:.2g} ({why}), distillation {recipe.distillation:g}{cost}"]
@@ -90,6 +85,11 @@ def told(record: RecipeRecord, limit_points: float, epochs: float, metric: Metri
             "--short), another --learning-rate, or more training pictures would help"
         )
     return tuple(lines)
+
+
+def _tried_at_length(record: RecipeRecord) -> str:
+    rates, epochs = ", ".join(f"{one.learning_rate:.2g}" for one in record.longer), record.longer[0].epochs
+    return f"of {rates}, tried for {epochs:g} epoch{'' if epochs == 1 else 's'} at {recipe_choice.HEAVY_RATIO:g} of every width"
 
 
 def _settled(folder: Path, request: Request, subject: Subject, precision: str, trainings: _Trainings) -> RecipeRecord:
