@@ -14,7 +14,7 @@ from search.report.figures import wording
 from search.report.figures.cells import Cell, Column, Table
 from search.report.summary import Summary
 
-PAGE, LEARNT = "README.md", "learnt.md"
+PAGE, LEARNT, ELSEWHERE = "README.md", "learnt.md", "elsewhere.md"
 
 
 def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()) -> Path:
@@ -44,6 +44,7 @@ def write(reports: Path, studied: Sequence[Studied], missing: Sequence[str] = ()
             missing=missing,
             missed=_missed(studied),
             learnt=LEARNT if (reports / LEARNT).is_file() else "",
+            elsewhere=ELSEWHERE if (reports / ELSEWHERE).is_file() else "",
         )
     )
     return whole_file.write(reports / PAGE, text)
