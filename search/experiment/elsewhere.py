@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,10 +24,13 @@ from harness.networks import zoo
 from harness.pages import layout
 from harness.pages.layout import Cell, Section
 from harness.pipeline import Network, in_int8, latency_subject
+from harness.quantisation.answering import as_taken
 from harness.records.architecture import Architecture
 from harness.records.conditions import INT8
 from harness.records.measurement import Measurement
+from harness.training.speed.answers import processor_facts
 from search.experiment.page import ELSEWHERE
+from search.records import folder as folders
 from search.records.outcome import IN_INT8
 from search.report import summary
 from search.report.compared import Compared
@@ -35,7 +38,6 @@ from search.report.summary import Summary
 
 TITLE = "The same networks on another machine"
 OURS = ("optimised", IN_INT8, "candidate", "from-scratch")  # roles of what the search itself found, and of its shape
-CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,23 @@ class Again:
     verdict: Verdict | None
 
 
-def processor(cpuinfo: str) -> str:
-    """The processor that Linux tells of, with family, model and stepping: a name alone, such as AMD EPYC, is of several generations."""
-    lines = (line.partition(":") for line in cpuinfo.splitlines())
-    told = {key.strip(): text.strip() for key, _, text in lines}
-    numbers = ", ".join(f"{name} {told[key]}" for key, name in (("cpu family", "family"), ("model", "model")) if key in told)
-    return f"{told.get('model name', platform.machine())}{f' ({numbers})' if numbers else ''}"
+def processor(facts: Mapping[str, str]) -> str:
+    """The processor with its family and model: a name alone, such as AMD EPYC, is of several generations."""
+    numbers = ", ".join(f"{name} {facts[key]}" for key, name in (("cpu family", "family"), ("model", "model")) if key in facts)
+    return f"{facts.get('model name', platform.machine())}{f' ({numbers})' if numbers else ''}"
 
 
-def subjects(told: Summary) -> list[Subject]:
+def subjects(told: Summary, device: str) -> list[Subject]:
     """Every compared network's shape, in the precision and at the size in which it was compared."""
     outcome, networks, found = told.outcome, dict[str, Network](), []
+    options = as_taken(device, folders.read_request(told.folder).layers_in_float)
     for one in told.compared:
         contender, shape = one.contender, _shape(told.architecture, one.contender.size)
         if contender.size not in networks:
             model = zoo.build(outcome.network, shape, told.architecture.classes)
             networks[contender.size] = Network.wrap(outcome.network, model, shape, told.architecture.classes)
         subject = latency_subject(networks[contender.size], contender.config)
-        found.append(replace(in_int8(subject, None), precision=INT8) if contender.precision == INT8 else subject)
+        found.append(replace(in_int8(subject, None, options), precision=INT8) if contender.precision == INT8 else subject)
     return found
 
 
@@ -72,7 +73,7 @@ def again(told: Summary, device: str, rounds: int) -> tuple[Again, ...]:
     """All of one finished comparison's networks, measured in turns now."""
     with Device(spec.find(device)).open() as session:
         precision = told.outcome.precision.partition(",")[0]  # of a joint search the first, in which the dense network is compared
-        measured = measure_interleaved(session, subjects(told), comparison(rounds, ADVISED_PAIRS), precision)
+        measured = measure_interleaved(session, subjects(told, device), comparison(rounds, ADVISED_PAIRS), precision)
     dense = next(place for place, one in enumerate(told.compared) if one.contender.role == "dense")
     others = [place for place in range(len(measured)) if place != dense]
     judged = dict(zip(others, verdicts([(measured[place].latency, measured[dense].latency) for place in others]), strict=True))
@@ -127,7 +128,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         campaigns = [summary.load(asked.reports / "campaigns" / name) for name in asked.names]
         page = [section(told, again(told, asked.device, asked.rounds)) for told in campaigns]
-        where = processor(CPUINFO.read_text()) if CPUINFO.is_file() else platform.machine()
+        where = processor(processor_facts())
         lead = f"Measured here, in turns: {where}, {asked.device}. Shapes alone, with random weights; accuracies are as published."
         written = layout.write(asked.reports / ELSEWHERE, layout.as_markdown(TITLE, lead, page))
     except HarnessError as error:

@@ -18,7 +18,7 @@ def settings(summary: Summary) -> Table:
     pairs = [*summary.outcome.settings, ("images", images), ("recipe of the comparison", summary.outcome.proof_recipe)]
     if (trained := training_record.read(summary.folder)) is not None:
         pairs.append(("training", trained.sentence.removeprefix("training: ")))
-    return _pairs("settings", pairs)
+    return paired("settings", pairs)
 
 
 def conditions(summary: Summary) -> Table:
@@ -45,14 +45,15 @@ def conditions(summary: Summary) -> Table:
         ("versions", ", ".join(f"{package} {version}" for package, version in known.versions)),
         ("commit", known.git_commit or "not a git checkout"),
     ]
-    return _pairs("conditions", told)
+    return paired("conditions", told)
 
 
 def _tells_throttling(state: Snapshot) -> bool:
     return state.throttle_events is not None or state.throttling is not None
 
 
-def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> Table:
+def paired(name: str, pairs: Iterable[tuple[str, str]]) -> Table:
+    """A table of what was set, or seen, and to what."""
     rows = tuple((Cell(key), Cell(text)) for key, text in pairs)
     return Table(name, (Column("what", numeric=False), Column("setting", numeric=False)), rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from markupsafe import Markup, escape
 from rich.console import Console
 from rich.text import Text
 
+from harness.records.metric import Metric
 from search.records import whole_file
 from search.report import circumstances, inference, layer_view, plots, recipe_tables, sentences, tables
 from search.report.costs import plots as cost_plots
@@ -45,7 +47,6 @@ class Section:
 
 def write(summary: Summary) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
-    templates = environment()
     given = {
         "summary": summary,
         "words": sentences,
@@ -57,13 +58,18 @@ def write(summary: Summary) -> tuple[Path, Path]:
         "style": Markup((TEMPLATES / "report.css").read_text()),
         "roles": wording.ROLE_WORDS,
     }
-    metric = summary.outcome.metric
+    return written(summary.folder, summary.outcome.metric, "report", given)
+
+
+def written(folder: Path, metric: Metric, template: str, given: Mapping[str, object]) -> tuple[Path, Path]:
+    """A campaign's page and text by the two templates of this name, and its script; each whole or not at all."""
+    found = environment()
     on_page = replace(metric, name=str(escape(metric.name)), unit=str(escape(metric.unit)))
-    text = metric.worded(templates.get_template("report.md.j2").render(given))
-    page = on_page.worded(templates.overlay(autoescape=True).get_template("report.html.j2").render(given))
-    if inference.is_classified(summary.folder):
-        whole_file.write(summary.folder / inference.SCRIPT, inference.script())
-    return whole_file.write(summary.folder / PAGE, page), whole_file.write(summary.folder / TEXT, text)
+    text = metric.worded(found.get_template(f"{template}.md.j2").render(given))
+    page = on_page.worded(found.overlay(autoescape=True).get_template(f"{template}.html.j2").render(given))
+    if inference.is_classified(folder):
+        whole_file.write(folder / inference.SCRIPT, inference.script())
+    return whole_file.write(folder / PAGE, page), whole_file.write(folder / TEXT, text)
 
 
 def environment() -> Environment:

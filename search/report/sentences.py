@@ -69,7 +69,7 @@ def headline_parts(summary: Summary) -> tuple[Part, ...]:
         f"{count_words(len(latency.samples_s), 'sample')}; dense {unit.told(dense.median_s)}) "
     )
     ours, theirs = (one.measurement.conditions.effective_precision for one in (best, summary.dense))
-    lost, where = _lost(best.test_drop), f"on {place(summary)}, {ours if ours == theirs else f'{ours}, dense in {theirs}'}"
+    lost, where = loss(best.test_drop), f"on {place(summary)}, {ours if ours == theirs else f'{ours}, dense in {theirs}'}"
     if best.contender.size:
         _, height, width = summary.architecture.input_shape
         where += f", at {best.contender.size.replace('x', '×')} pixels, dense at {height}×{width}"
@@ -100,7 +100,7 @@ def rival_sentence(summary: Summary) -> str:
     if rival is None:
         return "Off-the-shelf: there is no published configuration for this network to compare with."
     return (
-        f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {_lost(rival.test_drop)}; the optimised "
+        f"Off-the-shelf ({rival.contender.name}) {_speed(rival.against_dense, 'runs', 'dense')} {loss(rival.test_drop)}; the optimised "
         f"network {_speed(best.against_off_the_shelf, 'runs', 'it')}{_same_widths(best, rival)}{_in_int8(summary, rival)}."
     )
 
@@ -116,7 +116,7 @@ def _in_int8(summary: Summary, rival: Compared) -> str:
     told = verdict_interval(judged) if judged is not None and judged.outcome in ("faster", "slower") else ""
     interval = f" ({told})" if told else ""
     return (
-        f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {_lost(smaller.test_drop)}{_over(summary, smaller)}"
+        f"; quantised after training too it {_speed(judged, 'runs', 'that')}{interval} {loss(smaller.test_drop)}{_over(summary, smaller)}"
     )
 
 
@@ -141,7 +141,7 @@ def global_pruning_sentence(summary: Summary) -> str:
     """What a user of Torch-Pruning would have got at the same predicted latency, by each of its importances; nothing where not compared."""
     return " ".join(
         f"Global pruning by Torch-Pruning ({entry.contender.name.partition('-')[2]}), cut to the same latency: "
-        f"{_speed(entry.against_dense, 'runs', 'dense')} {_lost(entry.test_drop)}."
+        f"{_speed(entry.against_dense, 'runs', 'dense')} {loss(entry.test_drop)}."
         for entry in summary.compared
         if entry.contender.role == "global-pruning"
     )
@@ -181,7 +181,7 @@ def _speed(judged: SpeedUp | None, verb: str, baseline: str) -> str:
             return f"{verb} {verdict_words(judged)} than {baseline}" if judged else ""
 
 
-def _lost(lost: Drop | None) -> str:
+def loss(lost: Drop | None) -> str:
     """The test accuracy lost or won, to follow a claim of speed; None is the dense network itself."""
     if lost is None or lost.points == 0:
         return "at an unchanged test top-1"

@@ -67,7 +67,7 @@ def _compared_row(summary: Summary, entry: Compared) -> tuple[Cell, ...]:
         Cell(unit.told(latency.median_s), unit.interval(*latency.interval_s), count, "noisy" if noise else "", bars),
         *against,
         Cell(reached(metric, test.top1_ratio), reached_interval(metric, test.interval_ratio), share_correct(test)),
-        _drop_cell(entry.test_drop),
+        drop_cell(entry.test_drop),
         *_chance_cells(summary, entry),
         _predicted_cell(entry, unit),
         Cell(size(contender.macs), "", f"{percent(contender.macs / dense.contender.macs, 0)} of dense"),
@@ -98,7 +98,8 @@ def _chance_cells(summary: Summary, entry: Compared) -> list[Cell]:
     return [Cell(f"{chance:.2f}", "", f"by {entry.evidence.pictures} pictures", tone if entry.contender.role == "optimised" else "")]
 
 
-def _drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:
+def drop_cell(lost: Drop | None, limit: float | None = None) -> Cell:
+    """Points that were lost, with their interval, and whether that is over the limit; a dash for the dense network itself."""
     if lost is None:
         return Cell(MISSING, tone="quiet")
     over = limit is not None and lost.points > limit
@@ -128,9 +129,9 @@ def accuracies(summary: Summary) -> Table:
             Cell(reached(metric, found.top1_ratio), reached_interval(metric, found.interval_ratio), share_correct(found))
             for found in map(mean_accuracy, (entry.contender.validations, entry.contender.tests))
         ]
-        drops = _drop_cell(entry.validation_drop, limit), _drop_cell(entry.test_drop, limit)
+        drops = drop_cell(entry.validation_drop, limit), drop_cell(entry.test_drop, limit)
         name = Cell(entry.name, "", ROLE_WORDS.get(entry.contender.role, entry.contender.role), entry.contender.role)
-        beside = [_drop_cell(entry.untouched_drop)] if untouched else []
+        beside = [drop_cell(entry.untouched_drop)] if untouched else []
         rows.append((name, splits[0], drops[0], splits[1], drops[1], *beside, *_device_cells(entry, metric)))
     return Table("accuracies", columns, tuple(rows), _accuracy_caption(summary))
 

@@ -71,11 +71,16 @@ def _digest(text: str) -> str:
 
 
 def _processor_model() -> str:
+    plain = processor_facts()
+    names = ("vendor_id", "model name", "cpu family", "model", "stepping", "CPU implementer", "CPU part")
+    return " ".join(plain[name] for name in names if name in plain) or platform.processor() or platform.machine()
+
+
+def processor_facts() -> dict[str, str]:
+    """What Linux says of the first processor, by its words; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
-        return platform.processor() or platform.machine()
+        return {}
     told = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)  # the first processor's stay
-    plain = {key.strip(): text.strip() for key, text in told.items()}
-    names = ("vendor_id", "model name", "cpu family", "model", "stepping", "CPU implementer", "CPU part")
-    return " ".join(plain[name] for name in names if name in plain) or platform.machine()
+    return {key.strip(): text.strip() for key, text in told.items()}

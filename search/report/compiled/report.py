@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from rich.console import Console
 from rich.text import Text
 
-from search.records import whole_file
 from search.records.costs.objective import told_cost
 from search.report import inference, recipe_tables, report
 from search.report import tables as report_tables
@@ -23,7 +22,6 @@ _LONG = 60  # rows from which the page folds a table away
 
 def write(told: Told) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.md`` into the campaign's folder, each whole or not at all; returns their paths."""
-    environment = report.environment()
     given = {
         "told": told,
         "words": words,
@@ -32,13 +30,7 @@ def write(told: Told) -> tuple[Path, Path]:
         "redraw": f"python -m search report {told.outcome.name}",
         "style": Markup((TEMPLATES / "report.css").read_text()),
     }
-    metric = told.outcome.metric
-    on_page = replace(metric, name=str(escape(metric.name)), unit=str(escape(metric.unit)))
-    text = metric.worded(environment.get_template("compiled.md.j2").render(given))
-    page = on_page.worded(environment.overlay(autoescape=True).get_template("compiled.html.j2").render(given))
-    if inference.is_classified(told.folder):
-        whole_file.write(told.folder / inference.SCRIPT, inference.script())
-    return whole_file.write(told.folder / PAGE, page), whole_file.write(told.folder / TEXT, text)
+    return report.written(told.folder, told.outcome.metric, "compiled", given)
 
 
 def print_summary(console: Console, told: Told) -> None:

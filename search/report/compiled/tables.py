@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from search.records import training_record
 from search.records.costs.objective import told_cost
-from search.records.losses.drop import Drop, mean_accuracy
+from search.records.losses.drop import mean_accuracy
+from search.report import circumstances
+from search.report import tables as report_tables
 from search.report.compiled.told import Entry, Told
 from search.report.figures.cells import Cell, Column, Table
 from search.report.figures.wording import (
     MISSING,
     ROLE_WORDS,
     percent,
-    points,
-    points_interval,
     reached,
     reached_interval,
     share_correct,
@@ -50,7 +50,7 @@ def _compared(told: Told, entry: Entry, wide: int) -> tuple[Cell, ...]:
         Cell(told_cost(made.cost), bars=((one.role, made.cost / wide),)),
         Cell(f"{told.of_dense(entry):.3f}"),
         Cell(reached(metric, test.top1_ratio), reached_interval(metric, test.interval_ratio), share_correct(test)),
-        _drop(entry.test_drop),
+        report_tables.drop_cell(entry.test_drop),
         *sure,
         Cell(told_cost(entry.predicted), "", f"off by {percent(off)}" if off else "as compiled"),
         Cell(str(made.executed_count), "", f"{made.hardware_count} in hardware"),
@@ -73,14 +73,14 @@ def accuracies(told: Told) -> Table:
             )
             for one in map(mean_accuracy, (entry.contender.validations, entry.contender.tests))
         ]
-        beside = () if untouched is None else (_drop(entry.untouched_drop),)
+        beside = () if untouched is None else (report_tables.drop_cell(entry.untouched_drop),)
         rows.append(
             (
                 Cell(entry.name, tone=entry.contender.role),
                 splits[0],
-                _drop(entry.validation_drop),
+                report_tables.drop_cell(entry.validation_drop),
                 splits[1],
-                _drop(entry.test_drop),
+                report_tables.drop_cell(entry.test_drop),
                 *beside,
             )
         )
@@ -127,7 +127,7 @@ def conditions(told: Told) -> Table:
         ("versions", ", ".join(f"{package} {version}" for package, version in made.versions)),
         ("commit", made.git_commit or "not a git checkout"),
     ]
-    return _pairs("conditions", pairs)
+    return circumstances.paired("conditions", pairs)
 
 
 def settings(told: Told) -> Table:
@@ -141,13 +141,4 @@ def settings(told: Told) -> Table:
     ]
     if (trained := training_record.read(told.folder)) is not None:
         pairs.append(("training", trained.sentence.removeprefix("training: ")))
-    return _pairs("settings", pairs)
-
-
-def _pairs(name: str, pairs: list[tuple[str, str]]) -> Table:
-    columns = (Column("what", numeric=False), Column("setting", numeric=False))
-    return Table(name, columns, tuple((Cell(key), Cell(text)) for key, text in pairs))
-
-
-def _drop(lost: Drop | None) -> Cell:
-    return Cell(MISSING, tone="quiet") if lost is None else Cell(points(lost.points), points_interval(lost))
+    return circumstances.paired("settings", pairs)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from search.records.costs.objective import told_cost
-from search.records.losses.drop import Drop, mean_accuracy
+from search.records.losses.drop import mean_accuracy
 from search.records.trial import STOPPED
 from search.report.compiled.told import Entry, Told
-from search.report.figures.wording import count_words, points, points_interval
+from search.report.figures.wording import count_words, points_interval
+from search.report.sentences import loss
 
 FEW_IMAGES = 2000  # fewer: one wrong answer is worth more than a twentieth of a point
 
@@ -33,7 +34,7 @@ def headline(told: Told) -> str:
     interval = "" if best.test_drop is None else f" (95 % interval {points_interval(best.test_drop)})"
     return (
         f"{_missed(told)}{told.outcome.network} compiled for {told.outcome.device} has a compiled cost of {told_cost(best.compiled.cost)} "
-        f"where the unpruned one has {told_cost(dense.compiled.cost)}, {_cheaper(dense, best)}, {_lost(best.test_drop)}{interval}."
+        f"where the unpruned one has {told_cost(dense.compiled.cost)}, {_cheaper(dense, best)}, {loss(best.test_drop)}{interval}."
     )
 
 
@@ -42,7 +43,7 @@ def others(told: Told) -> tuple[str, ...]:
     words = {"off-the-shelf": "Off-the-shelf", "uniform": "A uniform cut", "global-pruning": "Global pruning by Torch-Pruning"}
     return tuple(
         f"{words[entry.contender.role]}{_named(entry)} has a compiled cost of {told_cost(entry.compiled.cost)}, "
-        f"{_cheaper(told.dense, entry)}, {_lost(entry.test_drop)}{_same(told, entry)}."
+        f"{_cheaper(told.dense, entry)}, {loss(entry.test_drop)}{_same(told, entry)}."
         for entry in told.compared
         if entry.contender.role in words
     )
@@ -133,11 +134,3 @@ def _named(entry: Entry) -> str:
 
 def _same(told: Told, entry: Entry) -> str:
     return "; it keeps the very channels of the optimised one" if entry.contender.config == told.optimised.contender.config else ""
-
-
-def _lost(lost: Drop | None) -> str:
-    if lost is None or lost.points == 0:
-        return "at an unchanged test top-1"
-    if lost.points > 0:
-        return f"at a test top-1 drop of {points(lost.points)} points"
-    return f"at a test top-1 {points(-lost.points)} points above dense"

@@ -12,14 +12,14 @@ from search.experiment.elsewhere import Again
 from search.experiment.page import ELSEWHERE
 from search.report.summary import Summary
 
-EPYC = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: {family}\nmodel\t\t: 2\nmodel name\t: AMD EPYC\nstepping\t: 1\n"
+EPYC = {"model name": "AMD EPYC", "model": "2"}
 
 
 def test_processors_of_one_name_are_told_apart() -> None:
-    new, old = (elsewhere.processor(EPYC.format(family=family)) for family in (26, 25))
+    new, old = (elsewhere.processor({**EPYC, "cpu family": family}) for family in ("26", "25"))
     assert new == "AMD EPYC (family 26, model 2)"
     assert old != new
-    assert elsewhere.processor("")
+    assert elsewhere.processor({})
 
 
 def measured_again(told: Summary) -> tuple[Again, ...]:
